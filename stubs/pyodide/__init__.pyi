@@ -1,0 +1,1 @@
+# Pyodide: Python compiled to WebAssembly.

@@ -1,0 +1,5 @@
+# The part of PyScript's own package that the page uses.
+
+from typing import Any
+
+config: dict[str, Any]
