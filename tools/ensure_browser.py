@@ -1,0 +1,62 @@
+"""Find a browser (chromium, or the one named) for the end-to-end tests, or install it."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+from playwright.sync_api import sync_playwright
+
+from browsers import SYSTEM_COMMANDS, Choice, choose
+
+DOWNLOAD_SECONDS = 600
+DEBIAN_PACKAGES = {"chromium": "chromium", "firefox": "firefox-esr"}
+
+
+def main(name: str) -> None:
+    """Say in one sentence which browser the tests will use, or that there is none to be had."""
+    for attempt in (_nothing, _playwright_install, _debian_install):
+        attempt(name)
+        if choice := _find(name):
+            print(f"The end-to-end tests will use {choice.description}.")
+            return
+    sys.exit(
+        f"No {name} found and none could be installed: please install {name} and run this again."
+    )
+
+
+def _find(name: str) -> Choice | None:
+    with sync_playwright() as playwright:
+        return choose(name, getattr(playwright, name).executable_path)
+
+
+def _nothing(_: str) -> None:
+    """Attempt nothing: a browser may be there already."""
+
+
+def _playwright_install(name: str) -> None:
+    print(f"No {name} here: asking Playwright to download one.", flush=True)
+    _try(sys.executable, "-m", "playwright", "install", name)
+
+
+def _debian_install(name: str) -> None:
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        return
+    print(f"Playwright had none to offer: installing Debian's {name}.", flush=True)
+    _try("apt-get", "update")
+    _try("apt-get", "install", "--yes", "--no-install-recommends", DEBIAN_PACKAGES[name])
+
+
+def _try(*command: str) -> None:
+    """Run a command that may fail: whether a browser is there afterwards is what counts."""
+    try:
+        subprocess.run(command, check=False, capture_output=True, timeout=DOWNLOAD_SECONDS)  # noqa: S603 - Fixed words.
+    except subprocess.TimeoutExpired:
+        print(f"{command[0]} took too long and was stopped.")
+
+
+if __name__ == "__main__":
+    browser = sys.argv[1] if len(sys.argv) > 1 else "chromium"
+    if browser not in SYSTEM_COMMANDS:
+        sys.exit(f"Unknown browser {browser!r}: choose from {', '.join(SYSTEM_COMMANDS)}.")
+    main(browser)
