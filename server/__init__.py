@@ -1,0 +1,7 @@
+"""The Unexpired server: issues, verifies, renews and revokes the tokens of a session.
+
+Reading order is import order; each module imports only those before it:
+encoding, strict_json, weakness, errors, settings, keys, compact, tokens, sessions, schema,
+database, users, store, notes, passwords, revocations, replies, bodies, bearer, middleware,
+routes, app, serve, cli.
+"""

@@ -1,0 +1,56 @@
+"""Who is asking: from the Authorization header to verified claims, in one place."""
+
+from starlette.requests import Request
+
+from server.errors import SessionRevoked, TokenInvalid, TokenMissing
+from server.revocations import Revocations
+from server.tokens import AccessTokens, Claims
+
+
+class Bearer:
+    """Authenticates requests.
+
+    Args:
+        tokens: Verifies access tokens.
+        revocations: The sessions that are over before their access tokens are.
+    """
+
+    def __init__(self, tokens: AccessTokens, revocations: Revocations) -> None:
+        self._tokens = tokens
+        self._revocations = revocations
+
+    def claims(self, request: Request) -> Claims:
+        """The verified claims of a request.
+
+        Raises:
+            TokenMissing: It has no bearer token.
+            TokenInvalid: It has more than one, or one that is not ours.
+            TokenError: Its token is not valid yet.
+            TokenExpired: Its token has expired.
+            SessionRevoked: Its session was signed out or revoked.
+        """
+        values = [value for name, value in request.scope["headers"] if name == b"authorization"]
+        claims = self._tokens.verify(bearer_token(values))
+        if claims.session_id in self._revocations:
+            raise SessionRevoked
+        return claims
+
+
+def bearer_token(values: list[bytes]) -> str:
+    """The one token in the Authorization headers (RFC 6750, section 2.1).
+
+    Of two headers or two tokens neither is taken: a proxy in front of us may have checked the
+    other one.
+
+    Raises:
+        TokenMissing: There is no bearer token.
+        TokenInvalid: There is more than one, or it is not ASCII.
+    """
+    if not values:
+        raise TokenMissing
+    if len(values) > 1 or not values[0].isascii():
+        raise TokenInvalid
+    scheme, _, token = values[0].decode("ascii").strip(" \t").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip(" "):
+        raise TokenMissing
+    return token.strip(" ")

@@ -1,0 +1,232 @@
+"""The command line."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import click
+
+from server.app import DEMO_NAME, create_app, policy_of, prepare
+from server.database import Database
+from server.errors import Unavailable
+from server.keys import new_secret
+from server.passwords import MAXIMUM_LENGTH, MINIMUM_LENGTH, Passwords
+from server.replies import iso
+from server.serve import serve as run_server
+from server.settings import Settings, SettingsError, load_settings
+from server.store import Store
+from server.users import User, UserExistsError, Users
+
+
+class Problem(click.ClickException):
+    """One readable sentence, and the exit code of a wrong invocation."""
+
+    exit_code = 2
+
+
+def readable(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn a problem with the settings into one sentence; it needs no traceback."""
+
+    @wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except SettingsError as exc:
+            raise Problem(str(exc)) from None
+
+    return wrapper
+
+
+def flag(name: str, what: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A flag that carries a setting's text as it is: the settings check it."""
+    return click.option(name, help=what)
+
+
+database_flag = flag("--database-url", "Where users and sessions are kept.")
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Unexpired: keep a web app signed in. Without a command, serve."""
+    if context.invoked_subcommand is None:
+        context.invoke(serve)
+
+
+@main.command()
+@flag("--host", "The address to listen on (127.0.0.1).")
+@flag("--port", "The port to listen on (8000).")
+@flag("--database-url", "Where users and sessions are kept (a file under data/).")
+@flag("--keys-file", "Where the signing keys are kept (data/keys.json).")
+@flag("--access-ttl", "Seconds that an access token lives (900).")
+@flag("--refresh-idle-ttl", "Seconds that a session lives without a refresh (604800).")
+@flag("--refresh-absolute-ttl", "Seconds that a session lives at all (2592000).")
+@flag("--refresh-grace", "Seconds that a used refresh token may be repeated (30).")
+@flag("--leeway", "Seconds of clock tolerance (60).")
+@flag("--cors-origins", "Other origins that may call, separated by commas.")
+@flag("--page-dir", "The folder with index.html, app/ and vendor/.")
+@click.option("--refresh/--no-refresh", default=None, help="Whether there are refresh tokens.")
+@click.option("--rotation/--no-rotation", default=None, help="Whether a refresh replaces them.")
+@click.option("--demo", is_flag=True, default=None, help="User demo / demo, tokens of 20 s.")
+@readable
+def serve(**flags: str | bool | None) -> None:
+    """Serve the page and the API; every setting is also a variable UNEXPIRED_<NAME>."""
+    settings = load_settings(**flags)
+    hint = f"  sign in as {DEMO_NAME} / {DEMO_NAME}" if settings.demo else ""
+    app = create_app(settings)
+    _with_data(settings, _nothing)
+    run_server(app, settings, lambda url: click.echo(f"{url}{hint}"))
+
+
+@main.command()
+def secret() -> None:
+    """Print a fresh signing key for UNEXPIRED_SECRET."""
+    click.echo(new_secret())
+
+
+@main.group()
+def user() -> None:
+    """Add users, change their passwords, disable them."""
+
+
+@user.command()
+@click.argument("name")
+@database_flag
+@readable
+def add(name: str, database_url: str | None) -> None:
+    """Add the user NAME; the password is asked for, or is one line of standard input."""
+    if not 0 < len(name) <= 64 or not name.isprintable():  # noqa: PLR2004 - the column's width
+        raise Problem("A username has 1 to 64 printable characters.")
+    password = _new_password()
+
+    async def work(data: Data) -> None:
+        await data.users.add(name, data.passwords.hash(password), data.now)
+
+    try:
+        _with_data(load_settings(database_url=database_url), work)
+    except UserExistsError:
+        raise Problem(f"There is already a user {name}.") from None
+    click.echo(f"Added {name}.")
+
+
+@user.command()
+@click.argument("name")
+@database_flag
+@readable
+def passwd(name: str, database_url: str | None) -> None:
+    """Give the user NAME a new password, and end the sessions of the old one."""
+    password = _new_password()
+
+    async def work(data: Data) -> None:
+        who = await data.user(name)
+        await data.users.set_password(who, data.passwords.hash(password), data.now)
+
+    _with_data(load_settings(database_url=database_url), work)
+    click.echo(f"Changed the password of {name} and ended all sessions.")
+
+
+@user.command()
+@click.argument("name")
+@database_flag
+@readable
+def disable(name: str, database_url: str | None) -> None:
+    """Keep the user NAME from signing in, and end all sessions at once."""
+
+    async def work(data: Data) -> None:
+        await data.users.disable(await data.user(name), data.now)
+
+    _with_data(load_settings(database_url=database_url), work)
+    click.echo(f"Disabled {name} and ended all sessions.")
+
+
+@main.group()
+def session() -> None:
+    """List and revoke sessions."""
+
+
+@session.command("list")
+@click.argument("name", required=False)
+@database_flag
+@readable
+def list_sessions(name: str | None, database_url: str | None) -> None:
+    """List the live sessions, of the user NAME only when given."""
+
+    async def work(data: Data) -> None:
+        user_id = (await data.user(name)).id if name else None
+        for device in await data.store.live(data.now, user_id):
+            one = device.session
+            whose = await data.users.username_of(one.user_id)
+            click.echo(f"{one.id}  {iso(int(one.refreshed_at))}  {whose}  {device.name}")
+
+    _with_data(load_settings(database_url=database_url), work)
+
+
+@session.command()
+@click.argument("session_id")
+@database_flag
+@readable
+def revoke(session_id: str, database_url: str | None) -> None:
+    """Revoke one session; its access tokens are refused within seconds."""
+
+    async def work(data: Data) -> None:
+        if not await data.store.revoke(session_id, data.now):
+            raise Problem("There is no live session with this id.")
+
+    _with_data(load_settings(database_url=database_url), work)
+    click.echo("Revoked.")
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the commands work on; `now` in Unix seconds."""
+
+    users: Users
+    store: Store
+    passwords: Passwords
+    now: float
+
+    async def user(self, name: str) -> User:
+        """The user of this name.
+
+        Raises:
+            Problem: There is none.
+        """
+        found = await self.users.find(name)
+        if found is None:
+            raise Problem(f"There is no user {name}.")
+        return found
+
+
+def _with_data(settings: Settings, work: Callable[[Data], Awaitable[None]]) -> None:
+    async def run() -> None:
+        database, passwords, now = Database(settings.database_url), Passwords(), time.time()
+        try:
+            await prepare(database, settings, passwords, now)
+            store = Store(database, policy_of(settings))
+            await work(Data(Users(database), store, passwords, now))
+        finally:
+            passwords.close()
+            await database.close()
+
+    try:
+        asyncio.run(run())
+    except Unavailable:
+        raise Problem("The database does not answer.") from None
+
+
+async def _nothing(_data: Data) -> None:
+    """Serving needs the database to be ready, and no more."""
+
+
+def _new_password() -> str:
+    if sys.stdin.isatty():
+        password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    if not MINIMUM_LENGTH <= len(password) <= MAXIMUM_LENGTH:
+        raise Problem(f"A password has {MINIMUM_LENGTH} to {MAXIMUM_LENGTH} characters.")
+    return password

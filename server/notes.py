@@ -1,0 +1,110 @@
+"""The example resource: short texts that belong to one user."""
+
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from server.database import Database
+from server.errors import IdempotencyMismatch
+from server.schema import idempotency_keys, notes
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One note; `created_at` in Unix seconds."""
+
+    id: int
+    text: str
+    created_at: float
+
+
+class Notes:
+    """Lists, adds and deletes the notes of one user at a time.
+
+    Args:
+        database: Where they are kept.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of(self, user_id: str) -> list[Note]:
+        """A user's notes, newest first."""
+        query = select(notes).where(notes.c.user_id == user_id).order_by(notes.c.id.desc())
+        async with self._database.statements() as connection:
+            rows = (await connection.execute(query)).all()
+        return [Note(row.id, row.text, row.created_at) for row in rows]
+
+    async def add(self, user_id: str, text: str, now: float) -> Note:
+        """Add a note."""
+        async with self._database.statements() as connection:
+            return await _insert(connection, user_id, text, now)
+
+    async def add_once(self, user_id: str, text: str, key: str, now: float) -> Note:
+        """Add a note unless this key already did; then the same note again.
+
+        The client may repeat a request whose reply was lost, and the note is there once
+        (draft-ietf-httpapi-idempotency-key-header-07, section 2).
+
+        Args:
+            user_id: Whose note, and whose key.
+            text: The note.
+            key: The request's Idempotency-Key.
+            now: Unix seconds.
+
+        Raises:
+            IdempotencyMismatch: The key was used for another text.
+        """
+        try:
+            async with self._database.transaction() as connection:
+                note = await _insert(connection, user_id, text, now)
+                await _remember(connection, user_id, key, note)
+        except IntegrityError:
+            # Another request with this key was first, perhaps by a millisecond.
+            return await self._repeated(user_id, text, key)
+        return note
+
+    async def delete(self, user_id: str, note_id: int) -> bool:
+        """Delete a note of this user; whether there was one."""
+        query = (
+            delete(notes)
+            .where(notes.c.id == note_id, notes.c.user_id == user_id)
+            .returning(notes.c.id)
+        )
+        async with self._database.statements() as connection:
+            return (await connection.execute(query)).first() is not None
+
+    async def _repeated(self, user_id: str, text: str, key: str) -> Note:
+        query = select(idempotency_keys).where(
+            idempotency_keys.c.user_id == user_id, idempotency_keys.c.key == key
+        )
+        async with self._database.statements() as connection:
+            row = (await connection.execute(query)).one()
+        if row.fingerprint != _fingerprint(text):
+            raise IdempotencyMismatch
+        return Note(row.note_id, text, row.created_at)
+
+
+async def _insert(connection: AsyncConnection, user_id: str, text: str, now: float) -> Note:
+    row = {"user_id": user_id, "text": text, "created_at": now}
+    query = insert(notes).values(row).returning(notes.c.id)
+    note_id: int = (await connection.execute(query)).scalar_one()
+    return Note(note_id, text, now)
+
+
+async def _remember(connection: AsyncConnection, user_id: str, key: str, note: Note) -> None:
+    row = {
+        "user_id": user_id,
+        "key": key,
+        "fingerprint": _fingerprint(note.text),
+        "note_id": note.id,
+        "created_at": note.created_at,
+    }
+    await connection.execute(insert(idempotency_keys).values(row))
+
+
+def _fingerprint(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

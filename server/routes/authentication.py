@@ -1,0 +1,162 @@
+"""Sign in, refresh, sign out."""
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from server.bearer import Bearer
+from server.bodies import Credentials, Refresh, read, read_json
+from server.errors import (
+    BadCredentials,
+    Challenge,
+    RefreshExpired,
+    RefreshInvalid,
+    RefreshReused,
+    SessionRevoked,
+)
+from server.passwords import Passwords
+from server.replies import done, reply
+from server.revocations import Revocations
+from server.sessions import Decision, Policy, RefreshTokens, Session, seconds_left
+from server.store import Store
+from server.tokens import AccessTokens
+from server.users import User, Users
+
+DEVICE_LENGTH = 200
+
+REFUSALS: dict[Decision, type[Challenge]] = {
+    Decision.REUSE: RefreshReused,
+    Decision.EXPIRED: RefreshExpired,
+    Decision.REVOKED: SessionRevoked,
+    Decision.UNKNOWN: RefreshInvalid,
+}
+
+
+class Authentication:
+    """The routes that give out tokens and take sessions back.
+
+    Args:
+        users: Who may sign in.
+        passwords: Checks what they sign in with.
+        store: Keeps their sessions.
+        policy: How long sessions last.
+        revocations: Hears first of a session that is over.
+        access: Issues access tokens.
+        refresh_tokens: Writes and reads refresh tokens; None when there are none.
+        bearer: Authenticates requests.
+        now: The clock, in Unix seconds.
+    """
+
+    def __init__(  # noqa: PLR0913 - the composition root names each of them once
+        self,
+        *,
+        users: Users,
+        passwords: Passwords,
+        store: Store,
+        policy: Policy,
+        revocations: Revocations,
+        access: AccessTokens,
+        refresh_tokens: RefreshTokens | None,
+        bearer: Bearer,
+        now: Callable[[], float],
+    ) -> None:
+        self._users = users
+        self._passwords = passwords
+        self._store = store
+        self._policy = policy
+        self._revocations = revocations
+        self._access = access
+        self._refresh_tokens = refresh_tokens
+        self._bearer = bearer
+        self._now = now
+
+    def routes(self) -> list[Route]:
+        """The routes; without refresh tokens there is nothing at /api/refresh."""
+        routes = [
+            Route("/api/login", self.login, methods=["POST"]),
+            Route("/api/logout", self.logout, methods=["POST"]),
+            Route("/api/logout-all", self.logout_all, methods=["POST"]),
+        ]
+        if self._refresh_tokens:
+            routes.append(Route("/api/refresh", self.refresh, methods=["POST"]))
+        return routes
+
+    async def login(self, request: Request) -> Response:
+        """Open a session for a username and a password."""
+        credentials = await read(request, Credentials)
+        user = await self._verified(credentials)
+        device = request.headers.get("user-agent", "")[:DEVICE_LENGTH]
+        now = self._now()
+        session = await self._store.open_session(user.id, device, now)
+        if session is None:
+            raise BadCredentials
+        shown = {"id": user.id, "username": user.username}
+        return reply({**self._tokens(session, now), "user": shown})
+
+    async def refresh(self, request: Request) -> Response:
+        """Renew a session's tokens."""
+        body = await read(request, Refresh)
+        presented = self._refresh_tokens and self._refresh_tokens.read(body.refresh_token)
+        if not presented:
+            raise RefreshInvalid
+        now = self._now()
+        decision, session = await self._store.refresh(presented, now)
+        if decision in {Decision.REUSE, Decision.REVOKED}:
+            self._revocations.add([presented.session_id])
+        if refusal := REFUSALS.get(decision):
+            raise refusal
+        if session is None:
+            raise RefreshInvalid
+        return reply(self._tokens(session, now))
+
+    async def logout(self, request: Request) -> Response:
+        """End the session of a refresh token, or of an access token where there is no other.
+
+        Whatever is presented, the answer is the same: signing out twice is no mistake, and
+        nobody learns here whether a token was good.
+        """
+        body = await read_json(request)
+        session_id = self._session_of(request, body.get("refreshToken"))
+        if session_id:
+            # First here, so that the access tokens end even while the database is down.
+            self._revocations.add([session_id])
+            await self._store.revoke(session_id, self._now())
+        return done()
+
+    async def logout_all(self, request: Request) -> Response:
+        """End every session of the person who asks."""
+        user_id = self._bearer.claims(request).user_id
+        self._revocations.add(await self._store.revoke_all(user_id, self._now()))
+        return done()
+
+    async def _verified(self, credentials: Credentials) -> User:
+        user = await self._users.find(credentials.username)
+        known_hash = user.password_hash if user else None
+        fits = await self._passwords.verify(credentials.password, known_hash)
+        if user is None or not fits or user.disabled:
+            raise BadCredentials
+        return user
+
+    def _session_of(self, request: Request, token: object) -> str | None:
+        if self._refresh_tokens and isinstance(token, str):
+            presented = self._refresh_tokens.read(token)
+            return presented.session_id if presented else None
+        try:
+            return self._bearer.claims(request).session_id
+        except Challenge:
+            return None
+
+    def _tokens(self, session: Session, now: float) -> dict[str, object]:
+        left = seconds_left(session, now, self._policy)
+        access = self._access.issue(session.user_id, session.id, left)
+        tokens: dict[str, object] = {
+            "accessToken": access.token,
+            "tokenType": "Bearer",
+            "expiresIn": access.expires_in,
+        }
+        if self._refresh_tokens:
+            tokens["refreshToken"] = self._refresh_tokens.write(session)
+            tokens["refreshExpiresIn"] = int(left)
+        return tokens

@@ -1,0 +1,71 @@
+"""The tables. Times are Unix seconds; nothing here could be presented as a token."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("username", String(64), nullable=False, unique=True),
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("disabled_at", Double),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False, index=True),
+    Column("counter", BigInteger, nullable=False),
+    Column("created_at", Double, nullable=False, index=True),
+    Column("refreshed_at", Double, nullable=False),
+    Column("revoked_at", Double, index=True),
+    Column("device", String(200), nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("kind", String(40), nullable=False),
+    # No foreign keys: an event outlives what it tells of.
+    Column("session_id", String(32), nullable=False),
+    Column("user_id", String(32), nullable=False),
+)
+
+notes = Table(
+    "notes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index("notes_of_user", "user_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("user_id", ForeignKey("users.id"), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    # No foreign key: the reply of a deleted note is repeated, the note is not made again.
+    Column("note_id", Integer, nullable=False),
+    Column("created_at", Double, nullable=False, index=True),
+)

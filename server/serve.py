@@ -1,0 +1,87 @@
+"""Running the server in this process: uvicorn, and what it writes to the log."""
+
+import logging
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from starlette.applications import Starlette
+
+from server.settings import Settings, SettingsError
+
+HEADER_BYTES = 16 * 1024
+"""A request's line and headers together; uvicorn answers 400 beyond."""
+
+GRACEFUL_SECONDS = 10
+"""How long requests under way may take after SIGTERM."""
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, with a word when it really takes requests.
+
+    Args:
+        config: Uvicorn's own.
+        ready: Called once, when connections are accepted.
+    """
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and tell."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+class WithoutQuery(logging.Filter):
+    """Cuts the query off an access log line: people paste tokens into addresses."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep every line, without what follows its question mark."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args
+            )
+        return True
+
+
+def serve(app: Starlette, settings: Settings, announce: Callable[[str], None]) -> None:
+    """Serve until told to stop.
+
+    Args:
+        app: What to serve.
+        settings: Where to listen, and which proxies to believe.
+        announce: Called with the address once connections are accepted.
+
+    Raises:
+        SettingsError: The address cannot be listened on.
+    """
+    listener = _listen(settings.host, settings.port)
+    host, port = listener.getsockname()[:2]
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="on",
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        log_level="info",
+    )
+    # After the configuration, which sets the loggers up anew.
+    logging.getLogger("uvicorn.access").addFilter(WithoutQuery())
+    logging.getLogger("unexpired").setLevel("INFO")
+    Server(config, lambda: announce(address)).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family)
+    except OSError as exc:
+        raise SettingsError(f"Cannot listen on {host} port {port}: {exc.strerror}") from None

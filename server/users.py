@@ -1,0 +1,109 @@
+"""The people who may sign in."""
+
+import secrets
+import unicodedata
+from dataclasses import dataclass, field
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from server.database import Database
+from server.schema import sessions, users
+
+REMEMBERED = 10_000
+"""How many usernames are kept in memory: 1 MB at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person who may sign in."""
+
+    id: str
+    username: str
+    password_hash: str = field(repr=False)
+    disabled: bool = False
+
+
+class UserExistsError(Exception):
+    """The username is taken."""
+
+
+class Users:
+    """Finds and changes users.
+
+    Args:
+        database: Where they are kept.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._usernames: dict[str, str] = {}
+
+    async def find(self, username: str) -> User | None:
+        """The user of this name."""
+        query = select(users).where(users.c.username == canonical(username))
+        async with self._database.statements() as connection:
+            row = (await connection.execute(query)).first()
+        if row is None:
+            return None
+        return User(row.id, row.username, row.password_hash, row.disabled_at is not None)
+
+    async def username_of(self, user_id: str) -> str | None:
+        """The name of a user.
+
+        Names never change and ids are never used again, so a name once read is remembered:
+        "who am I" is answered without the database, and while it is down.
+        """
+        if user_id not in self._usernames:
+            query = select(users.c.username).where(users.c.id == user_id)
+            async with self._database.statements() as connection:
+                username: str | None = (await connection.execute(query)).scalar()
+            if username is None:
+                return None
+            if len(self._usernames) >= REMEMBERED:
+                self._usernames.clear()
+            self._usernames[user_id] = username
+        return self._usernames[user_id]
+
+    async def add(self, username: str, password_hash: str, now: float) -> None:
+        """Add a user.
+
+        Raises:
+            UserExistsError: The name is taken.
+        """
+        row = {
+            "id": secrets.token_hex(16),
+            "username": canonical(username),
+            "password_hash": password_hash,
+            "created_at": now,
+        }
+        try:
+            async with self._database.statements() as connection:
+                await connection.execute(insert(users).values(row))
+        except IntegrityError:
+            raise UserExistsError from None
+
+    async def set_password(self, user: User, password_hash: str, now: float) -> None:
+        """Replace a password; whoever signed in with the old one is signed out."""
+        await self._change(user, now, password_hash=password_hash)
+
+    async def disable(self, user: User, now: float) -> None:
+        """Keep a user from signing in, and end the user's sessions."""
+        await self._change(user, now, disabled_at=now)
+
+    async def any_but(self, username: str) -> bool:
+        """Whether there is any user besides this one."""
+        query = select(users.c.id).where(users.c.username != username).limit(1)
+        async with self._database.statements() as connection:
+            return (await connection.execute(query)).first() is not None
+
+    async def _change(self, user: User, now: float, **values: str | float) -> None:
+        theirs = (sessions.c.user_id == user.id) & sessions.c.revoked_at.is_(None)
+        async with self._database.transaction() as connection:
+            await connection.execute(update(users).where(users.c.id == user.id).values(values))
+            await connection.execute(update(sessions).where(theirs).values(revoked_at=now))
+
+
+def canonical(text: str) -> str:
+    """One spelling for what looks the same: keyboards compose é in two ways (RFC 8265, 4.2.2)."""
+    return unicodedata.normalize("NFC", text)
