@@ -1,0 +1,58 @@
+"""Unexpired keeps a web app signed in.
+
+    from unexpired import AsyncClient
+
+    client = AsyncClient.in_browser()
+    await client.sign_in("ada", "correct horse")
+    response = await client.get("/api/notes")  # never a 401 for an expired token
+
+The reading order of the modules is their import order: errors, messages, claims, origins,
+sentences, replies, retry, session, ports, options, policy, listeners, bodies, keeper, client,
+browser.
+"""
+
+from .claims import claims, expires_at, is_expiring_soon
+from .client import AsyncClient
+from .errors import (
+    BadCredentials,
+    BadReply,
+    NotSignedIn,
+    RateLimited,
+    ReplayImpossible,
+    SessionEnded,
+    SessionExpired,
+    UnexpiredError,
+    Unreachable,
+)
+from .messages import Headers, Request, Response
+from .options import Options
+from .ports import Clock, MemoryStore, Navigator, RefreshLock, SystemClock, TokenStore, Transport
+from .sentences import sentence_for
+
+__all__ = [
+    "AsyncClient",
+    "BadCredentials",
+    "BadReply",
+    "Clock",
+    "Headers",
+    "MemoryStore",
+    "Navigator",
+    "NotSignedIn",
+    "Options",
+    "RateLimited",
+    "RefreshLock",
+    "ReplayImpossible",
+    "Request",
+    "Response",
+    "SessionEnded",
+    "SessionExpired",
+    "SystemClock",
+    "TokenStore",
+    "Transport",
+    "UnexpiredError",
+    "Unreachable",
+    "claims",
+    "expires_at",
+    "is_expiring_soon",
+    "sentence_for",
+]

@@ -1,0 +1,36 @@
+"""The browser's side of the ports. Only the modules of this package touch JavaScript."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import js
+
+from .fetch import FetchTransport
+from .lifecycle import attend, is_visible
+from .navigation import BrowserNavigator
+from .storage import open_store
+
+if TYPE_CHECKING:
+    from unexpired.client import AsyncClient
+
+    Built = TypeVar("Built", bound=AsyncClient)
+
+
+def connect(kind: type[Built], **options: Any) -> Built:
+    """Return a client of this kind on the page's fetch, storage and navigation.
+
+    Args:
+        kind: the class to build.
+        **options: see ``Options``.
+    """
+    client = kind(
+        FetchTransport(),
+        store=open_store(options.get("storage", "local"), options.get("storage_key", "unexpired")),
+        navigator=BrowserNavigator(),
+        is_watched=is_visible,
+        page_url=str(js.location.href),
+        **options,
+    )
+    client.on_close(attend(client))
+    return client

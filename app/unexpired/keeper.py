@@ -1,0 +1,213 @@
+"""What both clients share: the session held against its store, and what is told of its changes.
+
+Everything here is synchronous, so between reading the store and writing it nothing else runs in
+this page. Changes are written first and told afterwards.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from .bodies import Fields, File, encode, with_params
+from .errors import NotSignedIn, UnexpiredError
+from .listeners import Listeners
+from .messages import Headers, OneShot, Request
+from .options import Options
+from .origins import return_path, sign_in_url
+from .policy import Policy
+from .ports import Clock, Navigator, TokenStore
+from .sentences import reason_for
+from .session import Record, Session, UnknownRecord, loads
+
+
+class CallOptions(TypedDict, total=False):
+    """What every call takes besides its method and its URL.
+
+    Attributes:
+        params: added to the URL's query.
+        headers: header fields.
+        json: any JSON value, sent as the body.
+        content: bytes, text, or an iterable of bytes that can be sent once, sent as the body.
+        data: form fields.
+        files: form files by field: ``(name, bytes)`` or ``(name, bytes, content type)``.
+        timeout: seconds for the whole call; None for no bound; the client's by default.
+    """
+
+    params: Fields
+    headers: Mapping[str, str]
+    json: Any
+    content: bytes | str | OneShot
+    data: Fields
+    files: Mapping[str, File]
+    timeout: float | None
+
+
+class Keeper:
+    """The session of one client, its store and its listeners."""
+
+    def __init__(
+        self, options: Options, store: TokenStore, navigator: Navigator, clock: Clock
+    ) -> None:
+        self.options = options
+        self.session = Session(luck=random.random)
+        self.policy = Policy(self.session, options, clock)
+        self.listeners = Listeners()
+        self._store = store
+        self._navigator = navigator
+        self._clock = clock
+        self._text: str | None = None  # what the store held when it was last looked at
+        self._written: Record | None = None  # the record that this text stands for
+        self._is_sent_away = False
+
+    # -- The store -----------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Take up the session that was stored before, if there is one."""
+        record = self._read()
+        if record is not None:
+            self.session.restore(record)
+        self._written = record
+
+    def sync(self) -> None:
+        """Take over what another tab did to the store since it was last looked at."""
+        if self._store.load() == self._text:
+            return
+        self._written = self._read()
+        self.session.adopt(self._written, self._clock.now())
+        self.settle()  # Where the session did not take it over, its own is written back.
+
+    def settle(self) -> None:
+        """Write down what has changed, then tell of it; lead away where a session has ended."""
+        if self.session.record is not self._written:
+            self._write(self.session.record)
+        events, self.session.events = self.session.events, []
+        for name, details in events:
+            self._react(name, *details)
+            self.listeners.emit(name, *details)
+
+    def _read(self) -> Record | None:
+        self._text = self._store.load()
+        if self._text is None:
+            return None
+        try:
+            return loads(self._text)
+        except UnknownRecord as error:
+            if not error.from_later_version:
+                self._write(None)
+            return None
+
+    def _write(self, record: Record | None) -> None:
+        self._written = record
+        self._text = record.dumps() if record else None
+        if self._text is None:
+            self._store.clear()
+        else:
+            self._store.save(self._text)
+
+    # -- The person ----------------------------------------------------------------------------
+
+    def heed(self, error: UnexpiredError) -> None:
+        """Lead to the sign-in page whoever makes a call without a session."""
+        if isinstance(error, NotSignedIn):
+            self._send_away("")
+
+    def return_path(self, default: str) -> str:
+        """Return where the person was before they were led to sign in, or the default."""
+        return return_path(
+            self._navigator.here(), login_url=self.options.login_url, default=default
+        )
+
+    def _react(self, event: str, *details: object) -> None:
+        if event == "signed_in":
+            self._is_sent_away = False
+        elif event == "expired":
+            self._send_away(reason_for(str(details[0])))
+        elif event == "signed_out" and details == ("elsewhere",):
+            self._send_away(reason_for("SIGNED_OUT"))
+
+    def _send_away(self, reason: str) -> None:
+        """Go to the sign-in page, once for all calls that find the session missing."""
+        if self.options.on_expired == "redirect" and not self._is_sent_away:
+            self._is_sent_away = True
+            here = self._navigator.here()
+            self._navigator.go(sign_in_url(self.options.login_url, here=here, reason=reason))
+
+    # -- Requests ------------------------------------------------------------------------------
+
+    def request(self, method: str, url: str, options: CallOptions) -> Request:
+        """Return the request that a call stands for.
+
+        Raises:
+            ValueError: if the URL or the body cannot be sent.
+        """
+        body, kind = encode(
+            json=options.get("json"),
+            content=options.get("content"),
+            data=options.get("data"),
+            files=options.get("files"),
+        )
+        headers = Headers(options.get("headers") or {})
+        address = self.options.resolve(with_params(url, options.get("params")))
+        request = Request(method.upper(), address, headers, body)
+        if kind is not None and "content-type" not in headers:
+            request = request.with_header("content-type", kind)
+        return self._with_idempotency_key(request)
+
+    def _with_idempotency_key(self, request: Request) -> Request:
+        """Give a POST of ours one key for all its attempts.
+
+        The header is that of draft-ietf-httpapi-idempotency-key-header, section 2.
+        """
+        ours = self.options.idempotency_keys and self.options.trusts(request.url)
+        if request.method != "POST" or not ours or "idempotency-key" in request.headers:
+            return request
+        return request.with_header("idempotency-key", f'"{secrets.token_urlsafe(16)}"')
+
+    # -- What a page may show ------------------------------------------------------------------
+
+    @property
+    def user(self) -> Mapping[str, Any] | None:
+        """Who is signed in."""
+        return self.session.record.tokens.user if self.session.record else None
+
+    @property
+    def expires_in(self) -> float | None:
+        """Seconds until the access token expires; None without one, or when it does not say."""
+        record = self.session.record
+        if record is None or record.tokens.expires_at is None:
+            return None
+        return max(record.tokens.expires_at - self._clock.now(), 0.0)
+
+    @property
+    def refresh_in(self) -> float | None:
+        """Seconds until the next refresh; None where there will be none."""
+        record = self.session.record
+        if record is None or not record.can_renew or record.tokens.expires_at is None:
+            return None
+        pause = self.session.pause_left(self._clock.monotonic())
+        return max(record.due_at(self.options.margin) - self._clock.now(), pause, 0.0)
+
+    def diagnose(self) -> dict[str, Any]:
+        """Return the facts that help to find a fault, without anything secret."""
+        record = self.session.record
+        return {
+            "state": self.session.state,
+            "generation": record.generation.number if record else None,
+            "expires_in": self.expires_in,
+            "refresh_in": self.refresh_in,
+            "lifetime": record.tokens.lifetime if record else None,
+            "skew": record.tokens.skew if record else None,
+            "can_renew": record.can_renew if record else False,
+            "refused": record.refused if record else None,
+            "failures": self.session.failures,
+            "store": type(self._store).__name__,
+            "margin": self.options.margin,
+        }
+
+
+def fresh_name() -> str:
+    """Return a name for a new session on this device."""
+    return secrets.token_hex(8)

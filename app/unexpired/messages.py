@@ -1,0 +1,162 @@
+"""Request and Response: frozen values, whose repr never shows a token, a body or a query."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from .errors import BadReply
+
+OneShot = AsyncIterable[bytes] | Iterable[bytes]
+Body = bytes | OneShot | None
+
+
+class Headers(Mapping[str, str]):
+    """Header fields by name, in any case; a name given twice keeps both, joined by a comma.
+
+    RFC 9110, section 5.3.
+    """
+
+    def __init__(self, fields: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        pairs = fields.items() if isinstance(fields, Mapping) else fields
+        self._fields: dict[str, str] = {}
+        for name, value in pairs:
+            known = self._fields.get(name.lower())
+            self._fields[name.lower()] = value if known is None else f"{known}, {value}"
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._fields
+
+    def __repr__(self) -> str:
+        """Show the names alone: values may be credentials."""
+        return f"Headers({', '.join(self._fields)})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Request:
+    """One HTTP request, ready to be sent any number of times unless its body is one-shot.
+
+    Attributes:
+        method: in capitals.
+        url: absolute, or relative to the page.
+        headers: the header fields.
+        body: bytes, or an iterable of bytes that can be sent once, or None.
+        sensitive: its body carries a credential: it is neither cached nor redirected.
+        keepalive: it outlives the page that sends it (a sign-out on the way out).
+    """
+
+    method: str
+    url: str
+    headers: Headers = field(default_factory=Headers)
+    body: Body = None
+    sensitive: bool = False
+    keepalive: bool = False
+
+    @property
+    def is_replayable(self) -> bool:
+        """Whether the same body can be sent a second time."""
+        return self.body is None or isinstance(self.body, bytes)
+
+    def with_header(self, name: str, value: str) -> Request:
+        """Return this request with one header field set."""
+        kept = {known: self.headers[known] for known in self.headers if known != name.lower()}
+        return replace(self, headers=Headers({**kept, name.lower(): value}))
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.url.partition('?')[0].partition('#')[0]}>"
+
+
+@dataclass(frozen=True, repr=False)
+class Response:
+    """One HTTP response, read whole.
+
+    Attributes:
+        status_code: the HTTP status.
+        headers: the header fields that the caller may see.
+        content: the body, as bytes.
+        url: where it came from, after redirects.
+    """
+
+    status_code: int
+    headers: Headers = field(default_factory=Headers)
+    content: bytes = b""
+    url: str = ""
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status_code < 300  # noqa: PLR2004 - RFC 9110, section 15.3
+
+    @cached_property
+    def text(self) -> str:
+        """The body as text, by the charset of the reply, else UTF-8; never raises."""
+        charset = _charset(self.headers.get("content-type", ""))
+        try:
+            return self.content.decode(charset, errors="replace")
+        except LookupError:
+            return self.content.decode(errors="replace")
+
+    def json(self) -> Any:
+        """Return the body read as JSON.
+
+        Raises:
+            BadReply: if the body is not JSON.
+        """
+        try:
+            return json.loads(self.content)
+        except (ValueError, RecursionError) as error:
+            sentence = "The server's reply is not JSON."
+            raise BadReply(sentence, status_code=self.status_code) from error
+
+    @cached_property
+    def code(self) -> str | None:
+        """The machine-readable ``code`` of an error reply, or None where there is none."""
+        code = self.fields.get("code")
+        return code if isinstance(code, str) else None
+
+    @cached_property
+    def fields(self) -> Mapping[str, Any]:
+        """The body's JSON object; empty when the body is anything else."""
+        try:
+            value = self.json()
+        except BadReply:
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    def raise_for_status(self) -> Response:
+        """Return the response itself if its status is below 400.
+
+        Raises:
+            BadReply: with the status and the code of the reply; its sentence is the server's own.
+        """
+        if self.status_code < 400:  # noqa: PLR2004 - RFC 9110, section 15
+            return self
+        sentence = self.fields.get("error")
+        raise BadReply(
+            sentence if isinstance(sentence, str) else None,
+            status_code=self.status_code,
+            code=self.code,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status_code}>"
+
+
+def _charset(content_type: str) -> str:
+    for parameter in content_type.split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip(' "')
+    return "utf-8"

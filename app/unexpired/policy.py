@@ -1,0 +1,318 @@
+"""What to send next, as generators of effects. No await, no clock, no socket, no JavaScript.
+
+A flow yields ``Send``, ``Sleep`` or ``Refresh`` and is sent what came of it; a failure of the
+transport is thrown into it as ``Unreachable``. It returns the response or raises a typed error. So
+one policy serves the async client, the sync client, a test that feeds it by hand, and a simulation.
+
+    call ── usable ── send ── judge ─┬─ done
+                                     ├─ replay   a newer generation is stored: no refresh
+                                     ├─ refresh  once, then replay once
+                                     └─ end      the session is over
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from .errors import ReplayImpossible, SessionExpired, UnexpiredError, Unreachable
+from .messages import Headers, Request, Response
+from .options import Options
+from .ports import Clock
+from .replies import ENDINGS, EXPIRED, refusal, retry_after, sign_in_error, tokens_from
+from .retry import SHORTEST_PAUSE
+from .session import Generation, Record, Session
+
+IMPATIENT = 0.25  # A call whose token is still good waits this part of refresh_timeout, no longer.
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send the request; the outcome is its Response, or Unreachable after ``timeout`` seconds."""
+
+    request: Request
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait so many seconds, or less when something happened that makes it worth looking again."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """Make the session newer than the generation, waiting ``within`` seconds for it.
+
+    If it already is newer, this is done at once: a late 401 never causes a second refresh.
+    """
+
+    stale: Generation
+    within: float
+
+
+Effect = Send | Sleep | Refresh
+Flow = Generator[Effect, Any, Response]
+Waiting = Generator[Effect, Any, None]
+
+
+class Verdict(Enum):
+    """What an answer means for the call that it answers."""
+
+    DONE = auto()
+    REPLAY = auto()
+    REFRESH = auto()
+    END = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rules of one client.
+
+    Args:
+        session: the session that the calls are made in.
+        options: the client's options.
+        clock: tells the time: by the wall for what expires, monotonic for what is waited for.
+    """
+
+    session: Session
+    options: Options
+    clock: Clock
+
+    # -- A call --------------------------------------------------------------------------------
+
+    def call(self, request: Request) -> Flow:
+        """Make one call, with everything that its token needs.
+
+        Raises:
+            NotSignedIn: if there is no session.
+            SessionExpired: if the session's time is over.
+            SessionEnded: if the session was revoked or signed out.
+            Unreachable: if no answer came.
+            ReplayImpossible: if the call must be repeated and its body is spent.
+        """
+        if "authorization" in request.headers or not self.options.trusts(request.url):
+            # The caller's own credentials, or a server that is not ours: hands off.
+            return (yield from _sent(request))
+        record = yield from self._usable()
+        response = yield from _sent(_bearing(request, record))
+        verdict = self._judge(response, record.generation)
+        if verdict is Verdict.REFRESH:
+            yield from self._renewed(record, self.options.refresh_timeout)
+        if verdict is Verdict.DONE:
+            return response
+        return (yield from self._replay(request, self.session.still(record.generation)))
+
+    def _replay(self, request: Request, record: Record) -> Flow:
+        if not request.is_replayable:
+            raise ReplayImpossible
+        response = yield from _sent(_bearing(request, record))
+        self._judge(response, record.generation)  # It may end the session; it is not tried again.
+        return response
+
+    def _judge(self, response: Response, sent: Generation) -> Verdict:
+        """Say what the answer means; raise where it means the end."""
+        if response.status_code not in {401, 403} and not self.session.is_superseded(sent):
+            return Verdict.DONE
+        current = self.session.still(sent)  # An answer for a session that is gone is nobody's.
+        verdict = verdict_of(response, sent, current.generation)
+        if verdict is Verdict.END:
+            raise self.session.expire(sent, response.code or EXPIRED)
+        return verdict
+
+    # -- A token that can be sent --------------------------------------------------------------
+
+    def _usable(self) -> Generator[Effect, Any, Record]:
+        """Return a record whose access token is worth sending, renewed if it is due."""
+        record = self.session.require()
+        now = self.clock.now()
+        if now < record.due_at(self.options.margin):
+            return record
+        if record.has_expired(now):
+            yield from self._renewed(record, self.options.refresh_timeout)
+        elif record.can_renew and not self._pause_left():
+            yield from self._tried(record)
+        return self.session.still(record.generation)
+
+    def _tried(self, record: Record) -> Waiting:
+        """Try to renew ahead of need; the token is still good, so a failure costs nothing."""
+        try:
+            yield Refresh(record.generation, self.options.refresh_timeout * IMPATIENT)
+        except (Unreachable, SessionExpired):
+            if record.has_expired(self.clock.now()):
+                yield from self._renewed(record, self.options.refresh_timeout)
+
+    def _renewed(self, record: Record, patience: float) -> Waiting:
+        """Renew the tokens, waiting out an outage for as long as the patience lasts, in seconds."""
+        deadline = self.clock.monotonic() + patience
+        while True:
+            current = self.session.still(record.generation)
+            if current.generation.is_newer_than(record.generation):
+                return
+            if not current.can_renew:
+                raise self.session.expire(current.generation, current.refused or EXPIRED)
+            try:
+                yield from self._attempt(current.generation, deadline)
+            except SessionExpired:
+                continue  # Refused: the record says so now.
+            except Unreachable:
+                if self.clock.monotonic() + self._pause_left() >= deadline:
+                    raise
+
+    def _attempt(self, stale: Generation, deadline: float) -> Waiting:
+        pause, left = self._pause_left(), deadline - self.clock.monotonic()
+        if pause >= left:
+            raise Unreachable(retry_after=pause)
+        yield Sleep(pause) if pause else Refresh(stale, left)
+
+    def _pause_left(self) -> float:
+        return self.session.pause_left(self.clock.monotonic())
+
+    # -- Renewal, sign-in, sign-out ------------------------------------------------------------
+
+    def renew(self) -> Generator[Send, Response, None]:
+        """Make one attempt to renew the session's tokens, and note what came of it.
+
+        Raises:
+            SessionExpired: if the server refused.
+            SessionEnded: if the session was signed out or replaced meanwhile.
+            Unreachable: if no answer came that could be used.
+        """
+        record = self.session.require()
+        asked_at = self.clock.now()
+        self.session.is_refreshing = True
+        try:
+            response = yield self._post(
+                self.options.refresh_path, {"refreshToken": record.tokens.refresh_token}
+            )
+        except Unreachable:
+            self.session.miss(record.generation, self.clock.monotonic(), None)
+            raise
+        finally:
+            self.session.is_refreshing = False
+        self._take(record, response, asked_at)
+
+    def _take(self, record: Record, response: Response, asked_at: float) -> None:
+        code = refusal(response)
+        tokens = tokens_from(response, asked_at=asked_at, answered_at=self.clock.now())
+        if code is not None:
+            self.session.refuse(record.generation, code)
+            raise SessionExpired(code)
+        if tokens is None:
+            wait = retry_after(response, self.clock.now())
+            self.session.miss(record.generation, self.clock.monotonic(), wait)
+            raise Unreachable(retry_after=wait)
+        if not self.session.renew(record.generation, tokens):
+            self.session.still(record.generation)
+
+    def sign_in(
+        self, session: str, username: str, password: str
+    ) -> Generator[Send, Response, None]:
+        """Exchange a name and a password for a session.
+
+        Args:
+            session: a fresh name for the session on this device, which never leaves it.
+            username: whose it is.
+            password: theirs; sent once and kept nowhere.
+
+        Raises:
+            BadCredentials: if the server does not accept them.
+            RateLimited: if there were too many tries.
+            Unreachable: if no usable answer came.
+            BadReply: for any other refusal.
+        """
+        asked_at = self.clock.now()
+        response = yield self._post(
+            self.options.login_path, {"username": username, "password": password}
+        )
+        tokens = tokens_from(response, asked_at=asked_at, answered_at=self.clock.now())
+        if tokens is None:
+            raise sign_in_error(response, self.clock.now())
+        self.session.begin(session, tokens)
+
+    def sign_out(self) -> Generator[Send, Response, None]:
+        """Forget the session at once, then try to tell the server; its silence changes nothing."""
+        record = self.session.leave("here")
+        if record is None or record.tokens.refresh_token is None:
+            return
+        try:
+            yield self._post(
+                self.options.logout_path,
+                {"refreshToken": record.tokens.refresh_token},
+                keepalive=True,
+            )
+        except UnexpiredError:
+            return
+
+    def _post(self, path: str, fields: dict[str, object], *, keepalive: bool = False) -> Send:
+        request = Request(
+            "POST",
+            self.options.resolve(path),
+            Headers({"content-type": "application/json", "accept": "application/json"}),
+            json.dumps(fields).encode(),
+            sensitive=True,
+            keepalive=keepalive,
+        )
+        return Send(request, self.options.refresh_timeout)
+
+    # -- Staying ahead -------------------------------------------------------------------------
+
+    def stay_ahead(self, *, tick: float, is_watched: Callable[[], bool]) -> Waiting:
+        """Renew ahead of need for as long as somebody looks; never ends by itself.
+
+        Args:
+            tick: the longest sleep, in seconds: timers stop while a machine sleeps, so each step
+                looks at the clock anew.
+            is_watched: whether the page is visible.
+        """
+        while True:
+            yield Sleep(min(self._idle_for(), tick) if is_watched() else tick)
+            record = self.session.record
+            if record is not None and is_watched() and not self._idle_for():
+                yield from self._look_after(record)
+
+    def _idle_for(self) -> float:
+        """Return the seconds until something is to be done for the session."""
+        now, record = self.clock.now(), self.session.record
+        if record is None:
+            return float("inf")
+        if record.can_renew:
+            return max(record.due_at(self.options.margin) - now, self._pause_left(), 0.0)
+        margin = 0.0 if self.session.has_warned else self.options.margin
+        return max(record.due_at(margin) - now, 0.0)
+
+    def _look_after(self, record: Record) -> Waiting:
+        if record.can_renew:
+            try:
+                yield Refresh(record.generation, self.options.refresh_timeout)
+            except UnexpiredError:  # It is noted in the session: paused, refused or gone.
+                yield Sleep(SHORTEST_PAUSE)
+        elif record.has_expired(self.clock.now()):
+            self.session.expire(record.generation, record.refused or EXPIRED)
+        else:
+            self.session.warn((record.tokens.expires_at or 0.0) - self.clock.now())
+
+
+def verdict_of(response: Response, sent: Generation, current: Generation) -> Verdict:
+    """Say what an answer means for a call sent with one generation while another is current."""
+    if response.status_code not in {401, 403}:
+        return Verdict.DONE
+    if current.is_newer_than(sent):
+        return Verdict.REPLAY
+    if response.code == EXPIRED:
+        return Verdict.REFRESH
+    return Verdict.END if response.code in ENDINGS else Verdict.DONE
+
+
+def _sent(request: Request) -> Flow:
+    response: Response = yield Send(request)
+    return response
+
+
+def _bearing(request: Request, record: Record) -> Request:
+    # RFC 6750, section 2.1: the header alone, never the query or the body.
+    return request.with_header("authorization", f"Bearer {record.tokens.access_token}")
