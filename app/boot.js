@@ -1,0 +1,47 @@
+// What must happen before Python exists, and nothing else: say what is loading, keep what is typed,
+// and offer a way out when the runtime cannot be loaded.
+"use strict";
+{
+  const STALLED_MS = 30_000;
+  const STAGES = {
+    "Loading Pyodide": "Fetching Python",
+    "Loading interpreter": "Starting Python",
+    "Loading files": "Opening your notes",
+  };
+  const root = document.documentElement;
+  const isReady = () => root.dataset.ready === "true";
+  const part = (id) => document.getElementById(id);
+
+  // Someone with a session need not look at the sign-in form while Python starts.
+  try {
+    root.dataset.returning = String(localStorage.getItem("unexpired") !== null);
+  } catch {
+    root.dataset.returning = "false"; // Storage is blocked: nobody can be signed in.
+  }
+
+  // No form ever reloads the page; one that is sent too early is kept until Python can answer it.
+  addEventListener(
+    "submit",
+    (event) => {
+      event.preventDefault();
+      if (isReady()) return;
+      event.target.dataset.pending = "true";
+      event.submitter?.setAttribute("aria-busy", "true");
+    },
+    true,
+  );
+
+  const fail = () => {
+    if (!isReady()) part("boot-failed").hidden = false;
+  };
+  let stalled = setTimeout(fail, STALLED_MS);
+  addEventListener("py:progress", ({ detail }) => {
+    clearTimeout(stalled);
+    stalled = setTimeout(fail, STALLED_MS);
+    part("boot").querySelector("progress").value += 1;
+    if (STAGES[detail]) part("boot-stage").textContent = STAGES[detail];
+  });
+  addEventListener("error", (event) => event.target.tagName === "SCRIPT" && fail(), true);
+  addEventListener("unhandledrejection", fail);
+  addEventListener("click", ({ target }) => target.id === "boot-reload" && location.reload());
+}

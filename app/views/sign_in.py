@@ -1,0 +1,61 @@
+"""Sign in: the form that stands in the page before Python runs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from js import document, location
+
+from unexpired import AsyncClient, sentence_for
+
+from .dom import busy, is_busy, listen_async, say, start
+from .troubles import told_in
+
+
+class SignIn:
+    """The sign-in view.
+
+    Args:
+        client: Signs the person in.
+        home: Where to go afterwards when the address does not say.
+    """
+
+    title = "Sign in"
+
+    def __init__(self, client: AsyncClient, *, home: str) -> None:
+        self._client = client
+        self._home = home
+        self.element = document.getElementById("sign-in")
+        self._form = self.element.querySelector("form")
+        self._alert = self.element.querySelector("[role=alert]")
+        self._button = self.element.querySelector("button")
+        listen_async(self._form, "submit", lambda _: self._submit())
+
+    def show(self, query: Mapping[str, str]) -> None:
+        """Say why the person is here, and go on with the form as it was left."""
+        if self._client.user is not None:
+            self._go_back()
+            return
+        say(self._alert, sentence_for(query.get("reason")) or "", kind="notice")
+        if not self._form.contains(document.activeElement):
+            self._field("username").focus()
+        if self._form.hasAttribute("data-pending"):
+            self._button.removeAttribute("aria-busy")
+            start(self._submit())
+
+    async def _submit(self) -> None:
+        if is_busy(self._button):
+            return
+        self._form.removeAttribute("data-pending")
+        with busy(self._button), told_in(self._alert):
+            await self._client.sign_in(self._field("username").value, self._field("password").value)
+            self._form.reset()
+            self._go_back()
+        if self._alert.textContent:
+            self._field("password").select()
+
+    def _field(self, name: str) -> Any:
+        return self._form.elements.namedItem(name)
+
+    def _go_back(self) -> None:
+        # Back must not lead to a sign-in form that has been used, hence `replace`.
+        location.replace(self._client.return_path(self._home))
