@@ -29,7 +29,7 @@ vendor/.ready: tools/build_vendor.py .venv/.ready node_modules/.ready
 run: setup ## Serve the page and the API in demo mode on PORT (8000)
 	$(BIN)/python -m server serve --demo --port $(PORT)
 
-test: setup browser lint types check ## Everything: set-up, browser, lint, types, tests
+test: setup lint types check ## Everything: set-up, browser, lint, types, tests
 
 browser: .venv/.ready ## Find or install a browser for the end-to-end tests
 	$(BIN)/python tools/ensure_browser.py
@@ -41,11 +41,10 @@ lint: .venv/.ready ## Style and import rules
 types: .venv/.ready ## Strict types
 	$(BIN)/mypy
 
-check: setup ## Every test
-	$(BIN)/pytest
+check: unit e2e ## Every test; those in a browser run apart, for they bring their own event loop
 
 unit: .venv/.ready ## The tests that need no browser
-	$(BIN)/pytest tests/unit tests/server
+	$(BIN)/pytest --ignore=tests/e2e
 
 e2e: setup browser ## The tests in a real browser
 	$(BIN)/pytest tests/e2e

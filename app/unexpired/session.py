@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NoReturn
 
 from .errors import NotSignedIn, SessionEnded, SessionExpired, UnexpiredError
-from .replies import Tokens
+from .replies import ENDINGS, Tokens
 from .retry import pause
 
 State = Literal["anonymous", "active", "refreshing", "degraded", "expired"]
@@ -181,23 +181,24 @@ class Session:
 
         Raises:
             NotSignedIn: if nobody is signed in.
-            SessionExpired: if the session that was here is over.
+            SessionExpired: if the session that was here is over, or
+            SessionEnded: if the server ended it.
         """
         if self.record is not None:
             return self.record
-        raise SessionExpired(self._over) if self._over else NotSignedIn()
+        raise over(self._over) if self._over else NotSignedIn()
 
     def still(self, generation: Generation) -> Record:
         """Return the record if it is of the same session as the generation.
 
         Raises:
             SessionExpired: if that session is over.
-            SessionEnded: if it was signed out, or someone else signed in.
+            SessionEnded: if it was ended or signed out, or someone else signed in.
         """
         if self.record is not None and self.record.generation.session == generation.session:
             return self.record
         if self.record is None and self._over:
-            raise SessionExpired(self._over)
+            raise over(self._over)
         raise SessionEnded("SIGNED_OUT")
 
     def is_superseded(self, generation: Generation) -> bool:
@@ -286,12 +287,11 @@ class Session:
 
     def expire(self, generation: Generation, code: str) -> UnexpiredError:
         """End the session of this generation, once; return the error for whoever waits for it."""
-        ended = code not in _EXPIRIES
         if self.record is not None and self.record.generation.session == generation.session:
             self._forget()
             self._over = code
             self.events.append(("expired", (code,)))
-        return SessionEnded(code) if ended else SessionExpired(code)
+        return over(code)
 
     def leave(self, where: str) -> Record | None:
         """Sign out, here or elsewhere; return what there was."""
@@ -335,4 +335,6 @@ class Session:
         self.record, self.failures, self.is_refreshing = None, 0, False
 
 
-_EXPIRIES = frozenset({"TOKEN_EXPIRED", "REFRESH_EXPIRED", "REFRESH_INVALID", "REFRESH_REUSED"})
+def over(code: str) -> UnexpiredError:
+    """Return the error for a session that is over with this code: ended by someone, or expired."""
+    return SessionEnded(code) if code in ENDINGS else SessionExpired(code)

@@ -1,0 +1,76 @@
+"""Requests and responses as values."""
+
+from __future__ import annotations
+
+import pytest
+
+from unexpired import BadReply, Headers, Request, Response
+
+
+def test_header_names_have_no_case_and_doubles_are_joined() -> None:
+    headers = Headers([("X-A", "1"), ("x-a", "2"), ("B", "3")])
+    assert headers["X-a"] == "1, 2"
+    assert "b" in headers
+    assert "c" not in headers
+    assert (list(headers), len(headers)) == (["x-a", "b"], 2)
+
+
+def test_a_header_is_replaced_in_any_case() -> None:
+    request = Request("GET", "/x", Headers({"Authorization": "old", "a": "b"}))
+    assert dict(request.with_header("AUTHORIZATION", "new").headers) == {
+        "authorization": "new",
+        "a": "b",
+    }
+
+
+def test_reprs_show_neither_values_nor_queries() -> None:
+    headers = Headers({"authorization": "Bearer secret"})
+    request = Request("GET", "/x?token=secret#secret", headers, b"secret")
+    response = Response(200, headers, b"secret", "/x?token=secret")
+    assert "secret" not in f"{headers!r} {request!r} {response!r} {request} {response}"
+    assert repr(request) == "<Request GET /x>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "text"),
+    [
+        ("text/plain", "é".encode(), "é"),
+        ("text/plain; charset=latin-1", b"\xe9", "é"),
+        ('text/plain; Charset="latin-1"', b"\xe9", "é"),
+        ("text/plain; charset=nonsense", "é".encode(), "é"),
+        ("", b"\xff", "\ufffd"),
+    ],
+)
+def test_text_follows_the_charset_and_never_raises(kind: str, content: bytes, text: str) -> None:
+    assert Response(200, Headers({"content-type": kind}), content).text == text
+
+
+def test_json_that_is_none_is_a_bad_reply() -> None:
+    assert Response(200, content=b'{"a": 1}').json() == {"a": 1}
+    for content in (b"", b"<html>", b"\xff", b"[" * 100_000):
+        with pytest.raises(BadReply):
+            Response(200, content=content).json()
+
+
+def test_a_code_is_read_from_objects_alone() -> None:
+    assert Response(401, content=b'{"code": "TOKEN_EXPIRED"}').code == "TOKEN_EXPIRED"
+    for content in (b"", b"[]", b'{"code": 7}', b'"code"'):
+        assert Response(401, content=content).code is None
+
+
+def test_raise_for_status_carries_the_servers_own_sentence() -> None:
+    response = Response(409, content=b'{"error": "That is taken.", "code": "TAKEN"}')
+    with pytest.raises(BadReply, match="That is taken") as raised:
+        response.raise_for_status()
+    assert (raised.value.status_code, raised.value.code) == (409, "TAKEN")
+    with pytest.raises(BadReply, match="could not be used"):
+        Response(500).raise_for_status()
+    fine = Response(204)
+    assert fine.raise_for_status() is fine
+
+
+@pytest.mark.parametrize(
+    ("status", "success"), [(199, False), (200, True), (299, True), (300, False)]
+)
+def test_success_is_two_hundred_and_something(status: int, success: bool) -> None:  # noqa: FBT001
+    assert Response(status).is_success is success

@@ -1,0 +1,178 @@
+"""Who may see the token, and where a person may be sent."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+
+from unexpired.options import Options
+from unexpired.origins import is_inside, origin_of, parameter, return_path, sign_in_url
+
+PAGE = "https://app.example/notes/index.html?x=1#/notes"
+
+
+@pytest.mark.parametrize(
+    ("url", "resolved"),
+    [
+        ("/api/me", "https://app.example/api/me"),
+        ("api/me", "https://app.example/notes/api/me"),
+        ("https://other.example/x", "https://other.example/x"),
+        ("//other.example/x", "https://other.example/x"),
+    ],
+)
+def test_without_a_base_url_the_page_resolves(url: str, resolved: str) -> None:
+    assert Options(page_url=PAGE).resolve(url) == resolved
+
+
+@pytest.mark.parametrize(
+    ("url", "resolved"),
+    [
+        ("/me", "https://api.example/v1/me"),
+        ("me", "https://api.example/v1/me"),
+        ("", "https://api.example/v1/"),
+        ("//evil.example/x", "https://evil.example/x"),
+        ("https://evil.example/x", "https://evil.example/x"),
+    ],
+)
+def test_a_base_url_is_put_before_relative_urls(url: str, resolved: str) -> None:
+    options = Options(base_url="https://api.example/v1/", page_url=PAGE)
+    assert options.resolve(url) == resolved
+
+
+@pytest.mark.parametrize("url", ["/\\evil", "\t//evil", "/a b", "ht\ntps://evil", " /x", "/\x7f"])
+def test_urls_that_browsers_read_in_their_own_way_are_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="must not hold"):
+        Options(page_url=PAGE).resolve(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://app.example/x", "https://APP.example:443/x", "HTTPS://app.example"]
+)
+def test_the_own_origin_sees_the_token(url: str) -> None:
+    assert Options(page_url=PAGE).trusts(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://app.example/x",
+        "https://app.example:8443/x",
+        "https://evil.example/x",
+        "https://app.example@evil.example/",
+        "https://user@app.example/",
+        "https://app.example.evil.example/",
+        "https://evil.example#@app.example/",
+        "https://evil.example?@app.example/",
+        "https:evil.example",
+        "https:///app.example/",
+        "https://app.example%2eevil.example/",
+        "https://app。example/",
+        "https://app.example:/x:1/",
+        "https://[app.example]/",
+        "ftp://app.example/",
+        "javascript:alert(1)",
+        "data:text/plain,x",
+        "/x",
+        "",
+    ],
+)
+def test_no_other_origin_sees_the_token(url: str) -> None:
+    assert not Options(page_url=PAGE).trusts(url)
+
+
+def test_with_a_base_url_the_pages_own_origin_does_not_see_the_token() -> None:
+    options = Options(base_url="https://api.example", page_url=PAGE)
+    assert options.trusts("https://api.example/x")
+    assert not options.trusts("https://app.example/x")
+
+
+def test_further_origins_are_exact() -> None:
+    options = Options(page_url=PAGE, token_origins=("https://files.example:8443",))
+    assert options.trusts("https://files.example:8443/a")
+    assert not options.trusts("https://files.example/a")
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "https://*.example", "files.example", "https://a.example/x"]
+)
+def test_an_inexact_origin_is_a_mistake_to_hear_of(origin: str) -> None:
+    with pytest.raises(ValueError, match="not an exact origin"):
+        Options(page_url=PAGE, token_origins=(origin,))
+
+
+def test_an_ipv6_origin_is_one() -> None:
+    assert origin_of("http://[::1]:8000/x") == "http://[::1]:8000"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"margin": -1},
+        {"refresh_timeout": 0},
+        {"timeout": -3},
+        {"storage": "cookie"},
+        {"on_expired": "explode"},
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"margin|storage|on_expired"):
+        Options(**options)  # type: ignore[arg-type]
+
+
+GOOD = ["/", "/notes", "/notes?page=2#top", "/#/notes", "/.well-known/x", "/a:b?next=//x", "/é"]
+EVIL = [
+    "//evil",
+    "/\\evil",
+    "\\\\evil",
+    "https:evil",
+    "https://evil",
+    "javascript:alert(1)",
+    "/\t/evil",
+    "\n/notes",
+    " /notes",
+    "/a\x00b",
+    "/..//evil",
+    "/.//evil",
+    "/%2e%2e//evil",
+    "/%2E//evil",
+    "notes",
+    "",
+    "#/notes",
+    "?x",
+]
+
+
+@pytest.mark.parametrize("address", GOOD)
+def test_a_plain_address_of_this_origin_is_kept_whole(address: str) -> None:
+    assert is_inside(address)
+
+
+@pytest.mark.parametrize("address", EVIL)
+def test_every_other_address_gives_the_default(address: str) -> None:
+    here = f"/login?next={quote(address, safe='')}"
+    assert return_path(here, login_url="/login", default="/home") == "/home"
+
+
+@pytest.mark.parametrize("login_url", ["/login", "#/login", "/app/login?theme=dark"])
+@pytest.mark.parametrize("address", ["/notes?page=2&x=a+b#top", "/#/notes?x=1&y=2", "/é?q=%20"])
+def test_the_way_back_survives_the_trip_through_the_sign_in_page(
+    login_url: str, address: str
+) -> None:
+    url = sign_in_url(login_url, here=address, reason="expired")
+    here = f"/{url}" if url.startswith("#") else url
+    assert return_path(here, login_url=login_url, default="/") == address
+    assert parameter(here, "reason") == "expired"
+
+
+@pytest.mark.parametrize(
+    ("login_url", "here"), [("/login", "/login?next=%2Fx"), ("#/login", "/#/login?reason=expired")]
+)
+def test_the_sign_in_page_is_no_place_to_return_to(login_url: str, here: str) -> None:
+    assert "next" not in sign_in_url(login_url, here=here, reason="expired")
+    again = sign_in_url("/x", here=here, reason="")
+    assert return_path(again, login_url=login_url, default="/home") == "/home"
+
+
+def test_without_a_reason_or_a_place_the_sign_in_url_is_bare() -> None:
+    assert sign_in_url("/login", here="", reason="") == "/login"
