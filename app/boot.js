@@ -6,7 +6,7 @@
   const STAGES = {
     "Loading Pyodide": "Fetching Python",
     "Loading interpreter": "Starting Python",
-    "Loading files": "Opening your notes",
+    "Loading files": "Opening the page",
   };
   const root = document.documentElement;
   const isReady = () => root.dataset.ready === "true";

@@ -8,7 +8,7 @@ from js import document, location
 from unexpired import AsyncClient, sentence_for
 
 from .dom import busy, is_busy, listen_async, say, start
-from .troubles import told_in
+from .troubles import TYPED_IS_KEPT, told_in
 
 
 class SignIn:
@@ -46,7 +46,7 @@ class SignIn:
         if is_busy(self._button):
             return
         self._form.removeAttribute("data-pending")
-        with busy(self._button), told_in(self._alert):
+        with busy(self._button), told_in(self._alert, comfort=TYPED_IS_KEPT):
             await self._client.sign_in(self._field("username").value, self._field("password").value)
             self._form.reset()
             self._go_back()

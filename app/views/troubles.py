@@ -16,32 +16,33 @@ from unexpired import (
 
 from .dom import say
 
+TYPED_IS_KEPT = "What you typed is kept."
 # The client has led the person to the sign-in page, which says why: nothing to add here.
 SESSION_IS_OVER = (NotSignedIn, SessionEnded, SessionExpired)
 
 
 @contextmanager
-def told_in(alert: Any) -> Iterator[None]:
-    """Run what calls the server; what goes wrong is said in the alert, and goes no further."""
+def told_in(alert: Any, *, comfort: str = "") -> Iterator[None]:
+    """Run what calls the server; what goes wrong is said in the alert, and goes no further.
+
+    Args:
+        alert: The element that says it.
+        comfort: What else to say when the server cannot be reached.
+    """
     say(alert)
     try:
         yield
     except SESSION_IS_OVER:
         pass
+    except Unreachable as error:
+        say(alert, f"{error} {comfort}".rstrip())
+    except RateLimited as error:
+        say(alert, _wait(error.retry_after) if error.retry_after else str(error))
     except UnexpiredError as error:
-        say(alert, _sentence(error))
+        say(alert, str(error))
 
 
-def _sentence(error: UnexpiredError) -> str:
-    match error:
-        case RateLimited(retry_after=float() as seconds):
-            return f"Too many tries. Please wait {_seconds(seconds)}, then try again."
-        case Unreachable():
-            return "The server cannot be reached. What you typed is kept: please try again."
-        case _:
-            return str(error)
-
-
-def _seconds(count: float) -> str:
-    whole = max(math.ceil(count), 1)
-    return "1 second" if whole == 1 else f"{whole} seconds"
+def _wait(seconds: float) -> str:
+    whole = math.ceil(seconds)
+    count = "1 second" if whole == 1 else f"{whole} seconds"
+    return f"Too many tries. Please wait {count}, then try again."

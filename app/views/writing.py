@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from .dom import busy, is_busy, listen, listen_async
 from .drafts import Drafts
-from .troubles import told_in
+from .troubles import TYPED_IS_KEPT, told_in
 
 DRAFT_KEPT = "Draft kept on this device"
 
@@ -56,9 +56,11 @@ class Writing:
     async def _submit(self) -> None:
         if is_busy(self._button):
             return
-        with busy(self._button), told_in(self._alert):
-            await self._send(self._text.value, self._key)
-            self.clear()
+        text = self._text.value
+        with busy(self._button), told_in(self._alert, comfort=TYPED_IS_KEPT):
+            await self._send(text, self._key)
+            if self._text.value == text:  # Else the person has gone on typing meanwhile.
+                self.clear()
         self._text.focus()
 
 
