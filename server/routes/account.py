@@ -70,7 +70,9 @@ class Account:
         """End one of their sessions; another person's is as unknown as one that never was."""
         user_id = self._bearer.claims(request).user_id
         session_id = request.path_params["id"]
-        if not await self._store.revoke(session_id, self._now(), user_id):
+        # A NUL in the path would be an error to PostgreSQL; ids are letters and digits.
+        known = session_id.isalnum() and await self._store.revoke(session_id, self._now(), user_id)
+        if not known:
             raise NotFound
         self._revocations.add([session_id])
         return done()

@@ -1,14 +1,13 @@
 """The page itself: its own files and nothing else of the folder they lie in."""
 
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path, PurePath
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from server.errors import NotFound
 
@@ -32,11 +31,16 @@ load under a wrong type."""
 class PageFiles(StaticFiles):
     """Static files that browsers always ask about again, and that may be missing altogether."""
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a file, whole: a server may ignore Range (RFC 9110, section 14.2)."""
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
     async def check_config(self) -> None:
         """A folder that is not there is a 404, not a fault."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """Serve a file, unless it is hidden or one of Python's caches."""
+        """Find a file, unless it is hidden or one of Python's caches."""
         parts = PurePath(path).parts
         if any(part.startswith(".") or part == "__pycache__" for part in parts):
             raise NotFound
@@ -58,6 +62,23 @@ class PageFiles(StaticFiles):
         return response
 
 
+class OneFile(PageFiles):
+    """One file of a folder, and nothing beside it.
+
+    Args:
+        folder: Where it is.
+        name: What it is called.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        super().__init__(directory=folder, check_dir=False)
+        self._name = name
+
+    def get_path(self, _scope: Scope) -> str:
+        """Always the one file, whatever was asked for."""
+        return self._name
+
+
 async def login(request: Request) -> Response:
     """Send an address that people may know to the page's own sign-in view."""
     query = request.url.query
@@ -71,20 +92,10 @@ def page_routes(folder: Path) -> list[BaseRoute]:
     Args:
         folder: Holds index.html, pyscript.toml, app/ and vendor/; whatever is missing is 404.
     """
-    top = PageFiles(directory=folder, check_dir=False)
     return [
         Route("/login", login),
-        Route("/", _file(top, "index.html")),
-        Route("/pyscript.toml", _file(top, "pyscript.toml")),
-        *(
-            Mount(f"/{name}", PageFiles(directory=folder / name, check_dir=False))
-            for name in ("app", "vendor")
-        ),
+        Route("/", OneFile(folder, "index.html"), methods=["GET"]),
+        Route("/pyscript.toml", OneFile(folder, "pyscript.toml"), methods=["GET"]),
+        Mount("/app", PageFiles(directory=folder / "app", check_dir=False)),
+        Mount("/vendor", PageFiles(directory=folder / "vendor", check_dir=False)),
     ]
-
-
-def _file(folder: PageFiles, name: str) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        return await folder.get_response(name, request.scope)
-
-    return endpoint

@@ -1,0 +1,173 @@
+"""Request bodies: every bad one gets a JSON sentence, none a 500."""
+
+import json
+
+import pytest
+
+from server import bodies
+from tests.server.harness import Node, bearer, call
+
+JSON = (b"content-type", b"application/json")
+BODIES = ["/api/login", "/api/refresh", "/api/logout"]
+GOOD = json.dumps({"username": "ada", "password": "correct horse"}).encode()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"", b" ", b"{", b"}", b"[]", b"null", b"1", b'"x"', b"\xff\xfe", b'{"a":"\xff"}',
+        b'{"a":NaN}', b'{"a":Infinity}', b'{"a":-Infinity}', b'{"a":1,"a":2}',
+        b'{"x":{"a":1,"a":2}}', b'{"username":"\\ud800","password":"x"}', b'{"\\udfff":1}',
+        b"[" * 16_000, b'{"a":' * 3000, b'{"a":' + b"9" * 5000 + b"}", b"{}{}", b"{'a':1}",
+        b"\xef\xbb\xbf{}", b'{"a":1,}', b'{"a":"\n"}', b"username=ada&password=x",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("path", BODIES)
+async def test_what_is_not_one_strict_json_object_is_a_bad_request(
+    node: Node, path: str, raw: bytes
+) -> None:
+    reply = await node.raw("POST", path, [JSON], raw)
+    assert (reply.status, reply.json["code"]) == (400, "BAD_REQUEST")
+    assert reply.json["error"].endswith(".")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {}, {"username": "ada"}, {"password": "x"}, {"username": 1, "password": "x"},
+        {"username": "ada", "password": None}, {"username": ["ada"], "password": "x"},
+        {"username": "", "password": "x"}, {"username": "a" * 65, "password": "x"},
+        {"username": "ada", "password": "p" * 1025}, {"username": "a\x00", "password": "x"},
+        {"username": True, "password": "x"},
+    ],
+)  # fmt: skip
+async def test_credentials_of_the_wrong_shape_are_a_bad_request_that_quotes_nothing(
+    node: Node, body: dict[str, object]
+) -> None:
+    reply = await node.http.post("/api/login", json=body)
+    assert (reply.status_code, reply.json()["code"]) == (400, "BAD_REQUEST")
+    assert "ppp" not in reply.text
+    assert "aaa" not in reply.text
+
+
+async def test_members_that_we_do_not_know_are_ignored(node: Node) -> None:
+    body = {"username": "ada", "password": "correct horse", "remember": [1, {"x": None}]}
+    assert (await node.http.post("/api/login", json=body)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        [], ["text/plain"], ["application/x-www-form-urlencoded"], ["multipart/form-data"],
+        [""], ["application/jsonp"], ["application/json", "text/plain"], ["*/*"], ["\xff"],
+    ],
+)  # fmt: skip
+async def test_a_body_that_is_not_said_to_be_json_is_unsupported(
+    node: Node, types: list[str]
+) -> None:
+    headers = [(b"content-type", value.encode("latin-1")) for value in types]
+    reply = await node.raw("POST", "/api/login", headers, GOOD)
+    assert (reply.status, reply.json["code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+@pytest.mark.parametrize(
+    "value", [b"application/json; charset=utf-8", b"Application/JSON", b"application/json ;x=y"]
+)
+async def test_json_may_be_named_with_parameters_and_in_any_case(node: Node, value: bytes) -> None:
+    assert (await node.raw("POST", "/api/login", [(b"content-type", value)], GOOD)).status == 200
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_body_over_16_kb_is_too_large_and_is_not_read_on(
+    node: Node, *, announced: bool
+) -> None:
+    headers = [JSON, (b"content-length", b"1000000000")] if announced else [JSON]
+    chunks = [b"x" * 4096] * 1000
+    reply = await call(node.app, "POST", "/api/login", headers, chunks)
+    assert (reply.status, reply.json["code"]) == (413, "TOO_LARGE")
+    assert reply.headers["connection"] == "close"
+
+
+async def test_a_body_of_exactly_16_kb_is_read(node: Node) -> None:
+    padded = GOOD[:-1] + b', "pad": "%s"}'
+    raw = padded % (b"x" * (16 * 1024 - len(padded) + 2))
+    assert len(raw) == 16 * 1024
+    assert (await node.raw("POST", "/api/login", [JSON], raw)).status == 200
+    assert (await node.raw("POST", "/api/login", [JSON], raw + b" ")).status == 413
+
+
+async def test_a_body_that_does_not_arrive_is_given_up(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bodies.MAXIMUM_SECONDS == 10
+    monkeypatch.setattr(bodies, "MAXIMUM_SECONDS", 0.01)
+    reply = await call(node.app, "POST", "/api/login", [JSON], [GOOD[:5]], hang=True)
+    assert (reply.status, reply.json["code"]) == (408, "REQUEST_TIMEOUT")
+    assert reply.headers["connection"] == "close"
+
+
+async def test_a_client_that_hangs_up_causes_no_server_error(node: Node) -> None:
+    reply = await call(node.app, "POST", "/api/login", [JSON], [])
+    assert reply.status == 400
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api"), ("GET", "/api/"), ("GET", "/api/nothing"), ("GET", "/api/me/"),
+        ("POST", "/api/login/"), ("GET", "/api/../etc/passwd"), ("GET", "/nothing"),
+        ("DELETE", "/api/nothing/1"), ("GET", "//evil.example/api/me"), ("GET", "/api/\x00"),
+    ],
+)  # fmt: skip
+async def test_an_unknown_address_is_not_found_in_json(node: Node, method: str, path: str) -> None:
+    reply = await node.raw(method, path)
+    assert (reply.status, reply.json["code"]) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("GET", "/api/login", "POST"),
+        ("DELETE", "/api/refresh", "POST"),
+        ("PUT", "/api/logout", "POST"),
+        ("POST", "/api/me", "GET, HEAD"),
+        ("PATCH", "/api/notes", "GET, HEAD, POST"),
+        ("GET", "/api/notes/1", "DELETE"),
+        ("OPTIONS", "/api/sessions", "GET, HEAD"),
+        ("POST", "/", "GET, HEAD"),
+        ("POST", "/app/main.py", "GET, HEAD"),
+        ("BREW", "/healthz", "GET, HEAD"),
+    ],
+)
+async def test_a_wrong_method_is_told_the_right_ones_in_json(
+    node: Node, method: str, path: str, allow: str
+) -> None:
+    reply = await node.raw(method, path)
+    assert (reply.status, reply.json["code"]) == (405, "METHOD_NOT_ALLOWED")
+    assert reply.headers["allow"] == allow
+
+
+async def test_our_own_mistake_is_a_json_500_and_a_log_without_what_was_sent(
+    node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_raw: bytes) -> None:
+        raise RuntimeError("correct horse")
+
+    monkeypatch.setattr("server.strict_json.read_object", fail)
+    reply = await node.raw("POST", "/api/login", [JSON], GOOD)
+    assert (reply.status, reply.json["code"]) == (500, "SERVER_ERROR")
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert "RuntimeError" in caplog.text
+    assert "correct horse" not in caplog.text.replace('RuntimeError("correct horse")', "")
+
+
+async def test_a_protected_body_is_not_read_before_the_token_is_good(node: Node) -> None:
+    reply = await call(node.app, "POST", "/api/notes", [JSON], [b"{"], hang=True)
+    assert reply.json["code"] == "NO_TOKEN"
+
+
+async def test_every_reply_of_the_api_may_not_be_kept(node: Node) -> None:
+    tokens = await node.sign_in()
+    for path in ("/api/me", "/api/notes", "/api/sessions", "/api/nothing"):
+        reply = await node.http.get(path, headers=bearer(tokens["accessToken"]))
+        assert reply.headers["cache-control"] == "no-store"

@@ -1,0 +1,92 @@
+"""Times in a token: the boundary, the leeway, and numbers that are none."""
+
+import json
+
+import pytest
+
+from tests.server.harness import Node, StartNode
+
+INVALID = (403, "INVALID_TOKEN")
+
+
+@pytest.mark.parametrize("claim", ["exp", "iat", "nbf"])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'"1800000000"', b"true", b"false", b"null", b"[]", b"[1800000000]", b"{}", b"1e400",
+        b"-1e400", b"1" + b"0" * 50, b"-1", b"-1" + b"0" * 50, b"253402300800", b"9" * 1000,
+        b'""',
+    ],
+)  # fmt: skip
+async def test_a_time_that_is_no_sane_number_is_invalid(node: Node, claim: str, raw: bytes) -> None:
+    claims = json.dumps(node.claims(**{claim: 424242})).encode().replace(b"424242", raw)
+    assert await node.code(node.forge(claims=claims)) == INVALID
+
+
+@pytest.mark.parametrize("claim", ["exp", "iat"])
+async def test_a_missing_time_is_invalid(node: Node, claim: str) -> None:
+    assert await node.code(node.forge(claims=node.claims(**{claim: None}))) == INVALID
+
+
+async def test_times_may_have_fractions(node: Node) -> None:
+    now = node.clock()
+    claims = node.claims(iat=now - 0.5, exp=now + 0.5, nbf=now - 0.25)
+    assert await node.code(node.forge(claims=claims)) == (200, "")
+
+
+@pytest.mark.parametrize("leeway", [0, 60])
+async def test_a_token_is_valid_until_its_end_and_the_leeway_and_not_a_moment_longer(
+    start: StartNode, leeway: int
+) -> None:
+    node = await start(leeway=leeway)
+    token = (await node.sign_in())["accessToken"]
+    node.clock.advance(900 + leeway - 1)
+    assert (await node.me(token)).status_code == 200
+    node.clock.advance(0.99)
+    assert (await node.me(token)).status_code == 200
+    node.clock.advance(0.01)
+    reply = await node.me(token)
+    assert (reply.status_code, reply.json()["code"]) == (401, "TOKEN_EXPIRED")
+    assert reply.json()["expiredAt"] == "2027-01-15T08:15:00Z"
+    assert 'error="invalid_token"' in reply.headers["www-authenticate"]
+    assert reply.headers["cache-control"] == "no-store"
+
+
+async def test_expired_and_tampered_is_tampered(node: Node) -> None:
+    now = int(node.clock())
+    claims = node.claims(iat=now - 2000, exp=now - 1100)
+    good = node.forge(claims=claims)
+    assert await node.code(good) == (401, "TOKEN_EXPIRED")
+    assert await node.code(good[:-2] + ("AA" if good[-2:] != "AA" else "BA")) == INVALID
+    assert await node.code(node.forge(claims=claims, secret=b"x" * 32)) == INVALID
+
+
+@pytest.mark.parametrize("claim", ["nbf", "iat"])
+async def test_a_start_in_the_future_is_an_error_beyond_the_leeway(node: Node, claim: str) -> None:
+    now = int(node.clock())
+    within = node.claims(**{claim: now + 60, "exp": now + 800})
+    beyond = node.claims(**{claim: now + 61, "exp": now + 800})
+    assert await node.code(node.forge(claims=within)) == (200, "")
+    assert await node.code(node.forge(claims=beyond)) == (403, "TOKEN_ERROR")
+
+
+async def test_a_life_longer_than_ours_or_backwards_is_invalid(node: Node) -> None:
+    now = int(node.clock())
+    assert await node.code(node.forge(claims=node.claims(exp=now + 900))) == (200, "")
+    assert await node.code(node.forge(claims=node.claims(exp=now + 901))) == INVALID
+    assert await node.code(node.forge(claims=node.claims(iat=now, exp=now - 1))) == INVALID
+    assert await node.code(node.forge(claims=node.claims(iat=0, exp=now + 10))) == INVALID
+
+
+async def test_a_session_signed_out_here_is_refused_at_once(node: Node) -> None:
+    tokens = await node.sign_in()
+    await node.http.post("/api/logout", json={"refreshToken": tokens["refreshToken"]})
+    reply = await node.me(tokens["accessToken"])
+    assert (reply.status_code, reply.json()["code"]) == (401, "SESSION_REVOKED")
+
+
+async def test_an_expired_token_says_so_even_when_its_session_is_over(node: Node) -> None:
+    tokens = await node.sign_in()
+    await node.http.post("/api/logout", json={"refreshToken": tokens["refreshToken"]})
+    node.clock.advance(961)
+    assert (await node.me(tokens["accessToken"])).json()["code"] == "TOKEN_EXPIRED"

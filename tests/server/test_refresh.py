@@ -1,0 +1,369 @@
+"""Refresh over HTTP: rotation, grace, reuse, lifetimes, and the store in trouble."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from server import database, encoding
+from server.database import Database
+from server.sessions import RefreshTokens, Session
+from server.users import Users
+from tests.server.harness import Node, StartNode, bearer
+
+DAY = 86_400
+
+
+def code(reply: httpx.Response) -> tuple[int, str]:
+    return reply.status_code, reply.json().get("code", "")
+
+
+def rows(node: Node, query: str) -> list[Any]:
+    with closing(sqlite3.connect(file_of(node))) as connection:
+        return connection.execute(query).fetchall()
+
+
+def file_of(node: Node) -> Path:
+    return Path(node.settings.database_url.partition("///")[2])
+
+
+async def test_sign_in_and_refresh_answer_with_the_whole_pair(node: Node) -> None:
+    first = await node.sign_in()
+    user = first.pop("user")
+    node.clock.advance(100)
+    second = await node.refreshed(first["refreshToken"])
+    for tokens in (first, second):
+        assert tokens.keys() == {
+            "accessToken", "refreshToken", "tokenType", "expiresIn", "refreshExpiresIn"
+        }  # fmt: skip
+        assert tokens["tokenType"] == "Bearer"
+        assert tokens["expiresIn"] == 900
+        assert tokens["refreshExpiresIn"] == 7 * DAY
+    assert (await node.me(second["accessToken"])).json() == user
+    assert user.keys() == {"id", "username"}
+
+
+async def test_replies_with_tokens_may_not_be_kept(node: Node) -> None:
+    reply = await node.login()
+    assert reply.headers["cache-control"] == "no-store"
+    reply = await node.refresh(reply.json()["refreshToken"])
+    assert reply.headers["cache-control"] == "no-store"
+
+
+async def test_a_chain_of_refreshes_works_and_old_ones_do_not(node: Node) -> None:
+    chain = [(await node.sign_in())["refreshToken"]]
+    for _ in range(3):
+        node.clock.advance(60)
+        chain.append((await node.refreshed(chain[-1]))["refreshToken"])
+    assert len(set(chain)) == 4
+    assert code(await node.refresh(chain[0])) == (401, "REFRESH_REUSED")
+    assert code(await node.refresh(chain[3])) == (401, "SESSION_REVOKED")
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+async def test_fifty_uses_at_once_are_one_step_and_the_same_successor_for_all(
+    start: StartNode, nodes: int
+) -> None:
+    started = [await start() for _ in range(nodes)]
+    token = (await started[0].sign_in())["refreshToken"]
+    replies = await asyncio.gather(*(started[i % nodes].refresh(token) for i in range(50)))
+    assert {reply.status_code for reply in replies} == {200}
+    assert len({reply.json()["refreshToken"] for reply in replies}) == 1
+    assert rows(started[0], "SELECT counter FROM sessions") == [(1,)]
+
+
+async def test_within_the_grace_the_same_successor_with_a_fresh_access_token(node: Node) -> None:
+    r0 = (await node.sign_in())["refreshToken"]
+    first = await node.refreshed(r0)
+    node.clock.advance(29)
+    again = await node.refreshed(r0)
+    assert again["refreshToken"] == first["refreshToken"]
+    assert again["accessToken"] != first["accessToken"]
+    assert again["refreshExpiresIn"] == 7 * DAY - 29
+    assert (await node.me(again["accessToken"])).status_code == 200
+
+
+async def test_after_the_grace_the_session_and_all_its_tokens_are_dead(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    r0 = await node.sign_in()
+    r1 = await node.refreshed(r0["refreshToken"])
+    node.clock.advance(31)
+    assert code(await node.refresh(r0["refreshToken"])) == (401, "REFRESH_REUSED")
+    assert code(await node.refresh(r1["refreshToken"])) == (401, "SESSION_REVOKED")
+    for tokens in (r0, r1):
+        assert code(await node.me(tokens["accessToken"])) == (401, "SESSION_REVOKED")
+    assert rows(node, "SELECT kind, at FROM events") == [("refresh_reused", node.clock())]
+    assert "reused" in caplog.text
+    assert r0["refreshToken"] not in caplog.text
+
+
+async def test_the_grace_ends_at_its_end(start: StartNode) -> None:
+    node = await start(refresh_grace=30)
+    for seconds, expected in ((29.99, 200), (30, 401)):
+        token = (await node.sign_in())["refreshToken"]
+        await node.refreshed(token)
+        node.clock.advance(seconds)
+        assert (await node.refresh(token)).status_code == expected
+
+
+async def test_without_grace_a_second_use_is_reuse(start: StartNode) -> None:
+    node = await start(refresh_grace=0)
+    token = (await node.sign_in())["refreshToken"]
+    await node.refreshed(token)
+    assert code(await node.refresh(token)) == (401, "REFRESH_REUSED")
+
+
+async def test_using_the_grace_does_not_extend_it(node: Node) -> None:
+    r0 = (await node.sign_in())["refreshToken"]
+    await node.refreshed(r0)
+    for _ in range(2):
+        node.clock.advance(14)
+        await node.refreshed(r0)
+    node.clock.advance(14)
+    assert code(await node.refresh(r0)) == (401, "REFRESH_REUSED")
+
+
+async def test_two_generations_old_is_reuse_even_within_the_grace(node: Node) -> None:
+    r0 = (await node.sign_in())["refreshToken"]
+    r1 = (await node.refreshed(r0))["refreshToken"]
+    await node.refreshed(r1)
+    assert code(await node.refresh(r0)) == (401, "REFRESH_REUSED")
+
+
+async def test_reuse_in_one_session_leaves_the_others_alive(node: Node) -> None:
+    stolen, other = await node.sign_in(), await node.sign_in()
+    await node.refreshed(stolen["refreshToken"])
+    node.clock.advance(31)
+    assert code(await node.refresh(stolen["refreshToken"])) == (401, "REFRESH_REUSED")
+    assert (await node.refresh(other["refreshToken"])).status_code == 200
+    assert (await node.me(other["accessToken"])).status_code == 200
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+async def test_a_refresh_that_races_a_sign_out_never_leaves_a_live_session(
+    start: StartNode, nodes: int
+) -> None:
+    started = [await start() for _ in range(nodes)]
+    first, last = started[0], started[-1]
+    for _ in range(10):
+        token = (await first.sign_in())["refreshToken"]
+        body = {"refreshToken": token}
+        raced, out = await asyncio.gather(
+            first.refresh(token), last.http.post("/api/logout", json=body)
+        )
+        assert out.status_code == 204
+        newest = raced.json().get("refreshToken", token)
+        assert code(await first.refresh(newest)) == (401, "SESSION_REVOKED")
+    assert rows(first, "SELECT count(*) FROM sessions WHERE revoked_at IS NULL") == [(0,)]
+
+
+def _resealed(token: str, **changes: bytes) -> str:
+    raw = bytearray(encoding.decode(token.removeprefix("rt1.")))
+    for name, value in changes.items():
+        first = {"kid": 0, "session": 8, "counter": 24, "mac": 32}[name]
+        raw[first : first + len(value)] = value
+    return "rt1." + encoding.encode(bytes(raw))
+
+
+async def test_forged_refresh_tokens_are_refused_alike_and_touch_nothing(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other = (await node.sign_in())["refreshToken"], (await node.sign_in())["refreshToken"]
+    before = rows(node, "SELECT * FROM sessions ORDER BY id")
+    raw, theirs = (encoding.decode(t.removeprefix("rt1.")) for t in (mine, other))
+    forged = [
+        _resealed(mine, counter=(1).to_bytes(8, "big")),
+        _resealed(mine, counter=b"\xff" * 8),
+        _resealed(mine, session=theirs[8:24]),
+        _resealed(mine, kid=b"\x00" * 8),
+        _resealed(mine, mac=bytes(32)),
+        _resealed(mine, mac=theirs[32:]),
+        "rt1." + encoding.encode(raw[:-1]),
+        "rt1." + encoding.encode(raw + b"\x00"),
+        mine + "=", mine + "A", mine[:-1], mine.upper(), mine.removeprefix("rt1."),
+        "rt2." + mine.removeprefix("rt1."), "", "rt1.", "x" * 10_000, "rt1.\u00e9", "\u0000",
+    ]  # fmt: skip
+    # Authentic or refused before any database work:
+    monkeypatch.setattr(Database, "statements", None)
+    replies = [await node.refresh(token) for token in forged]
+    assert {(r.status_code, r.text, r.headers["www-authenticate"]) for r in replies} == {
+        (401, replies[0].text, replies[0].headers["www-authenticate"])
+    }
+    assert replies[0].json()["code"] == "REFRESH_INVALID"
+    monkeypatch.undo()
+    assert rows(node, "SELECT * FROM sessions ORDER BY id") == before
+    assert (await node.refresh(mine)).status_code == 200
+
+
+@pytest.mark.parametrize("token", [None, 1, ["rt1."], {"a": "b"}, True])
+async def test_a_refresh_token_that_is_no_text_is_a_bad_request(node: Node, token: object) -> None:
+    assert code(await node.refresh(token)) == (400, "BAD_REQUEST")
+
+
+async def test_the_database_holds_nothing_that_can_be_presented(node: Node) -> None:
+    tokens = await node.sign_in()
+    renewed = await node.refreshed(tokens["refreshToken"])
+    with closing(sqlite3.connect(file_of(node))) as connection:
+        dump = "\n".join(connection.iterdump())
+    for token in (tokens, renewed):
+        raw = encoding.decode(token["refreshToken"].removeprefix("rt1."))
+        for secret in (token["refreshToken"][-43:], token["accessToken"][-43:], raw[32:].hex()):
+            assert secret not in dump
+    assert "correct horse" not in dump
+    # With all of the dump but without the key, the next token cannot be made.
+    row = rows(node, "SELECT id, user_id, counter, created_at, refreshed_at FROM sessions")[0]
+    assert code(await node.refresh(str(row))) == (401, "REFRESH_INVALID")
+
+
+async def test_an_idle_session_expires(node: Node) -> None:
+    token = (await node.sign_in())["refreshToken"]
+    node.clock.advance(7 * DAY - 1)
+    token = (await node.refreshed(token))["refreshToken"]
+    node.clock.advance(7 * DAY)
+    assert code(await node.refresh(token)) == (401, "REFRESH_EXPIRED")
+
+
+async def test_a_used_session_expires_in_the_end(node: Node) -> None:
+    token = (await node.sign_in())["refreshToken"]
+    for _ in range(29):
+        node.clock.advance(DAY)
+        token = (await node.refreshed(token))["refreshToken"]
+    node.clock.advance(DAY - 100)
+    tokens = await node.refreshed(token)
+    assert (tokens["refreshExpiresIn"], tokens["expiresIn"]) == (100, 100)
+    node.clock.advance(100)
+    assert code(await node.refresh(tokens["refreshToken"])) == (401, "REFRESH_EXPIRED")
+
+
+async def test_no_leeway_on_sessions(start: StartNode) -> None:
+    node = await start(leeway=60, refresh_idle_ttl=1000)
+    token = (await node.sign_in())["refreshToken"]
+    node.clock.advance(1000)
+    assert code(await node.refresh(token)) == (401, "REFRESH_EXPIRED")
+
+
+async def test_a_disabled_user_can_neither_refresh_nor_sign_in_nor_use_old_tokens(
+    start: StartNode,
+) -> None:
+    node, other = await start(), await start()
+    tokens = await node.sign_in()
+    away = Database(node.settings.database_url)
+    users = Users(away)
+    ada = await users.find("ada")
+    assert ada is not None
+    await users.disable(ada, node.clock())
+    await away.close()
+    assert code(await node.refresh(tokens["refreshToken"])) == (401, "SESSION_REVOKED")
+    assert code(await node.login()) == (401, "BAD_CREDENTIALS")
+    assert code(await other.refresh(tokens["refreshToken"])) == (401, "SESSION_REVOKED")
+
+
+async def test_without_rotation_one_refresh_token_serves_for_the_sessions_life(
+    start: StartNode,
+) -> None:
+    node = await start(rotation=False)
+    token = (await node.sign_in())["refreshToken"]
+    for _ in range(4):
+        node.clock.advance(6 * DAY)
+        tokens = await node.refreshed(token)
+        assert tokens["refreshToken"] == token
+        assert (await node.me(tokens["accessToken"])).status_code == 200
+    node.clock.advance(6 * DAY)
+    assert code(await node.refresh(token)) == (401, "REFRESH_EXPIRED")
+
+
+async def test_with_refresh_turned_off_there_is_no_refresh_token_and_no_refresh(
+    start: StartNode,
+) -> None:
+    node = await start(refresh=False)
+    tokens = await node.sign_in()
+    assert tokens.keys() == {"accessToken", "tokenType", "expiresIn", "user"}
+    assert code(await node.refresh("rt1.x")) == (404, "NOT_FOUND")
+    reply = await node.http.post("/api/logout", json={}, headers=bearer(tokens["accessToken"]))
+    assert reply.status_code == 204
+    assert code(await node.me(tokens["accessToken"])) == (401, "SESSION_REVOKED")
+
+
+async def test_a_refresh_token_newer_than_the_database_is_refused_without_a_write(
+    node: Node,
+) -> None:
+    await node.sign_in()
+    (row,) = rows(node, "SELECT id, user_id, counter, created_at, refreshed_at FROM sessions")
+    token = RefreshTokens(node.ring).write(Session(row[0], row[1], 5, row[3], row[4]))
+    assert code(await node.refresh(token)) == (401, "REFRESH_INVALID")
+    assert rows(node, "SELECT counter, revoked_at FROM sessions") == [(0, None)]
+
+
+async def test_a_session_that_is_gone_has_expired(node: Node) -> None:
+    token = (await node.sign_in())["refreshToken"]
+    with closing(sqlite3.connect(file_of(node))) as connection:
+        connection.execute("DELETE FROM sessions")
+        connection.commit()
+    assert code(await node.refresh(token)) == (401, "REFRESH_EXPIRED")
+
+
+@contextmanager
+def locked(node: Node) -> Iterator[None]:
+    with closing(sqlite3.connect(file_of(node), isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+async def test_a_locked_store_is_unavailable_while_access_tokens_still_verify(
+    start: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    node = await start()
+    tokens = await node.sign_in()
+    with locked(node):
+        reply = await node.refresh(tokens["refreshToken"])
+        assert code(reply) == (503, "UNAVAILABLE")
+        assert int(reply.headers["retry-after"]) >= 1
+        assert code(await node.login()) == (503, "UNAVAILABLE")
+        assert (await node.me(tokens["accessToken"])).status_code == 200
+    assert (await node.refresh(tokens["refreshToken"])).status_code == 200
+
+
+async def test_a_store_that_hangs_is_given_up_and_recovers(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = await node.sign_in()
+    await node.me(tokens["accessToken"])
+    monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.05)
+    with locked(node):
+        assert code(await node.refresh(tokens["refreshToken"])) == (503, "UNAVAILABLE")
+        assert (await node.me(tokens["accessToken"])).status_code == 200
+    monkeypatch.undo()
+    assert (await node.refresh(tokens["refreshToken"])).status_code == 200
+
+
+async def test_a_store_that_is_gone_is_unavailable_on_every_route_that_needs_it(
+    node: Node, tmp_path: Path
+) -> None:
+    tokens = await node.sign_in()
+    file = file_of(node)
+    with closing(sqlite3.connect(file)) as connection:
+        for table in ("idempotency_keys", "notes", "sessions", "users"):
+            connection.execute(f"DROP TABLE {table}")
+    headers = bearer(tokens["accessToken"])
+    replies = [
+        await node.login(),
+        await node.refresh(tokens["refreshToken"]),
+        await node.http.get("/api/notes", headers=headers),
+        await node.http.post("/api/notes", json={"text": "x"}, headers=headers),
+        await node.http.get("/api/sessions", headers=headers),
+        await node.http.post("/api/logout-all", headers=headers),
+        await node.http.get("/api/me", headers=headers),
+        await node.http.post("/api/logout", json={"refreshToken": tokens["refreshToken"]}),
+    ]
+    assert {code(reply) for reply in replies} == {(503, "UNAVAILABLE")}
+    assert all("retry-after" in reply.headers for reply in replies)
+    assert (await node.http.get("/healthz")).status_code == 200
+    assert tmp_path in file.parents

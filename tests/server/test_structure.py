@@ -1,0 +1,250 @@
+"""Malformed, tampered and confused tokens: all are INVALID_TOKEN, and none reaches a key."""
+
+import base64
+import json
+import socket
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from server import encoding
+from server.errors import TokenInvalid
+from server.keys import Key, ring_of
+from server.settings import Settings
+from server.tokens import AccessTokens
+from tests.server.harness import START, Node, sign
+
+INVALID = (403, "INVALID_TOKEN")
+
+
+async def test_the_forger_of_these_tests_can_make_a_good_token(node: Node) -> None:
+    assert await node.code(node.forge()) == (200, "")
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "x", ".", "..", "...", "....", "a.b", "a.b.c", "a.b.c.d.e", ".a.b", "a..b", "a.b.",
+        "{good}.x", "x.{good}", "{good}=", "{good}==", "{good}.", ".{good}", "{header}.{payload}",
+        "{header}.{payload}.", "{header}=.{payload}.{signature}", "{header}.{payload}.{signature}A",
+        "{header}.{payload}.+{signature}", "{header}.{payload}./{signature}",
+        "{header}.{payload}.{half}", "{header}..{signature}", ".{payload}.{signature}",
+        '{{"payload":"{payload}","protected":"{header}","signature":"{signature}"}}',
+    ],
+)  # fmt: skip
+async def test_anything_but_three_canonical_segments_is_invalid(node: Node, token: str) -> None:
+    good = node.forge()
+    header, payload, signature = good.split(".")
+    text = token.format(
+        good=good, header=header, payload=payload, signature=signature, half=signature[:21]
+    )
+    assert await node.code(text) == INVALID
+
+
+JSON_TEXTS = [
+    b"", b"[]", b"null", b"1", b'"x"', b"{", b"{}", b"\xff", b'{"a":NaN}', b"\xef\xbb\xbf{}",
+    b'{"a":"\\ud800"}', b"[" * 900, b'{"a":' * 900,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("raw", JSON_TEXTS)
+async def test_a_header_or_payload_that_is_no_plain_object_is_invalid(
+    node: Node, raw: bytes
+) -> None:
+    assert await node.code(node.forge(header=raw)) == INVALID
+    assert await node.code(node.forge(claims=raw)) == INVALID
+
+
+@pytest.mark.parametrize("member", ["exp", "sub", "iss", "new"])
+async def test_a_duplicate_member_is_invalid_even_when_signed(node: Node, member: str) -> None:
+    claims = json.dumps(node.claims(new=1))
+    twice = f'{{"{member}": {json.dumps(node.claims(new=1)[member])}, {claims[1:]}'
+    assert await node.code(node.forge(claims=twice.encode())) == INVALID
+    header = json.dumps(node.header())
+    assert await node.code(node.forge(header=f'{{"alg": "none", {header[1:]}'.encode())) == INVALID
+
+
+@pytest.mark.parametrize("depth", [2000, 100_000])
+async def test_deep_nesting_is_refused_by_its_length(node: Node, depth: int) -> None:
+    assert await node.code(node.forge(claims=b'{"a":' + b"[" * depth)) == INVALID
+
+
+@pytest.mark.parametrize(
+    "alg",
+    [
+        None, "none", "None", "NONE", "nOnE", "", "hs256", "HS256 ", "HS384", "HS512", "RS256",
+        "ES256", "EdDSA", "PS256", ["HS256"], {"a": 1}, 0, True,
+    ],
+)  # fmt: skip
+async def test_an_algorithm_other_than_the_keys_own_is_invalid(node: Node, alg: object) -> None:
+    header = {**node.header(), "alg": alg}
+    assert await node.code(node.forge(header=header)) == INVALID
+    unsigned = node.forge(header=header).rpartition(".")[0] + "."
+    assert await node.code(unsigned) == INVALID
+
+
+@pytest.mark.parametrize("digest", ["sha384", "sha512"])
+async def test_a_longer_hmac_with_our_secret_is_invalid(node: Node, digest: str) -> None:
+    header = node.header(alg=digest.replace("sha", "HS"))
+    token = sign(header, node.claims(), secret=node.ring.active.secret, digest=digest)
+    assert await node.code(token) == INVALID
+
+
+async def test_a_public_key_used_as_hmac_secret_is_invalid(node: Node) -> None:
+    keys = (
+        rsa.generate_private_key(65537, 2048).public_key(),
+        ec.generate_private_key(ec.SECP256R1()).public_key(),
+    )
+    for key in keys:
+        pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        assert await node.code(node.forge(secret=pem)) == INVALID
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("jwk", {"kty": "oct", "k": "c2VjcmV0"}),
+        ("jku", "http://127.0.0.1:9/keys"),
+        ("x5u", "http://127.0.0.1:9/keys"),
+        ("x5c", ["MIIB"]),
+        ("crit", []),
+        ("crit", ["exp"]),
+        ("b64", False),
+        ("b64", True),
+        ("zip", "DEF"),
+    ],
+)
+async def test_headers_that_bring_keys_or_change_the_form_are_invalid_and_never_fetched(
+    node: Node, name: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: Any, **_kwargs: Any) -> None:
+        raise AssertionError("an outgoing connection was tried")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    assert await node.code(node.forge(header=node.header(**{name: value}))) == INVALID
+
+
+@pytest.mark.parametrize(
+    "kid",
+    [
+        None, "", "../../etc/passwd", "/dev/null", "' OR 1=1 --", "x" * 2000, "00" * 8, 1,
+        ["a"], {"a": 1}, True, "\u0000",
+    ],
+)  # fmt: skip
+async def test_a_key_id_is_only_ever_looked_up_on_the_ring(node: Node, kid: object) -> None:
+    header = {**node.header(), "kid": kid}
+    assert await node.code(node.forge(header=header)) == INVALID
+    assert await node.code(node.forge(header=header, secret=b"\x00")) == INVALID
+
+
+@pytest.mark.parametrize(
+    "typ", [None, "JWT", "jwt", "at+JWT", "application/at+jwt", "rt+jwt", 1, []]
+)
+async def test_only_access_tokens_are_access_tokens(node: Node, typ: object) -> None:
+    header = {**node.header(), "typ": typ}
+    assert await node.code(node.forge(header=header)) == INVALID
+
+
+async def test_the_two_kinds_of_token_are_never_taken_for_each_other(node: Node) -> None:
+    tokens = await node.sign_in()
+    assert await node.code(tokens["refreshToken"]) == INVALID
+    reply = await node.refresh(tokens["accessToken"])
+    assert (reply.status_code, reply.json()["code"]) == (401, "REFRESH_INVALID")
+
+
+@pytest.mark.parametrize("claim", ["iss", "aud"])
+@pytest.mark.parametrize(
+    "value", [None, "", "unexpire", "unexpired2", "Unexpired", ["unexpired"], 1]
+)
+async def test_issuer_and_audience_must_be_exactly_ours(
+    node: Node, claim: str, value: object
+) -> None:
+    assert await node.code(node.forge(claims=node.claims(**{claim: value}))) == INVALID
+
+
+@pytest.mark.parametrize("claim", ["sub", "sid", "jti"])
+@pytest.mark.parametrize("value", [None, "", 1, ["x"], {"a": "b"}, True])
+async def test_subject_session_and_token_ids_must_be_text(
+    node: Node, claim: str, value: object
+) -> None:
+    assert await node.code(node.forge(claims=node.claims(**{claim: value}))) == INVALID
+
+
+async def test_a_token_beyond_the_length_limit_is_invalid_whatever_is_in_it(node: Node) -> None:
+    short = node.forge(claims=node.claims(pad="x" * 2000))
+    long = node.forge(claims=node.claims(pad="x" * 4000))
+    assert await node.code(short) == (200, "")
+    assert await node.code(long) == INVALID
+    assert await node.code("x" * 5_000_000) == INVALID
+
+
+KEY = Key(kid="ab" * 8, secret=bytes(range(7, 39)))
+TOKENS = AccessTokens(ring_of(KEY), Settings(), lambda: START)
+GOOD = TOKENS.issue("0" * 32, "1" * 32, 900).token
+
+
+@given(st.integers(0, len(GOOD) - 1), st.integers(0, 6))
+@settings(max_examples=1000, suppress_health_check=[HealthCheck.too_slow])
+def test_any_single_flipped_bit_of_the_text_is_invalid(position: int, bit: int) -> None:
+    flipped = chr(ord(GOOD[position]) ^ (1 << bit))
+    with pytest.raises(TokenInvalid):
+        TOKENS.verify(GOOD[:position] + flipped + GOOD[position + 1 :])
+
+
+def test_every_single_flipped_bit_of_every_segment_is_invalid() -> None:
+    segments = [encoding.decode(segment) for segment in GOOD.split(".")]
+    for index, raw in enumerate(segments):
+        for bit in range(len(raw) * 8):
+            damaged = bytearray(raw)
+            damaged[bit // 8] ^= 1 << bit % 8
+            parts = [*segments[:index], bytes(damaged), *segments[index + 1 :]]
+            with pytest.raises(TokenInvalid):
+                TOKENS.verify(".".join(map(encoding.encode, parts)))
+
+
+def test_the_unused_bits_of_the_last_character_make_no_second_spelling() -> None:
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    spellings = {
+        GOOD[:-1] + letter
+        for letter in alphabet
+        if base64.urlsafe_b64decode(GOOD.split(".")[2][:-1] + letter + "=")
+        == encoding.decode(GOOD.split(".")[2])
+    }
+    assert len(spellings) == 4  # Otherwise this test would try nothing.
+    for spelling in spellings - {GOOD}:
+        with pytest.raises(TokenInvalid):
+            TOKENS.verify(spelling)
+
+
+@given(
+    st.text() | st.text(alphabet="abcXYZ019-_.=") | st.binary().map(lambda b: b.decode("latin-1"))
+)
+def test_random_text_is_invalid_and_never_another_error(text: str) -> None:
+    with pytest.raises(TokenInvalid):
+        TOKENS.verify(text)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["alg", "kid", "typ", "crit", "x"]), json_values),
+    st.dictionaries(
+        st.sampled_from(["iss", "aud", "exp", "iat", "sub", "sid", "nbf"]), json_values
+    ),
+)
+def test_signed_nonsense_is_invalid_and_never_another_error(
+    header: dict[str, Any], payload: dict[str, Any]
+) -> None:
+    good = {"alg": "HS256", "kid": KEY.kid, "typ": "at+jwt"}
+    for tried in (header, {**header, **good}):
+        with pytest.raises(TokenInvalid):
+            TOKENS.verify(sign(tried, payload, secret=KEY.secret))
