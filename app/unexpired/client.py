@@ -229,6 +229,7 @@ class AsyncClient:
         """
         if resume:
             self._keeper.session.resume()
+            self._keeper.stay()
         self._keeper.sync()
         self._woken.set()
 

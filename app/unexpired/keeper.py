@@ -16,7 +16,7 @@ from .errors import NotSignedIn, UnexpiredError
 from .listeners import Listeners
 from .messages import Headers, OneShot, Request
 from .options import Options
-from .origins import return_path, sign_in_url
+from .origins import is_sign_in, return_path, sign_in_url
 from .policy import Policy
 from .ports import Clock, Navigator, TokenStore
 from .sentences import reason_for
@@ -60,7 +60,7 @@ class Keeper:
         self._clock = clock
         self._text: str | None = None  # what the store held when it was last looked at
         self._written: Record | None = None  # the record that this text stands for
-        self._is_sent_away = False
+        self._is_leaving = False
 
     # -- The store -----------------------------------------------------------------------------
 
@@ -122,7 +122,7 @@ class Keeper:
 
     def _react(self, event: str, *details: object) -> None:
         if event == "signed_in":
-            self._is_sent_away = False
+            self.stay()
         elif event == "expired":
             self._send_away(reason_for(str(details[0])))
         elif event == "signed_out" and details == ("elsewhere",):
@@ -130,10 +130,17 @@ class Keeper:
 
     def _send_away(self, reason: str) -> None:
         """Go to the sign-in page, once for all calls that find the session missing."""
-        if self.options.on_expired == "redirect" and not self._is_sent_away:
-            self._is_sent_away = True
-            here = self._navigator.here()
-            self._navigator.go(sign_in_url(self.options.login_url, here=here, reason=reason))
+        here, login_url = self._navigator.here(), self.options.login_url
+        if self.options.on_expired != "redirect" or self._is_leaving or is_sign_in(here, login_url):
+            return
+        self._is_leaving = True
+        self._navigator.go(sign_in_url(login_url, here=here, reason=reason))
+        # A hash route is there at once; another page takes a while, and may be left again by Back.
+        self._is_leaving = not is_sign_in(self._navigator.here(), login_url)
+
+    def stay(self) -> None:
+        """Note that the page is shown: whoever left for the sign-in page has come back."""
+        self._is_leaving = False
 
     # -- Requests ------------------------------------------------------------------------------
 

@@ -370,3 +370,21 @@ async def test_seconds_are_told_for_a_countdown(tab: Page) -> None:
     assert (tab.client.expires_in, tab.client.refresh_in) == (800, 740)
     await tab.client.sign_out()
     assert (tab.client.expires_in, tab.client.refresh_in) == (None, None)
+
+
+async def test_whoever_goes_back_to_a_protected_page_is_led_to_sign_in_again() -> None:
+    tab = Page()
+    for visit in range(1, 4):
+        tab.client.wake(resume=True)  # as `pageshow` does after Back
+        for _ in range(2):
+            with pytest.raises(NotSignedIn):
+                await tab.client.get("/api/notes")
+        assert len(tab.navigator.gone) == visit
+
+
+async def test_at_the_sign_in_page_nobody_is_led_away() -> None:
+    tab = Page()
+    tab.navigator.at = "/login?next=%2Fnotes"
+    with pytest.raises(NotSignedIn):
+        await tab.client.get("/api/notes")
+    assert tab.navigator.gone == []

@@ -296,8 +296,8 @@ def test_a_long_outage_is_a_typed_error_and_keeps_the_tokens(world: World) -> No
     world.sign_in()
     world.clock.advance(901)
     flow = world.policy.call(world.get())
-    tries = []
-    effect = start(flow)
+    tries: list[float] = []
+    effect: Effect | None = start(flow)
     while effect is not None:
         if isinstance(effect, Sleep):
             world.clock.advance(effect.seconds)

@@ -1,0 +1,113 @@
+"""The library against the real server, in one process and by clocks that a test turns."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from server.app import create_app
+from server.settings import Settings
+from tests.server.harness import HASHER, PASSWORD, Clock, add_user
+from unexpired import AsyncClient, Headers, MemoryStore, Request, Response, Unreachable
+from unexpired.replies import Tokens
+from unexpired.session import loads
+
+BASE = "http://127.0.0.1"
+
+
+@dataclass
+class Wire:
+    """A transport over the ASGI application that notes the path of each request it carried."""
+
+    http: httpx.AsyncClient
+    carried: list[str] = field(default_factory=list)
+    is_cut: bool = False
+
+    async def send(self, request: Request) -> Response:
+        if self.is_cut:
+            raise Unreachable
+        self.carried.append(request.url.removeprefix(BASE))
+        assert request.body is None or isinstance(request.body, bytes)
+        answer = await self.http.request(
+            request.method, request.url, headers=dict(request.headers), content=request.body
+        )
+        return Response(answer.status_code, Headers(dict(answer.headers)), answer.content)
+
+
+@dataclass
+class DeviceClock:
+    """The clock of a device: the server's, wrong by a skew in seconds."""
+
+    true: Clock
+    skew: float = 0.0
+
+    def now(self) -> float:
+        return self.true() + self.skew
+
+    def monotonic(self) -> float:
+        return self.true()
+
+    def sleep(self, seconds: float) -> None:
+        self.true.advance(seconds)
+
+
+@dataclass
+class Device:
+    """One device of ada's: a client, its wire to the server, and the time."""
+
+    clock: Clock
+    wire: Wire
+    skew: float = 0.0
+    store: MemoryStore = field(default_factory=MemoryStore)
+    client: AsyncClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = self.open_page()
+
+    def open_page(self) -> AsyncClient:
+        """Open another page on the same storage, without a lock between the two."""
+        clock = DeviceClock(self.clock, self.skew)
+        return AsyncClient(self.wire, store=self.store, clock=clock, base_url=BASE)
+
+    def tokens(self) -> Tokens:
+        """Return what the device holds."""
+        text = self.store.load()
+        assert text is not None
+        return loads(text).tokens
+
+    def refreshes(self) -> int:
+        return self.wire.carried.count("/api/refresh")
+
+
+StartDevice = Callable[..., Awaitable[Device]]
+
+
+@pytest.fixture
+async def start_device(tmp_path: Path) -> AsyncIterator[StartDevice]:
+    """Start a server with some settings, and a device on which ada is signed in."""
+    async with AsyncExitStack() as stack:
+
+        async def start(*, skew: float = 0.0, **changes: Any) -> Device:
+            clock = Clock()
+            settings = Settings(
+                database_url=f"sqlite+aiosqlite:///{tmp_path}/data/contract.sqlite3",
+                keys_file=tmp_path / "data" / "keys.json",
+                **changes,
+            )
+            app = create_app(settings, now=clock, hasher=HASHER)
+            await stack.enter_async_context(app.router.lifespan_context(app))
+            await add_user(settings, "ada")
+            transport = httpx.ASGITransport(app)
+            http = await stack.enter_async_context(httpx.AsyncClient(transport=transport))
+            device = Device(clock, Wire(http), skew)
+            await device.client.sign_in("ada", PASSWORD)
+            device.wire.carried.clear()
+            return device
+
+        yield start

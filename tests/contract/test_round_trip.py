@@ -1,0 +1,144 @@
+"""What the library and the server owe each other, held with the real rules on both sides."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.contract.conftest import BASE, StartDevice
+from tests.server.harness import PASSWORD
+from unexpired import (
+    BadCredentials,
+    SessionEnded,
+    SessionExpired,
+    Unreachable,
+    is_expiring_soon,
+)
+
+
+async def test_a_month_of_calls_is_never_answered_with_401(start_device: StartDevice) -> None:
+    device = await start_device(access_ttl=900, refresh_absolute_ttl=31 * 86400)
+    for hour in range(30 * 24):
+        device.clock.advance(3600)
+        response = await device.client.get("/api/me")
+        assert (response.status_code, response.json()["username"]) == (200, "ada"), hour
+    assert device.refreshes() == 30 * 24
+
+
+async def test_the_absolute_lifetime_ends_the_session_with_the_friendly_sentence(
+    start_device: StartDevice,
+) -> None:
+    device = await start_device(refresh_absolute_ttl=86400)
+    device.clock.advance(86401)
+    with pytest.raises(SessionExpired, match=r"^Your session has expired\. Please log in again\.$"):
+        await device.client.get("/api/me")
+    assert device.store.load() is None
+
+
+@pytest.mark.parametrize("skew", [-3600.0, 3600.0])
+async def test_a_wrong_device_clock_costs_one_refresh_for_each_token(
+    start_device: StartDevice, skew: float
+) -> None:
+    device = await start_device(skew=skew, access_ttl=900, leeway=0)
+    for _ in range(90):
+        device.clock.advance(100)
+        assert (await device.client.get("/api/me")).status_code == 200
+    assert device.refreshes() == 10  # 9,000 s, each token used for 840 to 900 s
+
+
+async def test_a_hundred_calls_share_one_refresh(start_device: StartDevice) -> None:
+    device = await start_device()
+    device.clock.advance(901)
+    responses = await asyncio.gather(*(device.client.get("/api/me") for _ in range(100)))
+    assert {response.status_code for response in responses} == {200}
+    assert device.refreshes() == 1
+
+
+async def test_two_pages_without_a_common_lock_are_saved_by_the_grace(
+    start_device: StartDevice,
+) -> None:
+    device = await start_device()
+    device.clock.advance(901)
+    other = device.open_page()
+    answers = await asyncio.gather(device.client.get("/api/me"), other.get("/api/me"))
+    assert {answer.status_code for answer in answers} == {200}
+    device.clock.advance(901)
+    assert (await other.get("/api/me")).status_code == 200
+
+
+async def test_a_lost_reply_to_a_refresh_is_made_good_by_the_next(
+    start_device: StartDevice,
+) -> None:
+    device = await start_device()
+    text = device.store.load()
+    await device.client.refresh()
+    assert text is not None
+    device.store.save(text)  # As if the reply had never arrived.
+    again = device.open_page()
+    await again.refresh()
+    assert (await again.get("/api/me")).status_code == 200
+
+
+async def test_without_refresh_tokens_the_session_ends_with_its_token(
+    start_device: StartDevice,
+) -> None:
+    device = await start_device(refresh=False, access_ttl=900, leeway=0)
+    device.clock.advance(899)
+    assert (await device.client.get("/api/me")).status_code == 200
+    device.clock.advance(2)
+    with pytest.raises(SessionExpired):
+        await device.client.get("/api/me")
+    assert device.refreshes() == 0
+
+
+async def test_without_rotation_the_refresh_token_stays(start_device: StartDevice) -> None:
+    device = await start_device(rotation=False)
+    before = device.tokens().refresh_token
+    for _ in range(3):
+        device.clock.advance(901)
+        assert (await device.client.get("/api/me")).status_code == 200
+    after = device.tokens().refresh_token
+    assert before == after
+
+
+async def test_signing_out_everywhere_ends_the_session_here(start_device: StartDevice) -> None:
+    device = await start_device()
+    assert (await device.client.post("/api/logout-all")).status_code == 204
+    with pytest.raises(SessionEnded) as ended:
+        await device.client.get("/api/me")
+    assert ended.value.code == "SESSION_REVOKED"
+
+
+async def test_signing_out_makes_the_tokens_worthless(start_device: StartDevice) -> None:
+    device = await start_device()
+    token = device.tokens().access_token
+    await device.client.sign_out()
+    answer = await device.wire.http.get(
+        f"{BASE}/api/me", headers={"authorization": f"Bearer {token}"}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (401, "SESSION_REVOKED")
+
+
+async def test_a_wrong_password_is_a_typed_error(start_device: StartDevice) -> None:
+    device = await start_device()
+    with pytest.raises(BadCredentials):
+        await device.client.sign_in("ada", PASSWORD + "!")
+
+
+async def test_a_cut_wire_costs_neither_session_nor_note(start_device: StartDevice) -> None:
+    device = await start_device()
+    device.wire.is_cut = True
+    with pytest.raises(Unreachable):
+        await device.client.post("/api/notes", json={"text": "hi"})
+    device.wire.is_cut = False
+    assert (await device.client.post("/api/notes", json={"text": "hi"})).status_code == 201
+    notes = (await device.client.get("/api/notes")).json()["notes"]
+    assert [note["text"] for note in notes] == ["hi"]
+
+
+async def test_the_token_itself_tells_when_it_expires(start_device: StartDevice) -> None:
+    device = await start_device(access_ttl=900)
+    token = device.tokens().access_token
+    assert not is_expiring_soon(token, now=device.clock() + 839)
+    assert is_expiring_soon(token, now=device.clock() + 840)
