@@ -8,6 +8,7 @@ import js
 
 from .fetch import FetchTransport
 from .lifecycle import attend, is_visible
+from .locks import open_lock
 from .navigation import BrowserNavigator
 from .storage import open_store
 
@@ -24,9 +25,11 @@ def connect(kind: type[Built], **options: Any) -> Built:
         kind: the class to build.
         **options: see ``Options``.
     """
+    key = options.get("storage_key", "unexpired")
     client = kind(
         FetchTransport(),
-        store=open_store(options.get("storage", "local"), options.get("storage_key", "unexpired")),
+        store=open_store(options.get("storage", "local"), key),
+        lock=open_lock(f"{key}:refresh"),
         navigator=BrowserNavigator(),
         is_watched=is_visible,
         page_url=str(js.location.href),

@@ -1,0 +1,73 @@
+"""The Web Locks API as the refresh lock: one holder among all pages of an origin.
+
+The browser frees the lock of a page that is closed or crashes, so a killed tab holds nobody up.
+Nobody steals: a holder that is merely slow would otherwise refresh beside us.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import js
+from pyodide.ffi import JsException, create_proxy, to_js
+
+from unexpired.errors import Unreachable
+from unexpired.ports import LocalLock, RefreshLock
+
+
+class WebLock:
+    """An exclusive Web Lock of one name (W3C Web Locks API)."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    @asynccontextmanager
+    async def hold(self, timeout: float) -> AsyncIterator[None]:  # noqa: ASYNC109 - the port's contract
+        """Hold the lock; see ``RefreshLock``."""
+        granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        released: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        request = asyncio.ensure_future(self._request(granted, released, timeout))
+        try:
+            await asyncio.wait({request, granted}, return_when=asyncio.FIRST_COMPLETED)
+            if not granted.done():
+                raise Unreachable
+            yield
+        finally:
+            if not released.done():
+                released.set_result(None)
+
+    async def _request(
+        self, granted: asyncio.Future[None], released: asyncio.Future[None], patience: float
+    ) -> None:
+        """Ask for the lock and keep it until it is released; give up after the patience."""
+
+        async def while_held(_js_lock: Any) -> None:
+            if not released.done():  # Else the caller was cancelled while we waited in line.
+                granted.set_result(None)
+                await released
+
+        js_signal = js.AbortSignal.timeout(int(patience * 1000))
+        options = to_js({"signal": js_signal}, dict_converter=js.Object.fromEntries)
+        callback = create_proxy(while_held)
+        try:
+            await js.navigator.locks.request(self._name, options, callback)
+        except JsException:
+            return  # The signal came first: the lock was not granted.
+        finally:
+            callback.destroy()
+
+
+def open_lock(name: str) -> RefreshLock:
+    """Return a Web Lock, or a lock of this page alone where there are none (insecure contexts).
+
+    Without Web Locks it is still right: the server's grace absorbs a duplicate refresh.
+    """
+    has_locks = hasattr(js.navigator, "locks") and js.isSecureContext
+    return WebLock(name) if has_locks else LocalLock()
+
+
+if TYPE_CHECKING:
+    _: type[RefreshLock] = WebLock
