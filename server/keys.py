@@ -78,7 +78,7 @@ def load_ring(settings: Settings) -> KeyRing:
     Raises:
         SettingsError: The key file is unreadable, open to others, or holds a weak key.
     """
-    if settings.secret:
+    if settings.secret is not None:
         return ring_of(_from_secret(settings.secret.get_secret_value().strip()))
     if not settings.keys_file.exists():
         _create(settings.keys_file)
@@ -87,7 +87,9 @@ def load_ring(settings: Settings) -> KeyRing:
 
 def new_secret() -> str:
     """A fresh 256-bit secret from the system's random source, as base64url."""
-    return secrets.token_urlsafe(32)
+    text = secrets.token_urlsafe(32)
+    # One in a million looks as if it had a pattern; then the server would refuse its own key.
+    return new_secret() if weaknesses(text) else text
 
 
 def _from_secret(text: str) -> Key:

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Self
 from pydantic import (
     BeforeValidator,
     Field,
-    NonNegativeFloat,
     SecretStr,
     ValidationError,
     field_validator,
@@ -55,11 +54,11 @@ class Settings(BaseSettings):
     """Where the signing keys are kept; made on first start when there is no secret."""
     access_ttl: int = Field(default=900, ge=1, le=int(DAY))
     """How long an access token lives, in seconds."""
-    refresh_idle_ttl: float = Field(default=7 * DAY, ge=1)
+    refresh_idle_ttl: float = Field(default=7 * DAY, ge=1, allow_inf_nan=False)
     """How long a session lives without a refresh, in seconds."""
-    refresh_absolute_ttl: float = Field(default=30 * DAY, ge=1)
+    refresh_absolute_ttl: float = Field(default=30 * DAY, ge=1, allow_inf_nan=False)
     """How long a session lives at all, in seconds."""
-    refresh_grace: NonNegativeFloat = 30.0
+    refresh_grace: float = Field(default=30, ge=0, allow_inf_nan=False)
     """How long a just-used refresh token may be presented again, in seconds."""
     refresh: bool = True
     """Whether there are refresh tokens; without them a session lasts one access token."""
@@ -93,7 +92,7 @@ class Settings(BaseSettings):
     @field_validator("secret")
     @classmethod
     def _strong(cls, secret: SecretStr | None) -> SecretStr | None:
-        reasons = weaknesses(secret.get_secret_value()) if secret else []
+        reasons = weaknesses(secret.get_secret_value()) if secret is not None else []
         if reasons:
             raise ValueError(
                 f"is too weak: {' and '.join(reasons)}. Make a good one: python -m server secret"

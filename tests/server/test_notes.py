@@ -1,0 +1,95 @@
+"""The example resource."""
+
+import asyncio
+
+import pytest
+
+from tests.server.harness import Node, bearer
+
+
+async def test_notes_are_listed_newest_first_and_belong_to_one_person(node: Node) -> None:
+    ada = bearer((await node.sign_in())["accessToken"])
+    bob = bearer((await node.sign_in("bob"))["accessToken"])
+    first = await node.http.post("/api/notes", json={"text": "one"}, headers=ada)
+    second = await node.http.post("/api/notes", json={"text": "zwei 😀"}, headers=ada)
+    assert first.status_code == 201
+    assert first.json() == {
+        "id": first.json()["id"],
+        "text": "one",
+        "createdAt": "2027-01-15T08:00:00Z",
+    }
+    listed = (await node.http.get("/api/notes", headers=ada)).json()
+    assert listed == {"notes": [second.json(), first.json()]}
+    assert (await node.http.get("/api/notes", headers=bob)).json() == {"notes": []}
+    theirs = f"/api/notes/{first.json()['id']}"
+    assert (await node.http.delete(theirs, headers=bob)).status_code == 404
+    assert (await node.http.delete(theirs, headers=ada)).status_code == 204
+    assert (await node.http.delete(theirs, headers=ada)).status_code == 404
+    assert (await node.http.get("/api/notes", headers=ada)).json() == {"notes": [second.json()]}
+
+
+@pytest.mark.parametrize("note_id", ["0", "-1", "x", "1.5", "9" * 30, "\u0661", "%00", "1%2F2"])
+async def test_an_id_that_is_none_is_not_found(node: Node, note_id: str) -> None:
+    headers = bearer((await node.sign_in())["accessToken"])
+    reply = await node.http.delete(f"/api/notes/{note_id}", headers=headers)
+    assert (reply.status_code, reply.json()["code"]) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("text", ["", "x" * 4001, None, 1, ["x"], "a\x00b"])
+async def test_a_text_that_cannot_be_kept_is_a_bad_request(node: Node, text: object) -> None:
+    headers = bearer((await node.sign_in())["accessToken"])
+    reply = await node.http.post("/api/notes", json={"text": text}, headers=headers)
+    assert (reply.status_code, reply.json()["code"]) == (400, "BAD_REQUEST")
+
+
+async def test_a_repeated_request_with_its_key_is_stored_once(node: Node) -> None:
+    ada = bearer((await node.sign_in())["accessToken"])
+    headers = {**ada, "Idempotency-Key": "k-1"}
+    replies = await asyncio.gather(
+        *(node.http.post("/api/notes", json={"text": "once"}, headers=headers) for _ in range(10))
+    )
+    assert {reply.status_code for reply in replies} == {201}
+    assert len({reply.text for reply in replies}) == 1
+    node.clock.advance(100)
+    late = await node.http.post("/api/notes", json={"text": "once"}, headers=headers)
+    assert (late.status_code, late.json()) == (201, replies[0].json())
+    assert len((await node.http.get("/api/notes", headers=ada)).json()["notes"]) == 1
+
+
+async def test_a_key_for_another_text_is_refused_and_other_keys_and_people_are_free(
+    node: Node,
+) -> None:
+    ada = bearer((await node.sign_in())["accessToken"])
+    bob = bearer((await node.sign_in("bob"))["accessToken"])
+
+    async def post(headers: dict[str, str], key: str, text: str) -> tuple[int, str]:
+        headers = {**headers, "Idempotency-Key": key}
+        reply = await node.http.post("/api/notes", json={"text": text}, headers=headers)
+        return reply.status_code, reply.json().get("code", "")
+
+    assert await post(ada, "k", "one") == (201, "")
+    assert await post(ada, "k", "two") == (422, "IDEMPOTENCY_MISMATCH")
+    assert await post(ada, "l", "two") == (201, "")
+    assert await post(bob, "k", "two") == (201, "")
+
+
+async def test_repeating_the_request_of_a_deleted_note_does_not_bring_it_back(node: Node) -> None:
+    ada = bearer((await node.sign_in())["accessToken"])
+    headers = {**ada, "Idempotency-Key": "k"}
+    first = (await node.http.post("/api/notes", json={"text": "x"}, headers=headers)).json()
+    await node.http.delete(f"/api/notes/{first['id']}", headers=ada)
+    again = await node.http.post("/api/notes", json={"text": "x"}, headers=headers)
+    assert (again.status_code, again.json()) == (201, first)
+    assert (await node.http.get("/api/notes", headers=ada)).json() == {"notes": []}
+
+
+@pytest.mark.parametrize("keys", [[b""], [b"x" * 256], [b"a\xff"], [b"a\x00"], [b"a", b"b"]])
+async def test_a_key_that_is_none_is_a_bad_request(node: Node, keys: list[bytes]) -> None:
+    token = (await node.sign_in())["accessToken"]
+    headers = [
+        (b"authorization", f"Bearer {token}".encode()),
+        (b"content-type", b"application/json"),
+        *((b"idempotency-key", key) for key in keys),
+    ]
+    reply = await node.raw("POST", "/api/notes", headers, b'{"text": "x"}')
+    assert (reply.status, reply.json["code"]) == (400, "BAD_REQUEST")

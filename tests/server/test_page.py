@@ -1,0 +1,176 @@
+"""The page is served whole, and nothing beside it; CORS and the security headers."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from server.settings import Settings
+from tests.server.harness import Node, StartNode
+
+ORIGIN = "https://app.example"
+
+
+@pytest.fixture
+def page(make_settings: Callable[..., Settings]) -> Path:
+    folder: Path = make_settings().page_dir
+    for name in (
+        "index.html", "pyscript.toml", "secret.txt", "server/app.py", "data/keys.json",
+        ".git/config", "app/main.py", "app/style.css", "app/boot.js", "app/.env",
+        "app/__pycache__/main.pyc", "app/unexpired/__init__.py", "vendor/pyodide/pyodide.mjs",
+        "vendor/pyodide/pyodide.asm.wasm", "vendor/pyodide/python_stdlib.zip",
+        "vendor/pyodide/pyodide-lock.json", "vendor/jwt.whl", "app/logo.svg", "vendor/odd.xyz",
+    ):  # fmt: skip
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"content of {name}")
+    (folder / "app" / "link").symlink_to(folder / "secret.txt")
+    return folder
+
+
+@pytest.mark.usefixtures("page")
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/", "text/html; charset=utf-8"),
+        ("/pyscript.toml", "application/toml"),
+        ("/app/main.py", "text/x-python; charset=utf-8"),
+        ("/app/unexpired/__init__.py", "text/x-python; charset=utf-8"),
+        ("/app/style.css", "text/css; charset=utf-8"),
+        ("/app/boot.js", "text/javascript; charset=utf-8"),
+        ("/app/logo.svg", "image/svg+xml"),
+        ("/vendor/pyodide/pyodide.mjs", "text/javascript; charset=utf-8"),
+        ("/vendor/pyodide/pyodide.asm.wasm", "application/wasm"),
+        ("/vendor/pyodide/python_stdlib.zip", "application/zip"),
+        ("/vendor/pyodide/pyodide-lock.json", "application/json"),
+        ("/vendor/jwt.whl", "application/zip"),
+        ("/vendor/odd.xyz", "application/octet-stream"),
+    ],
+)
+async def test_the_pages_files_have_their_types_and_are_checked_by_etag(
+    node: Node, path: str, kind: str
+) -> None:
+    reply = await node.http.get(path)
+    assert reply.status_code == 200
+    assert reply.text == f"content of {path.lstrip('/') or 'index.html'}"
+    assert reply.headers["content-type"] == kind
+    assert reply.headers["cache-control"] == "no-cache"
+    again = await node.http.get(path, headers={"If-None-Match": reply.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    head = await node.http.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+
+
+@pytest.mark.usefixtures("page")
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/secret.txt", "/server/app.py", "/data/keys.json", "/.git/config", "/index.html/..",
+        "/app", "/app/", "/app/nothing.py", "/app/.env", "/app/__pycache__/main.pyc", "/app/link",
+        "/app/../secret.txt", "/app/..%2fsecret.txt", "/app/../data/keys.json",
+        "/vendor//etc/passwd",
+        "/app//secret.txt", "/app/main.py/x", "/app/\x00", "/app/" + "x" * 5000, "/vendor/..",
+        "/app/..\\secret.txt", "/pyscript.toml/", "/requirements.lock", "/favicon.ico",
+    ],
+)  # fmt: skip
+async def test_nothing_else_of_the_folder_is_served(node: Node, path: str) -> None:
+    for method in ("GET", "HEAD"):
+        reply = await node.raw(method, path)
+        assert reply.status == 404
+        assert b"content of" not in reply.body
+
+
+async def test_a_page_that_is_not_there_is_not_found(node: Node) -> None:
+    for path in ("/", "/app/main.py", "/vendor/x", "/pyscript.toml"):
+        reply = await node.http.get(path)
+        assert (reply.status_code, reply.json()["code"]) == (404, "NOT_FOUND")
+
+
+@pytest.mark.usefixtures("page")
+@pytest.mark.parametrize("value", ["bytes=0-1", "bytes=999999-", "bytes=x", "rubbish"])
+async def test_a_range_is_answered_with_the_whole_file(node: Node, value: str) -> None:
+    for path in ("/", "/app/main.py"):
+        reply = await node.http.get(path, headers={"Range": value})
+        assert reply.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("query", "target"),
+    [
+        ("", "/#/login"),
+        ("?next=/notes%3Fa%3D1&reason=expired", "/#/login?next=/notes%3Fa%3D1&reason=expired"),
+        ("?next=//evil.example", "/#/login?next=//evil.example"),
+        ("?\r\nX: y", "/#/login?X:%20y"),
+    ],
+)
+async def test_sign_in_has_an_address_that_leads_into_the_page(
+    node: Node, query: str, target: str
+) -> None:
+    reply = await node.raw("GET", f"/login{query}", [(b"host", b"evil.example")])
+    assert reply.status == 303
+    assert reply.headers["location"] == target
+
+
+@pytest.mark.usefixtures("page")
+@pytest.mark.parametrize("path", ["/", "/app/main.py", "/api/me", "/nothing", "/login", "/healthz"])
+async def test_every_reply_has_the_security_headers(node: Node, path: str) -> None:
+    headers = (await node.http.get(path)).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
+    assert headers["cross-origin-opener-policy"] == "same-origin"
+    assert headers["content-security-policy"] == "frame-ancestors 'none'"
+
+
+PREFLIGHT = {
+    "Origin": ORIGIN,
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "authorization,content-type,idempotency-key",
+}
+
+
+async def test_a_known_origin_may_call_and_see_what_it_needs(start: StartNode) -> None:
+    node = await start(cors_origins=ORIGIN)
+    preflight = await node.http.options("/api/notes", headers=PREFLIGHT)
+    assert preflight.status_code == 200
+    assert preflight.headers["access-control-allow-origin"] == ORIGIN
+    for reply in (
+        await node.http.get("/api/me", headers={"Origin": ORIGIN}),
+        await node.http.get("/api/nothing", headers={"Origin": ORIGIN}),
+    ):
+        assert reply.headers["access-control-allow-origin"] == ORIGIN
+        assert reply.headers["access-control-expose-headers"] == "WWW-Authenticate, Retry-After"
+        assert "access-control-allow-credentials" not in reply.headers
+
+
+async def test_our_own_mistakes_can_be_read_by_a_known_origin(
+    start: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = await start(cors_origins=ORIGIN)
+    monkeypatch.setattr("server.bodies._media_type", None)
+    reply = await node.http.post("/api/login", json={}, headers={"Origin": ORIGIN})
+    assert reply.status_code == 500
+    assert reply.headers["access-control-allow-origin"] == ORIGIN
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "null", "https://evil-app.example", "https://app.example.evil.example",
+        "http://app.example", "https://app.example:8443", "https://sub.app.example", "*", "",
+        "HTTPS://APP.EXAMPLE", "https://app.example/",
+    ],
+)  # fmt: skip
+async def test_an_unknown_origin_may_not(start: StartNode, origin: str) -> None:
+    node = await start(cors_origins=ORIGIN)
+    preflight = await node.http.options("/api/me", headers={**PREFLIGHT, "Origin": origin})
+    assert (preflight.status_code, preflight.json()["code"]) == (400, "BAD_REQUEST")
+    reply = await node.http.get("/api/me", headers={"Origin": origin})
+    for answer in (preflight, reply):
+        assert "access-control-allow-origin" not in answer.headers
+        assert "Origin" in answer.headers["vary"]
+
+
+async def test_without_cors_origins_no_other_origin_may_call(node: Node) -> None:
+    reply = await node.http.options("/api/me", headers=PREFLIGHT)
+    assert reply.status_code == 405
+    assert "access-control-allow-origin" not in reply.headers

@@ -1,0 +1,231 @@
+"""Signing in and out, and the list of sessions."""
+
+import asyncio
+import re
+
+import pytest
+
+from server import passwords
+from server.errors import Unavailable
+from server.passwords import Passwords
+from server.revocations import Revocations
+from server.store import Store
+from tests.server.harness import HASHER, Node, StartNode, add_user, bearer
+
+
+async def test_an_unknown_user_and_a_wrong_password_get_the_same_reply(node: Node) -> None:
+    wrong, unknown = await node.login(password="wrong"), await node.login("nobody")
+    assert wrong.status_code == unknown.status_code == 401
+    assert wrong.content == unknown.content
+    assert wrong.json()["code"] == "BAD_CREDENTIALS"
+    assert wrong.headers["www-authenticate"] == 'Bearer realm="unexpired"'
+    assert wrong.headers["cache-control"] == "no-store"
+
+
+async def test_an_unknown_user_costs_as_many_hashes_as_a_wrong_password(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs: list[str] = []
+    genuine = Passwords._fits  # noqa: SLF001 - the costly step itself is counted
+
+    def counted(self: Passwords, password: str, password_hash: str) -> bool:
+        costs.append(re.match(r"\$argon2id\$v=\d+\$[^$]+", password_hash)[0])  # type: ignore[index]
+        return genuine(self, password, password_hash)
+
+    monkeypatch.setattr(Passwords, "_fits", counted)
+    await node.login(password="wrong")
+    await node.login("nobody")
+    assert len(costs) == 2
+    assert costs[0] == costs[1]
+
+
+async def test_a_password_that_fits_nobody_does_not_sign_in_nobody() -> None:
+    checker = Passwords(HASHER)
+    nobody = checker._nobody  # noqa: SLF001 - the dummy must be of no use
+    assert not await checker.verify("x", None)
+    assert HASHER.check_needs_rehash(nobody) is False
+    checker.close()
+
+
+async def test_too_many_sign_ins_at_once_are_told_to_come_back(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "WAITING", 0)
+    replies = await asyncio.gather(*(node.login() for _ in range(20)))
+    statuses = {reply.status_code for reply in replies}
+    assert statuses == {200, 503}
+    assert (await node.login()).status_code == 200
+
+
+async def test_names_and_passwords_are_one_however_they_were_composed(node: Node) -> None:
+    await add_user(node.settings, "Zo\u00eb", "caf\u00e9 caf\u00e9")
+    assert (await node.login("Zoe\u0308", "cafe\u0301 cafe\u0301")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"refreshToken": None}, {"refreshToken": 5}, {"refreshToken": "rubbish"},
+             {"refreshToken": ["x"]}, {"other": "x"}],
+)  # fmt: skip
+async def test_signing_out_with_rubbish_is_fine(node: Node, body: dict[str, object]) -> None:
+    reply = await node.http.post("/api/logout", json=body)
+    assert (reply.status_code, reply.content) == (204, b"")
+
+
+async def test_signing_out_ends_the_session_needs_no_access_token_and_can_be_repeated(
+    node: Node,
+) -> None:
+    tokens = await node.sign_in()
+    for _ in range(2):
+        reply = await node.http.post("/api/logout", json={"refreshToken": tokens["refreshToken"]})
+        assert reply.status_code == 204
+    assert (await node.refresh(tokens["refreshToken"])).json()["code"] == "SESSION_REVOKED"
+
+
+async def test_an_older_refresh_token_of_the_session_signs_it_out_too(node: Node) -> None:
+    old = (await node.sign_in())["refreshToken"]
+    new = (await node.refreshed(old))["refreshToken"]
+    await node.http.post("/api/logout", json={"refreshToken": old})
+    assert (await node.refresh(new)).json()["code"] == "SESSION_REVOKED"
+
+
+async def test_sign_out_everywhere_ends_every_session_of_this_user_only(node: Node) -> None:
+    mine, also_mine, bobs = (
+        await node.sign_in(),
+        await node.sign_in(),
+        await node.sign_in("bob"),
+    )
+    reply = await node.http.post("/api/logout-all", headers=bearer(mine["accessToken"]))
+    assert reply.status_code == 204
+    for tokens in (mine, also_mine):
+        assert (await node.me(tokens["accessToken"])).json()["code"] == "SESSION_REVOKED"
+        assert (await node.refresh(tokens["refreshToken"])).json()["code"] == "SESSION_REVOKED"
+    assert (await node.me(bobs["accessToken"])).status_code == 200
+    assert (await node.refresh(bobs["refreshToken"])).status_code == 200
+
+
+async def test_the_list_shows_live_sessions_newest_first_and_which_is_ours(node: Node) -> None:
+    first = await node.sign_in()
+    node.clock.advance(10)
+    second = await node.sign_in()
+    await node.sign_in("bob")
+    gone = await node.sign_in()
+    await node.http.post("/api/logout", json={"refreshToken": gone["refreshToken"]})
+    headers = {**bearer(first["accessToken"]), "User-Agent": "x"}
+    shown = (await node.http.get("/api/sessions", headers=headers)).json()["sessions"]
+    assert [one["current"] for one in shown] == [False, True]
+    assert shown[1] == {
+        "id": shown[1]["id"],
+        "device": "python-httpx/0.28.1",
+        "createdAt": "2027-01-15T08:00:00Z",
+        "refreshedAt": "2027-01-15T08:00:00Z",
+        "expiresAt": "2027-01-22T08:00:00Z",
+        "current": True,
+    }
+    node.clock.advance(7 * 86_400 - 10)
+    third = await node.sign_in()
+    headers = bearer(third["accessToken"])
+    shown = (await node.http.get("/api/sessions", headers=headers)).json()["sessions"]
+    assert [one["current"] for one in shown] == [True, False]
+    assert (await node.refresh(second["refreshToken"])).status_code == 200
+
+
+async def test_one_session_can_be_revoked_from_another(node: Node) -> None:
+    ours, lost = await node.sign_in(), await node.sign_in()
+    headers = bearer(ours["accessToken"])
+    shown = (await node.http.get("/api/sessions", headers=headers)).json()["sessions"]
+    (lost_id,) = [one["id"] for one in shown if not one["current"]]
+    assert (await node.http.delete(f"/api/sessions/{lost_id}", headers=headers)).status_code == 204
+    assert (await node.me(lost["accessToken"])).json()["code"] == "SESSION_REVOKED"
+    assert (await node.me(ours["accessToken"])).status_code == 200
+    again = await node.http.delete(f"/api/sessions/{lost_id}", headers=headers)
+    assert (again.status_code, again.json()["code"]) == (404, "NOT_FOUND")
+
+
+async def test_another_persons_session_is_as_unknown_as_none(node: Node) -> None:
+    ada, bob = await node.sign_in(), await node.sign_in("bob")
+    shown = (await node.http.get("/api/sessions", headers=bearer(bob["accessToken"]))).json()
+    for target in (shown["sessions"][0]["id"], "0" * 32, "%00", "x", "é"):
+        reply = await node.http.delete(
+            f"/api/sessions/{target}", headers=bearer(ada["accessToken"])
+        )
+        assert (reply.status_code, reply.json()["code"]) == (404, "NOT_FOUND")
+    assert (await node.me(bob["accessToken"])).status_code == 200
+
+
+async def test_another_node_hears_of_a_revocation_by_its_next_poll(
+    start: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.revocations.POLL_SECONDS", 0.01)
+    here, there = await start(), await start()
+    tokens = await here.sign_in()
+    assert (await there.me(tokens["accessToken"])).status_code == 200
+    await here.http.post("/api/logout", json={"refreshToken": tokens["refreshToken"]})
+    async with asyncio.timeout(5):
+        while (await there.me(tokens["accessToken"])).status_code == 200:
+            await asyncio.sleep(0)
+    assert (await there.me(tokens["accessToken"])).json()["code"] == "SESSION_REVOKED"
+
+
+async def test_a_node_that_starts_later_knows_what_was_revoked_before(start: StartNode) -> None:
+    node = await start()
+    tokens = await node.sign_in()
+    await node.http.post("/api/logout", json={"refreshToken": tokens["refreshToken"]})
+    node.clock.advance(800)
+    later = await start()
+    assert (await later.me(tokens["accessToken"])).json()["code"] == "SESSION_REVOKED"
+
+
+async def test_revocations_are_kept_while_the_database_is_down_and_forgotten_when_harmless(
+    node: Node,
+) -> None:
+    class Down(Store):
+        down = True
+
+        def __init__(self) -> None: ...
+
+        async def revoked_since(self, since: float) -> list[str]:
+            if self.down:
+                raise Unavailable
+            return ["old"] if since <= 1000 else []
+
+    store = Down()
+    known = Revocations(store, 960, node.clock)
+    known.add(["mine"])
+    with pytest.raises(Unavailable):
+        await known.poll()
+    assert "mine" in known
+    store.down = False
+    node.clock.advance(959)
+    await known.poll()
+    assert "mine" in known
+    node.clock.advance(1)
+    await known.poll()
+    assert "mine" not in known
+
+
+async def test_polling_goes_on_after_the_database_was_down(
+    node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("server.revocations.POLL_SECONDS", 0)
+    polls = 0
+    recovered = asyncio.Event()
+
+    class Flaky(Store):
+        def __init__(self) -> None: ...
+
+        async def revoked_since(self, since: float) -> list[str]:  # noqa: ARG002
+            nonlocal polls
+            polls += 1
+            if polls == 1:
+                raise Unavailable
+            recovered.set()
+            return ["x"]
+
+    known = Revocations(Flaky(), 960, node.clock)
+    task = asyncio.create_task(known.keep_polling())
+    async with asyncio.timeout(5):
+        await recovered.wait()
+        while "x" not in known:
+            await asyncio.sleep(0)
+    task.cancel()
+    assert "does not answer" in caplog.text
