@@ -39,6 +39,7 @@ class AsyncClient:
         navigator: takes the person to the sign-in page; nowhere by default.
         clock: tells the time.
         is_watched: whether a person looks; refreshes ahead of need are made only then.
+        tick: how often the clock is looked at, in seconds.
         **options: see ``Options``.
     """
 
@@ -51,12 +52,14 @@ class AsyncClient:
         navigator: Navigator | None = None,
         clock: Clock | None = None,
         is_watched: Callable[[], bool] = lambda: True,
+        tick: float = TICK,
         **options: Any,
     ) -> None:
         clock = clock or SystemClock()
         self._transport = transport
         self._lock = lock or LocalLock()
         self._is_watched = is_watched
+        self._tick = tick
         self._keeper = Keeper(
             Options(**options), store or MemoryStore(), navigator or NoNavigator(), clock
         )
@@ -315,4 +318,6 @@ class AsyncClient:
         return None
 
     async def _stay_ahead(self) -> None:
-        await self._drive(self._keeper.policy.stay_ahead(tick=TICK, is_watched=self._is_watched))
+        await self._drive(
+            self._keeper.policy.stay_ahead(tick=self._tick, is_watched=self._is_watched)
+        )

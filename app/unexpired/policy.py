@@ -130,11 +130,11 @@ class Policy:
         """Return a record whose access token is worth sending, renewed if it is due."""
         record = self.session.require()
         now = self.clock.now()
-        if now < record.due_at(self.options.margin):
-            return record
+        if not record.can_renew or now < record.due_at(self.options.margin):
+            return record  # With nothing to renew it by, the server is to say when it is over.
         if record.has_expired(now):
             yield from self._renewed(record, self.options.refresh_timeout)
-        elif record.can_renew and not self._pause_left():
+        elif not self._pause_left():
             yield from self._tried(record)
         return self.session.still(record.generation)
 
@@ -282,8 +282,9 @@ class Policy:
             return float("inf")
         if record.can_renew:
             return max(record.due_at(self.options.margin) - now, self._pause_left(), 0.0)
-        margin = 0.0 if self.session.has_warned else self.options.margin
-        return max(record.due_at(margin) - now, 0.0)
+        if self.session.has_warned:
+            return max(self.session.ends_at - self.clock.monotonic(), 0.0)
+        return max(record.due_at(self.options.margin) - now, 0.0)
 
     def _look_after(self, record: Record) -> Waiting:
         if record.can_renew:
@@ -291,10 +292,10 @@ class Policy:
                 yield Refresh(record.generation, self.options.refresh_timeout)
             except UnexpiredError:  # It is noted in the session: paused, refused or gone.
                 yield Sleep(SHORTEST_PAUSE)
-        elif record.has_expired(self.clock.now()):
+        elif self.session.has_warned:
             self.session.expire(record.generation, record.refused or EXPIRED)
         else:
-            self.session.warn((record.tokens.expires_at or 0.0) - self.clock.now())
+            self.session.warn(self.clock.now(), self.clock.monotonic())
 
 
 def verdict_of(response: Response, sent: Generation, current: Generation) -> Verdict:

@@ -158,6 +158,7 @@ class Session:
         self.events: list[Event] = []
         self.is_refreshing = False
         self.failures = 0
+        self.ends_at = float("inf")  # when what was warned of ends, on the monotonic clock
         self._luck = luck
         self._resume_at = 0.0  # when a refresh may be tried again, by our own back-off
         self._allowed_at = 0.0  # … and by the server's Retry-After, which nothing shortens
@@ -279,11 +280,22 @@ class Session:
         """Lift our own pause: the network is back, or a person looks at the page again."""
         self._resume_at = 0.0
 
-    def warn(self, seconds: float) -> None:
-        """Say once per generation that it ends in so many seconds and cannot be renewed."""
-        if self.record is not None and not self.has_warned:
-            self._warned = self.record.generation
-            self.events.append(("expiring", (seconds,)))
+    def warn(self, now: float, ticks: float) -> None:
+        """Say once per generation that it ends soon and cannot be renewed.
+
+        From here its end is counted by the monotonic clock: the device's own may leap, and a leap
+        must not end a session. What has ended before it was looked at is left to the server.
+
+        Args:
+            now: the device's time, in Unix seconds.
+            ticks: the monotonic time, in seconds.
+        """
+        if self.record is None or self.record.tokens.expires_at is None or self.has_warned:
+            return
+        left = self.record.tokens.expires_at - now
+        self._warned = self.record.generation
+        self.ends_at = ticks + left if left > 0 else float("inf")
+        self.events.append(("expiring", (max(left, 0.0),)))
 
     def expire(self, generation: Generation, code: str) -> UnexpiredError:
         """End the session of this generation, once; return the error for whoever waits for it."""

@@ -213,8 +213,10 @@ def test_an_ending_answer_for_the_replay_ends_the_session_too(world: World) -> N
 def test_simple_mode_ends_with_the_friendly_sentence_when_the_token_expires(world: World) -> None:
     world.sign_in(refreshToken=None)
     world.clock.advance(901)
+    flow = world.policy.call(world.get())
+    start(flow)
     with pytest.raises(SessionExpired, match=r"^Your session has expired\. Please log in again\.$"):
-        start(world.policy.call(world.get()))
+        flow.send(EXPIRED)
     assert world.events() == ["signed_in", "expired"]
 
 
@@ -222,6 +224,20 @@ def test_simple_mode_uses_the_token_to_its_real_end(world: World) -> None:
     world.sign_in(refreshToken=None)
     world.clock.advance(899)
     assert isinstance(start(world.policy.call(world.get())), Send)
+
+
+def test_a_clock_that_leaps_does_not_end_a_session_that_cannot_be_renewed(world: World) -> None:
+    world.sign_in(refreshToken=None)
+    watch = world.policy.stay_ahead(tick=5, is_watched=lambda: True)
+    next(watch)
+    world.clock.wall += 3600
+    for _ in range(3):
+        world.clock.ticks += 5
+        assert watch.send(None) == Sleep(5)
+    flow = world.policy.call(world.get())
+    start(flow)
+    assert finish(flow, OK) is OK
+    assert world.session.state == "active"
 
 
 def test_simple_mode_believes_the_server_about_the_end(world: World) -> None:
@@ -376,8 +392,10 @@ def test_after_a_refusal_a_good_token_is_used_to_its_real_end(
     assert finish(flow, OK) is OK
     assert isinstance(start(world.policy.call(world.get())), Send)
     world.clock.advance(30)
+    flow = world.policy.call(world.get())
+    start(flow)
     with pytest.raises(SessionEnded if code == "SESSION_REVOKED" else SessionExpired):
-        start(world.policy.call(world.get()))
+        flow.send(EXPIRED)
     assert world.session.events[-1] == ("expired", (code,))
     assert world.events() == ["signed_in", "expired"]
 
