@@ -1,8 +1,10 @@
 """Running the server in this process: uvicorn, and what it writes to the log."""
 
+import copy
 import logging
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -71,12 +73,18 @@ def serve(app: Starlette, settings: Settings, announce: Callable[[str], None]) -
         forwarded_allow_ips=list(settings.trusted_proxies),
         h11_max_incomplete_event_size=HEADER_BYTES,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
-        log_level="info",
+        log_config=_logging(),
     )
-    # After the configuration, which sets the loggers up anew.
-    logging.getLogger("uvicorn.access").addFilter(WithoutQuery())
-    logging.getLogger("unexpired").setLevel("INFO")
     Server(config, lambda: announce(address)).run(sockets=[listener])
+
+
+def _logging() -> dict[str, Any]:
+    """Uvicorn's logging, with our own lines in it, and all of it on standard error."""
+    config = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
+    config["filters"] = {"without_query": {"()": WithoutQuery}}
+    config["handlers"]["access"] |= {"stream": "ext://sys.stderr", "filters": ["without_query"]}
+    config["loggers"]["unexpired"] = {"handlers": ["default"], "level": "INFO"}
+    return config
 
 
 def _listen(host: str, port: int) -> socket.socket:

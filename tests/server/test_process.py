@@ -1,0 +1,333 @@
+"""The server as a process: starting, signing in, dying, and the command line."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from server.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+PASSWORD = "correct horse"
+
+
+class Process:
+    """`python -m server …` in a folder of its own."""
+
+    def __init__(self, folder: Path, *args: str, **environment: str) -> None:
+        self.args = [sys.executable, "-m", "server", *args]
+        self.environment = {**clean_environment(), **environment}
+        self.folder = folder
+        self.child = self._start()
+        self.address = self._address()
+
+    def _start(self) -> subprocess.Popen[str]:
+        with (self.folder / "log").open("a") as log:
+            return subprocess.Popen(  # noqa: S603 - our own program
+                self.args,
+                cwd=self.folder,
+                env=self.environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+
+    def _address(self) -> str:
+        assert self.child.stdout is not None
+        self.announced = self.child.stdout.readline().strip()
+        assert self.announced, (self.folder / "log").read_text()
+        return self.announced.split()[0]
+
+    def post(self, path: str, body: object, **headers: str) -> tuple[int, Any]:
+        data = json.dumps(body).encode()
+        return self.ask("POST", path, data, **{"Content-Type": "application/json", **headers})
+
+    def get(self, path: str, token: str) -> tuple[int, Any]:
+        return self.ask("GET", path, None, Authorization=f"Bearer {token}")
+
+    def ask(self, method: str, path: str, data: bytes | None, **headers: str) -> tuple[int, Any]:
+        request = urllib.request.Request(  # noqa: S310 - loopback
+            self.address + path, data=data, headers=headers, method=method
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=20) as reply:  # noqa: S310
+                return reply.status, json.loads(reply.read() or b"null")
+        except urllib.error.HTTPError as reply:
+            with reply:
+                return reply.code, json.loads(reply.read() or b"null")
+
+    def sign_in(self, username: str, password: str) -> dict[str, Any]:
+        status, tokens = self.post("/api/login", {"username": username, "password": password})
+        assert status == 200, tokens
+        return dict(tokens)
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        self.child.send_signal(how)
+        self.child.wait(20)
+        assert self.child.stdout is not None
+        self.child.stdout.close()
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+
+def clean_environment() -> dict[str, str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("UNEXPIRED_")}
+    return {**inherited, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+
+StartProcess = Callable[..., Process]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[StartProcess]:
+    """Serve on a free port; what is still running afterwards is stopped."""
+    started: list[Process] = []
+
+    def start(*args: str, **environment: str) -> Process:
+        started.append(Process(tmp_path, "serve", "--port", "0", *args, **environment))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.child.poll() is None:
+            process.stop()
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run one command to its end, on the same data; in this process, which is quicker."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_command(*args: str, stdin: str = "", **environment: str) -> Result:
+        return CliRunner().invoke(main, args, input=stdin, env=environment)
+
+    return run_command
+
+
+Run = Callable[..., Result]
+
+
+def test_a_first_start_makes_private_data_and_serves(serve: StartProcess, tmp_path: Path) -> None:
+    process = serve()
+    assert process.announced == process.address
+    assert process.ask("GET", "/healthz", None) == (200, {"status": "ok"})
+    data = tmp_path / "data"
+    assert data.stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in data.iterdir()} == {0o600}
+    process.stop()
+    assert "Traceback" not in process.log
+
+
+def test_the_demo_has_its_user_its_short_tokens_and_its_own_files(
+    serve: StartProcess, tmp_path: Path
+) -> None:
+    process = serve("--demo")
+    assert process.announced == f"{process.address}  sign in as demo / demo"
+    assert process.sign_in("demo", "demo")["expiresIn"] == 20
+    names = {file.name for file in (tmp_path / "data").iterdir()}
+    assert {"demo.sqlite3", "demo-keys.json"} <= names
+    assert not any(name.startswith(("unexpired", "keys")) for name in names)
+    process.stop()
+    again = serve("--demo", "--access-ttl", "3")
+    assert again.sign_in("demo", "demo")["expiresIn"] == 3
+
+
+def test_the_demo_refuses_a_database_with_other_users(run: Run) -> None:
+    url = "sqlite:///real.sqlite3"
+    assert run("user", "add", "ada", "--database-url", url, stdin=f"{PASSWORD}\n").exit_code == 0
+    result = run("serve", "--demo", "--port", "0", "--database-url", url)
+    assert result.exit_code == 2
+    assert "another database" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_kill_between_commit_and_reply_costs_nobody_their_session(
+    serve: StartProcess, tmp_path: Path
+) -> None:
+    process = serve("--demo")
+    token = process.sign_in("demo", "demo")["refreshToken"]
+    status, lost = process.post("/api/refresh", {"refreshToken": token})
+    assert status == 200
+    process.stop(signal.SIGKILL)
+    with closing(sqlite3.connect(tmp_path / "data" / "demo.sqlite3")) as connection:
+        assert connection.execute("SELECT counter FROM sessions").fetchall() == [(1,)]
+    again = serve("--demo")
+    status, found = again.post("/api/refresh", {"refreshToken": token})
+    assert status == 200
+    assert found["refreshToken"] == lost["refreshToken"]
+    assert again.post("/api/refresh", {"refreshToken": found["refreshToken"]})[0] == 200
+
+
+def test_a_session_outlives_a_restart_and_the_log_holds_no_secret(serve: StartProcess) -> None:
+    process = serve("--demo")
+    tokens = process.sign_in("demo", "demo")
+    process.get(f"/api/me?token={tokens['accessToken']}", tokens["accessToken"])
+    process.stop()
+    assert process.child.returncode in {0, -signal.SIGTERM}
+    again = serve("--demo")
+    status, renewed = again.post("/api/refresh", {"refreshToken": tokens["refreshToken"]})
+    assert status == 200
+    assert again.get("/api/me", renewed["accessToken"])[1]["username"] == "demo"
+    assert '"GET /api/me HTTP/1.1" 200' in again.log
+    for token in (tokens, renewed):
+        assert token["accessToken"][-20:] not in again.log
+        assert token["refreshToken"][-20:] not in again.log
+
+
+def test_users_are_added_from_standard_input_changed_and_disabled(
+    serve: StartProcess, run: Run
+) -> None:
+    assert run("user", "add", "ada", stdin=f"{PASSWORD}\n").stdout == "Added ada.\n"
+    process = serve()
+    tokens = process.sign_in("ada", PASSWORD)
+    assert run("user", "passwd", "ada", stdin="another password\r\n").exit_code == 0
+    credentials = {"username": "ada", "password": PASSWORD}
+    assert process.post("/api/login", credentials)[0] == 401
+    reply = process.post("/api/refresh", {"refreshToken": tokens["refreshToken"]})
+    assert reply[1]["code"] == "SESSION_REVOKED"
+    tokens = process.sign_in("ada", "another password")
+    assert run("user", "disable", "ada").exit_code == 0
+    assert_soon_revoked(process, tokens["accessToken"])
+    credentials["password"] = "another password"
+    assert process.post("/api/login", credentials)[1]["code"] == "BAD_CREDENTIALS"
+
+
+def test_sessions_are_listed_and_revoked_from_the_command_line_within_five_seconds(
+    serve: StartProcess, run: Run
+) -> None:
+    run("user", "add", "ada", stdin=f"{PASSWORD}\n")
+    process = serve()
+    tokens = process.sign_in("ada", PASSWORD)
+    listed = run("session", "list", "ada").stdout
+    assert run("session", "list").stdout == listed
+    session_id, when, username, device = listed.split()
+    assert (username, device.split("/")[0]) == ("ada", "Python-urllib")
+    assert when.endswith("Z")
+    assert run("session", "revoke", session_id).stdout == "Revoked.\n"
+    assert_soon_revoked(process, tokens["accessToken"])
+    assert run("session", "list").stdout == ""
+    again = run("session", "revoke", session_id)
+    assert (again.exit_code, again.stdout) == (2, "")
+    assert "no live session" in again.stderr
+
+
+def assert_soon_revoked(process: Process, token: str) -> None:
+    deadline = time.monotonic() + 5
+    while process.get("/api/me", token)[0] == 200:
+        assert time.monotonic() < deadline, "the revocation was not heard within five seconds"
+        time.sleep(0.05)
+    assert process.get("/api/me", token)[1]["code"] == "SESSION_REVOKED"
+
+
+def test_a_printed_secret_is_one_to_start_with(serve: StartProcess, run: Run) -> None:
+    secret = run("secret").stdout.strip()
+    assert len(secret) == 43
+    process = serve(UNEXPIRED_SECRET=secret)
+    assert process.ask("GET", "/healthz", None)[0] == 200
+    assert not (process.folder / "data" / "keys.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "environment", "sentence"),
+    [
+        (["serve"], {"UNEXPIRED_SECRET": "changeme"}, "python -m server secret"),
+        ([], {"UNEXPIRED_ACCESS_TTL": "soon"}, "Setting access_ttl:"),
+        (["serve", "--demo", "--host", "0.0.0.0"], {}, "loopback only"),  # noqa: S104
+        (["serve", "--port", "99999"], {}, "Setting port:"),
+        (["serve", "--host", "192.0.2.1"], {}, "Cannot listen on 192.0.2.1"),
+        (["serve", "--database-url", "rubbish"], {}, "Setting database_url:"),
+        (["serve", "--database-url", "sqlite:////proc/x/y"], {}, "cannot be opened"),
+        (["user", "passwd", "nobody"], {}, "There is no user nobody."),
+        (["user", "disable", "nobody"], {}, "There is no user nobody."),
+        (["user", "add", ""], {}, "A username has"),
+        (["session", "list", "nobody"], {}, "There is no user nobody."),
+    ],
+)  # fmt: skip
+def test_what_cannot_work_is_one_sentence_and_exit_code_2(
+    run: Run, args: list[str], environment: dict[str, str], sentence: str
+) -> None:
+    result = run(*args, stdin=f"{PASSWORD}\n", **environment)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "changeme" not in result.stderr
+
+
+def test_a_weak_secret_stops_the_process_before_it_listens(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "server"],
+        cwd=tmp_path,
+        env={**clean_environment(), "UNEXPIRED_SECRET": "changeme"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "python -m server secret" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "changeme" not in result.stderr
+
+
+@pytest.mark.parametrize("password", ["", "short", "x" * 1025])
+def test_a_password_that_is_too_short_or_too_long_is_refused(run: Run, password: str) -> None:
+    result = run("user", "add", "ada", stdin=f"{password}\n")
+    assert result.exit_code == 2
+    assert "8 to 1024 characters" in result.stderr
+
+
+def test_a_name_that_is_taken_is_refused(run: Run) -> None:
+    run("user", "add", "ada", stdin=f"{PASSWORD}\n")
+    result = run("user", "add", "ada", stdin=f"{PASSWORD}\n")
+    assert result.exit_code == 2
+    assert "already a user ada" in result.stderr
+
+
+def test_a_database_that_is_locked_is_one_sentence(run: Run, tmp_path: Path) -> None:
+    run("user", "add", "ada", stdin=f"{PASSWORD}\n")
+    with closing(sqlite3.connect(tmp_path / "data" / "unexpired.sqlite3")) as connection:
+        connection.isolation_level = None
+        connection.execute("BEGIN EXCLUSIVE")
+        result = run("user", "add", "bob", stdin=f"{PASSWORD}\n")
+    assert result.exit_code == 2
+    assert "The database does not answer." in result.stderr
+
+
+def test_bytes_that_are_no_http_or_too_large_a_header_are_refused_and_the_server_lives(
+    serve: StartProcess,
+) -> None:
+    process = serve("--demo")
+    token = process.sign_in("demo", "demo")["accessToken"]
+    for value in ("x" * 5_000_000, "x" * 20_000):
+        status = status_of(process, f"Authorization: Bearer {value}")
+        assert status in {400, 403, 431}
+    assert status_of(process, "Authorization: Bearer a\x00b") == 400
+    assert status_of(process, "Authorization: Bearer \xff") == 403
+    assert process.get("/api/me", token)[0] == 200
+
+
+def status_of(process: Process, header: str) -> int:
+    host, _, port = process.address.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        request = f"GET /api/me HTTP/1.1\r\nHost: x\r\n{header}\r\nConnection: close\r\n\r\n"
+        with suppress(BrokenPipeError, ConnectionResetError):  # It need not read everything.
+            connection.sendall(request.encode("latin-1"))
+        try:
+            return int(connection.recv(100).split()[1])
+        except ConnectionResetError:
+            return 400
