@@ -1,9 +1,8 @@
 """The composition root: settings in, ASGI application out; nothing happens at import."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from argon2 import PasswordHasher
 from starlette.applications import Starlette
@@ -13,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
+from server.background import repeating
 from server.bearer import Bearer
 from server.database import Database
 from server.errors import Failure, MethodNotAllowed, NotFound
@@ -21,7 +21,7 @@ from server.middleware import Cors, LastNet, SecurityHeaders
 from server.notes import Notes
 from server.passwords import Passwords
 from server.replies import failure
-from server.revocations import Revocations
+from server.revocations import POLL_SECONDS, Revocations
 from server.routes import operation
 from server.routes.account import Account
 from server.routes.authentication import Authentication
@@ -34,6 +34,7 @@ from server.tokens import AccessTokens
 from server.users import Users
 
 DEMO_NAME = "demo"
+TIDY_SECONDS = 3600.0
 
 
 def create_app(
@@ -80,15 +81,16 @@ def create_app(
         now=now,
     )
 
+    async def tidy() -> None:
+        await store.forget_ended(now())
+        await notes.forget_keys(now())
+
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await prepare(database, settings, passwords, now())
         await revocations.poll()
-        polling = asyncio.create_task(revocations.keep_polling())
-        yield
-        polling.cancel()
-        with suppress(asyncio.CancelledError):
-            await polling
+        async with repeating((POLL_SECONDS, revocations.poll), (TIDY_SECONDS, tidy)):
+            yield
         passwords.close()
         await database.close()
 

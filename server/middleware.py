@@ -1,13 +1,11 @@
 """Pure ASGI middleware: headers on every reply, and the last net under every request."""
 
-import logging
-import traceback
-
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.background import log_fault
 from server.errors import BadRequest, ServerFault
 from server.replies import failure
 
@@ -19,8 +17,6 @@ SECURITY_HEADERS = {
     # has no effect there.
     "Content-Security-Policy": "frame-ancestors 'none'",
 }
-
-logger = logging.getLogger("unexpired.server")
 
 
 class SecurityHeaders:
@@ -71,9 +67,7 @@ class LastNet:
         except Exception as exc:
             if scope["type"] != "http" or started:
                 raise
-            # Frames show our source, never values; the message might hold a value.
-            frames = "".join(traceback.format_tb(exc.__traceback__))
-            logger.error("unexpected %s\n%s", type(exc).__name__, frames)  # noqa: TRY400 - see above
+            log_fault(exc)
             await failure(ServerFault())(scope, receive, send)
 
 

@@ -10,6 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from server.database import Database
 from server.errors import IdempotencyMismatch
 from server.schema import idempotency_keys, notes
+from server.settings import DAY
+
+KEPT_SECONDS = DAY
+"""How long a request may be repeated under its Idempotency-Key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,12 @@ class Notes:
         )
         async with self._database.statements() as connection:
             return (await connection.execute(query)).first() is not None
+
+    async def forget_keys(self, now: float) -> None:
+        """Forget the keys of requests that nobody repeats any more."""
+        old = idempotency_keys.c.created_at < now - KEPT_SECONDS
+        async with self._database.statements() as connection:
+            await connection.execute(delete(idempotency_keys).where(old))
 
     async def _repeated(self, user_id: str, text: str, key: str) -> Note:
         query = select(idempotency_keys).where(

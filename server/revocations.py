@@ -3,16 +3,11 @@
 Revoking in this process is heard at once; what another process revoked, by the next poll.
 """
 
-import asyncio
-import logging
 from collections.abc import Callable, Iterable
 
-from server.errors import Unavailable
 from server.store import Store
 
 POLL_SECONDS = 2.0
-
-logger = logging.getLogger("unexpired.revocations")
 
 
 class Revocations:
@@ -49,12 +44,3 @@ class Revocations:
         # a commit may become visible later than its time says.
         self.add(await self._store.revoked_since(now - self._memory))
         self._known = {sid: until for sid, until in self._known.items() if until > now}
-
-    async def keep_polling(self) -> None:
-        """Poll for ever."""
-        while True:
-            await asyncio.sleep(POLL_SECONDS)
-            try:
-                await self.poll()
-            except Unavailable:
-                logger.warning("the database does not answer; known revocations are kept")

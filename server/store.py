@@ -5,13 +5,14 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, exists, insert, literal, select, update
+from sqlalchemy import ColumnElement, Row, delete, exists, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from server.database import Database
 from server.errors import Unavailable
 from server.schema import events, sessions, users
 from server.sessions import Decision, Policy, Presented, Session, decide, refreshed
+from server.settings import DAY
 
 ATTEMPTS = 3
 """Reads of one refresh. A loser of the race is decided by its second; the third is for luck."""
@@ -140,6 +141,12 @@ class Store:
         async with self._database.statements() as connection:
             rows = (await connection.execute(query)).all()
         return [Device(_session(row), row.device) for row in rows]
+
+    async def forget_ended(self, now: float) -> None:
+        """Delete the sessions whose absolute end has passed by a day."""
+        ended = sessions.c.created_at < now - self._policy.absolute_ttl - DAY
+        async with self._database.statements() as connection:
+            await connection.execute(delete(sessions).where(ended))
 
     async def _revoke_where(self, where: ColumnElement[bool], now: float) -> list[str]:
         query = (

@@ -155,7 +155,7 @@ async def test_another_persons_session_is_as_unknown_as_none(node: Node) -> None
 async def test_another_node_hears_of_a_revocation_by_its_next_poll(
     start: StartNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.revocations.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("server.app.POLL_SECONDS", 0.01)
     here, there = await start(), await start()
     tokens = await here.sign_in()
     assert (await there.me(tokens["accessToken"])).status_code == 200
@@ -201,31 +201,3 @@ async def test_revocations_are_kept_while_the_database_is_down_and_forgotten_whe
     node.clock.advance(1)
     await known.poll()
     assert "mine" not in known
-
-
-async def test_polling_goes_on_after_the_database_was_down(
-    node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr("server.revocations.POLL_SECONDS", 0)
-    polls = 0
-    recovered = asyncio.Event()
-
-    class Flaky(Store):
-        def __init__(self) -> None: ...
-
-        async def revoked_since(self, since: float) -> list[str]:  # noqa: ARG002
-            nonlocal polls
-            polls += 1
-            if polls == 1:
-                raise Unavailable
-            recovered.set()
-            return ["x"]
-
-    known = Revocations(Flaky(), 960, node.clock)
-    task = asyncio.create_task(known.keep_polling())
-    async with asyncio.timeout(5):
-        await recovered.wait()
-        while "x" not in known:
-            await asyncio.sleep(0)
-    task.cancel()
-    assert "does not answer" in caplog.text

@@ -1,0 +1,78 @@
+"""Jobs beside the requests: they repeat, survive failures, and tidy up."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from server.background import repeating
+from server.errors import Unavailable
+from tests.server.harness import Node, StartNode, bearer
+
+DAY = 86_400
+
+
+async def test_a_job_goes_on_after_every_kind_of_failure_and_logs_no_value(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    failures = [Unavailable(), RuntimeError("a " + "secret value")]
+    recovered = asyncio.Event()
+
+    async def job() -> None:
+        if failures:
+            raise failures.pop(0)
+        recovered.set()
+
+    async with repeating((0, job)), asyncio.timeout(5):
+        await recovered.wait()
+    assert "does not answer" in caplog.text
+    assert "RuntimeError" in caplog.text
+    assert "secret value" not in caplog.text
+
+
+async def test_jobs_end_with_their_context() -> None:
+    runs = 0
+
+    async def job() -> None:
+        nonlocal runs
+        runs += 1
+
+    async with repeating((0, job)), asyncio.timeout(5):
+        while runs < 3:
+            await asyncio.sleep(0)
+    seen = runs
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert runs == seen
+
+
+async def test_ended_sessions_and_old_keys_are_forgotten_and_nothing_else_is(
+    start: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = await start()
+    tokens = await node.sign_in()
+    headers = {**bearer(tokens["accessToken"]), "Idempotency-Key": "k"}
+    await node.http.post("/api/notes", json={"text": "x"}, headers=headers)
+    monkeypatch.setattr("server.app.TIDY_SECONDS", 0)
+    node.clock.advance(30 * DAY - 1)
+    kept = await node.sign_in()
+    await start()
+    await until(node, "SELECT count(*) FROM idempotency_keys", 0)
+    assert count(node, "SELECT count(*) FROM sessions") == 2
+    node.clock.advance(DAY + 2)
+    await until(node, "SELECT count(*) FROM sessions", 1)
+    assert (await node.refresh(tokens["refreshToken"])).json()["code"] == "REFRESH_EXPIRED"
+    assert (await node.refresh(kept["refreshToken"])).status_code == 200
+    assert count(node, "SELECT count(*) FROM notes") == 1
+
+
+async def until(node: Node, query: str, expected: int) -> None:
+    async with asyncio.timeout(5):
+        while count(node, query) != expected:
+            await asyncio.sleep(0)
+
+
+def count(node: Node, query: str) -> int:
+    with closing(sqlite3.connect(node.settings.database_url.partition("///")[2])) as connection:
+        return int(connection.execute(query).fetchone()[0])
