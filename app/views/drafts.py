@@ -1,6 +1,6 @@
 """What a person typed and has not sent: kept on the device, per user, until it is sent."""
 
-from js import localStorage
+import js
 from pyodide.ffi import JsException, jsnull
 
 PREFIX = "unexpired.draft."
@@ -12,7 +12,7 @@ class Drafts:
     def load(self, user_id: str) -> str:
         """Return the user's unsent text, empty when there is none."""
         try:
-            text = localStorage.getItem(PREFIX + user_id)
+            text = js.localStorage.getItem(PREFIX + user_id)
         except JsException:
             return ""
         return "" if text is jsnull else str(text)
@@ -21,9 +21,9 @@ class Drafts:
         """Keep the text, or forget it when it is empty; return whether the device took it."""
         try:
             if text:
-                localStorage.setItem(PREFIX + user_id, text)
+                js.localStorage.setItem(PREFIX + user_id, text)
             else:
-                localStorage.removeItem(PREFIX + user_id)
+                js.localStorage.removeItem(PREFIX + user_id)
         except JsException:
             return False
         return True

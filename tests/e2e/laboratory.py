@@ -1,0 +1,58 @@
+"""The library in a page that only the tests serve, where a test can run Python of its own."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, Route, expect
+
+from tests.e2e.backend import PASSWORDS
+
+FOLDER = Path(__file__).parent / "library"
+
+
+class Library:
+    """Runs Python beside the library, on the same origin as the API.
+
+    Args:
+        page: The browser tab to use.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        page.route("**/library.*", _serve)
+        page.goto("/library.html")
+        expect(page.locator("html")).to_have_attribute("data-ready", "true")
+        self.run("client = None")
+
+    def start_anew(self) -> None:
+        """Forget what the last test did, with a fresh client."""
+        self.page.unroute_all()
+        self.page.context.set_offline(offline=False)
+        self.page.evaluate("localStorage.clear(); history.replaceState(null, '', '/library.html')")
+        self.run("client and client.close()\nopen_client()\nNone")
+
+    def run(self, source: str) -> Any:
+        """Run Python in the page; return the value of its last line."""
+        return json.loads(self.page.evaluate("source => runPython(source)", f"{source}\n"))
+
+    def sign_in(self, name: str = "ada") -> None:
+        """Sign the client in."""
+        self.run(f"await client.sign_in({name!r}, {PASSWORDS[name]!r})")
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What the browser stores of the session; empty when there is none."""
+        text = self.page.evaluate("localStorage.getItem('unexpired')")
+        record: dict[str, Any] = json.loads(text) if text else {}
+        return record
+
+    def reopen(self, *, options: str = "", **changes: object) -> None:
+        """Change the stored session, and open a fresh client on it as a reload would."""
+        text = json.dumps({**self.record, **changes})
+        self.page.evaluate("text => localStorage.setItem('unexpired', text)", text)
+        self.run(f"client.close()\nopen_client({options})\nNone")
+
+
+def _serve(route: Route) -> None:
+    route.fulfill(path=FOLDER / Path(route.request.url).name)

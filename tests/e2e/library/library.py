@@ -1,0 +1,47 @@
+"""Runs, in the page that only the tests serve, the Python that a test sends to it."""
+
+import asyncio
+import json
+from collections.abc import Awaitable
+from typing import Any, get_args
+
+import js
+from pyodide.code import eval_code_async
+from pyodide.ffi import create_proxy
+
+from unexpired import AsyncClient, Response, UnexpiredError
+from unexpired.listeners import EventName
+
+
+def open_client(**options: Any) -> AsyncClient:
+    """Put a fresh client, and the list of its events, where the test's code finds them."""
+    events: list[list[object]] = []
+    client = AsyncClient.in_browser(**{"login_url": "#/login", **options})
+    for event in get_args(EventName):
+        client.on(event, lambda *details, event=event: events.append([event, *details]))
+    scope.update(client=client, events=events)
+    return client
+
+
+async def outcome(call: Awaitable[Response]) -> int | str:
+    """The status of the reply, or the name of the error."""
+    try:
+        return (await call).status_code
+    except UnexpiredError as error:
+        return type(error).__name__
+
+
+async def run(source: str) -> str:
+    """Run a test's code, which may await; return the value of its last line as JSON."""
+    return json.dumps(await eval_code_async(source, scope))
+
+
+scope: dict[str, Any] = {
+    "asyncio": asyncio,
+    "js": js,
+    "json": json,
+    "open_client": open_client,
+    "outcome": outcome,
+}
+js.runPython = create_proxy(run)
+js.document.documentElement.dataset.ready = "true"

@@ -1,0 +1,90 @@
+"""What a page did behind the scenes: what it asked for, and what it complained of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import BrowserContext, ConsoleMessage, Request, WebError
+
+OWN_SCHEMES = {"data", "blob"}
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One request as it left the browser."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: str | None
+
+    @property
+    def call(self) -> str:
+        """Method and path, such as "POST /api/refresh"."""
+        return f"{self.method} {self.path}"
+
+
+class Watch:
+    """Records the requests and the complaints of every page of a context.
+
+    Args:
+        context: Whose pages.
+        home: The address of the one server that they may talk to.
+    """
+
+    def __init__(self, context: BrowserContext, home: str) -> None:
+        self.context = context
+        self._host = urlsplit(home).netloc
+        self.sent: list[Sent] = []
+        self.complaints: list[str] = []
+        self.strangers: list[str] = []
+        self._listeners: dict[Any, Callable[[Any], None]] = {
+            "request": self._requested,
+            "console": self._said,
+            "weberror": self._failed,
+        }
+
+    def __enter__(self) -> Self:
+        """Start to watch."""
+        for event, listener in self._listeners.items():
+            self.context.on(event, listener)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop watching."""
+        for event, listener in self._listeners.items():
+            self.context.remove_listener(event, listener)
+
+    def count(self, call: str) -> int:
+        """How often this was asked for, such as "POST /api/refresh"."""
+        return sum(sent.call == call for sent in self.sent)
+
+    def calls(self, call: str) -> list[Sent]:
+        """The requests of this kind, in order."""
+        return [sent for sent in self.sent if sent.call == call]
+
+    def forgive(self, part: str) -> None:
+        """Expect complaints with this text: the test provokes them."""
+        self.complaints = [line for line in self.complaints if part not in line]
+
+    def verify(self) -> None:
+        """Fail if a page talked to another host, or complained."""
+        if problems := [*self.strangers, *self.complaints]:
+            pytest.fail("\n".join(problems))
+
+    def _requested(self, request: Request) -> None:
+        url = urlsplit(request.url)
+        if url.scheme not in OWN_SCHEMES and url.netloc != self._host:
+            self.strangers.append(request.url)
+        self.sent.append(Sent(request.method, url.path, request.headers, request.post_data))
+
+    def _said(self, message: ConsoleMessage) -> None:
+        # The browser itself notes each 4xx and each lost connection: of the API they are answers.
+        is_answer = "/api/" in message.location["url"] and "Failed to load" in message.text
+        if message.type in {"error", "warning"} and not is_answer:
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    def _failed(self, error: WebError) -> None:
+        self.complaints.append(f"uncaught: {error.error}")
