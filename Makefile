@@ -2,10 +2,12 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help setup run test lint types check unit e2e browser lock clean
+.PHONY: help setup run test lint types check unit e2e simulate browser lock clean
 
 PYTHON ?= python3
 PORT ?= 8000
+SEEDS ?= 200
+FIRST ?= 0
 BIN := .venv/bin
 
 help: ## List the targets
@@ -45,6 +47,9 @@ check: unit e2e ## Every test; those in a browser run apart, for they bring thei
 
 unit: .venv/.ready ## The tests that need no browser
 	$(BIN)/pytest --ignore=tests/e2e
+
+simulate: .venv/.ready ## Run SEEDS simulated worlds, from seed FIRST, and print what happened
+	$(BIN)/python -W error -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
 
 e2e: setup browser ## The tests in a real browser
 	$(BIN)/pytest tests/e2e

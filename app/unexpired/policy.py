@@ -264,15 +264,19 @@ class Policy:
     def stay_ahead(self, *, tick: float, is_watched: Callable[[], bool]) -> Waiting:
         """Renew ahead of need for as long as somebody looks; never ends by itself.
 
+        A refresh without an answer is tried again even when nobody looks: the server may have
+        taken it, and takes the same token again only within its grace.
+
         Args:
             tick: the longest sleep, in seconds: timers stop while a machine sleeps, so each step
                 looks at the clock anew.
             is_watched: whether the page is visible.
         """
         while True:
-            yield Sleep(min(self._idle_for(), tick) if is_watched() else tick)
-            record = self.session.record
-            if record is not None and is_watched() and not self._idle_for():
+            is_called_for = is_watched() or self.session.failures > 0
+            yield Sleep(min(self._idle_for(), tick) if is_called_for else tick)
+            record, is_called_for = self.session.record, is_watched() or self.session.failures > 0
+            if record is not None and is_called_for and not self._idle_for():
                 yield from self._look_after(record)
 
     def _idle_for(self) -> float:

@@ -1,0 +1,55 @@
+"""Run as many simulated worlds as asked, and print what happened in them."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+import time
+from collections import Counter
+from random import Random
+
+from .nature import simulate
+from .profile import draw
+from .world import Report
+
+PROGRESS = 60.0  # s
+
+
+def world_of(seed: int) -> tuple[int, Report]:
+    """Run the world of one seed; about every tenth is one without locks."""
+    random = Random(seed)
+    profile = draw(random)
+    return seed, simulate(seed, profile, has_locks=random.random() > 0.1)
+
+
+def main() -> int:
+    """Run the worlds, print what happened, and return 1 if an invariant was broken."""
+    parser = argparse.ArgumentParser(prog="make simulate", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100, help="how many worlds")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--jobs", type=int, default=2, help="how many processes")
+    asked = parser.parse_args()
+    seeds = range(asked.first, asked.first + asked.seeds)
+    counts: Counter[str] = Counter()
+    days, broken, shown, started = 0.0, 0, time.monotonic(), time.monotonic()
+    with multiprocessing.Pool(asked.jobs, maxtasksperchild=200) as pool:
+        for done, (seed, report) in enumerate(pool.imap_unordered(world_of, seeds), 1):
+            counts += report.counts
+            days += report.session_days
+            broken += len(report.violations)
+            for violation in report.violations:
+                print(f"seed {seed}: {violation}", flush=True)
+            if time.monotonic() - shown > PROGRESS:
+                shown = time.monotonic()
+                print(f"… {done} of {len(seeds)} worlds, {days:,.0f} session-days", flush=True)
+    for name, count in sorted(counts.items()):
+        print(f"{count:>12,}  {name}")
+    seconds = time.monotonic() - started
+    print(f"seeds {seeds.start} to {seeds.stop - 1} in {seconds:,.0f} s")
+    print(f"{days:,.0f} session-days, {counts['sessions']:,} sessions, {broken} violations")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""The simulated world: no violation in a short run, and each rule that is broken is found out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests.simulation.__main__ import world_of
+from tests.simulation.nature import simulate
+from tests.simulation.profile import months, office, storm
+from unexpired import Response, client, keeper, policy
+from unexpired.ports import LocalLock
+from unexpired.session import Generation, Record, Session
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+@pytest.mark.parametrize("first", range(0, 60, 10))
+def test_no_invariant_is_broken_in_any_world(first: int) -> None:
+    for seed in range(first, first + 10):
+        assert world_of(seed)[1].violations == [], seed
+
+
+@pytest.mark.parametrize("kind", [storm, office, months])
+def test_the_same_seed_is_the_same_world(kind: Any) -> None:
+    first, again = (simulate(7, kind(Random(7))) for _ in range(2))
+    assert first.trace == again.trace
+    assert first.counts == again.counts
+    assert simulate(8, kind(Random(7))).trace != first.trace
+
+
+def test_much_goes_wrong_in_a_storm() -> None:
+    counts = simulate(3, storm(Random(3))).counts
+    for fault in ("requests lost", "replies lost", "duplicates", "hangs", "faults", "outages"):
+        assert counts[fault] > 0, fault
+    assert counts["refreshes"] > 5
+    assert counts["calls: 200"] > 20
+
+
+# -- Each rule, broken once ------------------------------------------------------------------------
+
+
+def refused_on_any_error(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        policy, "refusal", lambda r: r.code or ("REFRESH_INVALID" if not r.is_success else None)
+    )
+
+
+def no_commit_guard(patch: pytest.MonkeyPatch) -> None:
+    real = Session.renew
+
+    def renew(self: Session, stale: Generation, tokens: Any) -> bool:
+        if self.record is None:
+            self.record = Record(stale, tokens)
+        return real(self, self.record.generation, tokens)
+
+    patch.setattr(Session, "renew", renew)
+
+
+def no_second_look_at_the_store(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(keeper.Keeper, "sync", lambda _: None)
+
+
+def no_lock(patch: pytest.MonkeyPatch) -> None:
+    real = client.AsyncClient.__init__
+
+    def init(self: Any, *args: Any, **options: Any) -> None:
+        real(self, *args, **{**options, "lock": LocalLock()})
+
+    patch.setattr(client.AsyncClient, "__init__", init)
+
+
+def no_bound(patch: pytest.MonkeyPatch) -> None:
+    real = client.AsyncClient.get
+
+    async def get(self: Any, url: str, **_: Any) -> Response:
+        return await real(self, url, timeout=None)
+
+    patch.setattr(client.AsyncClient, "get", get)
+
+
+def untyped_errors(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(policy, "tokens_from", lambda r, **_: r.json()["accessToken"])
+
+
+def give_up_for_good(patch: pytest.MonkeyPatch) -> None:
+    real = Session.miss
+
+    def miss(self: Session, stale: Generation, now: float, retry_after: float | None) -> None:
+        real(self, stale, now, (retry_after or 0) + 1e9)
+
+    patch.setattr(Session, "miss", miss)
+
+
+def unreachable_ends(patch: pytest.MonkeyPatch) -> None:
+    real = Session.miss
+
+    def miss(self: Session, stale: Generation, now: float, retry_after: float | None) -> None:
+        real(self, stale, now, retry_after)
+        self.expire(stale, "REFRESH_INVALID")
+
+    patch.setattr(Session, "miss", miss)
+
+
+def is_found_out(invariant: str, **changes: Any) -> bool:
+    """Run worlds until the invariant is broken, at the most sixty."""
+    for seed in range(60):
+        profile = (storm, office)[seed % 2](Random(seed))
+        violations = simulate(seed, replace(profile, **changes)).violations
+        if any(violation.startswith(invariant) for violation in violations):
+            return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("break_rule", "invariant"),
+    [
+        (refused_on_any_error, "nobody is signed out unless the server ended the session"),
+        (unreachable_ends, "nobody is signed out unless the server ended the session"),
+        (no_commit_guard, "after sign-out no token is stored"),
+        (no_second_look_at_the_store, "each refresh token is used in order"),
+        (no_lock, "at most one refresh is in flight"),
+        (no_bound, "each call ends within its bound"),
+        (untyped_errors, "each call ends with an answer or a typed error"),
+        (give_up_for_good, "a quiet network leads back to active"),
+    ],
+)
+def test_a_broken_rule_is_found_out(
+    monkeypatch: pytest.MonkeyPatch, break_rule: Patch, invariant: str
+) -> None:
+    break_rule(monkeypatch)
+    assert is_found_out(invariant)
+
+
+def test_neither_lock_nor_grace_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_lock(monkeypatch)
+    assert is_found_out("a refresh token is presented again", grace=0.0)

@@ -1,0 +1,165 @@
+"""One device in virtual time: its tabs, their shared storage and lock, a network, a server.
+
+Everything is drawn from one seed, so a world can be seen again by its seed. After each step the
+invariants are checked; what breaks one is a violation, and the world goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random as global_random
+from collections import Counter
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from unexpired import Headers, Request
+from unexpired.ports import LocalLock
+from unexpired.session import loads
+
+from .backend import API, TOKENS, Backend, presented_in, session_of
+from .profile import DAY, Profile
+
+if TYPE_CHECKING:
+    from .tab import Tab
+
+EPOCH = 1_800_000_000.0
+
+
+@dataclass
+class Report:
+    """What happened in a world.
+
+    Attributes:
+        counts: how often each kind of thing happened.
+        session_days: how long sessions lived in it, in days.
+        violations: each broken invariant, in words.
+        trace: a running digest of all that happened, equal for equal worlds.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    session_days: float = 0.0
+    violations: list[str] = field(default_factory=list)
+    trace: int = 0
+
+    def note(self, *what: object) -> None:
+        """Fold a happening into the trace."""
+        self.trace = crc32(repr(what).encode(), self.trace)
+
+
+class World:
+    """One world.
+
+    Args:
+        seed: all its chances.
+        profile: what it is like.
+        has_locks: whether its tabs share a lock.
+    """
+
+    def __init__(self, seed: int, profile: Profile, *, has_locks: bool = True) -> None:
+        # The library draws its jitter from the global generator: it is part of the seed.
+        global_random.seed(seed)
+        self.random = Random(seed)
+        self.profile = profile
+        self.has_locks = has_locks
+        self.report = Report()
+        self.backend = Backend(profile, self.now)
+        self.lock = LocalLock()
+        self.text: str | None = None  # the shared storage
+        self.tabs: list[Tab] = []
+        self.slept = 0.0
+        self.skew = self.random.uniform(-profile.skew, profile.skew)
+        self.is_online = True
+        self.is_up = True
+        self.is_calm = False
+        self.naps = 0
+        self.in_flight = 0
+        self.left: set[str] = set()  # sessions that were signed out on this device
+        self.delivered: set[tuple[str, int]] = set()  # refreshes whose reply arrived
+        self.late: set[tuple[str, int]] = set()  # refreshes that the network held or doubled
+        self.tasks: set[asyncio.Future[Any]] = set()
+
+    # -- Time ----------------------------------------------------------------------------------
+
+    @staticmethod
+    def ticks() -> float:
+        """Return the monotonic time: it stands still while the machine sleeps."""
+        return asyncio.get_running_loop().time()
+
+    def now(self) -> float:
+        """Return the true time, in Unix seconds."""
+        return EPOCH + self.ticks() + self.slept
+
+    # -- What is watched -----------------------------------------------------------------------
+
+    def violated(self, invariant: str) -> None:
+        """Note a broken invariant."""
+        self.report.violations.append(f"{invariant} (day {self.ticks() / DAY:.3f})")
+
+    def stored_session(self) -> str | None:
+        """Return the server's name of the session in the storage."""
+        if self.text is None:
+            return None
+        token = loads(self.text).tokens.access_token
+        request = Request("GET", API, Headers({"authorization": f"Bearer {token}"}))
+        return session_of(request)
+
+    def stored(self, text: str | None) -> None:
+        """Check what was written to the storage."""
+        self.text = text
+        session = self.stored_session()
+        self.report.note("stored", session)
+        if session is not None and session in self.left:
+            self.violated("after sign-out no token is stored")
+
+    def ended(self, session: str | None, code: str) -> None:
+        """Check that a session which ended was ended by the server."""
+        self.report.counts[f"ended: {code}"] += 1
+        if session is None or (self.profile.simple and code == "TOKEN_EXPIRED"):
+            return
+        if session not in self.left and self.backend.is_alive(session):
+            self.violated(f"nobody is signed out unless the server ended the session: {code}")
+
+    def sent(self, request: Request) -> None:
+        """Check what is sent as it leaves the device."""
+        session = session_of(request)
+        self.report.note("sent", request.url, session)
+        is_logout = request.url.endswith("/api/logout")
+        if session in self.left and not is_logout:
+            self.violated("after sign-out no token is sent")
+        if request.url.endswith("/api/refresh"):
+            assert self.text is not None
+            presented = loads(self.text).tokens.refresh_token
+            if presented is None or TOKENS.read(presented) != presented_in(request):
+                self.violated("each refresh token is used in order")
+            if self.in_flight and self.has_locks:
+                self.violated("at most one refresh is in flight")
+
+    def judge_reuse(self) -> None:
+        """Check that each reuse was the network's doing: a lost reply, or a late delivery."""
+        for presented in self.backend.reused:
+            step = (presented.session_id, presented.counter)
+            self.report.counts["reuse after a lost or late reply"] += 1
+            if step in self.delivered and step not in self.late:
+                self.violated("a refresh token is presented again though its successor arrived")
+        self.backend.reused.clear()
+
+    # -- What happens --------------------------------------------------------------------------
+
+    def start(self, work: Any) -> asyncio.Future[Any]:
+        """Run something beside everything else."""
+        task: asyncio.Future[Any] = asyncio.ensure_future(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    def chance(self, probability: float) -> bool:
+        """Draw a lot."""
+        return not self.is_calm and self.random.random() < probability
+
+    def wake(self, *, resume: bool = True) -> None:
+        """Wake the tabs in sight, as a browser does when the machine or the network is back."""
+        for tab in self.tabs:
+            if tab.is_visible:
+                tab.client.wake(resume=resume)
