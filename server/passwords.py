@@ -34,7 +34,8 @@ class Passwords:
         self._hasher = hasher or PasswordHasher()
         self._pool = ThreadPoolExecutor(THREADS, "argon2")
         self._busy = 0
-        # Whoever asks for a user that is not there waits as long as for one that is.
+        # A random password's hash: whoever asks for a user that is not there waits as long as
+        # for one that is.
         self._nobody = self._hasher.hash(secrets.token_hex(16))
 
     def hash(self, password: str) -> str:
@@ -42,7 +43,7 @@ class Passwords:
         return self._hasher.hash(canonical(password))
 
     async def verify(self, password: str, password_hash: str | None) -> bool:
-        """Whether a password fits a hash; with None the same work is done for nothing.
+        """Whether a password fits a hash; none fits None, and finding out takes as long.
 
         Raises:
             Unavailable: Too many are waiting already.
@@ -51,12 +52,11 @@ class Passwords:
             raise Unavailable
         self._busy += 1
         try:
-            fits = await asyncio.get_running_loop().run_in_executor(
+            return await asyncio.get_running_loop().run_in_executor(
                 self._pool, self._fits, canonical(password), password_hash or self._nobody
             )
         finally:
             self._busy -= 1
-        return fits and password_hash is not None
 
     def close(self) -> None:
         """Let the threads end."""

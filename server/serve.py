@@ -4,6 +4,7 @@ import copy
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import uvicorn
@@ -60,7 +61,7 @@ def serve(app: Starlette, settings: Settings, announce: Callable[[str], None]) -
     Raises:
         SettingsError: The address cannot be listened on.
     """
-    listener = _listen(settings.host, settings.port)
+    listener = listen(settings.host, settings.port)
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     config = uvicorn.Config(
@@ -87,9 +88,21 @@ def _logging() -> dict[str, Any]:
     return config
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to an address.
+
+    Raises:
+        SettingsError: The address is taken, or is not ours.
+    """
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family)
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        # With its protocol named: asyncio turns Nagle's delay off only where it sees TCP, and
+        # every reply would wait 40 ms for the client's acknowledgement.
+        with ExitStack() as unless_bound:
+            listener = unless_bound.enter_context(socket.socket(family, kind, proto))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            unless_bound.pop_all()
     except OSError as exc:
         raise SettingsError(f"Cannot listen on {host} port {port}: {exc.strerror}") from None
+    return listener

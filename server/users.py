@@ -21,7 +21,6 @@ class User:
     id: str
     username: str
     password_hash: str = field(repr=False)
-    disabled: bool = False
 
 
 class UserExistsError(Exception):
@@ -46,7 +45,7 @@ class Users:
             row = (await connection.execute(query)).first()
         if row is None:
             return None
-        return User(row.id, row.username, row.password_hash, row.disabled_at is not None)
+        return User(row.id, row.username, row.password_hash)
 
     async def username_of(self, user_id: str) -> str | None:
         """The name of a user.

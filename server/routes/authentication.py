@@ -90,7 +90,7 @@ class Authentication:
         device = request.headers.get("user-agent", "")[:DEVICE_LENGTH]
         now = self._now()
         session = await self._store.open_session(user.id, device, now)
-        if session is None:
+        if session is None:  # Disabled, perhaps at this moment.
             raise BadCredentials
         shown = {"id": user.id, "username": user.username}
         return reply({**self._tokens(session, now), "user": shown})
@@ -135,7 +135,7 @@ class Authentication:
         user = await self._users.find(credentials.username)
         known_hash = user.password_hash if user else None
         fits = await self._passwords.verify(credentials.password, known_hash)
-        if user is None or not fits or user.disabled:
+        if user is None or not fits:
             raise BadCredentials
         return user
 

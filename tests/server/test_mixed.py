@@ -39,7 +39,7 @@ async def test_bad_requests_are_never_answered_with_a_server_error(
     node: Node, caplog: object
 ) -> None:
     token = (await node.sign_in())["accessToken"]
-    chance = random.Random(1)  # noqa: S311 - the same requests every time
+    chance = random.Random(1)
     good = (b"authorization", f"Bearer {token}".encode())
     statuses: dict[int, int] = {}
     for _ in range(10_000):

@@ -71,6 +71,8 @@ async def test_a_key_for_another_text_is_refused_and_other_keys_and_people_are_f
     assert await post(ada, "k", "two") == (422, "IDEMPOTENCY_MISMATCH")
     assert await post(ada, "l", "two") == (201, "")
     assert await post(bob, "k", "two") == (201, "")
+    assert await post(bob, "k", "two") == (201, "")
+    assert len((await node.http.get("/api/notes", headers=bob)).json()["notes"]) == 1
 
 
 async def test_repeating_the_request_of_a_deleted_note_does_not_bring_it_back(node: Node) -> None:

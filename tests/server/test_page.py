@@ -12,7 +12,7 @@ ORIGIN = "https://app.example"
 
 
 @pytest.fixture
-def page(make_settings: Callable[..., Settings]) -> Path:
+def page_files(make_settings: Callable[..., Settings]) -> Path:
     folder: Path = make_settings().page_dir
     for name in (
         "index.html", "pyscript.toml", "secret.txt", "server/app.py", "data/keys.json",
@@ -28,7 +28,7 @@ def page(make_settings: Callable[..., Settings]) -> Path:
     return folder
 
 
-@pytest.mark.usefixtures("page")
+@pytest.mark.usefixtures("page_files")
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
@@ -61,7 +61,7 @@ async def test_the_pages_files_have_their_types_and_are_checked_by_etag(
     assert (head.status_code, head.content) == (200, b"")
 
 
-@pytest.mark.usefixtures("page")
+@pytest.mark.usefixtures("page_files")
 @pytest.mark.parametrize(
     "path",
     [
@@ -86,7 +86,7 @@ async def test_a_page_that_is_not_there_is_not_found(node: Node) -> None:
         assert (reply.status_code, reply.json()["code"]) == (404, "NOT_FOUND")
 
 
-@pytest.mark.usefixtures("page")
+@pytest.mark.usefixtures("page_files")
 @pytest.mark.parametrize("value", ["bytes=0-1", "bytes=999999-", "bytes=x", "rubbish"])
 async def test_a_range_is_answered_with_the_whole_file(node: Node, value: str) -> None:
     for path in ("/", "/app/main.py"):
@@ -111,7 +111,7 @@ async def test_sign_in_has_an_address_that_leads_into_the_page(
     assert reply.headers["location"] == target
 
 
-@pytest.mark.usefixtures("page")
+@pytest.mark.usefixtures("page_files")
 @pytest.mark.parametrize("path", ["/", "/app/main.py", "/api/me", "/nothing", "/login", "/healthz"])
 async def test_every_reply_has_the_security_headers(node: Node, path: str) -> None:
     headers = (await node.http.get(path)).headers

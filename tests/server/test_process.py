@@ -19,6 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from server.cli import main
+from server.serve import listen
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse"
@@ -306,6 +307,18 @@ def test_a_database_that_is_locked_is_one_sentence(run: Run, tmp_path: Path) -> 
         result = run("user", "add", "bob", stdin=f"{PASSWORD}\n")
     assert result.exit_code == 2
     assert "The database does not answer." in result.stderr
+
+
+def test_replies_are_not_held_back_by_nagles_algorithm() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+
+
+def test_an_address_that_is_taken_is_one_sentence(serve: StartProcess, run: Run) -> None:
+    port = serve("--demo").address.rpartition(":")[2]
+    result = run("serve", "--demo", "--port", port)
+    assert result.exit_code == 2
+    assert f"Cannot listen on 127.0.0.1 port {port}: Address already in use" in result.stderr
 
 
 def test_bytes_that_are_no_http_or_too_large_a_header_are_refused_and_the_server_lives(

@@ -2,15 +2,16 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server import database, encoding
+from server import database, encoding, store
 from server.database import Database
 from server.sessions import RefreshTokens, Session
 from server.users import Users
@@ -161,6 +162,67 @@ async def test_a_refresh_that_races_a_sign_out_never_leaves_a_live_session(
         newest = raced.json().get("refreshToken", token)
         assert code(await first.refresh(newest)) == (401, "SESSION_REVOKED")
     assert rows(first, "SELECT count(*) FROM sessions WHERE revoked_at IS NULL") == [(0,)]
+
+
+@contextmanager
+def between_read_and_write(
+    monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], Awaitable[object]]
+) -> Iterator[None]:
+    """Let something else happen after the first refresh has read its session."""
+    genuine = store._read  # noqa: SLF001 - the race's only window
+    pending = [meanwhile]
+
+    async def read(connection: AsyncConnection, session_id: str) -> Session | None:
+        session = await genuine(connection, session_id)
+        if pending:
+            await pending.pop()()
+        return session
+
+    monkeypatch.setattr(store, "_read", read)
+    yield
+    monkeypatch.undo()
+    assert not pending
+
+
+async def test_a_slow_refresh_cannot_turn_the_counter_back(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    r0 = (await node.sign_in())["refreshToken"]
+
+    async def two_steps() -> None:
+        await node.refreshed((await node.refreshed(r0))["refreshToken"])
+
+    with between_read_and_write(monkeypatch, two_steps):
+        assert code(await node.refresh(r0)) == (401, "REFRESH_REUSED")
+    assert rows(node, "SELECT counter FROM sessions") == [(2,)]
+
+
+async def test_a_slow_refresh_loses_to_a_quick_one_and_gets_its_successor(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    r0 = (await node.sign_in())["refreshToken"]
+    quick: dict[str, Any] = {}
+
+    async def one_step() -> None:
+        quick.update(await node.refreshed(r0))
+
+    with between_read_and_write(monkeypatch, one_step):
+        slow = await node.refreshed(r0)
+    assert slow["refreshToken"] == quick["refreshToken"]
+    assert rows(node, "SELECT counter FROM sessions") == [(1,)]
+
+
+async def test_a_slow_refresh_does_not_revive_a_session_that_was_signed_out_meanwhile(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    r0 = (await node.sign_in())["refreshToken"]
+
+    async def sign_out() -> None:
+        await node.http.post("/api/logout", json={"refreshToken": r0})
+
+    with between_read_and_write(monkeypatch, sign_out):
+        assert code(await node.refresh(r0)) == (401, "SESSION_REVOKED")
+    assert rows(node, "SELECT counter FROM sessions") == [(0,)]
 
 
 def _resealed(token: str, **changes: bytes) -> str:
@@ -332,14 +394,15 @@ async def test_a_locked_store_is_unavailable_while_access_tokens_still_verify(
 
 
 async def test_a_store_that_hangs_is_given_up_and_recovers(
-    node: Node, monkeypatch: pytest.MonkeyPatch
+    start: StartNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 30)
+    node = await start()
     tokens = await node.sign_in()
-    await node.me(tokens["accessToken"])
     monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.05)
     with locked(node):
-        assert code(await node.refresh(tokens["refreshToken"])) == (503, "UNAVAILABLE")
-        assert (await node.me(tokens["accessToken"])).status_code == 200
+        async with asyncio.timeout(5):
+            assert code(await node.refresh(tokens["refreshToken"])) == (503, "UNAVAILABLE")
     monkeypatch.undo()
     assert (await node.refresh(tokens["refreshToken"])).status_code == 200
 
