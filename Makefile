@@ -49,7 +49,7 @@ unit: .venv/.ready ## The tests that need no browser
 	$(BIN)/pytest --ignore=tests/e2e
 
 simulate: .venv/.ready ## Run SEEDS simulated worlds, from seed FIRST, and print what happened
-	$(BIN)/python -W error -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
+	PYTHONPATH=app $(BIN)/python -W error -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
 
 e2e: setup browser ## The tests in a real browser
 	$(BIN)/pytest tests/e2e

@@ -68,7 +68,7 @@ class AsyncClient:
         self._woken = asyncio.Event()
         self._closers: list[Callable[[], None]] = []
         self._keeper.open()
-        for event in ("signed_in", "refreshed"):
+        for event in ("signed_in", "refreshed", "degraded"):
             self._keeper.listeners.on(event, self._woken.set)
 
     @classmethod

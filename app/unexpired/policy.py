@@ -281,14 +281,14 @@ class Policy:
 
     def _idle_for(self) -> float:
         """Return the seconds until something is to be done for the session."""
-        now, record = self.clock.now(), self.session.record
+        record = self.session.record
         if record is None:
             return float("inf")
-        if record.can_renew:
-            return max(record.due_at(self.options.margin) - now, self._pause_left(), 0.0)
+        if record.can_renew and self.session.failures:
+            return self._pause_left()
         if self.session.has_warned:
             return max(self.session.ends_at - self.clock.monotonic(), 0.0)
-        return max(record.due_at(self.options.margin) - now, 0.0)
+        return max(record.due_at(self.options.margin) - self.clock.now(), 0.0)
 
     def _look_after(self, record: Record) -> Waiting:
         if record.can_renew:

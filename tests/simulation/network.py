@@ -80,7 +80,11 @@ class Passage:
         if self.request.url.endswith("/api/refresh"):
             presented = presented_in(self.request)
             self.world.late.add((presented.session_id, presented.counter))
-        asyncio.get_running_loop().call_later(seconds, self.world.backend.answer, self.request)
+        asyncio.get_running_loop().call_later(seconds, self._arrive_late)
+
+    def _arrive_late(self) -> None:
+        if self.world.is_online and self.world.is_up:
+            self.world.backend.answer(self.request)
 
 
 FAULTS = (

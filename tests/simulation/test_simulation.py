@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
@@ -19,7 +20,7 @@ from unexpired.session import Generation, Record, Session
 Patch = Callable[[pytest.MonkeyPatch], None]
 
 
-@pytest.mark.parametrize("first", range(0, 60, 10))
+@pytest.mark.parametrize("first", range(0, 40, 10))
 def test_no_invariant_is_broken_in_any_world(first: int) -> None:
     for seed in range(first, first + 10):
         assert world_of(seed)[1].violations == [], seed
@@ -34,11 +35,11 @@ def test_the_same_seed_is_the_same_world(kind: Any) -> None:
 
 
 def test_much_goes_wrong_in_a_storm() -> None:
-    counts = simulate(3, storm(Random(3))).counts
+    counts = sum((simulate(seed, storm(Random(seed))).counts for seed in range(10)), Counter())
     for fault in ("requests lost", "replies lost", "duplicates", "hangs", "faults", "outages"):
         assert counts[fault] > 0, fault
-    assert counts["refreshes"] > 5
-    assert counts["calls: 200"] > 20
+    assert counts["refreshes"] > 50
+    assert counts["calls: 200"] > 100
 
 
 # -- Each rule, broken once ------------------------------------------------------------------------

@@ -21,6 +21,8 @@ from unexpired import (
     SessionExpired,
     Unreachable,
 )
+from unexpired.policy import Refresh
+from unexpired.ports import LocalLock
 
 Answer = Callable[[Request], Response]
 
@@ -36,6 +38,7 @@ class FakeServer:
     refresh_answer: Answer | None = None
     api_answer: Answer | None = None
     gate: asyncio.Event | None = None
+    has_refresh: bool = True
 
     async def send(self, request: Request) -> Response:
         self.received.append(request)
@@ -52,7 +55,8 @@ class FakeServer:
 
     def _tokens(self) -> Response:
         self.generation += 1
-        return reply(200, token_fields(self.generation, now=self.clock.wall, life=self.life))
+        fields = token_fields(self.generation, now=self.clock.wall, life=self.life)
+        return reply(200, fields if self.has_refresh else {**fields, "refreshToken": None})
 
     def _check(self, request: Request) -> Response:
         fields = token_fields(self.generation, now=self.clock.wall, life=self.life)
@@ -388,3 +392,141 @@ async def test_at_the_sign_in_page_nobody_is_led_away() -> None:
     with pytest.raises(NotSignedIn):
         await tab.client.get("/api/notes")
     assert tab.navigator.gone == []
+
+
+async def test_a_refresh_without_an_answer_is_tried_again_even_when_nobody_looks(
+    tab: Page,
+) -> None:
+    client = tab.open(is_watched=lambda: False, tick=1e6)
+    client._keeper.session._luck = lambda: 0.0  # noqa: SLF001 - the shortest pause there is
+    await client.ready()
+    tab.server.refresh_answer = lambda _: Response(503)
+    with pytest.raises(Unreachable):
+        await client.refresh()
+    tab.server.refresh_answer = None
+    while client.state != "active":
+        tab.clock.advance(0.1)
+        await asyncio.sleep(0.01)
+    assert tab.server.count("/api/refresh") == 2
+    client.close()
+
+
+async def test_fifty_calls_in_an_outage_make_one_refresh_for_each_step(tab: Page) -> None:
+    tab.client._keeper.session._luck = lambda: 1.0  # noqa: SLF001
+    tab.clock.advance(901)
+    steps: list[float] = []
+
+    def fail(_request: Request) -> Response:
+        steps.append(tab.clock.ticks - 901)
+        return Response(503)
+
+    tab.server.refresh_answer = fail
+    calls = [asyncio.ensure_future(tab.client.get("/api/notes")) for _ in range(50)]
+    while not all(call.done() for call in calls):
+        for _ in range(200):
+            await asyncio.sleep(0)
+        tab.clock.advance(0.5)
+        tab.client.wake()
+    assert all(isinstance(call.exception(), Unreachable) for call in calls)
+    assert steps == [0, 1, 3, 7]
+    assert tab.names().count("degraded") == 1
+
+
+async def test_one_failed_refresh_and_a_good_one_leave_the_caller_with_an_answer(
+    tab: Page,
+) -> None:
+    tab.clock.advance(901)
+    answers = iter([Response(503)])
+    tab.server.refresh_answer = lambda _: next(answers, None) or tab.server._tokens()  # noqa: SLF001
+    tab.client._keeper.session._luck = lambda: 0.0  # noqa: SLF001
+    call = asyncio.ensure_future(tab.client.get("/api/notes"))
+    while not call.done():
+        await asyncio.sleep(0.01)
+        tab.clock.advance(0.1)
+        tab.client.wake()
+    assert call.result().status_code == 200
+    assert tab.names() == ["signed_in", "degraded", "refreshed", "recovered"]
+
+
+async def test_when_the_network_is_back_nobody_waits_for_the_pause(tab: Page) -> None:
+    tab.server.refresh_answer = lambda _: Response(500)
+    with pytest.raises(Unreachable):
+        await tab.client.refresh()
+    tab.server.refresh_answer = None
+    tab.clock.advance(901)
+    tab.client.wake(resume=True)
+    assert (await tab.client.get("/api/notes")).status_code == 200
+
+
+async def test_a_lock_that_is_never_free_is_not_waited_for_without_end(tab: Page) -> None:
+    lock = LocalLock()
+    client = tab.open(lock=lock, refresh_timeout=0.02)
+    async with lock.hold(1):
+        with pytest.raises(Unreachable):
+            await client.refresh()
+        await asyncio.wait({client._renewal})  # type: ignore[type-var]  # noqa: SLF001
+    assert tab.server.count("/api/refresh") == 0
+    await client.refresh()
+
+
+async def test_a_closed_client_undoes_what_it_was_asked_to(tab: Page) -> None:
+    undone: list[str] = []
+    tab.client.on_close(lambda: undone.append("listeners"))
+    tab.client.close()
+    assert undone == ["listeners"]
+    assert tab.store.load() is not None
+
+
+async def test_an_async_listeners_mistake_stays_its_own_too(
+    tab: Page, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def careless() -> None:
+        raise RuntimeError
+
+    tab.client.on("refreshed", careless)
+    await tab.client.refresh()
+    while "RuntimeError" not in caplog.text:
+        await asyncio.sleep(0)
+
+
+async def test_a_refresh_for_a_generation_that_is_past_sends_nothing(tab: Page) -> None:
+    stale = tab.client._keeper.session.require().generation  # noqa: SLF001
+    await tab.client.refresh()
+    await tab.client._refresh(Refresh(stale, 1))  # noqa: SLF001
+    assert tab.server.count("/api/refresh") == 1
+
+
+async def test_the_same_record_written_again_changes_nothing(tab: Page) -> None:
+    text = tab.store.load()
+    assert text is not None
+    tab.store.save(text + " ")
+    tab.client.wake()
+    assert tab.names() == ["signed_in"]
+    assert tab.store.load() == text
+
+
+async def test_a_refusal_that_another_page_heard_is_known_here(tab: Page) -> None:
+    other = tab.open()
+    tab.server.refresh_answer = lambda _: error(401, "REFRESH_EXPIRED")
+    with pytest.raises(SessionExpired):
+        await other.refresh()
+    tab.client.wake()
+    assert tab.client.diagnose()["refused"] == "REFRESH_EXPIRED"
+    tab.clock.advance(901)
+    with pytest.raises(SessionExpired):
+        await tab.client.get("/api/notes")
+    assert tab.server.count("/api/refresh") == 1
+
+
+async def test_an_expiry_that_another_page_found_is_an_expiry_here() -> None:
+    tab = Page()
+    tab.server.has_refresh = False
+    await tab.client.sign_in("ada", "pw")
+    other = tab.open(on_expired="event")
+    tab.clock.advance(901)
+    tab.server.api_answer = lambda _: error(401, "TOKEN_EXPIRED")
+    with pytest.raises(SessionExpired):
+        await other.get("/api/notes")
+    tab.client.wake()
+    assert tab.client.state == "expired"
+    assert tab.navigator.gone[-1].endswith("reason=expired")
