@@ -23,7 +23,13 @@ async def start() -> None:
     }
     await client.ready()
     SessionStatus(client, sign_in=f"#{SIGN_IN}").start()
-    Router(document.getElementById("view"), views, home=HOME).start()
+    Router(
+        document.getElementById("view"),
+        views,
+        home=HOME,
+        sign_in=SIGN_IN,
+        is_signed_in=lambda: client.user is not None,
+    ).start()
     document.documentElement.dataset.ready = "true"
 
 

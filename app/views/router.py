@@ -1,8 +1,8 @@
 """Which view the address names: hash routes, so that a change of view reloads nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from js import document, location, window
 
@@ -26,12 +26,25 @@ class Router:
         outlet: The element that holds the view.
         views: The views by their path, such as "/notes".
         home: The path for an address that names none.
+        sign_in: The path of the one view that needs no session.
+        is_signed_in: Whether the other views may be shown.
     """
 
-    def __init__(self, outlet: Any, views: Mapping[str, View], *, home: str) -> None:
+    def __init__(
+        self,
+        outlet: Any,
+        views: Mapping[str, View],
+        *,
+        home: str,
+        sign_in: str,
+        is_signed_in: Callable[[], bool],
+    ) -> None:
         self._outlet = outlet
         self._views = views
         self._home = home
+        self._sign_in = sign_in
+        self._is_signed_in = is_signed_in
+        self._followed = ""
 
     def start(self) -> None:
         """Show what the address names now, and from now on."""
@@ -39,11 +52,21 @@ class Router:
         self._follow()
 
     def _follow(self) -> None:
+        if self._followed and self._followed == location.hash:
+            return  # A redirect has been followed at once, before its event.
+        self._followed = location.hash
         path, _, query = location.hash.removeprefix("#").partition("?")
-        if path in self._views:
-            self._show(path, {name: values[0] for name, values in parse_qs(query).items()})
+        if path not in self._views:
+            self._redirect(self._home)
+        elif path != self._sign_in and not self._is_signed_in():
+            self._redirect(f"{self._sign_in}?next={_here()}")
         else:
-            location.replace(f"#{self._home}")
+            self._show(path, {name: values[0] for name, values in parse_qs(query).items()})
+
+    def _redirect(self, path: str) -> None:
+        # `replace`: Back must not lead to the address that redirects.
+        location.replace(f"#{path}")
+        self._follow()
 
     def _show(self, path: str, query: Mapping[str, str]) -> None:
         view = self._views[path]
@@ -52,6 +75,10 @@ class Router:
         document.title = f"{view.title} · Unexpired"
         _mark_current(path)
         view.show(query)
+
+
+def _here() -> str:
+    return quote(f"{location.pathname}{location.search}{location.hash}", safe="")
 
 
 def _mark_current(path: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Request, WebError
+from playwright.sync_api import BrowserContext, ConsoleMessage, Request, Response, WebError
 
 OWN_SCHEMES = {"data", "blob"}
 
@@ -26,6 +26,14 @@ class Sent:
         return f"{self.method} {self.path}"
 
 
+@dataclass(frozen=True)
+class Answer:
+    """One reply as it reached the browser."""
+
+    path: str
+    status: int
+
+
 class Watch:
     """Records the requests and the complaints of every page of a context.
 
@@ -38,10 +46,12 @@ class Watch:
         self.context = context
         self._host = urlsplit(home).netloc
         self.sent: list[Sent] = []
+        self.answers: list[Answer] = []
         self.complaints: list[str] = []
         self.strangers: list[str] = []
         self._listeners: dict[Any, Callable[[Any], None]] = {
             "request": self._requested,
+            "response": self._answered,
             "console": self._said,
             "weberror": self._failed,
         }
@@ -65,9 +75,11 @@ class Watch:
         """The requests of this kind, in order."""
         return [sent for sent in self.sent if sent.call == call]
 
-    def forgive(self, part: str) -> None:
-        """Expect complaints with this text: the test provokes them."""
-        self.complaints = [line for line in self.complaints if part not in line]
+    def forgive(self, *parts: str) -> None:
+        """Expect complaints with one of these texts: the test provokes them."""
+        self.complaints = [
+            line for line in self.complaints if not any(part in line for part in parts)
+        ]
 
     def verify(self) -> None:
         """Fail if a page talked to another host, or complained."""
@@ -79,6 +91,9 @@ class Watch:
         if url.scheme not in OWN_SCHEMES and url.netloc != self._host:
             self.strangers.append(request.url)
         self.sent.append(Sent(request.method, url.path, request.headers, request.post_data))
+
+    def _answered(self, response: Response) -> None:
+        self.answers.append(Answer(urlsplit(response.url).path, response.status))
 
     def _said(self, message: ConsoleMessage) -> None:
         # The browser itself notes each 4xx and each lost connection: of the API they are answers.

@@ -1,0 +1,136 @@
+"""Signing in and out, and the way back to where the person was."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.faults import hold, lose
+from tests.e2e.person import Person
+from tests.e2e.watch import Watch
+
+LOGIN = "**/api/login"
+EXPIRED = "Your session has expired. Please log in again."
+
+
+def test_a_person_signs_in(person: Person, page: Page) -> None:
+    """The address, the title, the focus, the name and the session follow the sign-in."""
+    person.opens()
+    person.is_at_sign_in()
+    expect(page).to_have_title("Sign in · Unexpired")
+    expect(person.username).to_be_focused()
+    expect(person.sign_out_button).to_be_hidden()
+    expect(person.status).to_contain_text("anonymous")
+    person.signs_in().is_at_notes()
+    expect(page).to_have_title("Notes · Unexpired")
+    expect(page).to_have_url("/#/notes")
+    expect(person.heading("Notes")).to_be_focused()
+    expect(page.get_by_text("ada", exact=True)).to_be_visible()
+    expect(person.status).to_contain_text("active")
+    expect(person.status).to_contain_text("next refresh in")
+
+
+def test_a_wrong_password_is_said_and_can_be_corrected(person: Person) -> None:
+    """The sentence stands beside the form, the name stays, the password is selected."""
+    person.opens().signs_in("ada", "no such password")
+    expect(person.alert).to_contain_text("not right")
+    expect(person.username).to_have_value("ada")
+    expect(person.password).to_be_focused()
+    person.page.keyboard.type("correct horse battery")
+    person.page.keyboard.press("Enter")
+    person.is_at_notes()
+
+
+def test_too_many_tries_are_told_in_seconds(person: Person, page: Page) -> None:
+    """A 429 says how long to wait."""
+    slow_down = {"error": "Slow down.", "code": "RATE_LIMITED"}
+    page.route(
+        LOGIN, lambda route: route.fulfill(status=429, json=slow_down, headers={"Retry-After": "7"})
+    )
+    person.opens().signs_in()
+    expect(person.alert).to_contain_text("wait 7 seconds")
+
+
+def test_an_unreachable_server_costs_nothing_that_was_typed(person: Person, page: Page) -> None:
+    """The sentence says so, the fields keep their text, and trying again works."""
+    restore = lose(page, LOGIN)
+    person.opens().signs_in()
+    expect(person.alert).to_contain_text("cannot be reached")
+    expect(person.username).to_have_value("ada")
+    restore()
+    person.sign_in_button.click()
+    person.is_at_notes()
+
+
+def test_a_sign_in_under_way_is_shown_and_not_sent_twice(
+    person: Person, page: Page, watch: Watch
+) -> None:
+    """The button is busy while the server thinks; a second Enter sends nothing."""
+    person.opens()
+    release = hold(page, LOGIN)
+    person.signs_in()
+    expect(person.sign_in_button).to_have_attribute("aria-busy", "true")
+    person.password.press("Enter")
+    release()
+    person.is_at_notes()
+    assert watch.count("POST /api/login") == 1
+
+
+def test_a_stranger_is_led_to_sign_in_and_back(person: Person, page: Page, watch: Watch) -> None:
+    """An address inside the page asks for a sign-in first, every time, and is shown after it."""
+    person.opens("/#/notes?from=mail")
+    person.is_at_sign_in()
+    page.evaluate("location.hash = '#/notes?from=mail'")
+    person.is_at_sign_in()
+    expect(page).to_have_url("/#/login?next=%2F%23%2Fnotes%3Ffrom%3Dmail")
+    person.signs_in().is_at_notes()
+    expect(page).to_have_url("/#/notes?from=mail")
+    assert watch.count("POST /api/refresh") == 0
+
+
+@pytest.mark.parametrize("evil", ["https://evil.example/", "//evil.example", "javascript:alert(1)"])
+def test_a_return_address_never_leads_out_of_the_page(
+    person: Person, page: Page, evil: str
+) -> None:
+    """A sign-in link that somebody prepared ends at the notes."""
+    person.opens(f"/#/login?next={evil}").signs_in().is_at_notes()
+    expect(page).to_have_url("/#/notes")
+
+
+def test_the_known_address_of_the_sign_in_works(person: Person) -> None:
+    """/login leads to the sign-in view with its query kept."""
+    person.opens("/login?reason=expired")
+    person.is_at_sign_in()
+    expect(person.alert).to_have_text(EXPIRED)
+
+
+def test_only_known_reasons_are_said(person: Person) -> None:
+    """Nobody can put words of their own on the sign-in page."""
+    person.opens("/#/login?reason=Call+0800+EVIL")
+    person.is_at_sign_in()
+    expect(person.alert).to_be_hidden()
+
+
+def test_signing_out_leaves_nothing(person: Person, page: Page) -> None:
+    """Storage is empty, Back shows no notes, and the refresh token is dead."""
+    person.opens().signs_in().is_at_notes()
+    person.adds("for my eyes only")
+    person.new_note.fill("unsent")
+    token = page.evaluate("JSON.parse(localStorage.getItem('unexpired')).refreshToken")
+    with page.expect_response("**/api/logout"):
+        person.sign_out_button.click()
+    person.is_at_sign_in()
+    assert page.evaluate("localStorage.length") == 0
+    page.go_back()
+    expect(page.get_by_text("for my eyes only")).to_be_hidden()
+    expect(person.sign_out_button).to_be_hidden()
+    reply = page.request.post("/api/refresh", data={"refreshToken": token})
+    assert reply.json()["code"] == "SESSION_REVOKED"
+
+
+def test_a_sign_out_in_another_tab_is_noticed(person: Person, page: Page) -> None:
+    """The other tab shows sign-in by itself, and says why."""
+    person.opens().signs_in().is_at_notes()
+    other = Person(page.context.new_page()).opens()
+    other.is_at_notes()
+    person.sign_out_button.click()
+    other.is_at_sign_in()
+    expect(other.alert).to_contain_text("another tab")

@@ -1,0 +1,73 @@
+"""The whole promise, with tokens that live three seconds: nobody notices, and nothing is lost."""
+
+import jwt
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.backend import Backend
+from tests.e2e.faults import lose
+from tests.e2e.person import Person
+from tests.e2e.watch import Watch
+
+EXPIRED = "Your session has expired. Please log in again."
+REFRESH = "**/api/refresh"
+PLACE = "/#/notes?from=story"
+
+
+@pytest.fixture
+def settings() -> dict[str, float]:
+    """Tokens that expire while one looks, to the second."""
+    return {"access_ttl": 3, "leeway": 0}
+
+
+def test_tokens_expire_and_the_person_never_notices(
+    person: Person, page: Page, watch: Watch
+) -> None:
+    """Notes are added across several renewals: no refusal, no sign-in, no word about it."""
+    person.opens().signs_in().is_at_notes()
+    for number in range(4):
+        with page.expect_response(REFRESH):
+            person.adds(f"written while token {number} lived")
+    assert watch.count("POST /api/login") == 1
+    assert [answer for answer in watch.answers if answer.status in {401, 403}] == []
+    expect(person.alert).to_be_hidden()
+    expect(person.status).to_contain_text("active")
+
+
+def test_a_revoked_session_gives_back_the_place_and_the_unsent_note(
+    person: Person, page: Page, backend: Backend, watch: Watch
+) -> None:
+    """Half a note is typed, the session is revoked: a sentence, a sign-in, and on they write."""
+    person.opens(PLACE).signs_in().is_at_notes()
+    person.new_note.fill("Half a thou")
+    backend.run("session", "revoke", session_of(page))
+    person.is_at_sign_in()
+    expect(person.alert).to_contain_text(EXPIRED)
+    expect(person.status).to_contain_text("expired")
+    person.signs_in().is_at_notes()
+    expect(page).to_have_url(PLACE)
+    expect(person.new_note).to_have_value("Half a thou")
+    person.new_note.press_sequentially("ght")
+    person.add_button.click()
+    expect(person.note("Half a thought")).to_be_visible()
+    expect(person.new_note).to_have_value("")
+    assert watch.count("POST /api/login") == 2
+
+
+def test_an_outage_is_shown_and_heals_by_itself(person: Person, page: Page) -> None:
+    """While refresh is unreachable the page says so, keeps the person, and recovers alone."""
+    person.opens().signs_in().is_at_notes()
+    restore = lose(page, REFRESH)
+    expect(person.status).to_contain_text("degraded")
+    expect(person.status).to_contain_text("trying again in")
+    expect(person.heading("Notes")).to_be_visible()
+    restore()
+    expect(person.status).to_contain_text("active")
+    person.adds("written after the outage")
+
+
+def session_of(page: Page) -> str:
+    """The id that the server gives to the session of this page."""
+    token = page.evaluate("JSON.parse(localStorage.getItem('unexpired')).accessToken")
+    sid: str = jwt.decode(token, options={"verify_signature": False})["sid"]
+    return sid
