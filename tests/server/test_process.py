@@ -151,7 +151,10 @@ def test_the_demo_has_its_user_its_short_tokens_and_its_own_files(
 def test_the_demo_refuses_a_database_with_other_users(run: Run) -> None:
     url = "sqlite:///real.sqlite3"
     assert run("user", "add", "ada", "--database-url", url, stdin=f"{PASSWORD}\n").exit_code == 0
-    result = run("serve", "--demo", "--port", "0", "--database-url", url)
+    with listen("127.0.0.1", 0) as taken:  # Else a failure of this test would serve for ever.
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        result = run("serve", "--demo", "--port", port, "--database-url", url)
     assert result.exit_code == 2
     assert "another database" in result.stderr
     assert "Traceback" not in result.stderr
