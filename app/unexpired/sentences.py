@@ -8,7 +8,7 @@ _SENTENCES = {
     "expired": EXPIRED,
     "revoked": f"{EXPIRED} It was ended on another device or by the service.",
     "damaged": f"{EXPIRED} Its key on this device could no longer be used.",
-    "signed_out": "You signed out in another tab or window.",
+    "signed_out": "You were signed out in another tab or window.",
 }
 
 _REASONS = {

@@ -30,7 +30,7 @@ class Passage:
         world, profile, nap = self.world, self.world.profile, self.world.naps
         try:
             await self._delay()
-            if not world.is_online or world.chance(profile.drop_request):
+            if not world.is_online or nap != world.naps or world.chance(profile.drop_request):
                 await self._lost("requests lost")
             answer = self._answered()
             await self._delay()

@@ -76,6 +76,7 @@ class World:
         self.naps = 0
         self.in_flight = 0
         self.left: set[str] = set()  # sessions that were signed out on this device
+        self.over: set[str] = set()  # sessions that were seen to end otherwise
         self.delivered: set[tuple[str, int]] = set()  # refreshes whose reply arrived
         self.late: set[tuple[str, int]] = set()  # refreshes that the network held or doubled
         self.tasks: set[asyncio.Future[Any]] = set()
@@ -116,9 +117,11 @@ class World:
     def ended(self, session: str | None, code: str) -> None:
         """Check that a session which ended was ended by the server."""
         self.report.counts[f"ended: {code}"] += 1
-        if session is None or (self.profile.simple and code == "TOKEN_EXPIRED"):
+        if session is None or session in self.left or session in self.over:
             return
-        if session not in self.left and self.backend.is_alive(session):
+        self.over.add(session)
+        is_over = self.profile.simple and code == "TOKEN_EXPIRED"  # by the server's word
+        if not is_over and self.backend.is_alive(session):
             self.violated(f"nobody is signed out unless the server ended the session: {code}")
 
     def sent(self, request: Request) -> None:
