@@ -2,7 +2,7 @@
 // and offer a way out when the runtime cannot be loaded.
 "use strict";
 {
-  const STALLED_MS = 30_000;
+  const STALLED_MS = 60_000;
   const STAGES = {
     "Loading Pyodide": "Fetching Python",
     "Loading interpreter": "Starting Python",
@@ -32,7 +32,8 @@
   );
 
   const fail = () => {
-    if (!isReady()) part("boot-failed").hidden = false;
+    if (document.readyState === "loading") addEventListener("DOMContentLoaded", fail);
+    else if (!isReady()) part("boot-failed").hidden = false;
   };
   let stalled = setTimeout(fail, STALLED_MS);
   addEventListener("py:progress", ({ detail }) => {
@@ -41,7 +42,18 @@
     part("boot").querySelector("progress").value += 1;
     if (STAGES[detail]) part("boot-stage").textContent = STAGES[detail];
   });
-  addEventListener("error", (event) => event.target.tagName === "SCRIPT" && fail(), true);
+  addEventListener("error", ({ target }) => ["SCRIPT", "LINK"].includes(target.tagName) && fail(), true);
   addEventListener("unhandledrejection", fail);
-  addEventListener("click", ({ target }) => target.id === "boot-reload" && location.reload());
+  addEventListener("py:done", fail, true); // The page is ready before main.py is done, or never.
+
+  // A reload forgets a form. The name is worth keeping; a password is never stored.
+  const field = () => document.querySelector("#sign-in [name=username]");
+  addEventListener("click", ({ target }) => {
+    if (target.id !== "boot-reload") return;
+    history.replaceState({ username: field().value }, "");
+    location.reload();
+  });
+  addEventListener("DOMContentLoaded", () => {
+    field().value ||= history.state?.username ?? "";
+  });
 }

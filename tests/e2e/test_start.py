@@ -2,7 +2,6 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.e2e.backend import PASSWORDS
 from tests.e2e.faults import hold, lose
 from tests.e2e.person import Person
 from tests.e2e.watch import Watch
@@ -44,7 +43,7 @@ def test_what_is_typed_too_early_is_there_when_python_runs(person: Person, page:
 
 
 def test_a_runtime_that_cannot_be_loaded_is_said(person: Person, page: Page, watch: Watch) -> None:
-    """A sentence and a reload button appear, what was typed stays, and the reload works."""
+    """A sentence and a reload button appear, the name stays, and the reload works."""
     restore = lose(page, RUNTIME)
     page.goto("/")
     person.username.fill("ada")
@@ -52,8 +51,19 @@ def test_a_runtime_that_cannot_be_loaded_is_said(person: Person, page: Page, wat
     expect(person.username).to_have_value("ada")
     restore()
     page.get_by_role("button", name="Reload the page").click()
-    person.waits_until_ready().signs_in("ada", PASSWORDS["ada"]).is_at_notes()
-    watch.forgive("Failed to", "wasm")
+    person.waits_until_ready()
+    expect(person.username).to_have_value("ada")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    watch.forgive("Failed to", "wasm", "Error", "Preload")
+
+
+def test_a_page_whose_python_fails_is_said(person: Person, page: Page, watch: Watch) -> None:
+    """When the page's own code cannot run, the person hears of it and can reload."""
+    page.route("**/app/main.py", lambda route: route.fulfill(body="raise RuntimeError('broken')"))
+    page.goto("/")
+    expect(page.get_by_role("alert")).to_contain_text("could not be loaded completely")
+    expect(person.username).to_be_editable()
+    watch.forgive("broken")
 
 
 def test_a_page_that_was_signed_in_shows_no_sign_in_form_while_it_starts(
@@ -80,7 +90,7 @@ def test_no_inline_script_runs(person: Person, page: Page, watch: Watch) -> None
         }"""
     )
     assert page.evaluate("window.injected") is None
-    watch.forgive("Content Security Policy")
+    watch.forgive("Content Security Policy", "script-src")
 
 
 def test_a_browser_that_stores_nothing_still_works(person: Person, page: Page) -> None:
