@@ -253,8 +253,8 @@ class Session:
             self.events.append(("signed_in", ()))
         elif record.generation.is_newer_than(mine.generation):
             self._advance(record)
-        elif record.refused and record.generation == mine.generation:
-            self.record = record
+        elif record.generation == mine.generation:
+            self.record = record  # Another tab heard a refusal, or a person has had a hand in it.
 
     def restore(self, record: Record) -> None:
         """Start from what was stored before this page was opened: no news, so no event."""

@@ -18,7 +18,7 @@ class Sent:
     method: str
     path: str
     headers: dict[str, str]
-    body: str | None
+    body: bytes | None
 
     @property
     def call(self) -> str:
@@ -90,7 +90,7 @@ class Watch:
         url = urlsplit(request.url)
         if url.scheme not in OWN_SCHEMES and url.netloc != self._host:
             self.strangers.append(request.url)
-        self.sent.append(Sent(request.method, url.path, request.headers, request.post_data))
+        self.sent.append(Sent(request.method, url.path, request.headers, request.post_data_buffer))
 
     def _answered(self, response: Response) -> None:
         self.answers.append(Answer(urlsplit(response.url).path, response.status))

@@ -65,8 +65,7 @@ def open_lock(name: str) -> RefreshLock:
 
     Without Web Locks it is still right: the server's grace absorbs a duplicate refresh.
     """
-    has_locks = hasattr(js.navigator, "locks") and js.isSecureContext
-    return WebLock(name) if has_locks else LocalLock()
+    return WebLock(name) if getattr(js.navigator, "locks", None) else LocalLock()
 
 
 if TYPE_CHECKING:

@@ -1,0 +1,87 @@
+"""Several tabs of one browser, behind a proxy that fails on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import BrowserContext
+
+from tests.e2e.backend import Backend
+from tests.e2e.conftest import ContextFactory, ServerFactory
+from tests.e2e.laboratory import Library
+from tests.e2e.proxy import Proxy
+from tests.e2e.watch import Watch
+
+CREW = 5
+
+
+@pytest.fixture(scope="session")
+def proxied(serve: ServerFactory) -> Iterator[Proxy]:
+    """The server behind a proxy."""
+    proxy = Proxy(serve().url)
+    proxy.start()
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture(scope="session")
+def crew(context_of: ContextFactory, proxied: Proxy) -> list[Library]:
+    """Some tabs with the library, started once."""
+    context = context_of(proxied.url)
+    return [Library(context.new_page()) for _ in range(CREW)]
+
+
+@pytest.fixture
+def context(crew: list[Library]) -> BrowserContext:
+    """The browser of the tabs, which stay open from test to test."""
+    return crew[0].page.context
+
+
+@pytest.fixture
+def proxy(proxied: Proxy) -> Proxy:
+    """The proxy, passing everything on."""
+    proxied.clear()
+    return proxied
+
+
+@pytest.fixture
+def watch(context: BrowserContext, proxy: Proxy) -> Iterator[Watch]:
+    """A watch on all the tabs, which must end without a complaint."""
+    with Watch(context, proxy.url) as watch:
+        yield watch
+    watch.verify()
+
+
+@pytest.fixture
+def tabs(crew: list[Library], proxy: Proxy, watch: Watch) -> Iterator[list[Library]]:
+    """All the tabs, signed in to one session; nothing before this counts."""
+    for tab in crew:
+        tab.start_anew()
+    crew[0].sign_in()
+    for tab in crew[1:]:
+        tab.run("client.wake()")
+    for tab in crew:
+        tab.run("events.clear()")
+    proxy.clear()
+    watch.sent.clear()
+    yield crew
+    proxy.clear()
+    for tab in crew:
+        tab.run("client.close()")
+
+
+@pytest.fixture
+def tab(tabs: list[Library]) -> Library:
+    """One tab, signed in."""
+    return tabs[0]
+
+
+@pytest.fixture
+def outdated(tab: Library, tabs: list[Library], backend: Backend) -> Library:
+    """One tab whose access token has expired, which only the server knows; so have the others'."""
+    token = backend.expired(tab.record["accessToken"])
+    tab.reopen(accessToken=token)
+    for other in tabs[1:]:
+        other.reopen()
+    return tab
