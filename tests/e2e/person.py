@@ -22,7 +22,7 @@ class Person:
         self.add_button = page.get_by_role("button", name="Add note")
         self.notes = page.get_by_role("list", name="Notes")
         self.status = page.get_by_role("status", name="Session")
-        self.alert = page.get_by_role("alert").filter(visible=True).filter(has_text=".")
+        self.alert = page.get_by_role("alert").filter(visible=True)
 
     def opens(self, address: str = "/") -> "Person":
         """Open the page and wait until Python runs."""

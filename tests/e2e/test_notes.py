@@ -110,6 +110,9 @@ def test_two_notes_with_the_same_words_are_two(writer: Person, text: str) -> Non
     writer.adds(text)
     writer.new_note.fill(text)
     writer.add_button.click()
+    expect(writer.new_note).to_have_value("")
+    writer.page.reload()
+    writer.waits_until_ready().is_at_notes()
     expect(writer.note(text)).to_have_count(2)
 
 
