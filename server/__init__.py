@@ -2,6 +2,6 @@
 
 Reading order is import order; each module imports only those before it:
 encoding, strict_json, weakness, errors, settings, keys, compact, tokens, sessions, schema,
-database, users, store, notes, passwords, revocations, replies, bodies, bearer,
+migrate, database, users, audit, store, notes, passwords, revocations, replies, bodies, bearer,
 background, middleware, routes, app, serve, cli.
 """

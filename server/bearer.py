@@ -54,3 +54,8 @@ def bearer_token(values: list[bytes]) -> str:
     if scheme.lower() != "bearer" or not token.strip(" "):
         raise TokenMissing
     return token.strip(" ")
+
+
+def address_of(request: Request) -> str | None:
+    """From where a request came, as far as the proxies that we trust can tell."""
+    return request.client.host if request.client else None

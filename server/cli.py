@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -88,6 +88,24 @@ def secret() -> None:
     click.echo(new_secret())
 
 
+@main.command("migrate")
+@database_flag
+@readable
+def migrate_database(database_url: str | None) -> None:
+    """Bring the database's tables up to date; SQLite's are when the server starts."""
+    settings = load_settings(database_url=database_url)
+
+    async def run() -> None:
+        database = Database(settings.database_url)
+        try:
+            await database.migrate()
+        finally:
+            await database.close()
+
+    _run(run())
+    click.echo("The tables are up to date.")
+
+
 @main.group()
 def user() -> None:
     """Add users, change their passwords, disable them."""
@@ -123,7 +141,7 @@ def passwd(name: str, database_url: str | None) -> None:
 
     async def work(data: Data) -> None:
         who = await data.user(name)
-        await data.users.set_password(who, data.passwords.hash(password), data.now)
+        await data.store.set_password(who, data.passwords.hash(password), data.now)
 
     _with_data(load_settings(database_url=database_url), work)
     click.echo(f"Changed the password of {name} and ended all sessions.")
@@ -137,7 +155,7 @@ def disable(name: str, database_url: str | None) -> None:
     """Keep the user NAME from signing in, and end all sessions at once."""
 
     async def work(data: Data) -> None:
-        await data.users.disable(await data.user(name), data.now)
+        await data.store.disable(await data.user(name), data.now)
 
     _with_data(load_settings(database_url=database_url), work)
     click.echo(f"Disabled {name} and ended all sessions.")
@@ -212,8 +230,12 @@ def _with_data(settings: Settings, work: Callable[[Data], Awaitable[None]]) -> N
             passwords.close()
             await database.close()
 
+    _run(run())
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
     try:
-        asyncio.run(run())
+        asyncio.run(work)
     except Unavailable:
         raise Problem("The database does not answer.") from None
 

@@ -3,12 +3,13 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import event
+import asyncpg
+from sqlalchemy import Executable, Row, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -16,13 +17,12 @@ from sqlalchemy.exc import (
     DBAPIError,
     IntegrityError,
     NoSuchModuleError,
-    ProgrammingError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from server import migrate
 from server.errors import Unavailable
-from server.schema import metadata
 from server.settings import SettingsError
 
 BUSY_SECONDS = 2.0
@@ -31,9 +31,22 @@ BUSY_SECONDS = 2.0
 PATIENCE_SECONDS = 5.0
 """How long a request waits for the database at all; then it is answered with 503."""
 
+OUTAGES = (
+    DBAPIError,
+    PoolTimeoutError,
+    OSError,
+    TimeoutError,
+    # SQLAlchemy does not translate what asyncpg says while it connects.
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+)
+
+Result = TypeVar("Result")
+Work = Callable[[AsyncConnection], Awaitable[Result]]
+
 
 class Database:
-    """Hands out connections; every failure to reach the data becomes Unavailable.
+    """Runs work on connections; every failure to reach the data becomes Unavailable.
 
     Args:
         url: A SQLAlchemy URL with an async driver.
@@ -44,50 +57,128 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self._url = _parse(url)
+        self._is_sqlite = self._url.get_backend_name() == "sqlite"
         self._engine = _engine(self._url)
+        isolation = "SERIALIZABLE" if self._is_sqlite else "READ COMMITTED"
+        self._transactional = self._engine.execution_options(isolation_level=isolation)
+        self._under_way: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
-        """Make the file and the tables where they are missing."""
-        if self._url.get_backend_name() == "sqlite":
-            _make_private_file(Path(self._url.database or ""))
-        async with self.transaction() as connection:
-            await connection.run_sync(metadata.create_all)
+        """Bring SQLite's file up to date; of PostgreSQL, see that somebody did.
+
+        Raises:
+            SettingsError: The file cannot be made, or `python -m server migrate` is needed.
+            Unavailable: The database is locked, slow or down.
+        """
+        if self._is_sqlite:
+            await self.migrate()
+        elif not await self.is_current():
+            raise SettingsError(
+                "The database's tables are not those of this version; run: python -m server migrate"
+            )
+
+    async def migrate(self) -> None:
+        """Bring the tables up to date.
+
+        Raises:
+            SettingsError: SQLite's file cannot be made.
+            Unavailable: The database is locked, slow or down.
+        """
+        if not self._is_sqlite:
+            await self.transaction(lambda connection: connection.run_sync(migrate.upgrade))
+            return
+        _make_private_file(Path(self._url.database or ""))
+        if not await self.is_current():
+            await self.run(_migrate_sqlite)
+
+    async def is_current(self) -> bool:
+        """Whether the database answers, and its tables are those of this version.
+
+        Raises:
+            Unavailable: The database is locked, slow or down.
+        """
+        return await self.run(lambda connection: connection.run_sync(migrate.is_current))
+
+    async def answers(self) -> None:
+        """See that the database answers.
+
+        Raises:
+            Unavailable: It does not.
+        """
+        await self.rows(text("SELECT count(*) FROM (SELECT 1 FROM users LIMIT 1) AS one"))
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Let what is under way end, and close every connection."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=PATIENCE_SECONDS)
         await self._engine.dispose()
 
-    @asynccontextmanager
-    async def statements(self) -> AsyncIterator[AsyncConnection]:
-        """A connection on which every statement is committed by itself.
+    async def rows(self, statement: Executable) -> Sequence[Row[Any]]:
+        """Execute one statement, and commit it.
 
         Raises:
             Unavailable: The database is locked, slow or down.
         """
-        async with _patience(), self._engine.connect() as connection:
-            yield connection
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """A connection whose statements are committed together, or not at all.
+        async def work(connection: AsyncConnection) -> Sequence[Row[Any]]:
+            result = await connection.execute(statement)
+            return result.all() if result.returns_rows else []
+
+        return await self.run(work)
+
+    async def run(self, work: Work[Result]) -> Result:
+        """Run work on a connection on which every statement is committed by itself.
 
         Raises:
             Unavailable: The database is locked, slow or down.
         """
-        serializable = self._engine.execution_options(isolation_level="SERIALIZABLE")
-        async with _patience(), serializable.begin() as connection:
-            yield connection
+        return await self._patiently(_on(self._engine.connect(), work))
+
+    async def transaction(self, work: Work[Result]) -> Result:
+        """Run work whose statements are committed together, or not at all.
+
+        Raises:
+            Unavailable: The database is locked, slow or down.
+        """
+        return await self._patiently(_on(self._transactional.begin(), work))
+
+    async def _patiently(self, job: Awaitable[Result]) -> Result:
+        # In a task of its own, which nobody cancels: a driver that hangs cannot be interrupted,
+        # and one that is cut off in a statement leaves its connection in an unknown state. The
+        # one who waits gives up; the statement ends when it ends, and then it counts.
+        task = asyncio.ensure_future(job)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+        await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
+        if not task.done():
+            raise Unavailable
+        try:
+            return task.result()
+        except (IntegrityError, DataError):
+            raise  # They speak of the statement, not of the database's health.
+        except OUTAGES as exc:
+            raise Unavailable from exc
+
+    def _ended(self, task: "asyncio.Future[Any]") -> None:
+        self._under_way.discard(task)
+        # Looked at, for whoever waited may be gone; else the loop complains.
+        task.cancelled() or task.exception()
 
 
-@asynccontextmanager
-async def _patience() -> AsyncIterator[None]:
+async def _on(opened: AbstractAsyncContextManager[AsyncConnection], work: Work[Result]) -> Result:
+    async with opened as connection:
+        return await work(connection)
+
+
+async def _migrate_sqlite(connection: AsyncConnection) -> None:
+    # The write lock first: of two processes that start at once, the second finds the work done.
+    await connection.exec_driver_sql("BEGIN IMMEDIATE")
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            yield
-    except (IntegrityError, DataError, ProgrammingError):
-        raise  # They speak of the statement, not of the database's health.
-    except (DBAPIError, PoolTimeoutError, OSError, TimeoutError) as exc:
-        raise Unavailable from exc
+        await connection.run_sync(migrate.upgrade)
+    except BaseException:
+        await connection.exec_driver_sql("ROLLBACK")
+        raise
+    await connection.exec_driver_sql("COMMIT")
 
 
 def _parse(url: str) -> URL:
@@ -109,7 +200,9 @@ def _engine(url: URL) -> AsyncEngine:
     }
     try:
         if url.get_backend_name() != "sqlite":
-            return create_async_engine(url, pool_pre_ping=True, **options)
+            # A connection whose server went silent must not stay in the pool's way for ever.
+            patience = {"timeout": PATIENCE_SECONDS, "command_timeout": PATIENCE_SECONDS}
+            return create_async_engine(url, pool_pre_ping=True, connect_args=patience, **options)
         engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS}, **options)
     except (NoSuchModuleError, ModuleNotFoundError):
         raise SettingsError("Setting database_url: its driver is not installed") from None

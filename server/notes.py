@@ -38,14 +38,12 @@ class Notes:
     async def of(self, user_id: str) -> list[Note]:
         """A user's notes, newest first."""
         query = select(notes).where(notes.c.user_id == user_id).order_by(notes.c.id.desc())
-        async with self._database.statements() as connection:
-            rows = (await connection.execute(query)).all()
+        rows = await self._database.rows(query)
         return [Note(row.id, row.text, row.created_at) for row in rows]
 
     async def add(self, user_id: str, text: str, now: float) -> Note:
         """Add a note."""
-        async with self._database.statements() as connection:
-            return await _insert(connection, user_id, text, now)
+        return await self._database.run(lambda one: _insert(one, user_id, text, now))
 
     async def add_once(self, user_id: str, text: str, key: str, now: float) -> Note:
         """Add a note unless this key already did; then the same note again.
@@ -62,14 +60,17 @@ class Notes:
         Raises:
             IdempotencyMismatch: The key was used for another text.
         """
+
+        async def work(connection: AsyncConnection) -> Note:
+            note = await _insert(connection, user_id, text, now)
+            await _remember(connection, user_id, key, note)
+            return note
+
         try:
-            async with self._database.transaction() as connection:
-                note = await _insert(connection, user_id, text, now)
-                await _remember(connection, user_id, key, note)
+            return await self._database.transaction(work)
         except IntegrityError:
             # Another request with this key was first, perhaps by a millisecond.
             return await self._repeated(user_id, text, key)
-        return note
 
     async def delete(self, user_id: str, note_id: int) -> bool:
         """Delete a note of this user; whether there was one."""
@@ -78,21 +79,18 @@ class Notes:
             .where(notes.c.id == note_id, notes.c.user_id == user_id)
             .returning(notes.c.id)
         )
-        async with self._database.statements() as connection:
-            return (await connection.execute(query)).first() is not None
+        return bool(await self._database.rows(query))
 
     async def forget_keys(self, now: float) -> None:
         """Forget the keys of requests that nobody repeats any more."""
         old = idempotency_keys.c.created_at < now - KEPT_SECONDS
-        async with self._database.statements() as connection:
-            await connection.execute(delete(idempotency_keys).where(old))
+        await self._database.rows(delete(idempotency_keys).where(old))
 
     async def _repeated(self, user_id: str, text: str, key: str) -> Note:
         query = select(idempotency_keys).where(
             idempotency_keys.c.user_id == user_id, idempotency_keys.c.key == key
         )
-        async with self._database.statements() as connection:
-            row = (await connection.execute(query)).one()
+        (row,) = await self._database.rows(query)
         if row.fingerprint != _fingerprint(text):
             raise IdempotencyMismatch
         return Note(row.note_id, text, row.created_at)

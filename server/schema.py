@@ -1,4 +1,7 @@
-"""The tables. Times are Unix seconds; nothing here could be presented as a token."""
+"""The tables. Times are Unix seconds; nothing here could be presented as a token.
+
+A change here needs a step in migrations/versions, which is what makes the tables.
+"""
 
 from sqlalchemy import (
     BigInteger,
@@ -41,11 +44,12 @@ events = Table(
     "events",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("at", Double, nullable=False),
+    Column("at", Double, nullable=False, index=True),
     Column("kind", String(40), nullable=False),
     # No foreign keys: an event outlives what it tells of.
-    Column("session_id", String(32), nullable=False),
-    Column("user_id", String(32), nullable=False),
+    Column("session_id", String(32)),
+    Column("user_id", String(32)),
+    Column("address", String(64)),
 )
 
 notes = Table(

@@ -1,23 +1,38 @@
 """The rules of sessions.py, carried out over the database."""
 
-import logging
 import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, exists, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from server import audit
+from server.audit import Event, Kind
 from server.database import Database
 from server.errors import Unavailable
 from server.schema import events, sessions, users
 from server.sessions import Decision, Policy, Presented, Session, decide, refreshed
 from server.settings import DAY
+from server.users import User
 
 ATTEMPTS = 3
 """Reads of one refresh. A loser of the race is decided by its second; the third is for luck."""
 
-audit = logging.getLogger("unexpired.audit")
+BATCH = 1000
+"""How many rows are looked at in one step of forgetting, so that nobody waits for it long."""
 
 COLUMNS = (
     sessions.c.id,
@@ -49,25 +64,43 @@ class Store:
         self._database = database
         self._policy = policy
 
-    async def open_session(self, user_id: str, device: str, now: float) -> Session | None:
-        """Open a session; None when the user was disabled in the meantime.
+    async def open_session(
+        self, user: User, device: str, now: float, address: str | None = None
+    ) -> Session | None:
+        """Open a session; None when the user was disabled or the password changed meanwhile.
 
         Args:
-            user_id: Who signed in.
+            user: Who signed in, as they were when the password was checked.
             device: What the person may know it by, at most 200 characters.
             now: Unix seconds.
+            address: From where.
         """
-        session = Session(secrets.token_hex(16), user_id, 0, now, now)
-        values = (session.id, user_id, 0, now, now, device)
-        # One statement, so that a user who is disabled at this moment gets no session.
-        enabled = select(*map(literal, values)).where(
-            exists().where(users.c.id == user_id, users.c.disabled_at.is_(None))
-        )
-        columns = ["id", "user_id", "counter", "created_at", "refreshed_at", "device"]
-        query = insert(sessions).from_select(columns, enabled).returning(sessions.c.id)
-        async with self._database.statements() as connection:
-            opened = (await connection.execute(query)).first()
-        return session if opened else None
+        session = Session(secrets.token_hex(16), user.id, 0, now, now)
+        opened = Event(now, Kind.SIGN_IN, user.id, session.id, address)
+
+        async def work(connection: AsyncConnection) -> bool:
+            query = _insertion(session, device, user)
+            if (await connection.execute(query)).first() is None:
+                return False
+            await connection.execute(audit.record([opened]))
+            return True
+
+        if not await self._database.transaction(work):
+            return None
+        audit.tell([opened])
+        return session
+
+    async def note_failed_sign_in(self, user: User | None, now: float, address: str | None) -> None:
+        """Write down that a sign-in failed.
+
+        Args:
+            user: For whom it was tried, when there is such a user.
+            now: Unix seconds.
+            address: From where.
+        """
+        failed = [Event(now, Kind.SIGN_IN_FAILED, user.id if user else None, address=address)]
+        await self._database.rows(audit.record(failed))
+        audit.tell(failed)
 
     async def refresh(self, presented: Presented, now: float) -> tuple[Decision, Session | None]:
         """Carry out a refresh.
@@ -79,28 +112,29 @@ class Store:
         Returns:
             What was decided, and the session as it is now; a session that is gone has expired.
         """
-        async with self._database.statements() as connection:
-            for _ in range(ATTEMPTS):
-                session = await _read(connection, presented.session_id)
-                if session is None:
-                    return Decision.EXPIRED, None
-                decision = decide(session, presented.counter, now, self._policy)
-                if decision is Decision.REUSE:
-                    await self._revoke_reused(connection, session, now)
-                if decision not in {Decision.ROTATE, Decision.KEEP}:
-                    return decision, session
-                successor = refreshed(session, now, self._policy)
-                if await _replace(connection, session, successor):
-                    return decision, successor
-        raise Unavailable
 
-    async def revoke(self, session_id: str, now: float, user_id: str | None = None) -> bool:
+        async def work(connection: AsyncConnection) -> tuple[Decision, Session | None]:
+            for _ in range(ATTEMPTS):
+                outcome = await self._attempt(connection, presented, now)
+                if outcome is not None:
+                    return outcome
+            raise Unavailable
+
+        decision, session = await self._database.run(work)
+        if decision is Decision.REUSE and session is not None:
+            await self._tell_reuse(session, now)
+        return decision, session
+
+    async def revoke(
+        self, session_id: str, now: float, user_id: str | None = None, address: str | None = None
+    ) -> bool:
         """Revoke a live session.
 
         Args:
             session_id: Which.
             now: Unix seconds.
             user_id: Only when it is this user's.
+            address: From where this was asked for.
 
         Returns:
             Whether there was one.
@@ -108,17 +142,24 @@ class Store:
         where = sessions.c.id == session_id
         if user_id is not None:
             where &= sessions.c.user_id == user_id
-        return bool(await self._revoke_where(where, now))
+        return bool(await self._revoke_where(where, now, address))
 
-    async def revoke_all(self, user_id: str, now: float) -> list[str]:
+    async def revoke_all(self, user_id: str, now: float, address: str | None = None) -> list[str]:
         """Revoke every live session of a user, and tell which."""
-        return await self._revoke_where(sessions.c.user_id == user_id, now)
+        return await self._revoke_where(sessions.c.user_id == user_id, now, address)
+
+    async def set_password(self, user: User, password_hash: str, now: float) -> None:
+        """Replace a password; whoever signed in with the old one is signed out."""
+        await self._change(user, now, password_hash=password_hash)
+
+    async def disable(self, user: User, now: float) -> None:
+        """Keep a user from signing in, and end the user's sessions."""
+        await self._change(user, now, disabled_at=now)
 
     async def revoked_since(self, since: float) -> list[str]:
         """The sessions that were revoked at or after a time."""
         query = select(sessions.c.id).where(sessions.c.revoked_at >= since)
-        async with self._database.statements() as connection:
-            return list((await connection.execute(query)).scalars())
+        return [row.id for row in await self._database.rows(query)]
 
     async def live(self, now: float, user_id: str | None = None) -> list[Device]:
         """The sessions that could still be refreshed, newest first.
@@ -133,45 +174,114 @@ class Store:
                 sessions.c.revoked_at.is_(None),
                 sessions.c.created_at > now - self._policy.absolute_ttl,
                 sessions.c.refreshed_at > now - self._policy.idle_ttl,
+                sessions.c.user_id == user_id if user_id is not None else true(),
             )
             .order_by(sessions.c.created_at.desc())
         )
-        if user_id is not None:
-            query = query.where(sessions.c.user_id == user_id)
-        async with self._database.statements() as connection:
-            rows = (await connection.execute(query)).all()
-        return [Device(_session(row), row.device) for row in rows]
+        return [Device(_session(row), row.device) for row in await self._database.rows(query)]
 
     async def forget_ended(self, now: float) -> None:
-        """Delete the sessions whose absolute end has passed by a day."""
-        ended = sessions.c.created_at < now - self._policy.absolute_ttl - DAY
-        async with self._database.statements() as connection:
-            await connection.execute(delete(sessions).where(ended))
-
-    async def _revoke_where(self, where: ColumnElement[bool], now: float) -> list[str]:
-        query = (
-            update(sessions)
-            .where(where, sessions.c.revoked_at.is_(None))
-            .values(revoked_at=now)
-            .returning(sessions.c.id)
+        """Delete the sessions that ended a day ago or earlier, and events that are too old."""
+        ended = or_(
+            sessions.c.created_at < now - self._policy.absolute_ttl - DAY,
+            sessions.c.refreshed_at < now - self._policy.idle_ttl - DAY,
         )
-        async with self._database.statements() as connection:
-            return list((await connection.execute(query)).scalars())
+        after = ""
+        # Page by page along the primary key. An index over `refreshed_at` would find the idle
+        # ones at once, and make every refresh dearer for it.
+        while last := (await self._database.rows(_end_of_page(after)))[0].last:
+            page = (sessions.c.id > after) & (sessions.c.id <= last)
+            await self._database.rows(delete(sessions).where(page, ended))
+            after = last
+        await self._forget_events(now - audit.KEPT_SECONDS)
 
-    async def _revoke_reused(
-        self, connection: AsyncConnection, session: Session, now: float
-    ) -> None:
-        # Committed by itself, before anything else can fail: the thief may be quicker.
-        ours = (sessions.c.id == session.id) & sessions.c.revoked_at.is_(None)
-        await connection.execute(update(sessions).where(ours).values(revoked_at=now))
-        audit.warning("refresh token reused: session %s revoked", session.id)
-        event = {
-            "at": now,
-            "kind": "refresh_reused",
-            "session_id": session.id,
-            "user_id": session.user_id,
-        }
-        await connection.execute(insert(events).values(event))
+    async def _forget_events(self, before: float) -> None:
+        old = select(events.c.id).where(events.c.at < before).limit(BATCH)
+        batch = delete(events).where(events.c.id.in_(old)).returning(events.c.id)
+        while await self._database.rows(batch):
+            pass
+
+    async def _attempt(
+        self, connection: AsyncConnection, presented: Presented, now: float
+    ) -> tuple[Decision, Session | None] | None:
+        """One reading of the session and one writing; None when another was quicker."""
+        session = await _read(connection, presented.session_id)
+        if session is None:
+            return Decision.EXPIRED, None
+        decision = decide(session, presented.counter, now, self._policy)
+        if decision is Decision.REUSE:
+            # Committed by itself, before anything else can fail: the thief may be quicker.
+            ours = (sessions.c.id == session.id) & sessions.c.revoked_at.is_(None)
+            await connection.execute(update(sessions).where(ours).values(revoked_at=now))
+        if decision not in {Decision.ROTATE, Decision.KEEP}:
+            return decision, session
+        successor = refreshed(session, now, self._policy)
+        return (decision, successor) if await _replace(connection, session, successor) else None
+
+    async def _tell_reuse(self, session: Session, now: float) -> None:
+        reused = [Event(now, Kind.REFRESH_REUSED, session.user_id, session.id)]
+        audit.tell(reused)
+        await self._database.rows(audit.record(reused))
+
+    async def _change(self, user: User, now: float, **values: str | float) -> None:
+        async def work(connection: AsyncConnection) -> list[Event]:
+            await connection.execute(update(users).where(users.c.id == user.id).values(values))
+            return await _revoke(connection, sessions.c.user_id == user.id, now)
+
+        audit.tell(await self._database.transaction(work))
+
+    async def _revoke_where(
+        self, where: ColumnElement[bool], now: float, address: str | None
+    ) -> list[str]:
+        async def work(connection: AsyncConnection) -> list[Event]:
+            return await _revoke(connection, where, now, address)
+
+        revoked = await self._database.transaction(work)
+        audit.tell(revoked)
+        return [event.session_id for event in revoked if event.session_id]
+
+
+async def _revoke(
+    connection: AsyncConnection,
+    where: ColumnElement[bool],
+    now: float,
+    address: str | None = None,
+) -> list[Event]:
+    """Revoke sessions in a transaction, and write it down; who commits tells of it."""
+    query = (
+        update(sessions)
+        .where(where, sessions.c.revoked_at.is_(None))
+        .values(revoked_at=now)
+        .returning(sessions.c.id, sessions.c.user_id)
+    )
+    rows = (await connection.execute(query)).all()
+    revoked = [Event(now, Kind.SESSION_REVOKED, row.user_id, row.id, address) for row in rows]
+    if revoked:
+        await connection.execute(audit.record(revoked))
+    return revoked
+
+
+def _insertion(session: Session, device: str, user: User) -> Any:
+    values = (session.id, user.id, 0, session.created_at, session.refreshed_at, device)
+    # One statement, so that a user who is disabled at this moment gets no session. The lock is
+    # for PostgreSQL: whoever disables the user waits for it, and then sees the new session.
+    unchanged = (
+        select(*map(literal, values))
+        .select_from(users)
+        .where(
+            users.c.id == user.id,
+            users.c.disabled_at.is_(None),
+            users.c.password_hash == user.password_hash,
+        )
+        .with_for_update(read=True)
+    )
+    columns = ["id", "user_id", "counter", "created_at", "refreshed_at", "device"]
+    return insert(sessions).from_select(columns, unchanged).returning(sessions.c.id)
+
+
+def _end_of_page(after: str) -> Select[Any]:
+    page = select(sessions.c.id).where(sessions.c.id > after).order_by(sessions.c.id).limit(BATCH)
+    return select(func.max(page.subquery().c.id).label("last"))
 
 
 async def _read(connection: AsyncConnection, session_id: str) -> Session | None:

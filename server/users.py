@@ -4,11 +4,11 @@ import secrets
 import unicodedata
 from dataclasses import dataclass, field
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from server.database import Database
-from server.schema import sessions, users
+from server.schema import users
 
 REMEMBERED = 10_000
 """How many usernames are kept in memory: 1 MB at most."""
@@ -28,7 +28,7 @@ class UserExistsError(Exception):
 
 
 class Users:
-    """Finds and changes users.
+    """Finds and adds users; store.py changes them, for their sessions go with it.
 
     Args:
         database: Where they are kept.
@@ -41,11 +41,9 @@ class Users:
     async def find(self, username: str) -> User | None:
         """The user of this name."""
         query = select(users).where(users.c.username == canonical(username))
-        async with self._database.statements() as connection:
-            row = (await connection.execute(query)).first()
-        if row is None:
-            return None
-        return User(row.id, row.username, row.password_hash)
+        for row in await self._database.rows(query):
+            return User(row.id, row.username, row.password_hash)
+        return None
 
     async def username_of(self, user_id: str) -> str | None:
         """The name of a user.
@@ -55,13 +53,12 @@ class Users:
         """
         if user_id not in self._usernames:
             query = select(users.c.username).where(users.c.id == user_id)
-            async with self._database.statements() as connection:
-                username: str | None = (await connection.execute(query)).scalar()
-            if username is None:
+            rows = await self._database.rows(query)
+            if not rows:
                 return None
             if len(self._usernames) >= REMEMBERED:
                 self._usernames.clear()
-            self._usernames[user_id] = username
+            self._usernames[user_id] = rows[0].username
         return self._usernames[user_id]
 
     async def add(self, username: str, password_hash: str, now: float) -> None:
@@ -77,30 +74,14 @@ class Users:
             "created_at": now,
         }
         try:
-            async with self._database.statements() as connection:
-                await connection.execute(insert(users).values(row))
+            await self._database.rows(insert(users).values(row))
         except IntegrityError:
             raise UserExistsError from None
-
-    async def set_password(self, user: User, password_hash: str, now: float) -> None:
-        """Replace a password; whoever signed in with the old one is signed out."""
-        await self._change(user, now, password_hash=password_hash)
-
-    async def disable(self, user: User, now: float) -> None:
-        """Keep a user from signing in, and end the user's sessions."""
-        await self._change(user, now, disabled_at=now)
 
     async def any_but(self, username: str) -> bool:
         """Whether there is any user besides this one."""
         query = select(users.c.id).where(users.c.username != username).limit(1)
-        async with self._database.statements() as connection:
-            return (await connection.execute(query)).first() is not None
-
-    async def _change(self, user: User, now: float, **values: str | float) -> None:
-        theirs = (sessions.c.user_id == user.id) & sessions.c.revoked_at.is_(None)
-        async with self._database.transaction() as connection:
-            await connection.execute(update(users).where(users.c.id == user.id).values(values))
-            await connection.execute(update(sessions).where(theirs).values(revoked_at=now))
+        return bool(await self._database.rows(query))
 
 
 def canonical(text: str) -> str:

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from server.bearer import Bearer
+from server.bearer import Bearer, address_of
 from server.errors import NotFound, SessionRevoked
 from server.replies import done, iso, reply
 from server.revocations import Revocations
@@ -71,7 +71,9 @@ class Account:
         user_id = self._bearer.claims(request).user_id
         session_id = request.path_params["id"]
         # A NUL in the path would be an error to PostgreSQL; ids are letters and digits.
-        known = session_id.isalnum() and await self._store.revoke(session_id, self._now(), user_id)
+        known = session_id.isalnum() and await self._store.revoke(
+            session_id, self._now(), user_id, address_of(request)
+        )
         if not known:
             raise NotFound
         self._revocations.add([session_id])

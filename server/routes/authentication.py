@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from server.bearer import Bearer
+from server.bearer import Bearer, address_of
 from server.bodies import Credentials, Refresh, read, read_json
 from server.errors import (
     BadCredentials,
@@ -86,10 +86,10 @@ class Authentication:
     async def login(self, request: Request) -> Response:
         """Open a session for a username and a password."""
         credentials = await read(request, Credentials)
-        user = await self._verified(credentials)
+        user = await self._verified(credentials, address_of(request))
         device = request.headers.get("user-agent", "")[:DEVICE_LENGTH]
         now = self._now()
-        session = await self._store.open_session(user.id, device, now)
+        session = await self._store.open_session(user, device, now, address_of(request))
         if session is None:  # Disabled, perhaps at this moment.
             raise BadCredentials
         shown = {"id": user.id, "username": user.username}
@@ -122,20 +122,22 @@ class Authentication:
         if session_id:
             # First here, so that the access tokens end even while the database is down.
             self._revocations.add([session_id])
-            await self._store.revoke(session_id, self._now())
+            await self._store.revoke(session_id, self._now(), address=address_of(request))
         return done()
 
     async def logout_all(self, request: Request) -> Response:
         """End every session of the person who asks."""
         user_id = self._bearer.claims(request).user_id
-        self._revocations.add(await self._store.revoke_all(user_id, self._now()))
+        address = address_of(request)
+        self._revocations.add(await self._store.revoke_all(user_id, self._now(), address))
         return done()
 
-    async def _verified(self, credentials: Credentials) -> User:
+    async def _verified(self, credentials: Credentials, address: str | None) -> User:
         user = await self._users.find(credentials.username)
         known_hash = user.password_hash if user else None
         fits = await self._passwords.verify(credentials.password, known_hash)
         if user is None or not fits:
+            await self._store.note_failed_sign_in(user, self._now(), address)
             raise BadCredentials
         return user
 

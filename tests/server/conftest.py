@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ import pytest
 
 from server.app import create_app
 from server.settings import Settings
-from tests.server.harness import HASHER, Clock, Node, StartNode, add_user
+from tests.server.harness import HASHER, Clock, Node, StartNode
+from tests.server.stores import Postgres, fill
 
 
 @pytest.fixture
@@ -20,27 +21,53 @@ def clock() -> Clock:
     return Clock()
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a module's tests on every kind of store that its STORES names; else on SQLite."""
+    if "store" in metafunc.fixturenames:
+        kinds = getattr(metafunc.module, "STORES", ("sqlite",))
+        metafunc.parametrize("store", kinds, indirect=True)
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with the users ada and bob, to be copied: making one takes long."""
     file = tmp_path_factory.mktemp("template") / "test.sqlite3"
-    settings = Settings(database_url=f"sqlite:///{file}")
-    for username in ("ada", "bob"):
-        asyncio.run(add_user(settings, username))
+    asyncio.run(fill(f"sqlite:///{file}"))
     return file
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL database with the users ada and bob."""
+    if trouble := Postgres.trouble():
+        pytest.skip(trouble)
+    database = Postgres()
+    database.create()
+    yield database
+    database.drop()
+
+
 @pytest.fixture
-def make_settings(tmp_path: Path, template: Path) -> Callable[..., Settings]:
-    """Settings on fresh data files; the same files for every node of one test."""
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a fresh database; the same for every node of one test."""
+    if request.param == "postgres":
+        database: Postgres = request.getfixturevalue("postgres")
+        asyncio.run(database.empty())
+        return database.address
     data = tmp_path / "data"
     data.mkdir()
-    shutil.copy(template, data)
+    shutil.copy(request.getfixturevalue("template"), data)
+    return f"sqlite+aiosqlite:///{data}/test.sqlite3"
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path, store: str) -> Callable[..., Settings]:
+    """Settings on fresh data; the same data for every node of one test."""
 
     def make(**changes: Any) -> Settings:
         defaults: dict[str, Any] = {
-            "database_url": f"sqlite+aiosqlite:///{data}/test.sqlite3",
-            "keys_file": data / "keys.json",
+            "database_url": store,
+            "keys_file": tmp_path / "data" / "keys.json",
             "page_dir": tmp_path / "page",
         }
         return Settings(**{**defaults, **changes})

@@ -209,7 +209,7 @@ async def never() -> None:
 async def add_user(settings: Settings, username: str, password: str = PASSWORD) -> None:
     database = Database(settings.database_url)
     try:
-        await database.open()
+        await database.migrate()
         await Users(database).add(username, Passwords(HASHER).hash(password), START)
     finally:
         await database.close()

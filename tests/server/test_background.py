@@ -1,15 +1,15 @@
 """Jobs beside the requests: they repeat, survive failures, and tidy up."""
 
 import asyncio
-import sqlite3
-from contextlib import closing
 
 import pytest
 
 from server.background import repeating
 from server.errors import Unavailable
 from tests.server.harness import Node, StartNode, bearer
+from tests.server.stores import rows
 
+STORES = ("sqlite", "postgres")
 DAY = 86_400
 
 
@@ -55,24 +55,39 @@ async def test_ended_sessions_and_old_keys_are_forgotten_and_nothing_else_is(
     headers = {**bearer(tokens["accessToken"]), "Idempotency-Key": "k"}
     await node.http.post("/api/notes", json={"text": "x"}, headers=headers)
     monkeypatch.setattr("server.app.TIDY_SECONDS", 0)
-    node.clock.advance(30 * DAY - 1)
+    node.clock.advance(8 * DAY)
     kept = await node.sign_in()
     await start()
     await until(node, "SELECT count(*) FROM idempotency_keys", 0)
-    assert count(node, "SELECT count(*) FROM sessions") == 2
-    node.clock.advance(DAY + 2)
+    assert await count(node, "SELECT count(*) FROM sessions") == 2
+    node.clock.advance(1)
     await until(node, "SELECT count(*) FROM sessions", 1)
     assert (await node.refresh(tokens["refreshToken"])).json()["code"] == "REFRESH_EXPIRED"
     assert (await node.refresh(kept["refreshToken"])).status_code == 200
-    assert count(node, "SELECT count(*) FROM notes") == 1
+    assert await count(node, "SELECT count(*) FROM notes") == 1
 
 
 async def until(node: Node, query: str, expected: int) -> None:
     async with asyncio.timeout(5):
-        while count(node, query) != expected:
+        while await count(node, query) != expected:
             await asyncio.sleep(0)
 
 
-def count(node: Node, query: str) -> int:
-    with closing(sqlite3.connect(node.settings.database_url.partition("///")[2])) as connection:
-        return int(connection.execute(query).fetchone()[0])
+async def count(node: Node, query: str) -> int:
+    return int((await rows(node.settings.database_url, query))[0][0])
+
+
+async def test_forgetting_goes_in_batches_and_takes_old_events_too(
+    start: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.store.BATCH", 2)
+    monkeypatch.setattr("server.app.TIDY_SECONDS", 0)
+    node = await start()
+    for _ in range(5):
+        await node.sign_in()
+    node.clock.advance(31 * DAY + 1)
+    await node.sign_in()
+    await until(node, "SELECT count(*) FROM sessions", 1)
+    assert await count(node, "SELECT count(*) FROM events") == 6
+    node.clock.advance(60 * DAY)
+    await until(node, "SELECT count(*) FROM events", 1)

@@ -6,6 +6,8 @@ import pytest
 
 from tests.server.harness import Node, bearer
 
+STORES = ("sqlite", "postgres")
+
 
 async def test_notes_are_listed_newest_first_and_belong_to_one_person(node: Node) -> None:
     ada = bearer((await node.sign_in())["accessToken"])

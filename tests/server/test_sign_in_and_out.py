@@ -12,6 +12,8 @@ from server.revocations import Revocations
 from server.store import Store
 from tests.server.harness import Node, StartNode, add_user, bearer
 
+STORES = ("sqlite", "postgres")
+
 
 async def test_an_unknown_user_and_a_wrong_password_get_the_same_reply(node: Node) -> None:
     wrong, unknown = await node.login(password="wrong"), await node.login("nobody")

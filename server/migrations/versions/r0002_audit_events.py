@@ -1,0 +1,16 @@
+"""Events tell of sign-ins that failed, which have no session, and from which address."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Widen the table of events."""
+    with op.batch_alter_table("events") as events:
+        events.alter_column("session_id", existing_type=sa.String(32), nullable=True)
+        events.alter_column("user_id", existing_type=sa.String(32), nullable=True)
+        events.add_column(sa.Column("address", sa.String(64)))
+    op.create_index("ix_events_at", "events", ["at"])
