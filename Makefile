@@ -51,8 +51,8 @@ unit: .venv/.ready ## The tests that need no browser
 simulate: .venv/.ready ## Run SEEDS simulated worlds, from seed FIRST, and print what happened
 	PYTHONPATH=app $(BIN)/python -W error -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
 
-e2e: setup browser ## The tests in a real browser
-	$(BIN)/pytest tests/e2e
+e2e: setup browser ## The tests in real browsers: Chromium, and Firefox where it is installed
+	$(BIN)/pytest tests/e2e --browser chromium --browser firefox
 
 lock: .venv/.ready ## Renew the lock files from pyproject.toml and package.json
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \

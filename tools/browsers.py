@@ -15,6 +15,8 @@ SYSTEM_COMMANDS = {
 }
 # A Firefox that Playwright did not patch is driven over WebDriver BiDi.
 SYSTEM_CHANNELS = {"firefox": "moz-firefox"}
+# Over BiDi nobody hears of a page that comes back from the back-forward cache: do without it.
+BIDI_PREFERENCES = {"browser.sessionhistory.max_total_viewers": 0}
 # No chatter with the browser's maker: every request that a test sees is the page's own.
 QUIET_CHROMIUM = ("--disable-domain-reliability", "--disable-sync", "--no-pings")
 
@@ -43,6 +45,7 @@ def choose(name: str, playwrights_own: str) -> Choice | None:
     launch["executable_path"] = system
     if name in SYSTEM_CHANNELS:
         launch["channel"] = SYSTEM_CHANNELS[name]
+        launch["firefox_user_prefs"] = BIDI_PREFERENCES
     return Choice(f"the system's {name}, {system}", launch)
 
 

@@ -1,0 +1,51 @@
+"""Which browser the tests use."""
+
+from pathlib import Path
+
+import pytest
+
+import browsers
+
+MISSING = "/nowhere/browser"
+
+
+@pytest.fixture
+def system(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The commands that the machine has; none, until a test adds some."""
+    commands: set[str] = set()
+    found = {"firefox-esr": "/bin/firefox-esr", "chromium": "/bin/chromium"}
+    monkeypatch.setattr(
+        browsers.shutil, "which", lambda name: found.get(name) if name in commands else None
+    )
+    return commands
+
+
+def test_playwrights_own_browser_comes_first(system: set[str], tmp_path: Path) -> None:
+    """A browser that Playwright downloaded is preferred to the system's."""
+    system.add("chromium")
+    own = tmp_path / "chromium"
+    own.touch()
+    choice = browsers.choose("chromium", str(own))
+    assert choice
+    assert "executable_path" not in choice.launch
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "channel"),
+    [("chromium", "chromium", None), ("firefox", "firefox-esr", "moz-firefox")],
+)
+def test_the_systems_browser_comes_next(
+    system: set[str], name: str, command: str, channel: str | None
+) -> None:
+    """Without one of Playwright's, the system's is started, Firefox over its own protocol."""
+    system.add(command)
+    choice = browsers.choose(name, MISSING)
+    assert choice
+    assert choice.launch["executable_path"] == f"/bin/{command}"
+    assert choice.launch.get("channel") == channel
+
+
+@pytest.mark.usefixtures("system")
+def test_no_browser_is_no_choice() -> None:
+    """Where there is none, nothing is chosen."""
+    assert browsers.choose("chromium", MISSING) is None
