@@ -14,9 +14,7 @@ def system(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The commands that the machine has; none, until a test adds some."""
     commands: set[str] = set()
     found = {"firefox-esr": "/bin/firefox-esr", "chromium": "/bin/chromium"}
-    monkeypatch.setattr(
-        browsers.shutil, "which", lambda name: found.get(name) if name in commands else None
-    )
+    monkeypatch.setattr("shutil.which", lambda name: found.get(name) if name in commands else None)
     return commands
 
 
