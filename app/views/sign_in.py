@@ -7,7 +7,7 @@ from js import document, location
 
 from unexpired import AsyncClient, sentence_for
 
-from .dom import busy, is_busy, listen_async, say, start
+from .dom import busy, is_busy, listen, say, start
 from .troubles import TYPED_IS_KEPT, told_in
 
 
@@ -28,7 +28,7 @@ class SignIn:
         self._form = self.element.querySelector("form")
         self._alert = self.element.querySelector("[role=alert]")
         self._button = self.element.querySelector("button")
-        listen_async(self._form, "submit", lambda _: self._submit())
+        listen(self._form, "submit", lambda _: self._submit())
 
     def show(self, query: Mapping[str, str]) -> None:
         """Say why the person is here, and go on with the form as it was left."""
@@ -40,14 +40,17 @@ class SignIn:
             self._field("username").focus()
         if self._form.hasAttribute("data-pending"):
             self._button.removeAttribute("aria-busy")
-            start(self._submit())
+            self._submit()
 
-    async def _submit(self) -> None:
+    def _submit(self) -> None:
+        self._form.removeAttribute("data-pending")
+        start(self._sign_in(self._field("username").value, self._field("password").value))
+
+    async def _sign_in(self, username: str, password: str) -> None:
         if is_busy(self._button):
             return
-        self._form.removeAttribute("data-pending")
         with busy(self._button), told_in(self._alert, comfort=TYPED_IS_KEPT):
-            await self._client.sign_in(self._field("username").value, self._field("password").value)
+            await self._client.sign_in(username, password)
             self._form.reset()
             self._go_back()
         if self._alert.textContent:

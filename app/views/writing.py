@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
-from .dom import busy, is_busy, listen, listen_async
+from .dom import busy, is_busy, listen, start
 from .drafts import Drafts
 from .troubles import TYPED_IS_KEPT, told_in
 
@@ -32,7 +32,8 @@ class Writing:
         self._user_id = ""
         self._key = _fresh_key()
         listen(self._text, "input", lambda _: self._edited())
-        listen_async(form, "submit", lambda _: self._submit())
+        # Read at once: what counts is what stands there when the button is pressed.
+        listen(form, "submit", lambda _: start(self._deliver(self._text.value, self._key)))
 
     def restore(self, user_id: str) -> None:
         """Show the user's draft; what stands there already is kept, unless it is someone else's."""
@@ -53,12 +54,11 @@ class Writing:
         kept = self._drafts.save(self._user_id, self._text.value)
         self._hint.textContent = DRAFT_KEPT if kept and self._text.value else ""
 
-    async def _submit(self) -> None:
+    async def _deliver(self, text: str, key: str) -> None:
         if is_busy(self._button):
             return
-        text = self._text.value
         with busy(self._button), told_in(self._alert, comfort=TYPED_IS_KEPT):
-            await self._send(text, self._key)
+            await self._send(text, key)
             if self._text.value == text:  # Else the person has gone on typing meanwhile.
                 self.clear()
         self._text.focus()

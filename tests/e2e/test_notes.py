@@ -128,6 +128,14 @@ def test_typing_on_while_a_note_is_sent_loses_nothing(writer: Person, text: str)
     expect(writer.new_note).to_have_value(f"{text} and more")
 
 
+def test_what_is_sent_is_what_stood_there_when_it_was_sent(writer: Person, text: str) -> None:
+    """Even a change in the very same moment is a change to the next note."""
+    writer.new_note.fill(text)
+    writer.new_note.evaluate("area => { area.form.requestSubmit(); area.value = 'the next' }")
+    expect(writer.note(text)).to_be_visible()
+    expect(writer.new_note).to_have_value("the next")
+
+
 def test_notes_that_cannot_be_fetched_can_be_asked_for_again(writer: Person, text: str) -> None:
     """The sentence stands where the notes would be, with a button that tries again."""
     writer.adds(text)
