@@ -11,30 +11,16 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from server.background import repeating
-from server.bearer import Bearer
-from server.database import Database
 from server.errors import Failure, MethodNotAllowed, NotFound
-from server.keys import load_ring
-from server.middleware import Cors, LastNet, SecurityHeaders
-from server.notes import Notes
-from server.passwords import Passwords
+from server.middleware import NO_PAGE, Cors, LastNet, SecurityHeaders
 from server.replies import failure
-from server.revocations import POLL_SECONDS, Revocations
-from server.routes import operation
-from server.routes.account import Account
-from server.routes.authentication import Authentication
 from server.routes.notes import NotesRoutes
-from server.routes.page import page_routes
-from server.sessions import Policy, RefreshTokens
-from server.settings import Settings, SettingsError
-from server.store import Store
-from server.tokens import AccessTokens
-from server.users import Users
-
-DEMO_NAME = "demo"
-TIDY_SECONDS = 3600.0
+from server.routes.operation import Operation
+from server.routes.page import page_policy, page_routes
+from server.service import Service
+from server.settings import Settings
 
 
 def create_app(
@@ -53,79 +39,36 @@ def create_app(
     Raises:
         SettingsError: The keys or the database URL cannot be used.
     """
-    ring = load_ring(settings)
-    policy = policy_of(settings)
-    database = Database(settings.database_url)
-    users, store, notes = Users(database), Store(database, policy), Notes(database)
-    passwords = Passwords(hasher)
-    access = AccessTokens(ring, settings, now)
-    revocations = Revocations(store, settings.access_ttl + settings.leeway, now)
-    bearer = Bearer(access, revocations)
-    authentication = Authentication(
-        users=users,
-        passwords=passwords,
-        store=store,
-        policy=policy,
-        revocations=revocations,
-        access=access,
-        refresh_tokens=RefreshTokens(ring) if settings.refresh else None,
-        bearer=bearer,
-        now=now,
-    )
-    account = Account(
-        users=users,
-        store=store,
-        policy=policy,
-        revocations=revocations,
-        bearer=bearer,
-        now=now,
-    )
-
-    async def tidy() -> None:
-        await store.forget_ended(now())
-        await notes.forget_keys(now())
+    service = Service(settings, now=now, hasher=hasher)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        await prepare(database, settings, passwords, now())
-        await revocations.poll()
-        async with repeating((POLL_SECONDS, revocations.poll), (TIDY_SECONDS, tidy)):
+        async with service.running():
             yield
-        passwords.close()
-        await database.close()
 
-    routes = [
-        *authentication.routes(),
-        *account.routes(),
-        *NotesRoutes(notes, bearer, now).routes(),
-        *operation.ROUTES,
-        *page_routes(settings.page_dir),
-    ]
     app = Starlette(
-        routes=routes,
+        routes=[
+            *service.routes(),
+            *NotesRoutes(service.notes, service.bearer, now).routes(),
+            *Operation(service.database, service.ring).routes(),
+            *page_routes(settings.page_dir),
+        ],
         middleware=_middleware(settings),
-        exception_handlers=_handlers(strict=settings.strict_rfc6750),
+        exception_handlers=failure_handlers(strict=settings.strict_rfc6750),
         lifespan=lifespan,
     )
+    app.state.service = service
     # A redirect to the same path with a slash would be built from the Host header.
     app.router.redirect_slashes = False
     return app
 
 
-def policy_of(settings: Settings) -> Policy:
-    """How long sessions last; without refresh tokens, as long as their access token."""
-    if not settings.refresh:
-        return Policy(settings.access_ttl, settings.access_ttl, grace=0)
-    return Policy(
-        idle_ttl=settings.refresh_idle_ttl,
-        absolute_ttl=settings.refresh_absolute_ttl,
-        grace=settings.refresh_grace,
-        rotation=settings.rotation,
-    )
-
-
 def _middleware(settings: Settings) -> list[Middleware]:
-    stack = [Middleware(SecurityHeaders)]
+    policy = page_policy(settings.page_dir) or NO_PAGE
+    stack = [Middleware(SecurityHeaders, policy=policy)]
+    if settings.trusted_proxies:
+        proxies = list(settings.trusted_proxies)
+        stack.insert(0, Middleware(ProxyHeadersMiddleware, trusted_hosts=proxies))
     if settings.cors_origins:
         stack.append(
             Middleware(
@@ -139,7 +82,13 @@ def _middleware(settings: Settings) -> list[Middleware]:
     return [*stack, Middleware(LastNet)]
 
 
-def _handlers(*, strict: bool) -> dict[type[Exception], ExceptionHandler]:
+def failure_handlers(*, strict: bool) -> dict[type[Exception], ExceptionHandler]:
+    """What turns every failure into a reply, for Starlette's `exception_handlers`.
+
+    Args:
+        strict: Answer 401 where we otherwise answer 403 (RFC 6750, section 3.1).
+    """
+
     async def on_failure(_request: Request, exc: Exception) -> Response:
         problem = exc if isinstance(exc, Failure) else _translated(exc)
         return failure(problem, strict=strict)
@@ -153,26 +102,3 @@ def _translated(exc: Exception) -> Failure:
         methods = (exc.headers or {})["Allow"].split(", ")
         return MethodNotAllowed(", ".join(sorted(methods)))
     return NotFound()
-
-
-async def prepare(database: Database, settings: Settings, passwords: Passwords, now: float) -> None:
-    """Make what must be in the database before the first request.
-
-    Raises:
-        SettingsError: The file cannot be made, or the demo asks for a real database.
-        Unavailable: The database does not answer.
-    """
-    await database.open()
-    if settings.demo:
-        await _seed_demo(Users(database), passwords, now)
-
-
-async def _seed_demo(users: Users, passwords: Passwords, now: float) -> None:
-    if await users.find(DEMO_NAME):
-        return
-    if await users.any_but(DEMO_NAME):
-        raise SettingsError(
-            "This database has users of its own, and the demo's password is known to everybody: "
-            "give the demo another database"
-        )
-    await users.add(DEMO_NAME, passwords.hash(DEMO_NAME), now)

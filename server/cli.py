@@ -10,13 +10,16 @@ from typing import Any
 
 import click
 
-from server.app import DEMO_NAME, create_app, policy_of, prepare
+from server import key_file
+from server.app import create_app
 from server.database import Database
 from server.errors import Unavailable
-from server.keys import new_secret
+from server.key_file import HEAD_START, Entry, KeyFile, new_secret
+from server.keys import load_ring
 from server.passwords import MAXIMUM_LENGTH, MINIMUM_LENGTH, Passwords
 from server.replies import iso
 from server.serve import serve as run_server
+from server.service import DEMO_NAME, longest_life, policy_of, prepare
 from server.settings import Settings, SettingsError, load_settings
 from server.store import Store
 from server.users import User, UserExistsError, Users
@@ -46,6 +49,7 @@ def flag(name: str, what: str) -> Callable[[Callable[..., None]], Callable[..., 
     return click.option(name, help=what)
 
 
+keys_flag = flag("--keys-file", "Where the signing keys are kept (data/keys.json).")
 database_flag = flag("--database-url", "Where users and sessions are kept.")
 
 
@@ -62,6 +66,7 @@ def main(context: click.Context) -> None:
 @flag("--port", "The port to listen on (8000).")
 @flag("--database-url", "Where users and sessions are kept (a file under data/).")
 @flag("--keys-file", "Where the signing keys are kept (data/keys.json).")
+@flag("--algorithm", "What signs access tokens: HS256, EdDSA or ES256 (HS256).")
 @flag("--access-ttl", "Seconds that an access token lives (900).")
 @flag("--refresh-idle-ttl", "Seconds that a session lives without a refresh (604800).")
 @flag("--refresh-absolute-ttl", "Seconds that a session lives at all (2592000).")
@@ -104,6 +109,73 @@ def migrate_database(database_url: str | None) -> None:
 
     _run(run())
     click.echo("The tables are up to date.")
+
+
+@main.group()
+def key() -> None:
+    """Rotate, list and retire the keys in the keys file; running nodes notice by themselves."""
+
+
+@key.command()
+@flag("--algorithm", "What the new key signs with: HS256, EdDSA or ES256.")
+@click.option(
+    "--after",
+    type=click.FloatRange(min=HEAD_START),
+    default=HEAD_START,
+    show_default=True,
+    help="Seconds until it signs; more where the file takes longer to reach every node.",
+)
+@keys_flag
+@readable
+def rotate(algorithm: str | None, after: float, keys_file: str | None) -> None:
+    """Make a new key, which signs as soon as every node knows it; the old ones verify on."""
+    settings = load_settings(algorithm=algorithm, keys_file=keys_file)
+    if not settings.keys_file.exists():
+        load_ring(settings)
+    entry = key_file.rotate(settings.keys_file, settings.algorithm, time.time() + after)
+    click.echo(f"{entry.kid}  {entry.alg}  signs in {after:g} s")
+
+
+@key.command("list")
+@keys_flag
+@readable
+def list_keys(keys_file: str | None) -> None:
+    """List the keys, and what each does; never the keys themselves."""
+    settings, now = load_settings(keys_file=keys_file), time.time()
+    file = key_file.read(settings.keys_file)
+    for one in file.keys:
+        click.echo(f"{one.kid}  {one.alg}  {one.created}  {_doing(file, one, settings, now)}")
+
+
+@key.command()
+@click.argument("kid")
+@click.option("--now", "at_once", is_flag=True, help="Even if tokens that it signed still live.")
+@keys_flag
+@readable
+def retire(kid: str, keys_file: str | None, *, at_once: bool) -> None:
+    """Take the key KID out, once the last token that it signed has died."""
+    settings, now = load_settings(keys_file=keys_file), time.time()
+    file = key_file.read(settings.keys_file)
+    until = _last_death(file, kid, settings, now)
+    if until is not None and until > now and not at_once:
+        raise Problem(f"Tokens that {kid} signed live until {iso(int(until))}; or use --now.")
+    key_file.retire(settings.keys_file, kid, now)
+    click.echo(f"Retired {kid}.")
+
+
+def _doing(file: KeyFile, one: Entry, settings: Settings, now: float) -> str:
+    if one.kid == file.signing(now):
+        return "signs"
+    until = _last_death(file, one.kid, settings, now)
+    if until is None:
+        return f"will sign from {iso(int(one.signs_from or 0))}"
+    return f"verifies until {iso(int(until))}" if until > now else "can be retired"
+
+
+def _last_death(file: KeyFile, kid: str, settings: Settings, now: float) -> float | None:
+    """When the last token that a key signed dies; None when it signs now or will."""
+    stopped = file.stopped_at(kid, now) if kid in {one.kid for one in file.keys} else None
+    return None if stopped is None else stopped + longest_life(settings)
 
 
 @main.group()

@@ -8,6 +8,7 @@
     ├── TooLarge                 413 TOO_LARGE
     ├── UnsupportedMediaType     415 UNSUPPORTED_MEDIA_TYPE
     ├── IdempotencyMismatch      422 IDEMPOTENCY_MISMATCH
+    ├── RateLimited              429 RATE_LIMITED
     ├── ServerFault              500 SERVER_ERROR
     ├── Unavailable              503 UNAVAILABLE
     └── Challenge                (401 and 403: the reply carries WWW-Authenticate)
@@ -98,6 +99,21 @@ class IdempotencyMismatch(Failure):
 
     status, code = 422, "IDEMPOTENCY_MISMATCH"
     sentence = "This Idempotency-Key was already used for another request."
+
+
+class RateLimited(Failure):
+    """Too many tries; the same request may be sent again later.
+
+    Args:
+        retry_after: Seconds until then.
+    """
+
+    status, code = 429, "RATE_LIMITED"
+    sentence = "That was tried too often. Please wait a little before you try again."
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__()
+        self.retry_after = retry_after
 
 
 class ServerFault(Failure):

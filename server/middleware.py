@@ -13,10 +13,9 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
-    # The rest of the page's policy is in the page, where static hosts serve it too; this part
-    # has no effect there.
-    "Content-Security-Policy": "frame-ancestors 'none'",
 }
+
+NO_PAGE = "default-src 'none'"
 
 
 class SecurityHeaders:
@@ -24,17 +23,21 @@ class SecurityHeaders:
 
     Args:
         app: What replies.
+        policy: The page's own Content-Security-Policy. It is in the page too, where static hosts
+            serve it; what may frame the page can be said in a header only.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, policy: str = NO_PAGE) -> None:
         self._app = app
+        policy = f"{policy}; frame-ancestors 'none'"
+        self._headers = {**SECURITY_HEADERS, "Content-Security-Policy": policy}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and add to the reply."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(SECURITY_HEADERS)
+                MutableHeaders(scope=message).update(self._headers)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

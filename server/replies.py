@@ -10,6 +10,7 @@ from server.errors import (
     Challenge,
     Failure,
     MethodNotAllowed,
+    RateLimited,
     TokenExpired,
     TooLarge,
     Unavailable,
@@ -57,7 +58,7 @@ def _headers(problem: Failure) -> dict[str, str]:
             return {"WWW-Authenticate": _challenge(problem)}
         case MethodNotAllowed():
             return {"Allow": problem.allow}
-        case Unavailable():
+        case Unavailable() | RateLimited():
             return {"Retry-After": str(problem.retry_after)}
         case TooLarge() | BodyTimeout():
             # The rest of the body is not read, so the connection cannot be used again.

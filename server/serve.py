@@ -70,8 +70,7 @@ def serve(app: Starlette, settings: Settings, announce: Callable[[str], None]) -
         ws="none",
         lifespan="on",
         server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
+        proxy_headers=False,  # The application looks at them itself, under any ASGI server.
         h11_max_incomplete_event_size=HEADER_BYTES,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
         log_config=_logging(),

@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from server import encoding
-from server.keys import KEY_ID_BYTES, KeyRing
+from server.key_file import KEY_ID_BYTES
+from server.keys import Key, KeyRing
 
 PREFIX = "rt1."
 SESSION_ID_BYTES = 16
@@ -132,25 +133,23 @@ class RefreshTokens:
     """
 
     def __init__(self, ring: KeyRing) -> None:
-        self._keys = {
-            bytes.fromhex(key.kid): key.derive("refresh token v1") for key in ring.keys.values()
-        }
-        self._active = bytes.fromhex(ring.active.kid)
+        self._ring = ring
 
     def write(self, session: Session) -> str:
         """The refresh token for a session as it is now."""
+        key = self._ring.active
         body = (
-            self._active
+            bytes.fromhex(key.kid)
             + bytes.fromhex(session.id)
             + session.counter.to_bytes(COUNTER_BYTES, "big")
         )
-        return PREFIX + encoding.encode(body + _mac(self._keys[self._active], body))
+        return PREFIX + encoding.encode(body + _mac(key, body))
 
     def read(self, token: str) -> Presented | None:
         """What a token says, or None when it is not one of ours, for whatever reason."""
         raw = _unwrap(token)
         body, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
-        key = self._keys.get(body[:KEY_ID_BYTES])
+        key = self._ring.keys.get(body[:KEY_ID_BYTES].hex())
         if key is None or not hmac.compare_digest(mac, _mac(key, body)):
             return None
         session_id = body[KEY_ID_BYTES:-COUNTER_BYTES]
@@ -167,8 +166,8 @@ def _unwrap(token: str) -> bytes:
     return raw if len(raw) == _RAW_LENGTH else b""
 
 
-def _mac(key: bytes, body: bytes) -> bytes:
-    return hmac.digest(key, PREFIX.encode() + body, "sha256")
+def _mac(key: Key, body: bytes) -> bytes:
+    return hmac.digest(key.derive("refresh token v1"), PREFIX.encode() + body, "sha256")
 
 
 _RAW_LENGTH = KEY_ID_BYTES + SESSION_ID_BYTES + COUNTER_BYTES + MAC_BYTES

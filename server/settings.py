@@ -1,8 +1,9 @@
 """All settings in one typed place: from flags, from UNEXPIRED_… variables, or these defaults."""
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
+from limits import parse
 from pydantic import (
     BeforeValidator,
     Field,
@@ -35,6 +36,9 @@ Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """Several values in one variable, separated by commas or spaces."""
 
 
+Algorithm = Literal["HS256", "EdDSA", "ES256"]
+
+
 class Settings(BaseSettings):
     """How one server behaves. Every name is also the variable UNEXPIRED_<NAME>."""
 
@@ -52,6 +56,8 @@ class Settings(BaseSettings):
     """The signing key, written as `python -m server secret` prints it; else the keys file."""
     keys_file: Path = Path("data/keys.json")
     """Where the signing keys are kept; made on first start when there is no secret."""
+    algorithm: Algorithm = "HS256"
+    """What access tokens are signed with; EdDSA and ES256 let others verify by our JWKS."""
     access_ttl: int = Field(default=900, ge=1, le=int(DAY))
     """How long an access token lives, in seconds."""
     refresh_idle_ttl: float = Field(default=7 * DAY, ge=1, allow_inf_nan=False)
@@ -77,7 +83,12 @@ class Settings(BaseSettings):
     trusted_proxies: Words = ()
     """Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     rate_limit_url: str | None = None
-    """Where sign-in attempts are counted, when several nodes share the count."""
+    """A Redis URL where tries are counted, when several nodes share the count."""
+    login_limit: str = "10 per 5 minutes"
+    """How many failed sign-ins an account or an address has; no limit when empty."""
+    refresh_limit: str = "300 per minute"
+    """How many refreshes a session or an address has that are refused, or follow within a second
+    of the last; no limit when empty."""
     page_dir: Path = PROJECT
     """The folder that holds index.html, app/ and vendor/."""
     demo: bool = False
@@ -99,6 +110,22 @@ class Settings(BaseSettings):
             )
         return secret
 
+    @field_validator("login_limit", "refresh_limit")
+    @classmethod
+    def _rates(cls, rate: str) -> str:
+        try:
+            _ = rate and parse(rate)
+        except ValueError:
+            raise ValueError("must be a rate, such as 10 per 5 minutes") from None
+        return rate
+
+    @field_validator("rate_limit_url")
+    @classmethod
+    def _redis_urls(cls, url: str | None) -> str | None:
+        if url and not url.startswith(("redis://", "rediss://")):
+            raise ValueError("must be a Redis URL, such as redis://127.0.0.1:6379/0")
+        return url or None
+
     @field_validator("cors_origins")
     @classmethod
     def _exact_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
@@ -107,6 +134,15 @@ class Settings(BaseSettings):
             if scheme not in {"http", "https"} or not found or not host or set(host) & set("/*?#@"):
                 raise ValueError("must be exact origins, such as https://app.example")
         return origins
+
+    @model_validator(mode="after")
+    def _secrets_are_for_hmac(self) -> Self:
+        if self.secret is not None and self.algorithm != "HS256":
+            raise ValueError(
+                f"a secret signs with HS256; for {self.algorithm} leave it out, and the keys file "
+                "will hold the private key"
+            )
+        return self
 
     @model_validator(mode="after")
     def _demo_stays_home(self) -> Self:

@@ -31,6 +31,9 @@ from server.users import User
 ATTEMPTS = 3
 """Reads of one refresh. A loser of the race is decided by its second; the third is for luck."""
 
+HASTE_SECONDS = 1.0
+"""No honest client refreshes a session twice within this, but for a burst of its tabs."""
+
 BATCH = 1000
 """How many rows are looked at in one step of forgetting, so that nobody waits for it long."""
 
@@ -50,6 +53,21 @@ class Device:
 
     session: Session
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a refresh.
+
+    Attributes:
+        decision: What was decided.
+        session: The session as it is now; None when it is gone, which is to have expired.
+        is_hasty: Whether the refresh before was within HASTE_SECONDS.
+    """
+
+    decision: Decision
+    session: Session | None
+    is_hasty: bool = False
 
 
 class Store:
@@ -102,28 +120,25 @@ class Store:
         await self._database.rows(audit.record(failed))
         audit.tell(failed)
 
-    async def refresh(self, presented: Presented, now: float) -> tuple[Decision, Session | None]:
+    async def refresh(self, presented: Presented, now: float) -> Outcome:
         """Carry out a refresh.
 
         Args:
             presented: An authentic refresh token.
             now: Unix seconds.
-
-        Returns:
-            What was decided, and the session as it is now; a session that is gone has expired.
         """
 
-        async def work(connection: AsyncConnection) -> tuple[Decision, Session | None]:
+        async def work(connection: AsyncConnection) -> Outcome:
             for _ in range(ATTEMPTS):
                 outcome = await self._attempt(connection, presented, now)
                 if outcome is not None:
                     return outcome
             raise Unavailable
 
-        decision, session = await self._database.run(work)
-        if decision is Decision.REUSE and session is not None:
-            await self._tell_reuse(session, now)
-        return decision, session
+        outcome = await self._database.run(work)
+        if outcome.decision is Decision.REUSE and outcome.session:
+            await self._tell_reuse(outcome.session, now)
+        return outcome
 
     async def revoke(
         self, session_id: str, now: float, user_id: str | None = None, address: str | None = None
@@ -203,20 +218,22 @@ class Store:
 
     async def _attempt(
         self, connection: AsyncConnection, presented: Presented, now: float
-    ) -> tuple[Decision, Session | None] | None:
+    ) -> Outcome | None:
         """One reading of the session and one writing; None when another was quicker."""
         session = await _read(connection, presented.session_id)
         if session is None:
-            return Decision.EXPIRED, None
+            return Outcome(Decision.EXPIRED, None)
         decision = decide(session, presented.counter, now, self._policy)
+        is_hasty = session.counter > 0 and now - session.refreshed_at < HASTE_SECONDS
         if decision is Decision.REUSE:
             # Committed by itself, before anything else can fail: the thief may be quicker.
             ours = (sessions.c.id == session.id) & sessions.c.revoked_at.is_(None)
             await connection.execute(update(sessions).where(ours).values(revoked_at=now))
         if decision not in {Decision.ROTATE, Decision.KEEP}:
-            return decision, session
+            return Outcome(decision, session, is_hasty)
         successor = refreshed(session, now, self._policy)
-        return (decision, successor) if await _replace(connection, session, successor) else None
+        replaced = await _replace(connection, session, successor)
+        return Outcome(decision, successor, is_hasty) if replaced else None
 
     async def _tell_reuse(self, session: Session, now: float) -> None:
         reused = [Event(now, Kind.REFRESH_REUSED, session.user_id, session.id)]

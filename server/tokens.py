@@ -1,18 +1,22 @@
 """Access tokens: short-lived JWTs that are verified without asking the database (RFC 9068)."""
 
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from server.compact import Compact, take_apart
 from server.errors import TokenError, TokenExpired, TokenInvalid
-from server.keys import KeyRing
+from server.keys import KeyRing, Keys, VerifyingKey
 from server.settings import Settings
 
 TYPE = "at+jwt"
 LATEST = 253_402_300_799
 """The last second of the year 9999: nothing later can be written as a date."""
+
+REMEMBERED = 10_000
+"""How many verified tokens are remembered: 10 MB at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,112 @@ class Issued:
         return f"Issued(expires_in={self.expires_in})"
 
 
-class AccessTokens:
-    """Issues and verifies access tokens.
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a token must say to be taken.
+
+    Attributes:
+        issuer: Its `iss`, exactly.
+        audience: Its `aud`, exactly.
+        longest_life: Seconds that it may last at most.
+        leeway: Clock tolerance, in seconds.
+    """
+
+    issuer: str
+    audience: str
+    longest_life: float
+    leeway: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Genuine:
+    """What a signature was found to be good for; only the time is still to be looked at."""
+
+    claims: Claims
+    key: VerifyingKey
+    starts_at: float
+    expires_at: float
+
+
+class Verifier:
+    """Verifies access tokens.
+
+    Tokens that were verified are remembered with their key, so that the next request of a busy
+    client costs a look-up; whether the key is still on the ring, and the time, are looked at
+    every time.
+
+    Args:
+        keys: The keys, and nothing beyond.
+        expected: What a token must say.
+        now: The clock, in Unix seconds.
+    """
+
+    def __init__(self, keys: Keys, expected: Expected, now: Callable[[], float]) -> None:
+        self._keys = keys
+        self._expected = expected
+        self._now = now
+        self._remembered: OrderedDict[str, _Genuine] = OrderedDict()
+
+    def verify(self, token: str) -> Claims:
+        """Verify a token.
+
+        Raises:
+            TokenInvalid: It is malformed, not ours, or not meant for here.
+            TokenError: It is ours, but not valid yet.
+            TokenExpired: It is ours, and its time has passed.
+        """
+        known = self._remembered.get(token)
+        if known is None or self._keys.find(known.key.kid) is not known.key:
+            known = self._genuine(token)
+            self._check_time(known)
+            self._remember(token, known)
+        else:
+            self._remembered.move_to_end(token)
+            self._check_time(known)
+        return known.claims
+
+    def _remember(self, token: str, genuine: _Genuine) -> None:
+        # Only genuine tokens get here, so nobody can push others' out with rubbish.
+        self._remembered[token] = genuine
+        if len(self._remembered) > REMEMBERED:
+            self._remembered.popitem(last=False)
+
+    def _genuine(self, token: str) -> _Genuine:
+        compact = take_apart(token)
+        key = self._signer(compact)
+        # Only what is signed is worth reading: expired and tampered is tampered.
+        payload = compact.payload
+        # RFC 7519 lets `aud` be a list; ours is one string, and exactly ours.
+        expected = (self._expected.issuer, self._expected.audience)
+        if (payload.get("iss"), payload.get("aud")) != expected:
+            raise TokenInvalid
+        claims = Claims(user_id=_text(payload, "sub"), session_id=_text(payload, "sid"))
+        _text(payload, "jti")
+        issued_at, expires_at = _time(payload, "iat"), _time(payload, "exp")
+        not_before = _time(payload, "nbf") if "nbf" in payload else issued_at
+        if not 0 <= expires_at - issued_at <= self._expected.longest_life:
+            raise TokenInvalid
+        return _Genuine(claims, key, max(issued_at, not_before), expires_at)
+
+    def _signer(self, compact: Compact) -> VerifyingKey:
+        header = compact.header
+        key = self._keys.find(header.get("kid"))
+        if key is None or header.get("alg") != key.alg or header.get("typ") != TYPE:
+            raise TokenInvalid
+        if not key.verifies(compact.message, compact.signature):
+            raise TokenInvalid
+        return key
+
+    def _check_time(self, genuine: _Genuine) -> None:
+        now, leeway = self._now(), self._expected.leeway
+        if genuine.starts_at > now + leeway:
+            raise TokenError("The access token is not valid yet.")
+        if now >= genuine.expires_at + leeway:
+            raise TokenExpired(genuine.expires_at)
+
+
+class AccessTokens(Verifier):
+    """Issues access tokens, and verifies its own.
 
     Args:
         ring: The keys.
@@ -49,12 +157,12 @@ class AccessTokens:
     """
 
     def __init__(self, ring: KeyRing, settings: Settings, now: Callable[[], float]) -> None:
+        expected = Expected(
+            settings.issuer, settings.audience, settings.access_ttl, settings.leeway
+        )
+        super().__init__(ring, expected, now)
         self._ring = ring
-        self._issuer = settings.issuer
-        self._audience = settings.audience
         self._ttl = settings.access_ttl
-        self._leeway = settings.leeway
-        self._now = now
 
     def issue(self, user_id: str, session_id: str, session_left: float) -> Issued:
         """Issue a token for a session.
@@ -67,8 +175,8 @@ class AccessTokens:
         issued_at = int(self._now())
         lifetime = max(1, min(self._ttl, int(session_left)))
         claims = {
-            "iss": self._issuer,
-            "aud": self._audience,
+            "iss": self._expected.issuer,
+            "aud": self._expected.audience,
             "sub": user_id,
             "sid": session_id,
             "iat": issued_at,
@@ -76,47 +184,6 @@ class AccessTokens:
             "jti": secrets.token_urlsafe(12),
         }
         return Issued(self._ring.active.sign(claims, TYPE), lifetime)
-
-    def verify(self, token: str) -> Claims:
-        """Verify a token.
-
-        Raises:
-            TokenInvalid: It is malformed, not ours, or not meant for here.
-            TokenError: It is ours, but not valid yet.
-            TokenExpired: It is ours, and its time has passed.
-        """
-        compact = take_apart(token)
-        self._check_signature(compact)
-        # Only what is signed is worth reading: expired and tampered is tampered.
-        return self._check_claims(compact.payload)
-
-    def _check_signature(self, compact: Compact) -> None:
-        header = compact.header
-        key = self._ring.find(header.get("kid"))
-        if key is None or header.get("alg") != key.alg or header.get("typ") != TYPE:
-            raise TokenInvalid
-        if not key.verifies(compact.message, compact.signature):
-            raise TokenInvalid
-
-    def _check_claims(self, payload: dict[str, Any]) -> Claims:
-        # RFC 7519 lets `aud` be a list; ours is one string, and exactly ours.
-        if payload.get("iss") != self._issuer or payload.get("aud") != self._audience:
-            raise TokenInvalid
-        claims = Claims(user_id=_text(payload, "sub"), session_id=_text(payload, "sid"))
-        _text(payload, "jti")
-        self._check_times(payload)
-        return claims
-
-    def _check_times(self, payload: dict[str, Any]) -> None:
-        issued_at, expires_at = _time(payload, "iat"), _time(payload, "exp")
-        not_before = _time(payload, "nbf") if "nbf" in payload else issued_at
-        if not 0 <= expires_at - issued_at <= self._ttl:
-            raise TokenInvalid
-        now = self._now()
-        if max(issued_at, not_before) > now + self._leeway:
-            raise TokenError("The access token is not valid yet.")
-        if now >= expires_at + self._leeway:
-            raise TokenExpired(expires_at)
 
 
 def _text(payload: dict[str, Any], name: str) -> str:

@@ -17,12 +17,13 @@ from server.errors import (
     SessionRevoked,
 )
 from server.passwords import Passwords
+from server.rates import Rates, account_key, address_key, session_key
 from server.replies import done, reply
 from server.revocations import Revocations
-from server.sessions import Decision, Policy, RefreshTokens, Session, seconds_left
-from server.store import Store
+from server.sessions import Decision, Policy, Presented, RefreshTokens, Session, seconds_left
+from server.store import Outcome, Store
 from server.tokens import AccessTokens
-from server.users import User, Users
+from server.users import User, Users, canonical
 
 DEVICE_LENGTH = 200
 
@@ -40,6 +41,7 @@ class Authentication:
     Args:
         users: Who may sign in.
         passwords: Checks what they sign in with.
+        rates: How often they may try.
         store: Keeps their sessions.
         policy: How long sessions last.
         revocations: Hears first of a session that is over.
@@ -54,6 +56,7 @@ class Authentication:
         *,
         users: Users,
         passwords: Passwords,
+        rates: Rates,
         store: Store,
         policy: Policy,
         revocations: Revocations,
@@ -64,6 +67,7 @@ class Authentication:
     ) -> None:
         self._users = users
         self._passwords = passwords
+        self._rates = rates
         self._store = store
         self._policy = policy
         self._revocations = revocations
@@ -86,10 +90,11 @@ class Authentication:
     async def login(self, request: Request) -> Response:
         """Open a session for a username and a password."""
         credentials = await read(request, Credentials)
-        user = await self._verified(credentials, address_of(request))
+        address = address_of(request)
+        user = await self._verified(credentials, address)
         device = request.headers.get("user-agent", "")[:DEVICE_LENGTH]
         now = self._now()
-        session = await self._store.open_session(user, device, now, address_of(request))
+        session = await self._store.open_session(user, device, now, address)
         if session is None:  # Disabled, perhaps at this moment.
             raise BadCredentials
         shown = {"id": user.id, "username": user.username}
@@ -99,17 +104,19 @@ class Authentication:
         """Renew a session's tokens."""
         body = await read(request, Refresh)
         presented = self._refresh_tokens and self._refresh_tokens.read(body.refresh_token)
+        keys = [address_key(address_of(request))]
+        if presented:
+            keys.append(session_key(presented.session_id))
+        await self._rates.refresh.check(*keys)
         if not presented:
+            await self._rates.refresh.count(*keys)
             raise RefreshInvalid
-        now = self._now()
-        decision, session = await self._store.refresh(presented, now)
-        if decision in {Decision.REUSE, Decision.REVOKED}:
-            self._revocations.add([presented.session_id])
-        if refusal := REFUSALS.get(decision):
-            raise refusal
-        if session is None:
-            raise RefreshInvalid
-        return reply(self._tokens(session, now))
+        outcome = await self._refreshed(presented)
+        if outcome.decision in REFUSALS or outcome.is_hasty:
+            await self._rates.refresh.count(*keys)
+        if outcome.session is None or outcome.decision in REFUSALS:
+            raise REFUSALS[outcome.decision]
+        return reply(self._tokens(outcome.session, self._now()))
 
     async def logout(self, request: Request) -> Response:
         """End the session of a refresh token, or of an access token where there is no other.
@@ -133,13 +140,25 @@ class Authentication:
         return done()
 
     async def _verified(self, credentials: Credentials, address: str | None) -> User:
+        keys = account_key(canonical(credentials.username)), address_key(address)
+        await self._rates.login.check(*keys)
         user = await self._users.find(credentials.username)
         known_hash = user.password_hash if user else None
         fits = await self._passwords.verify(credentials.password, known_hash)
         if user is None or not fits:
             await self._store.note_failed_sign_in(user, self._now(), address)
+            await self._rates.login.count(*keys)
             raise BadCredentials
+        # Once more: many guesses at once all pass the first check, and the right one among them
+        # must not be told from the wrong.
+        await self._rates.login.check(*keys)
         return user
+
+    async def _refreshed(self, presented: Presented) -> Outcome:
+        outcome = await self._store.refresh(presented, self._now())
+        if outcome.decision in {Decision.REUSE, Decision.REVOKED}:
+            self._revocations.add([presented.session_id])
+        return outcome
 
     def _session_of(self, request: Request, token: object) -> str | None:
         if self._refresh_tokens and isinstance(token, str):

@@ -1,6 +1,7 @@
 """The page itself: its own files and nothing else of the folder they lie in."""
 
 import os
+from html.parser import HTMLParser
 from pathlib import Path, PurePath
 
 from starlette.requests import Request
@@ -99,3 +100,23 @@ def page_routes(folder: Path) -> list[BaseRoute]:
         Mount("/app", PageFiles(directory=folder / "app", check_dir=False)),
         Mount("/vendor", PageFiles(directory=folder / "vendor", check_dir=False)),
     ]
+
+
+def page_policy(folder: Path) -> str | None:
+    """The Content-Security-Policy that the page asks for in its head, if there is a page."""
+    try:
+        page = (folder / "index.html").read_text("utf-8")
+    except OSError:
+        return None
+    reader = _PolicyReader()
+    reader.feed(page)
+    return reader.policy
+
+
+class _PolicyReader(HTMLParser):
+    policy: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        if tag == "meta" and (named.get("http-equiv") or "").lower() == "content-security-policy":
+            self.policy = named.get("content")

@@ -54,7 +54,7 @@ async def test_ended_sessions_and_old_keys_are_forgotten_and_nothing_else_is(
     tokens = await node.sign_in()
     headers = {**bearer(tokens["accessToken"]), "Idempotency-Key": "k"}
     await node.http.post("/api/notes", json={"text": "x"}, headers=headers)
-    monkeypatch.setattr("server.app.TIDY_SECONDS", 0)
+    monkeypatch.setattr("server.service.TIDY_SECONDS", 0)
     node.clock.advance(8 * DAY)
     kept = await node.sign_in()
     await start()
@@ -81,7 +81,7 @@ async def test_forgetting_goes_in_batches_and_takes_old_events_too(
     start: StartNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("server.store.BATCH", 2)
-    monkeypatch.setattr("server.app.TIDY_SECONDS", 0)
+    monkeypatch.setattr("server.service.TIDY_SECONDS", 0)
     node = await start()
     for _ in range(5):
         await node.sign_in()

@@ -1,11 +1,12 @@
 """The page is served whole, and nothing beside it; CORS and the security headers."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from server.settings import Settings
+from server.settings import PROJECT, Settings
 from tests.server.harness import Node, StartNode
 
 ORIGIN = "https://app.example"
@@ -118,7 +119,17 @@ async def test_every_reply_has_the_security_headers(node: Node, path: str) -> No
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "same-origin"
     assert headers["cross-origin-opener-policy"] == "same-origin"
-    assert headers["content-security-policy"] == "frame-ancestors 'none'"
+    assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+
+
+async def test_the_pages_own_policy_is_sent_as_a_header_too(start: StartNode) -> None:
+    node = await start(page_dir=PROJECT)
+    page = (await node.http.get("/")).text
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy"\s+content="([^"]+)"', page)
+    assert "script-src 'self'" in policy
+    for path in ("/", "/app/main.py", "/api/me"):
+        sent = (await node.http.get(path)).headers["content-security-policy"]
+        assert sent == f"{policy}; frame-ancestors 'none'"
 
 
 PREFLIGHT = {

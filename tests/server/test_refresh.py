@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from server import database, encoding, store
-from server.app import policy_of
 from server.database import Database
+from server.service import policy_of
 from server.sessions import RefreshTokens, Session
 from server.store import Store
 from server.users import Users

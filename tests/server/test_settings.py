@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from server.database import Database
-from server.keys import load_ring, new_secret
+from server.key_file import new_secret
+from server.keys import load_ring
 from server.settings import SettingsError, load_settings
 
 

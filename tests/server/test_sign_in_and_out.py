@@ -149,7 +149,7 @@ async def test_another_persons_session_is_as_unknown_as_none(node: Node) -> None
 async def test_another_node_hears_of_a_revocation_by_its_next_poll(
     start: StartNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.app.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("server.service.POLL_SECONDS", 0.01)
     here, there = await start(), await start()
     tokens = await here.sign_in()
     assert (await there.me(tokens["accessToken"])).status_code == 200

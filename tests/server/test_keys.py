@@ -1,0 +1,317 @@
+"""The key ring: rotation without a restart, keys that others can verify with, and memory."""
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner, Result
+
+from server import key_file, tokens
+from server.cli import main
+from server.compact import take_apart
+from server.errors import TokenExpired, TokenInvalid, Unavailable
+from server.keys import Key, VerifyingKey, load_ring, renew, ring_of
+from server.remote import RemoteVerifier
+from server.settings import Settings, SettingsError, load_settings
+from server.tokens import AccessTokens
+from tests.server.harness import START, Clock, Node, StartNode
+
+STORES = ("sqlite", "postgres")
+ALGORITHMS = ("HS256", "EdDSA", "ES256")
+DAY = 86_400
+
+
+@pytest.fixture
+def two_nodes_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes look at their key file by themselves only when a test lets them."""
+    monkeypatch.setattr("server.service.POLL_SECONDS", 3600)
+
+
+def look(node: Node) -> None:
+    """What every node does each two seconds."""
+    renew(node.app.state.service.ring, node.settings.keys_file, node.clock())
+
+
+def rotate(node: Node, seconds: float = key_file.HEAD_START) -> str:
+    file, alg = node.settings.keys_file, node.settings.algorithm
+    return key_file.rotate(file, alg, node.clock() + seconds).kid
+
+
+def kid_of(token: str) -> object:
+    return take_apart(token).header["kid"]
+
+
+@pytest.mark.usefixtures("two_nodes_keys")
+async def test_two_nodes_rotate_without_a_restart_and_refuse_no_token_meanwhile(
+    start: StartNode,
+) -> None:
+    here, there = await start(), await start()
+    old = await here.sign_in()
+    kid = rotate(here)
+    look(here)
+    # The new key is known and does not sign yet: a node that looks later would refuse it.
+    assert kid_of((await here.refreshed(old["refreshToken"]))["accessToken"]) != kid
+    here.clock.advance(key_file.HEAD_START / 2)
+    look(there)
+    here.clock.advance(key_file.HEAD_START / 2)
+    look(here)
+    new = await here.sign_in()
+    assert kid_of(new["accessToken"]) == kid
+    for node in (here, there):
+        for one in (old, new):
+            assert (await node.me(one["accessToken"])).status_code == 200
+            assert (await node.refresh(one["refreshToken"])).status_code == 200
+
+
+@pytest.mark.usefixtures("two_nodes_keys")
+async def test_an_old_key_verifies_until_it_is_retired_and_then_nothing_of_it_is_taken(
+    node: Node,
+) -> None:
+    old = await node.sign_in()
+    old_kid = node.ring.active.kid
+    rotate(node, 0)
+    look(node)
+    assert (await node.me(old["accessToken"])).status_code == 200
+    renewed = await node.refreshed(old["refreshToken"])
+    assert kid_of(renewed["accessToken"]) != old_kid
+    key_file.retire(node.settings.keys_file, old_kid, node.clock())
+    look(node)
+    # Even a token that was verified a moment ago, and is remembered:
+    assert (await node.me(old["accessToken"])).json()["code"] == "INVALID_TOKEN"
+    assert (await node.refresh(old["refreshToken"])).json()["code"] == "REFRESH_INVALID"
+    assert (await node.me(renewed["accessToken"])).status_code == 200
+    assert (await node.refresh(renewed["refreshToken"])).status_code == 200
+
+
+@pytest.mark.usefixtures("two_nodes_keys")
+async def test_a_key_file_that_turns_bad_changes_nothing(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokens = await node.sign_in()
+    for content in ("", "{", '{"active": "x", "keys": []}'):
+        node.settings.keys_file.write_text(content)
+        look(node)
+        assert (await node.me(tokens["accessToken"])).status_code == 200
+    node.settings.keys_file.unlink()
+    look(node)
+    assert (await node.me(tokens["accessToken"])).status_code == 200
+    assert not node.settings.keys_file.exists()
+    assert caplog.text.count("keeping the present keys") == 4
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Run":
+    monkeypatch.chdir(tmp_path)
+    return Run()
+
+
+class Run:
+    def __call__(self, *args: str) -> Result:
+        return CliRunner().invoke(main, args)
+
+
+def test_keys_are_rotated_listed_and_retired_from_the_command_line(run: Run) -> None:
+    assert run("key", "list").exit_code == 2
+    first = run("key", "rotate", "--after", "10")
+    kid, alg, *_ = first.stdout.split()
+    assert alg == "HS256"
+    (old, *says), (new, *also) = (one.split() for one in run("key", "list").stdout.splitlines())
+    assert (new, says[-1], also[2:5]) == (kid, "signs", ["will", "sign", "from"])
+    for refused, sentence in ((old, "signs, now or soon"), (new, "signs, now"), ("x", "no key x")):
+        result = run("key", "retire", refused)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert sentence in result.stderr
+    file = Path("data/keys.json")
+    content = json.loads(file.read_text())
+    assert all(key["secret"] not in first.stdout for key in content["keys"])
+    content["keys"][1]["signs_from"] = 1.0
+    file.write_text(json.dumps(content))
+    listed = [one.split(maxsplit=3)[3] for one in run("key", "list").stdout.splitlines()]
+    assert listed == ["can be retired", "signs"]
+    assert run("key", "retire", old).stdout == f"Retired {old}.\n"
+    assert [one.split()[0] for one in run("key", "list").stdout.splitlines()] == [new]
+
+
+def test_a_key_whose_tokens_live_is_retired_only_when_that_is_meant(run: Run) -> None:
+    run("key", "rotate")
+    file = Path("data/keys.json")
+    content = json.loads(file.read_text())
+    content["keys"][1]["signs_from"] -= 60
+    file.write_text(json.dumps(content))
+    old = content["keys"][0]["kid"]
+    assert "verifies until" in run("key", "list").stdout
+    assert "live until" in run("key", "retire", old).stderr
+    assert run("key", "retire", old, "--now").exit_code == 0
+
+
+def test_another_algorithm_needs_a_key_for_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("key", "rotate")
+    with pytest.raises(SettingsError, match="key rotate --algorithm EdDSA"):
+        load_ring(load_settings(algorithm="EdDSA"))
+    run("key", "rotate", "--algorithm", "EdDSA")
+    ring = load_ring(load_settings(algorithm="EdDSA"))
+    assert {key.alg for key in ring.keys.values()} == {"HS256", "EdDSA"}
+    monkeypatch.setenv("UNEXPIRED_SECRET", key_file.new_secret())
+    with pytest.raises(SettingsError, match="secret signs with HS256"):
+        load_settings(algorithm="ES256")
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+async def test_every_algorithm_signs_verifies_and_refreshes(
+    start: StartNode, algorithm: str
+) -> None:
+    node = await start(algorithm=algorithm)
+    first = await node.sign_in()
+    second = await node.refreshed(first["refreshToken"])
+    for one in (first, second):
+        assert (await node.me(one["accessToken"])).status_code == 200
+        assert take_apart(one["accessToken"]).header["alg"] == algorithm
+    tampered = second["accessToken"][:-3] + "AAA"
+    assert (await node.me(tampered)).json()["code"] == "INVALID_TOKEN"
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+async def test_the_jwk_set_shows_public_keys_and_never_a_private_part(
+    start: StartNode, algorithm: str
+) -> None:
+    node = await start(algorithm=algorithm)
+    reply = await node.http.get("/.well-known/jwks.json")
+    shown = reply.json()["keys"]
+    assert [key["alg"] for key in shown] == ([] if algorithm == "HS256" else [algorithm])
+    for key in shown:
+        assert key.keys() <= {"kty", "crv", "x", "y", "kid", "alg", "use"}
+        assert key["kid"] == node.ring.active.kid
+    assert "max-age" in reply.headers["cache-control"]
+
+
+@pytest.mark.parametrize("algorithm", ["EdDSA", "ES256"])
+async def test_a_public_key_cannot_be_used_as_an_hmac_secret(
+    start: StartNode, algorithm: str
+) -> None:
+    node = await start(algorithm=algorithm)
+    public = json.dumps((await node.http.get("/.well-known/jwks.json")).json()["keys"][0])
+    header = node.header()  # It says HS256, and names a key that is not for HS256.
+    for secret in (public.encode(), node.ring.active.secret):
+        forged = node.forge(header=header, secret=secret)
+        assert await node.code(forged) == (403, "INVALID_TOKEN")
+
+
+def remote(node: Node, calls: list[str]) -> RemoteVerifier:
+    async def fetch(address: str) -> bytes:
+        calls.append(address)
+        reply: httpx.Response = await node.http.get(address)
+        return reply.content
+
+    return RemoteVerifier("/.well-known/jwks.json", now=node.clock, fetch=fetch)
+
+
+@pytest.mark.usefixtures("two_nodes_keys")
+async def test_another_service_verifies_with_only_the_address_of_the_public_keys(
+    start: StartNode,
+) -> None:
+    node, calls = await start(algorithm="EdDSA"), []  # type: ignore[var-annotated]
+    verifier = remote(node, calls)
+    first = await node.sign_in()
+    for _ in range(10):
+        assert (await verifier.verify(first["accessToken"])).user_id == first["user"]["id"]
+    for bad in ("x", first["refreshToken"], first["accessToken"][:-3] + "AAA"):
+        with pytest.raises(TokenInvalid):
+            await verifier.verify(bad)
+    assert len(calls) == 1
+    rotate(node, 0)
+    look(node)
+    node.clock.advance(11)
+    assert (await verifier.verify((await node.sign_in())["accessToken"])).user_id
+    assert len(calls) == 2
+    node.clock.advance(950)
+    with pytest.raises(TokenExpired):
+        await verifier.verify(first["accessToken"])
+
+
+async def test_a_remote_verifier_survives_an_outage_of_the_issuer_and_rubbish_from_it() -> None:
+    clock, answers = Clock(), [b"not json", b'{"keys": 5}', b'{"keys": [5, {"alg": "HS256"}]}']
+
+    async def fetch(_address: str) -> bytes:
+        if not answers:
+            raise OSError
+        return answers.pop(0)
+
+    verifier = RemoteVerifier("https://x", now=clock, fetch=fetch)
+    for expected in (Unavailable, Unavailable, TokenInvalid, TokenInvalid):
+        with pytest.raises(expected):
+            await verifier.verify("a.b.c")
+        clock.advance(400)
+    with pytest.raises(Unavailable):
+        await RemoteVerifier("file:///etc/passwd").verify("a.b.c")
+
+
+class Counted:
+    """Counts how often a signature is really looked at."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.times = 0
+        genuine = VerifyingKey.verifies
+
+        def verifies(key: VerifyingKey, message: bytes, signature: bytes) -> bool:
+            self.times += 1
+            return genuine(key, message, signature)
+
+        monkeypatch.setattr(VerifyingKey, "verifies", verifies)
+
+
+async def test_a_token_seen_before_costs_no_signature_and_is_still_checked_every_time(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = Counted(monkeypatch)
+    one, other = await node.sign_in(), await node.sign_in()
+    for _ in range(5):
+        assert (await node.me(one["accessToken"])).status_code == 200
+        assert (await node.me(other["accessToken"])).status_code == 200
+    assert counted.times == 2
+    await node.http.post("/api/logout", json={"refreshToken": one["refreshToken"]})
+    assert (await node.me(one["accessToken"])).json()["code"] == "SESSION_REVOKED"
+    node.clock.advance(960)
+    assert (await node.me(other["accessToken"])).json()["code"] == "TOKEN_EXPIRED"
+    assert counted.times == 2
+
+
+async def test_only_so_many_tokens_are_remembered_and_no_bad_one(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "REMEMBERED", 3)
+    service: AccessTokens = node.app.state.service.access
+    issued = [(await node.sign_in())["accessToken"] for _ in range(5)]
+    for token in issued:
+        await node.me(token)
+        await node.me(token[:-3] + "AAA")
+        await node.me("x")
+    assert list(service._remembered) == issued[2:]  # noqa: SLF001 - its size is the point
+    counted = Counted(monkeypatch)
+    await node.me(issued[4])
+    await node.me(issued[0])
+    assert counted.times == 1
+
+
+def test_no_repr_of_a_private_key_shows_it(tmp_path: Path) -> None:
+    ring = load_ring(Settings(keys_file=tmp_path / "k.json", algorithm="EdDSA"))
+    file = key_file.read(tmp_path / "k.json")
+    for shown in (repr(ring), repr(file), repr(ring.active.verifying), str(file.keys[0])):
+        assert file.keys[0].secret not in shown
+        assert repr(ring.active.secret)[2:-1] not in shown
+
+
+def test_a_verifier_takes_the_keys_algorithm_and_not_the_headers() -> None:
+    key = Key("ab" * 8, bytes(range(7, 39)))
+    tokens_of = AccessTokens(ring_of(key), Settings(), lambda: START)
+    good = tokens_of.issue("0" * 32, "1" * 32, 900).token
+    assert tokens_of.verify(good).user_id == "0" * 32
+    es256 = Key("ab" * 8, load_es256(), "ES256")
+    with pytest.raises(TokenInvalid):
+        AccessTokens(ring_of(es256), Settings(), lambda: START).verify(good)
+
+
+def load_es256() -> bytes:
+    from server import encoding  # noqa: PLC0415 - one use
+
+    return encoding.decode(key_file.new_entry("ES256").secret)

@@ -1,0 +1,133 @@
+"""Two nodes over one PostgreSQL, and a database that restarts or stops moving under load."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from server import database
+from server.service import Service
+from tests.server.harness import Node, StartNode, bearer
+from tests.server.proxy import Proxy
+from tests.server.stores import rows
+
+STORES = ("postgres",)
+
+
+@pytest.fixture
+async def proxy(store: str) -> AsyncIterator[Proxy]:
+    between = Proxy(store)
+    await between.open()
+    yield between
+    between.resume()
+    between.cut()
+
+
+async def sessions_of(node: Node, number: int) -> list[dict[str, Any]]:
+    return [await node.sign_in() for _ in range(number)]
+
+
+async def refresh_each(nodes: list[Node], tokens: list[str]) -> list[httpx.Response]:
+    asked = (nodes[i % len(nodes)].refresh(token) for i, token in enumerate(tokens))
+    return list(await asyncio.gather(*asked))
+
+
+async def assert_all_alive(nodes: list[Node], tokens: list[str]) -> None:
+    replies = await refresh_each(nodes, tokens)
+    assert [reply.status_code for reply in replies] == [200] * len(tokens)
+
+
+def unanswered(replies: list[httpx.Response]) -> int:
+    """How many were told to come again; every other one was answered."""
+    for reply in replies:
+        assert reply.status_code in {200, 503}, reply.text
+        if reply.status_code == 503:
+            assert reply.json()["code"] == "UNAVAILABLE"
+            assert int(reply.headers["retry-after"]) >= 1
+    return sum(reply.status_code == 503 for reply in replies)
+
+
+@pytest.mark.parametrize("how", ["cut", "terminated"])
+async def test_a_database_that_restarts_under_load_costs_no_session(
+    start: StartNode, proxy: Proxy, store: str, how: str
+) -> None:
+    nodes = [await start(database_url=proxy.url) for _ in range(2)]
+    tokens = [one["refreshToken"] for one in await sessions_of(nodes[0], 20)]
+    access = (await nodes[0].sign_in())["accessToken"]
+    assert (await nodes[0].me(access)).status_code == 200
+    under_load = asyncio.ensure_future(refresh_each(nodes, tokens))
+    await asyncio.sleep(0)
+    proxy.cut()
+    if how == "terminated":
+        await rows(
+            store,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+    assert unanswered(await under_load) > 0
+    down = await refresh_each(nodes, tokens)
+    assert unanswered(down) == len(tokens)
+    assert (await nodes[0].http.get("/readyz")).status_code == 503
+    assert (await nodes[0].me(access)).status_code == 200
+    assert (await nodes[0].http.get("/healthz")).status_code == 200
+    await proxy.open()
+    await assert_all_alive(nodes, tokens)
+    assert (await nodes[0].http.get("/readyz")).status_code == 200
+
+
+async def test_a_database_that_stops_moving_is_given_up_in_time_and_costs_no_session(
+    start: StartNode, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.5)
+    nodes = [await start(database_url=proxy.url) for _ in range(2)]
+    tokens = [one["refreshToken"] for one in await sessions_of(nodes[0], 20)]
+    await assert_all_alive(nodes, tokens)
+    proxy.pause()
+    async with asyncio.timeout(5):
+        stalled = await refresh_each(nodes, tokens)
+    assert unanswered(stalled) == len(tokens)
+    proxy.resume()
+    monkeypatch.setattr(database, "PATIENCE_SECONDS", 5)
+    async with asyncio.timeout(20):
+        while unanswered(await refresh_each(nodes, tokens)):
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("change", ["disable", "set_password"])
+async def test_a_sign_in_that_meets_a_disabling_or_a_new_password_leaves_no_live_session(
+    start: StartNode, store: str, change: str
+) -> None:
+    nodes = [await start() for _ in range(2)]
+    away: Service = nodes[1].app.state.service
+    ada = await away.users.find("ada")
+    assert ada is not None
+    changes = {
+        "disable": lambda: away.store.disable(ada, nodes[0].clock()),
+        "set_password": lambda: away.store.set_password(ada, "new", nodes[0].clock()),
+    }
+    alive = "SELECT count(*) FROM sessions WHERE revoked_at IS NULL"
+    reset = f"UPDATE users SET disabled_at = NULL, password_hash = '{ada.password_hash}'"
+    for _ in range(10):
+        tries = [nodes[0].login() for _ in range(4)]
+        await asyncio.gather(*tries, changes[change]())
+        assert await rows(store, alive) == [(0,)]
+        await rows(store, reset)
+
+
+async def test_two_nodes_share_sessions_revocations_and_the_list(
+    start: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.service.POLL_SECONDS", 0.01)
+    here, there = await start(), await start()
+    tokens = await here.sign_in()
+    renewed = await there.refreshed(tokens["refreshToken"])
+    assert await here.refreshed(tokens["refreshToken"]) | renewed
+    headers = bearer(renewed["accessToken"])
+    (shown,) = (await there.http.get("/api/sessions", headers=headers)).json()["sessions"]
+    assert (await there.http.delete(f"/api/sessions/{shown['id']}", headers=headers)).is_success
+    assert (await here.refresh(renewed["refreshToken"])).json()["code"] == "SESSION_REVOKED"
+    async with asyncio.timeout(5):
+        while (await here.me(renewed["accessToken"])).status_code == 200:
+            await asyncio.sleep(0)
