@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from server.keys import Key, ring_of
@@ -120,14 +121,26 @@ def reply(status: int, **fields: Any) -> Response:
 def presented_in(request: Request) -> Presented:
     """Return what the refresh token in a request's body says."""
     assert isinstance(request.body, bytes)
-    presented = TOKENS.read(json.loads(request.body)["refreshToken"])
-    assert presented is not None
-    return presented
+    return _presented(request.body)
 
 
 def bearer_of(request: Request) -> dict[str, Any]:
     """Return the claims of the access token in a request's header."""
-    body = request.headers["authorization"].split(".")[1]
+    return claims_of(request.headers["authorization"])
+
+
+# The same few tokens are looked at over and over: remembering them makes the worlds twice as fast.
+@lru_cache(maxsize=256)
+def _presented(body: bytes) -> Presented:
+    presented = TOKENS.read(json.loads(body)["refreshToken"])
+    assert presented is not None
+    return presented
+
+
+@lru_cache(maxsize=256)
+def claims_of(token: str) -> dict[str, Any]:
+    """Return the claims of an access token."""
+    body = token.split(".")[1]
     claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     return claims
 

@@ -91,7 +91,7 @@ def months(random: Random) -> Profile:
     """A device that is used now and then, for a long time."""
     return Profile(
         days=random.uniform(120, 400),
-        access_ttl=random.choice((HOUR, 8 * HOUR, DAY)),
+        access_ttl=random.choice((8 * HOUR, DAY)),
         idle_ttl=30 * DAY,
         absolute_ttl=365 * DAY,
         pace=random.uniform(0.5, 2) * DAY,

@@ -10,15 +10,17 @@ import asyncio
 import random as global_random
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from random import Random
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from unexpired import Headers, Request
+from unexpired import Request
 from unexpired.ports import LocalLock
+from unexpired.replies import Tokens
 from unexpired.session import loads
 
-from .backend import API, TOKENS, Backend, presented_in, session_of
+from .backend import TOKENS, Backend, claims_of, presented_in, session_of
 from .profile import DAY, Profile
 
 if TYPE_CHECKING:
@@ -46,6 +48,12 @@ class Report:
     def note(self, *what: object) -> None:
         """Fold a happening into the trace."""
         self.trace = crc32(repr(what).encode(), self.trace)
+
+
+@lru_cache(maxsize=256)
+def stored_tokens(text: str) -> Tokens:
+    """Return the tokens in a stored record."""
+    return loads(text).tokens
 
 
 class World:
@@ -102,9 +110,7 @@ class World:
         """Return the server's name of the session in the storage."""
         if self.text is None:
             return None
-        token = loads(self.text).tokens.access_token
-        request = Request("GET", API, Headers({"authorization": f"Bearer {token}"}))
-        return session_of(request)
+        return str(claims_of(stored_tokens(self.text).access_token)["sid"])
 
     def stored(self, text: str | None) -> None:
         """Check what was written to the storage."""
@@ -133,7 +139,7 @@ class World:
             self.violated("after sign-out no token is sent")
         if request.url.endswith("/api/refresh"):
             assert self.text is not None
-            presented = loads(self.text).tokens.refresh_token
+            presented = stored_tokens(self.text).refresh_token
             if presented is None or TOKENS.read(presented) != presented_in(request):
                 self.violated("each refresh token is used in order")
             if self.in_flight and self.has_locks:
