@@ -6,6 +6,8 @@ SHELL := bash
 
 PYTHON ?= python3
 PORT ?= 8000
+# The tests of what a session must survive; the others are about this page's own views.
+SESSION_TESTS := $(addprefix tests/e2e/,engine test_library.py test_story.py test_leaving.py)
 SEEDS ?= 200
 FIRST ?= 0
 BIN := .venv/bin
@@ -51,8 +53,9 @@ unit: .venv/.ready ## The tests that need no browser
 simulate: .venv/.ready ## Run SEEDS simulated worlds, from seed FIRST, and print what happened
 	PYTHONPATH=app $(BIN)/python -W error -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
 
-e2e: setup browser ## The tests in real browsers: Chromium, and Firefox where it is installed
-	$(BIN)/pytest tests/e2e --browser chromium --browser firefox
+e2e: setup browser ## The tests in real browsers: all in Chromium, the session's also in Firefox
+	$(BIN)/pytest tests/e2e
+	$(BIN)/pytest $(SESSION_TESTS) --browser firefox
 
 lock: .venv/.ready ## Renew the lock files from pyproject.toml and package.json
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
