@@ -72,15 +72,16 @@ class AsyncClient:
             self._keeper.listeners.on(event, self._woken.set)
 
     @classmethod
-    def in_browser(cls, **options: Any) -> Self:
+    def in_browser(cls, *, transport: Transport | None = None, **options: Any) -> Self:
         """Return a client on the browser's fetch, storage, locks and navigation.
 
         Args:
+            transport: sends the requests, in place of the page's fetch.
             **options: see ``Options``.
         """
         from .browser import connect  # noqa: PLC0415 - there is no JavaScript elsewhere
 
-        return connect(cls, **options)
+        return connect(cls, transport=transport, **options)
 
     # -- Calls ---------------------------------------------------------------------------------
 

@@ -14,20 +14,22 @@ from .storage import open_store
 
 if TYPE_CHECKING:
     from unexpired.client import AsyncClient
+    from unexpired.ports import Transport
 
     Built = TypeVar("Built", bound=AsyncClient)
 
 
-def connect(kind: type[Built], **options: Any) -> Built:
+def connect(kind: type[Built], *, transport: Transport | None = None, **options: Any) -> Built:
     """Return a client of this kind on the page's fetch, storage and navigation.
 
     Args:
         kind: the class to build.
+        transport: sends the requests, in place of the page's fetch.
         **options: see ``Options``.
     """
     key = options.get("storage_key", "unexpired")
     client = kind(
-        FetchTransport(),
+        transport or FetchTransport(),
         store=open_store(options.get("storage", "local"), key),
         lock=open_lock(f"{key}:refresh"),
         navigator=BrowserNavigator(),
