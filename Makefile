@@ -26,7 +26,7 @@ node_modules/.ready: package.json package-lock.json .npmrc
 	npm ci --silent
 	touch $@
 
-vendor/.ready: tools/build_vendor.py .venv/.ready node_modules/.ready
+vendor/.ready: tools/build_vendor.py tools/browser-wheels.lock .venv/.ready node_modules/.ready
 	$(BIN)/python tools/build_vendor.py
 	touch $@
 
@@ -60,6 +60,8 @@ e2e: setup browser ## The tests in real browsers: all in Chromium, the session's
 lock: .venv/.ready ## Renew the lock files from pyproject.toml and package.json
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	  --group dev --extra server pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --no-deps --generate-hashes --python-version 3.14 \
+	  --group browser --constraint requirements.lock pyproject.toml -o tools/browser-wheels.lock
 	npm install --package-lock-only
 
 clean: ## Remove all that was built or installed

@@ -24,6 +24,7 @@ from .errors import (
     UnexpiredError,
     Unreachable,
 )
+from .listeners import EventName
 from .messages import Headers, Request, Response
 from .options import Options
 from .ports import Clock, MemoryStore, Navigator, RefreshLock, SystemClock, TokenStore, Transport
@@ -34,6 +35,7 @@ __all__ = [
     "BadCredentials",
     "BadReply",
     "Clock",
+    "EventName",
     "Headers",
     "MemoryStore",
     "Navigator",

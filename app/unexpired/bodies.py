@@ -35,7 +35,8 @@ def encode(
     if sum((json is not None, content is not None, data is not None or files is not None)) > 1:
         raise ValueError("give one of json, content, or data and files")
     if json is not None:
-        return jsonlib.dumps(json, allow_nan=False).encode(), "application/json"
+        text = jsonlib.dumps(json, ensure_ascii=False, allow_nan=False)
+        return text.encode(), "application/json"
     if files is not None:
         return _multipart(data or {}, files)
     if data is not None:

@@ -17,6 +17,7 @@ from unexpired.bodies import encode, with_params
         ({}, None, None),
         ({"json": {"a": 1}}, b'{"a": 1}', "application/json"),
         ({"json": []}, b"[]", "application/json"),
+        ({"json": "é"}, '"é"'.encode(), "application/json"),
         ({"content": b"\x00\xff"}, b"\x00\xff", None),
         ({"content": "é"}, "é".encode(), "text/plain; charset=utf-8"),
         (
@@ -59,11 +60,12 @@ def test_a_stream_is_passed_on_as_it_is() -> None:
         {"json": 1, "content": b""},
         {"data": {}, "json": 1},
         {"json": float("nan")},
+        {"json": "\ud800"},
         {"files": {"f": ("n", b"", "text/plain\r\nX-Evil: 1")}},
     ],
 )
 def test_what_cannot_be_sent_is_refused(given: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"one of|JSON|one line"):
+    with pytest.raises(ValueError, match=r"one of|JSON|one line|surrogates"):
         encode(**given)
 
 
