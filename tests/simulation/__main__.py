@@ -14,6 +14,10 @@ from .profile import draw
 from .world import Report
 
 PROGRESS = 60.0  # s
+INJECTED = (
+    *("requests lost", "replies lost", "duplicates", "hangs", "faults", "outages", "breakdowns"),
+    *("tabs killed", "machine sleeps", "clock leaps"),
+)
 
 
 def world_of(seed: int) -> tuple[int, Report]:
@@ -47,7 +51,9 @@ def main() -> int:
         print(f"{count:>12,}  {name}")
     seconds = time.monotonic() - started
     print(f"seeds {seeds.start} to {seeds.stop - 1} in {seconds:,.0f} s")
-    print(f"{days:,.0f} session-days, {counts['sessions']:,} sessions, {broken} violations")
+    faults = sum(counts[fault] for fault in INJECTED)
+    print(f"{days:,.0f} session-days, {counts['sessions']:,} sessions, {faults:,} faults injected")
+    print(f"{broken} violations")
     return 1 if broken else 0
 
 
