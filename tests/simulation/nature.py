@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from .loop import run
 from .profile import DAY, HOUR, MINUTE, Profile
-from .tab import Tab
+from .tab import CALL_BOUND, Tab
 from .world import Report, World
 
 
@@ -70,12 +70,14 @@ class Nature:
             await tab.call()
             session = world.stored_session()
             if session is not None and world.backend.is_alive(session):
-                self._is_well(tab)
+                await self._is_well(tab)
         for tab in tuple(world.tabs):
             tab.kill()
         await asyncio.sleep(MINUTE)
 
-    def _is_well(self, tab: Tab) -> None:
+    async def _is_well(self, tab: Tab) -> None:
+        if tab.client.state == "refreshing":  # It may just be doing so, as it does all the time.
+            await asyncio.sleep(CALL_BOUND)
         if tab.client.state != "active":
             self.world.violated(f"a quiet network leads back to active: {tab.client.state}")
 
