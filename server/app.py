@@ -13,8 +13,9 @@ from starlette.responses import Response
 from starlette.types import ExceptionHandler
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from server.errors import Failure, MethodNotAllowed, NotFound
-from server.middleware import NO_PAGE, Cors, LastNet, SecurityHeaders
+from server.errors import Failure, Forbidden, MethodNotAllowed, NotFound, TokenMissing
+from server.metrics import Metrics
+from server.middleware import NO_PAGE, Cors, LastNet, Observed, SecurityHeaders
 from server.replies import failure
 from server.routes.notes import NotesRoutes
 from server.routes.operation import Operation
@@ -50,10 +51,10 @@ def create_app(
         routes=[
             *service.routes(),
             *NotesRoutes(service.notes, service.bearer, now).routes(),
-            *Operation(service.database, service.ring).routes(),
+            *Operation(service.database, service.ring, service.metrics).routes(),
             *page_routes(settings.page_dir),
         ],
-        middleware=_middleware(settings),
+        middleware=_middleware(settings, service.metrics),
         exception_handlers=failure_handlers(strict=settings.strict_rfc6750),
         lifespan=lifespan,
     )
@@ -63,9 +64,9 @@ def create_app(
     return app
 
 
-def _middleware(settings: Settings) -> list[Middleware]:
+def _middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
     policy = page_policy(settings.page_dir) or NO_PAGE
-    stack = [Middleware(SecurityHeaders, policy=policy)]
+    stack = [Middleware(Observed, metrics=metrics), Middleware(SecurityHeaders, policy=policy)]
     if settings.trusted_proxies:
         proxies = list(settings.trusted_proxies)
         stack.insert(0, Middleware(ProxyHeadersMiddleware, trusted_hosts=proxies))
@@ -89,15 +90,18 @@ def failure_handlers(*, strict: bool) -> dict[type[Exception], ExceptionHandler]
         strict: Answer 401 where we otherwise answer 403 (RFC 6750, section 3.1).
     """
 
-    async def on_failure(_request: Request, exc: Exception) -> Response:
-        problem = exc if isinstance(exc, Failure) else _translated(exc)
+    async def on_failure(request: Request, exc: Exception) -> Response:
+        problem = exc if isinstance(exc, Failure) else _translated(request, exc)
         return failure(problem, strict=strict)
 
     return {Failure: on_failure, HTTPException: on_failure}
 
 
-def _translated(exc: Exception) -> Failure:
-    """Starlette's own refusals: no such path, no such method, a file that cannot be read."""
+def _translated(request: Request, exc: Exception) -> Failure:
+    """Starlette's own refusals: no such path or method, no such file, `requires`."""
+    if isinstance(exc, HTTPException) and exc.status_code == 403:  # noqa: PLR2004 - RFC 9110
+        user = request.scope.get("user")
+        return Forbidden() if user and user.is_authenticated else TokenMissing()
     if isinstance(exc, HTTPException) and exc.status_code == 405:  # noqa: PLR2004 - RFC 9110
         methods = (exc.headers or {})["Allow"].split(", ")
         return MethodNotAllowed(", ".join(sorted(methods)))

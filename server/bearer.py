@@ -1,8 +1,9 @@
 """Who is asking: from the Authorization header to verified claims, in one place."""
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from server.errors import SessionRevoked, TokenInvalid, TokenMissing
+from server.metrics import Metrics, counted
 from server.revocations import Revocations
 from server.tokens import AccessTokens, Claims
 
@@ -13,13 +14,15 @@ class Bearer:
     Args:
         tokens: Verifies access tokens.
         revocations: The sessions that are over before their access tokens are.
+        metrics: Where the outcome is counted.
     """
 
-    def __init__(self, tokens: AccessTokens, revocations: Revocations) -> None:
+    def __init__(self, tokens: AccessTokens, revocations: Revocations, metrics: Metrics) -> None:
         self._tokens = tokens
         self._revocations = revocations
+        self._verifications = metrics.verifications
 
-    def claims(self, request: Request) -> Claims:
+    def claims(self, request: HTTPConnection) -> Claims:
         """The verified claims of a request.
 
         Raises:
@@ -29,6 +32,10 @@ class Bearer:
             TokenExpired: Its token has expired.
             SessionRevoked: Its session was signed out or revoked.
         """
+        with counted(self._verifications):
+            return self._verified(request)
+
+    def _verified(self, request: HTTPConnection) -> Claims:
         values = [value for name, value in request.scope["headers"] if name == b"authorization"]
         claims = self._tokens.verify(bearer_token(values))
         if claims.session_id in self._revocations:
@@ -56,6 +63,6 @@ def bearer_token(values: list[bytes]) -> str:
     return token.strip(" ")
 
 
-def address_of(request: Request) -> str | None:
+def address_of(request: HTTPConnection) -> str | None:
     """From where a request came, as far as the proxies that we trust can tell."""
     return request.client.host if request.client else None

@@ -1,7 +1,7 @@
 """Reading a request's body: bounded in size and time, strict JSON, then a typed model."""
 
 import asyncio
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
@@ -14,7 +14,7 @@ from server.passwords import MAXIMUM_LENGTH
 MAXIMUM_BYTES = 16 * 1024
 MAXIMUM_SECONDS = 10.0
 
-NotEmpty = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]*\z")]
+NotEmpty = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]*$")]
 """Without NUL, which PostgreSQL cannot store."""
 
 
@@ -39,6 +39,12 @@ class Refresh(Body):
     refresh_token: str = Field(repr=False)
 
 
+class SignOut(Body):
+    """The refresh token of the session that ends; whatever else is there ends nothing."""
+
+    refresh_token: Any = Field(default=None, repr=False)
+
+
 class NewNote(Body):
     """A note to add."""
 
@@ -57,22 +63,17 @@ async def read(request: Request, model: type[Model]) -> Model:
         BodyTimeout: It took more than ten seconds to arrive.
         BadRequest: It is not strict JSON, or not of this shape.
     """
-    members = await read_json(request)
-    try:
-        return model.model_validate(members)
-    except ValidationError as exc:
-        raise BadRequest(_sentence(exc)) from None
-
-
-async def read_json(request: Request) -> dict[str, object]:
-    """Read the body as a JSON object of any shape; raises as `read` does."""
     if _media_type(request) != "application/json":
         raise UnsupportedMediaType
     raw = await _read_bounded(request)
     try:
-        return strict_json.read_object(raw)
+        members = strict_json.read_object(raw)
     except ValueError:
         raise BadRequest("The body must be one JSON object, in UTF-8.") from None
+    try:
+        return model.model_validate(members)
+    except ValidationError as exc:
+        raise BadRequest(_sentence(exc)) from None
 
 
 def _media_type(request: Request) -> str:

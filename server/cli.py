@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from server import key_file
-from server.app import create_app
 from server.database import Database
 from server.errors import Unavailable
 from server.key_file import HEAD_START, Entry, KeyFile, new_secret
@@ -73,6 +72,9 @@ def main(context: click.Context) -> None:
 @flag("--refresh-grace", "Seconds that a used refresh token may be repeated (30).")
 @flag("--leeway", "Seconds of clock tolerance (60).")
 @flag("--cors-origins", "Other origins that may call, separated by commas.")
+@flag("--trusted-proxies", "Networks whose X-Forwarded-For is believed, separated by commas.")
+@flag("--rate-limit-url", "A Redis that several nodes count tries in (each node's memory).")
+@flag("--workers", "How many processes serve (1).")
 @flag("--page-dir", "The folder with index.html, app/ and vendor/.")
 @click.option("--refresh/--no-refresh", default=None, help="Whether there are refresh tokens.")
 @click.option("--rotation/--no-rotation", default=None, help="Whether a refresh replaces them.")
@@ -82,9 +84,9 @@ def serve(**flags: str | bool | None) -> None:
     """Serve the page and the API; every setting is also a variable UNEXPIRED_<NAME>."""
     settings = load_settings(**flags)
     hint = f"  sign in as {DEMO_NAME} / {DEMO_NAME}" if settings.demo else ""
-    app = create_app(settings)
+    load_ring(settings)
     _with_data(settings, _nothing)
-    run_server(app, settings, lambda url: click.echo(f"{url}{hint}"))
+    run_server(settings, lambda url: click.echo(f"{url}{hint}"))
 
 
 @main.command()

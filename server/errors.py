@@ -196,6 +196,13 @@ class SessionRevoked(Challenge):
     sentence = "This session has been signed out."
 
 
+class Forbidden(Challenge):
+    """Who is asking is known, and may not do this; only other applications' routes say so."""
+
+    status, code, error = 403, "FORBIDDEN", "insufficient_scope"
+    sentence = "You may not do this."
+
+
 class RefreshExpired(Challenge):
     """The session has been idle, or has lasted, for too long."""
 

@@ -1,12 +1,19 @@
 """Pure ASGI middleware: headers on every reply, and the last net under every request."""
 
+import logging
+import re
+import secrets
+import time
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
 
 from server.background import log_fault
 from server.errors import BadRequest, ServerFault
+from server.metrics import Metrics
 from server.replies import failure
 
 SECURITY_HEADERS = {
@@ -14,6 +21,10 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+access = logging.getLogger("unexpired.access")
 
 NO_PAGE = "default-src 'none'"
 
@@ -41,6 +52,60 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+class Observed:
+    """Gives every request an id, and counts and logs its reply.
+
+    What is logged is the route, not the path: people paste tokens into addresses.
+
+    Args:
+        app: What replies.
+        metrics: Where it is counted.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and watch the reply."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status, request_id = 0, _request_id(Headers(scope=scope))
+
+        async def watched_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        began = time.perf_counter()
+        with bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, watched_send)
+            finally:
+                self._tell(scope, status, time.perf_counter() - began)
+
+    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+        route, method = route_of(scope), scope["method"]
+        self._metrics.answered(method, route, status, seconds)
+        details = {"route": route, "status": status, "ms": round(seconds * 1000, 1)}
+        access.info("%s", method if method.isalpha() else "?", extra=details)
+
+
+def route_of(scope: Scope) -> str:
+    """The pattern that a request's path fitted, such as /api/notes/{id}."""
+    return getattr(scope.get("route"), "path", None) or "none"
+
+
+def _request_id(headers: Headers) -> str:
+    # One from a proxy is kept, so that its log and ours can be laid side by side. No token has
+    # this form.
+    given = headers.get("x-request-id", "")
+    return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
 
 
 class LastNet:

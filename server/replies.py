@@ -11,7 +11,9 @@ from server.errors import (
     Failure,
     MethodNotAllowed,
     RateLimited,
+    TokenError,
     TokenExpired,
+    TokenInvalid,
     TooLarge,
     Unavailable,
 )
@@ -36,7 +38,7 @@ def failure(problem: Failure, *, strict: bool = False) -> Response:
         problem: What went wrong.
         strict: Answer 401 where we otherwise answer 403 (RFC 6750, section 3.1).
     """
-    status = 401 if strict and isinstance(problem, Challenge) else problem.status
+    status = 401 if strict and isinstance(problem, TokenInvalid | TokenError) else problem.status
     content = {"error": problem.sentence, "code": problem.code, **_details(problem)}
     return JSONResponse(content, status, NO_STORE | _headers(problem))
 

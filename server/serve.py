@@ -1,15 +1,20 @@
 """Running the server in this process: uvicorn, and what it writes to the log."""
 
-import copy
-import logging
+import os
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.supervisors import Multiprocess
 
+from server.app import create_app
+from server.logs import log_config
+from server.metrics import SHARED_FOLDER
 from server.settings import Settings, SettingsError
 
 HEADER_BYTES = 16 * 1024
@@ -38,53 +43,46 @@ class Server(uvicorn.Server):
             self._ready()
 
 
-class WithoutQuery(logging.Filter):
-    """Cuts the query off an access log line: people paste tokens into addresses."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Keep every line, without what follows its question mark."""
-        if isinstance(record.args, tuple):
-            record.args = tuple(
-                arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args
-            )
-        return True
-
-
-def serve(app: Starlette, settings: Settings, announce: Callable[[str], None]) -> None:
+def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     """Serve until told to stop.
 
     Args:
-        app: What to serve.
-        settings: Where to listen, and which proxies to believe.
+        settings: How it behaves, where to listen, and with how many workers.
         announce: Called with the address once connections are accepted.
 
     Raises:
-        SettingsError: The address cannot be listened on.
+        SettingsError: The settings, the keys or the address cannot be used.
     """
+    app = create_app(settings)
     listener = listen(settings.host, settings.port)
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    config = uvicorn.Config(
+    if settings.workers == 1:
+        Server(_config(app), lambda: announce(address)).run(sockets=[listener])
+        return
+    # Each worker builds its own; what was built here has shown that it can be.
+    config = _config(partial(create_app, settings), factory=True, workers=settings.workers)
+    with TemporaryDirectory(prefix="unexpired-metrics-") as folder:
+        os.environ[SHARED_FOLDER] = folder
+        listener.listen()
+        announce(address)
+        Multiprocess(config, sockets=[listener]).run()
+
+
+def _config(app: Starlette | Callable[[], Starlette], **more: Any) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         http="h11",
         ws="none",
         lifespan="on",
         server_header=False,
         proxy_headers=False,  # The application looks at them itself, under any ASGI server.
+        access_log=False,  # It knows the route as well, and the request's id.
         h11_max_incomplete_event_size=HEADER_BYTES,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
-        log_config=_logging(),
+        log_config=log_config(),
+        **more,
     )
-    Server(config, lambda: announce(address)).run(sockets=[listener])
-
-
-def _logging() -> dict[str, Any]:
-    """Uvicorn's logging, with our own lines in it, and all of it on standard error."""
-    config = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
-    config["filters"] = {"without_query": {"()": WithoutQuery}}
-    config["handlers"]["access"] |= {"stream": "ext://sys.stderr", "filters": ["without_query"]}
-    config["loggers"]["unexpired"] = {"handlers": ["default"], "level": "INFO"}
-    return config
 
 
 def listen(host: str, port: int) -> socket.socket:

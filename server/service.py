@@ -14,6 +14,7 @@ from server.background import repeating
 from server.bearer import Bearer
 from server.database import Database
 from server.keys import load_ring, renew
+from server.metrics import Metrics
 from server.notes import Notes
 from server.passwords import Passwords
 from server.rates import Rates
@@ -58,11 +59,12 @@ class Service:
         self.store = Store(self.database, self.policy)
         self.notes = Notes(self.database)
         self.passwords = Passwords(hasher)
+        self.metrics = Metrics()
         self.rates = Rates(settings.rate_limit_url, settings.login_limit, settings.refresh_limit)
         self.access = AccessTokens(self.ring, settings, now)
         memory = settings.access_ttl + settings.leeway
         self.revocations = Revocations(self.store, memory, now)
-        self.bearer = Bearer(self.access, self.revocations)
+        self.bearer = Bearer(self.access, self.revocations, self.metrics)
 
     def routes(self) -> list[Route]:
         """Sign in, refresh, sign out; who am I, and where am I signed in."""
@@ -70,6 +72,7 @@ class Service:
             users=self.users,
             passwords=self.passwords,
             rates=self.rates,
+            metrics=self.metrics,
             store=self.store,
             policy=self.policy,
             revocations=self.revocations,

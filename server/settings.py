@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     """The address to listen on."""
     port: int = Field(default=8000, ge=0, le=65535)
     """The port to listen on; 0 takes any free one."""
+    workers: int = Field(default=1, ge=1, le=64)
+    """How many processes serve."""
     database_url: str = "sqlite+aiosqlite:///data/unexpired.sqlite3"
     """Where users, sessions and notes are kept."""
     secret: SecretStr | None = None

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from server.bearer import Bearer, address_of
-from server.bodies import Credentials, Refresh, read, read_json
+from server.bodies import Credentials, Refresh, SignOut, read
 from server.errors import (
     BadCredentials,
     Challenge,
@@ -16,6 +16,7 @@ from server.errors import (
     RefreshReused,
     SessionRevoked,
 )
+from server.metrics import Metrics, counted
 from server.passwords import Passwords
 from server.rates import Rates, account_key, address_key, session_key
 from server.replies import done, reply
@@ -42,6 +43,7 @@ class Authentication:
         users: Who may sign in.
         passwords: Checks what they sign in with.
         rates: How often they may try.
+        metrics: Where outcomes are counted.
         store: Keeps their sessions.
         policy: How long sessions last.
         revocations: Hears first of a session that is over.
@@ -57,6 +59,7 @@ class Authentication:
         users: Users,
         passwords: Passwords,
         rates: Rates,
+        metrics: Metrics,
         store: Store,
         policy: Policy,
         revocations: Revocations,
@@ -68,6 +71,7 @@ class Authentication:
         self._users = users
         self._passwords = passwords
         self._rates = rates
+        self._metrics = metrics
         self._store = store
         self._policy = policy
         self._revocations = revocations
@@ -90,21 +94,21 @@ class Authentication:
     async def login(self, request: Request) -> Response:
         """Open a session for a username and a password."""
         credentials = await read(request, Credentials)
-        address = address_of(request)
-        user = await self._verified(credentials, address)
         device = request.headers.get("user-agent", "")[:DEVICE_LENGTH]
-        now = self._now()
-        session = await self._store.open_session(user, device, now, address)
-        if session is None:  # Disabled, perhaps at this moment.
-            raise BadCredentials
+        with counted(self._metrics.sign_ins):
+            user, session = await self._opened(credentials, device, address_of(request))
         shown = {"id": user.id, "username": user.username}
-        return reply({**self._tokens(session, now), "user": shown})
+        return reply({**self._tokens(session, self._now()), "user": shown})
 
     async def refresh(self, request: Request) -> Response:
         """Renew a session's tokens."""
         body = await read(request, Refresh)
+        with counted(self._metrics.refreshes):
+            return await self._refresh(body, address_of(request))
+
+    async def _refresh(self, body: Refresh, address: str | None) -> Response:
         presented = self._refresh_tokens and self._refresh_tokens.read(body.refresh_token)
-        keys = [address_key(address_of(request))]
+        keys = [address_key(address)]
         if presented:
             keys.append(session_key(presented.session_id))
         await self._rates.refresh.check(*keys)
@@ -124,8 +128,8 @@ class Authentication:
         Whatever is presented, the answer is the same: signing out twice is no mistake, and
         nobody learns here whether a token was good.
         """
-        body = await read_json(request)
-        session_id = self._session_of(request, body.get("refreshToken"))
+        body = await read(request, SignOut)
+        session_id = self._session_of(request, body.refresh_token)
         if session_id:
             # First here, so that the access tokens end even while the database is down.
             self._revocations.add([session_id])
@@ -138,6 +142,15 @@ class Authentication:
         address = address_of(request)
         self._revocations.add(await self._store.revoke_all(user_id, self._now(), address))
         return done()
+
+    async def _opened(
+        self, credentials: Credentials, device: str, address: str | None
+    ) -> tuple[User, Session]:
+        user = await self._verified(credentials, address)
+        session = await self._store.open_session(user, device, self._now(), address)
+        if session is None:  # Disabled, perhaps at this moment.
+            raise BadCredentials
+        return user, session
 
     async def _verified(self, credentials: Credentials, address: str | None) -> User:
         keys = account_key(canonical(credentials.username)), address_key(address)

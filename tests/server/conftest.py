@@ -13,6 +13,7 @@ import pytest
 from server.app import create_app
 from server.settings import Settings
 from tests.server.harness import HASHER, Clock, Node, StartNode
+from tests.server.process import Process, StartProcess
 from tests.server.stores import Postgres, fill
 
 
@@ -96,3 +97,18 @@ async def start(make_settings: Callable[..., Settings], clock: Clock) -> AsyncIt
 async def node(start: StartNode) -> Node:
     """One node with default settings."""
     return await start()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[StartProcess]:
+    """Serve on a free port; what is still running afterwards is stopped."""
+    started: list[Process] = []
+
+    def start(*args: str, **environment: str) -> Process:
+        started.append(Process(tmp_path, "serve", "--port", "0", *args, **environment))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.child.poll() is None:
+            process.stop()

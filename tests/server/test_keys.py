@@ -7,7 +7,7 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from server import key_file, tokens
+from server import encoding, key_file, tokens
 from server.cli import main
 from server.compact import take_apart
 from server.errors import TokenExpired, TokenInvalid, Unavailable
@@ -312,6 +312,4 @@ def test_a_verifier_takes_the_keys_algorithm_and_not_the_headers() -> None:
 
 
 def load_es256() -> bytes:
-    from server import encoding  # noqa: PLC0415 - one use
-
     return encoding.decode(key_file.new_entry("ES256").secret)

@@ -1,112 +1,21 @@
 """The server as a process: starting, signing in, dying, and the command line."""
 
-import json
-import os
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from server.cli import main
 from server.serve import listen
-
-ROOT = Path(__file__).resolve().parents[2]
-PASSWORD = "correct horse"
-
-
-class Process:
-    """`python -m server …` in a folder of its own."""
-
-    def __init__(self, folder: Path, *args: str, **environment: str) -> None:
-        self.args = [sys.executable, "-m", "server", *args]
-        self.environment = {**clean_environment(), **environment}
-        self.folder = folder
-        self.child = self._start()
-        self.address = self._address()
-
-    def _start(self) -> subprocess.Popen[str]:
-        with (self.folder / "log").open("a") as log:
-            return subprocess.Popen(  # noqa: S603 - our own program
-                self.args,
-                cwd=self.folder,
-                env=self.environment,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-
-    def _address(self) -> str:
-        assert self.child.stdout is not None
-        self.announced = self.child.stdout.readline().strip()
-        assert self.announced, (self.folder / "log").read_text()
-        return self.announced.split()[0]
-
-    def post(self, path: str, body: object, **headers: str) -> tuple[int, Any]:
-        data = json.dumps(body).encode()
-        return self.ask("POST", path, data, **{"Content-Type": "application/json", **headers})
-
-    def get(self, path: str, token: str) -> tuple[int, Any]:
-        return self.ask("GET", path, None, Authorization=f"Bearer {token}")
-
-    def ask(self, method: str, path: str, data: bytes | None, **headers: str) -> tuple[int, Any]:
-        request = urllib.request.Request(  # noqa: S310 - loopback
-            self.address + path, data=data, headers=headers, method=method
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=20) as reply:  # noqa: S310
-                return reply.status, json.loads(reply.read() or b"null")
-        except urllib.error.HTTPError as reply:
-            with reply:
-                return reply.code, json.loads(reply.read() or b"null")
-
-    def sign_in(self, username: str, password: str) -> dict[str, Any]:
-        status, tokens = self.post("/api/login", {"username": username, "password": password})
-        assert status == 200, tokens
-        return dict(tokens)
-
-    def stop(self, how: int = signal.SIGTERM) -> None:
-        self.child.send_signal(how)
-        self.child.wait(20)
-        assert self.child.stdout is not None
-        self.child.stdout.close()
-
-    @property
-    def log(self) -> str:
-        return (self.folder / "log").read_text()
-
-
-def clean_environment() -> dict[str, str]:
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("UNEXPIRED_")}
-    return {**inherited, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-
-
-StartProcess = Callable[..., Process]
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[StartProcess]:
-    """Serve on a free port; what is still running afterwards is stopped."""
-    started: list[Process] = []
-
-    def start(*args: str, **environment: str) -> Process:
-        started.append(Process(tmp_path, "serve", "--port", "0", *args, **environment))
-        return started[-1]
-
-    yield start
-    for process in started:
-        if process.child.poll() is None:
-            process.stop()
+from tests.server.process import PASSWORD, Process, StartProcess, clean_environment
 
 
 @pytest.fixture
@@ -187,7 +96,7 @@ def test_a_session_outlives_a_restart_and_the_log_holds_no_secret(serve: StartPr
     status, renewed = again.post("/api/refresh", {"refreshToken": tokens["refreshToken"]})
     assert status == 200
     assert again.get("/api/me", renewed["accessToken"])[1]["username"] == "demo"
-    assert '"GET /api/me HTTP/1.1" 200' in again.log
+    assert '"route": "/api/me", "status": 200' in again.log
     for token in (tokens, renewed):
         assert token["accessToken"][-20:] not in again.log
         assert token["refreshToken"][-20:] not in again.log

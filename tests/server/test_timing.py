@@ -1,0 +1,75 @@
+"""What takes time, and what must not: unknown users, logins beside verification, slow bodies."""
+
+import asyncio
+import statistics
+import threading
+import time
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+from starlette.requests import Request
+from starlette.types import Receive
+
+from server import bodies
+from server.errors import BodyTimeout
+from server.passwords import Passwords
+from tests.server.harness import Node
+
+
+async def cpu_seconds(passwords: Passwords, password_hash: str | None) -> float:
+    """What one wrong password costs; CPU time, for other programs share the machine."""
+    began = time.process_time()
+    assert not await passwords.verify("wrong", password_hash)
+    return time.process_time() - began
+
+
+async def test_an_unknown_user_takes_as_long_as_a_wrong_password() -> None:
+    """Scenario: within 5 % of the median."""
+    passwords = Passwords(PasswordHasher(time_cost=3, memory_cost=16 * 1024, parallelism=1))
+    known_hash = passwords.hash("right")
+    known, unknown = [], []
+    for _ in range(15):
+        known.append(await cpu_seconds(passwords, known_hash))
+        unknown.append(await cpu_seconds(passwords, None))
+    passwords.close()
+    medians = statistics.median(known), statistics.median(unknown)
+    assert max(medians) / min(medians) < 1.05
+
+
+async def test_verification_goes_on_while_every_hashing_thread_is_busy(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = (await node.sign_in())["accessToken"]
+    release = threading.Event()
+    monkeypatch.setattr(Passwords, "_fits", lambda *_: release.wait(20))
+    logins = [asyncio.ensure_future(node.login()) for _ in range(10)]
+    for _ in range(50):
+        assert (await node.me(access)).status_code == 200
+    assert not any(login.done() for login in logins)
+    release.set()
+    assert {reply.status_code for reply in await asyncio.gather(*logins)} == {200}
+
+
+async def test_a_body_that_drips_is_given_up_as_a_whole_not_for_a_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert bodies.MAXIMUM_SECONDS == 10
+    monkeypatch.setattr(bodies, "MAXIMUM_SECONDS", 0.2)
+    dripped = 0
+
+    async def drip() -> dict[str, Any]:
+        nonlocal dripped
+        dripped += 1
+        await asyncio.sleep(0.02)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    async with asyncio.timeout(5):
+        with pytest.raises(BodyTimeout):
+            await bodies.read(json_request(drip), bodies.Refresh)
+    assert dripped > 3
+
+
+def json_request(receive: Receive) -> Request:
+    headers = [(b"content-type", b"application/json")]
+    return Request({"type": "http", "method": "POST", "headers": headers}, receive)
