@@ -4,22 +4,36 @@ from js import document
 from pyscript import config
 
 from unexpired import AsyncClient
+from unexpired.browser.fetch import FetchTransport
+from views.activity import Activity
+from views.devices import Devices
 from views.drafts import Drafts
+from views.experiments import Experiments
+from views.faults import FaultyClock, FaultyTransport
 from views.notes import Notes
+from views.recorder import Recorder
 from views.router import Router, View
+from views.secret_key import SecretKey
 from views.session import SessionStatus
 from views.sign_in import SignIn
 
 HOME = "/notes"
 SIGN_IN = "/login"
+KEY = "/secret-key"
 
 
 async def start() -> None:
     """Bring the page to life."""
-    client = AsyncClient.in_browser(**config.get("unexpired", {}))
+    network, clock = FaultyTransport(FetchTransport()), FaultyClock()
+    recorder = Recorder(network)
+    settings = config.get("unexpired", {})
+    client = AsyncClient.in_browser(transport=recorder, clock=clock, **settings)
     views: dict[str, View] = {
         SIGN_IN: SignIn(client, home=f"#{HOME}"),
         HOME: Notes(client, Drafts()),
+        "/activity": Activity(client, recorder, Experiments(client, recorder, network, clock)),
+        "/devices": Devices(client),
+        KEY: SecretKey(),
     }
     await client.ready()
     SessionStatus(client, sign_in=f"#{SIGN_IN}").start()
@@ -28,6 +42,7 @@ async def start() -> None:
         views,
         home=HOME,
         sign_in=SIGN_IN,
+        public={KEY},
         is_signed_in=lambda: client.user is not None,
     ).start()
     document.documentElement.dataset.ready = "true"

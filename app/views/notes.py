@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from js import Date, Intl, Object
-from pyodide.ffi import to_js
-
 from unexpired import AsyncClient
 
 from .dom import busy, listen_async, stamp, start
 from .drafts import Drafts
+from .times import show_time
 from .troubles import told_in
 from .writing import Writing
 
@@ -100,15 +98,5 @@ def _item(note: Mapping[str, Any]) -> Any:
     item.dataset.id = str(note["id"])
     item.querySelector("p").textContent = note["text"]
     item.querySelector("button").ariaLabel = f"Delete note: {note['text'][:40]}"
-    time = item.querySelector("time")
-    time.dateTime = note["createdAt"]
-    time.textContent = _local_time(note["createdAt"])
+    show_time(item.querySelector("time"), note["createdAt"])
     return item
-
-
-def _local_time(instant: str) -> str:
-    """An ISO 8601 instant in the person's own time zone and language."""
-    options = to_js(
-        {"dateStyle": "medium", "timeStyle": "short"}, dict_converter=Object.fromEntries
-    )
-    return str(Intl.DateTimeFormat.new(to_js([]), options).format(Date.new(instant)))

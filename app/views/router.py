@@ -1,6 +1,6 @@
 """Which view the address names: hash routes, so that a change of view reloads nothing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
 from urllib.parse import parse_qs, quote
 
@@ -26,23 +26,26 @@ class Router:
         outlet: The element that holds the view.
         views: The views by their path, such as "/notes".
         home: The path for an address that names none.
-        sign_in: The path of the one view that needs no session.
+        sign_in: The path of the view to sign in.
+        public: The paths of the other views that need no session.
         is_signed_in: Whether the other views may be shown.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the composition root names each of them once
         self,
         outlet: Any,
         views: Mapping[str, View],
         *,
         home: str,
         sign_in: str,
+        public: Collection[str],
         is_signed_in: Callable[[], bool],
     ) -> None:
         self._outlet = outlet
         self._views = views
         self._home = home
         self._sign_in = sign_in
+        self._public = {sign_in, *public}
         self._is_signed_in = is_signed_in
         self._followed = ""
 
@@ -58,7 +61,7 @@ class Router:
         path, _, query = location.hash.removeprefix("#").partition("?")
         if path not in self._views:
             self._redirect(self._home)
-        elif path != self._sign_in and not self._is_signed_in():
+        elif path not in self._public and not self._is_signed_in():
             self._redirect(f"{self._sign_in}?next={_here()}")
         else:
             self._show(path, {name: values[0] for name, values in parse_qs(query).items()})
