@@ -11,6 +11,7 @@ from views.drafts import Drafts
 from views.experiments import Experiments
 from views.faults import FaultyClock, FaultyTransport
 from views.notes import Notes
+from views.notices import Notices
 from views.recorder import Recorder
 from views.router import Router, View
 from views.secret_key import SecretKey
@@ -36,6 +37,7 @@ async def start() -> None:
         KEY: SecretKey(),
     }
     await client.ready()
+    Notices(client).start()
     SessionStatus(client, sign_in=f"#{SIGN_IN}").start()
     Router(
         document.getElementById("view"),

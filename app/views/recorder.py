@@ -130,7 +130,10 @@ class Recorder:
         self.end_life()
         now = self.now()
         due_at = None if due_in is None else now + due_in
-        self.lives.append(Life(now + left - lifetime, due_at, now + left))
+        # Servers count in whole seconds: no token is older than the end of the one before it.
+        earliest = (self.lives[-1].replaced_at or 0) if self.lives else 0
+        born_at = max(now + left - lifetime, earliest)
+        self.lives.append(Life(born_at, due_at, now + left))
 
     def end_life(self) -> None:
         """Note that the access token is no longer used."""

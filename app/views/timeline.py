@@ -10,12 +10,14 @@ from .recorder import Entry, Life, Recorder
 SVG = "http://www.w3.org/2000/svg"
 SHORTEST, LONGEST = 60, 600  # s, of what is in sight
 LIVES_IN_SIGHT = 3
-TOP, BAR = 34, 18  # px
-REFRESHES, REQUESTS, LANES, LANE = 88, 122, 6, 13  # px; marks close in time are stacked
+TOP, BAR, STRIP = 26, 18, 5  # px
+LANES, LANE = 5, 12  # marks close in time are stacked; px
+ROWS = {"refresh": 96, "request": 140, "retry": 140 + LANES * LANE + 24}  # px
+WORDS = {"token lives": TOP - 10, "refreshes": 78, "requests": 124, "retries": ROWS["retry"] - 16}
+BOTTOM = ROWS["retry"] + LANES * LANE  # px
+HEIGHT = BOTTOM + 18
+EDGE = 8  # px; now stays clear of the border, so that a mark is seen whole
 CLOSE = 0.35  # s
-ROWS = (("token lives", TOP - 10), ("refreshes", REFRESHES - 14), ("requests", REQUESTS - 12))
-HEIGHT = REQUESTS + LANES * LANE + 22
-RADIUS = 5
 PARTS = ("grid", "bars", "marks")
 SHAPES = {
     "request": "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0",
@@ -37,7 +39,6 @@ class Timeline:
     def __init__(self, svg: Any, details: Any, recorder: Recorder) -> None:
         self._svg = svg
         self._details = details
-        self._hint = details.textContent
         self._recorder = recorder
         self._grid, self._bars, self._marks = (_add(svg, "g", name) for name in PARTS)
         self._drawn: dict[int, tuple[Entry, Any, int]] = {}
@@ -65,12 +66,12 @@ class Timeline:
         return min(max(SHORTEST, LIVES_IN_SIGHT * longest), LONGEST)
 
     def _draw_grid(self, width: int, span: float) -> None:
-        parts = [_text(words, 4, y, "row") for words, y in ROWS]
+        parts = [_text(words, 4, y, "row") for words, y in WORDS.items()]
         for step in range(1, 6):
             x = width * step / 6
-            parts.append(_shape("line", x1=x, x2=x, y1=TOP - 6, y2=HEIGHT - 20))
-            parts.append(_text(_ago(span * (6 - step) / 6), x, HEIGHT - 6, "tick"))
-        parts.append(_text("now", width - 4, HEIGHT - 6, "tick now"))
+            parts.append(_shape("line", x1=x, x2=x, y1=TOP - 6, y2=BOTTOM))
+            parts.append(_text(_ago(span * (6 - step) / 6), x, HEIGHT - 4, "tick"))
+        parts.append(_text("now", width - 4, HEIGHT - 4, "tick now"))
         self._grid.replaceChildren(*parts)
 
     def _draw_marks(self, now: float, width: int, scale: float) -> None:
@@ -81,9 +82,8 @@ class Timeline:
             if key not in self._drawn:
                 self._drawn[key] = (entry, self._mark(), self._lane(entry))
             _, mark, lane = self._drawn[key]
-            x = width - 8 - (now - entry.sent_at) * scale
-            y = REFRESHES if entry.kind == "refresh" else REQUESTS + lane * LANE
-            _place(mark, entry, x, y)
+            x = width - EDGE - (now - entry.sent_at) * scale
+            _place(mark, entry, x, ROWS[entry.kind] + lane * LANE)
 
     def _mark(self) -> Any:
         mark = _add(self._marks, "path", "")
@@ -92,12 +92,10 @@ class Timeline:
         return mark
 
     def _lane(self, entry: Entry) -> int:
-        if entry.kind == "refresh":
-            return 0
         taken = {
             lane
             for other, _, lane in self._drawn.values()
-            if other.kind != "refresh" and abs(other.sent_at - entry.sent_at) < CLOSE
+            if other.kind == entry.kind and abs(other.sent_at - entry.sent_at) < CLOSE
         }
         free = [lane for lane in range(LANES) if lane not in taken]
         return free[0] if free else len(self._drawn) % LANES
@@ -105,7 +103,9 @@ class Timeline:
     # -- Reading it ----------------------------------------------------------------------------
 
     def _tell(self, target: Any) -> None:
-        self._details.textContent = target.getAttribute("aria-label") or self._hint
+        # Between the marks the last word stands: they move, and the pointer may not.
+        if target.getAttribute("role") == "img":
+            self._details.textContent = target.getAttribute("aria-label")
 
     def _step(self, js_event: Any) -> None:
         """Arrow keys go from mark to mark: the whole line is one stop of the Tab key."""
@@ -128,26 +128,24 @@ def describe(entry: Entry) -> str:
 
 
 def _bars(life: Life, now: float, width: int, scale: float) -> list[Any]:
-    """A life: what is past of it, its margin, its end."""
+    """A life as far as it was used, and below it the margin that was left."""
 
-    def bar(name: str, start: float, end: float) -> list[Any]:
-        left = max(width - 8 - (now - start) * scale, 0)
-        right = min(width - 8 - (now - end) * scale, width)
+    def bar(name: str, start: float, end: float, y: float, height: float) -> list[Any]:
+        left = max(width - EDGE - (now - start) * scale, 0)
+        right = width - EDGE - (now - end) * scale
         if right - left < 1:
             return []
-        return [_shape("rect", name, x=left, y=TOP, width=right - left - 1, height=BAR, rx=4)]
+        return [_shape("rect", name, x=left, y=y, width=right - left - 1, height=height, rx=3)]
 
-    end = min(life.replaced_at or now, life.dies_at)
-    due = life.dies_at if life.due_at is None else life.due_at
-    parts = bar("life", life.born_at, end)
-    parts += bar("margin", max(due, life.born_at), end)
-    if life.replaced_at is not None:
-        parts += bar("unused", life.replaced_at, min(life.dies_at, now))
-    return parts
+    due_at = life.dies_at if life.due_at is None else life.due_at
+    return [
+        *bar("life", life.born_at, min(life.replaced_at or now, life.dies_at), TOP, BAR),
+        *bar("margin", due_at, min(life.dies_at, now), TOP + BAR + 3, STRIP),
+    ]
 
 
 def _place(mark: Any, entry: Entry, x: float, y: float) -> None:
-    mark.style.display = "none" if x < RADIUS else ""
+    mark.style.display = "none" if x < EDGE else ""
     mark.setAttribute("transform", f"translate({x:.1f} {y})")
     name = "failed" if entry.failed else entry.kind
     mark.setAttribute("d", SHAPES[name])
