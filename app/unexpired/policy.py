@@ -197,6 +197,7 @@ class Policy:
         self._take(record, response, asked_at)
 
     def _take(self, record: Record, response: Response, asked_at: float) -> None:
+        self.session.still(record.generation)  # Of a session that is gone no answer counts.
         code = refusal(response)
         tokens = tokens_from(response, asked_at=asked_at, answered_at=self.clock.now())
         if code is not None:
@@ -206,8 +207,7 @@ class Policy:
             wait = retry_after(response, self.clock.now())
             self.session.miss(record.generation, self.clock.monotonic(), wait)
             raise Unreachable(retry_after=wait)
-        if not self.session.renew(record.generation, tokens):
-            self.session.still(record.generation)
+        self.session.renew(record.generation, tokens)
 
     def sign_in(
         self, session: str, username: str, password: str

@@ -52,14 +52,14 @@ def refused_on_any_error(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_commit_guard(patch: pytest.MonkeyPatch) -> None:
-    real = Session.renew
+    real = policy.Policy._take  # noqa: SLF001
 
-    def renew(self: Session, stale: Generation, tokens: Any) -> bool:
-        if self.record is None:
-            self.record = Record(stale, tokens)
-        return real(self, self.record.generation, tokens)
+    def take(self: policy.Policy, record: Record, response: Response, asked_at: float) -> None:
+        if self.session.record is None:
+            self.session.restore(record)
+        real(self, record, response, asked_at)
 
-    patch.setattr(Session, "renew", renew)
+    patch.setattr(policy.Policy, "_take", take)
 
 
 def no_second_look_at_the_store(patch: pytest.MonkeyPatch) -> None:

@@ -435,14 +435,18 @@ def test_recovery_is_told_once(world: World) -> None:
 # -- Meanwhile -------------------------------------------------------------------------------------
 
 
-def test_a_renewal_that_comes_after_a_sign_out_is_dropped(world: World) -> None:
+@pytest.mark.parametrize(
+    "answer", [reply(200, token_fields(2)), error(401, "SESSION_REVOKED"), Response(503)]
+)
+def test_a_renewal_that_comes_after_a_sign_out_is_dropped(world: World, answer: Response) -> None:
     world.sign_in()
     flow = world.policy.renew()
     next(flow)
     next(world.policy.sign_out())
     with pytest.raises(SessionEnded):
-        flow.send(reply(200, token_fields(2)))
+        flow.send(answer)
     assert world.session.record is None
+    assert world.events() == ["signed_in", "signed_out"]
 
 
 def test_a_renewal_that_comes_after_another_sign_in_is_dropped(world: World) -> None:

@@ -23,12 +23,13 @@ def open_client(**options: Any) -> AsyncClient:
     return client
 
 
-async def outcome(call: Awaitable[Response]) -> int | str:
-    """The status of the reply, or the name of the error."""
+async def outcome(call: Awaitable[Response | None]) -> int | str | None:
+    """The status of the reply, if the call has one, or the name of the error."""
     try:
-        return (await call).status_code
+        reply = await call
     except UnexpiredError as error:
         return type(error).__name__
+    return reply.status_code if reply else None
 
 
 async def run(source: str) -> str:
