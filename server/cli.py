@@ -55,7 +55,19 @@ database_flag = flag("--database-url", "Where users and sessions are kept.")
 @click.group(invoke_without_command=True)
 @click.pass_context
 def main(context: click.Context) -> None:
-    """Unexpired: keep a web app signed in. Without a command, serve."""
+    """Unexpired: keep a web app signed in. Without a command, serve.
+
+    \b
+    Try it:          python -m server serve --demo
+    Add a person:    python -m server user add ada
+    For many nodes:  export UNEXPIRED_DATABASE_URL=postgresql://app@db/unexpired
+                     python -m server migrate
+                     python -m server serve --host 0.0.0.0 --workers 4
+    A new key:       python -m server key rotate
+
+    Every setting is a variable UNEXPIRED_<NAME>; flags win over variables. Commands exit with
+    0, or with 2 and one sentence that says what is wrong.
+    """  # noqa: D301 - click looks for the backspace itself
     if context.invoked_subcommand is None:
         context.invoke(serve)
 
@@ -81,7 +93,7 @@ def main(context: click.Context) -> None:
 @click.option("--demo", is_flag=True, default=None, help="User demo / demo, tokens of 20 s.")
 @readable
 def serve(**flags: str | bool | None) -> None:
-    """Serve the page and the API; every setting is also a variable UNEXPIRED_<NAME>."""
+    """Serve the page and the API."""
     settings = load_settings(**flags)
     hint = f"  sign in as {DEMO_NAME} / {DEMO_NAME}" if settings.demo else ""
     load_ring(settings)
@@ -99,7 +111,11 @@ def secret() -> None:
 @database_flag
 @readable
 def migrate_database(database_url: str | None) -> None:
-    """Bring the database's tables up to date; SQLite's are when the server starts."""
+    """Bring the database's tables up to date.
+
+    A SQLite file is brought up to date whenever the server starts; PostgreSQL only by this, so
+    that nodes of two versions never change the tables under each other.
+    """
     settings = load_settings(database_url=database_url)
 
     async def run() -> None:
@@ -115,7 +131,7 @@ def migrate_database(database_url: str | None) -> None:
 
 @main.group()
 def key() -> None:
-    """Rotate, list and retire the keys in the keys file; running nodes notice by themselves."""
+    """Rotate, list and retire signing keys; nodes notice."""
 
 
 @key.command()

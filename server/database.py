@@ -8,7 +8,6 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import asyncpg
 from sqlalchemy import Executable, Row, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
@@ -31,15 +30,7 @@ BUSY_SECONDS = 2.0
 PATIENCE_SECONDS = 5.0
 """How long a request waits for the database at all; then it is answered with 503."""
 
-OUTAGES = (
-    DBAPIError,
-    PoolTimeoutError,
-    OSError,
-    TimeoutError,
-    # SQLAlchemy does not translate what asyncpg says while it connects.
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-)
+OUTAGES = (DBAPIError, PoolTimeoutError, OSError, TimeoutError)
 
 Result = TypeVar("Result")
 Work = Callable[[AsyncConnection], Awaitable[Result]]

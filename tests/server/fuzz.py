@@ -23,7 +23,19 @@ PATHS = [
     "/app/main.py", "/app/%2e%2e/x", "/vendor/\xff", "//", "/api/notes/1/2", "/\x00",
     "/api/sessions/\x00", "/app/" + "a/" * 200, "/api/login?x=1",
 ]  # fmt: skip
-METHODS = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE", "", "\xff"]
+METHODS = [
+    *["GET", "POST", "DELETE"] * 5,
+    "GET",
+    "POST",
+    "PUT",
+    "DELETE",
+    "HEAD",
+    "OPTIONS",
+    "PATCH",
+    "TRACE",
+    "",
+    "\xff",
+]
 BODIES = [
     b"", b"{}", b"[]", b"null", b"{", b"\xff\xfe\x00", b'{"a":NaN}', b'{"a":1,"a":1}',
     b'{"username":"ada","password":"wrong"}', b'{"username":"\\ud800","password":"x"}',

@@ -11,7 +11,7 @@ from server import database
 from server.service import Service
 from tests.server.harness import Node, StartNode, bearer
 from tests.server.proxy import Proxy
-from tests.server.stores import rows
+from tests.server.stores import Postgres, rows
 
 STORES = ("postgres",)
 
@@ -80,10 +80,12 @@ async def test_a_database_that_restarts_under_load_costs_no_session(
 async def test_a_database_that_stops_moving_is_given_up_in_time_and_costs_no_session(
     start: StartNode, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(database, "PATIENCE_SECONDS", 2)  # Of the driver too, from here on.
     nodes = [await start(database_url=proxy.url) for _ in range(2)]
+    monkeypatch.setattr(database, "PATIENCE_SECONDS", 5)
     tokens = [one["refreshToken"] for one in await sessions_of(nodes[0], 20)]
     await assert_all_alive(nodes, tokens)
+    monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.5)
     proxy.pause()
     async with asyncio.timeout(5):
         stalled = await refresh_each(nodes, tokens)
@@ -127,7 +129,23 @@ async def test_two_nodes_share_sessions_revocations_and_the_list(
     headers = bearer(renewed["accessToken"])
     (shown,) = (await there.http.get("/api/sessions", headers=headers)).json()["sessions"]
     assert (await there.http.delete(f"/api/sessions/{shown['id']}", headers=headers)).is_success
-    assert (await here.refresh(renewed["refreshToken"])).json()["code"] == "SESSION_REVOKED"
     async with asyncio.timeout(5):
         while (await here.me(renewed["accessToken"])).status_code == 200:
             await asyncio.sleep(0)
+    assert (await here.me(renewed["accessToken"])).json()["code"] == "SESSION_REVOKED"
+    assert (await here.refresh(renewed["refreshToken"])).json()["code"] == "SESSION_REVOKED"
+
+
+async def test_a_database_that_takes_no_connections_is_unavailable_and_costs_no_session(
+    start: StartNode, postgres: Postgres
+) -> None:
+    node = await start()
+    tokens = [one["refreshToken"] for one in await sessions_of(node, 5)]
+    connected = f"FROM pg_stat_activity WHERE datname = '{postgres.name}'"
+    try:
+        await postgres.admin("ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        await postgres.admin(f"SELECT pg_terminate_backend(pid) {connected}")
+        assert unanswered(await refresh_each([node], tokens)) == len(tokens)
+    finally:
+        await postgres.admin("ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    await assert_all_alive([node], tokens)

@@ -1,0 +1,98 @@
+"""The refresh rules against a model, in every order that hypothesis can think of."""
+
+from dataclasses import replace
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+
+from server.keys import Key, ring_of
+from server.sessions import (
+    Decision,
+    Policy,
+    RefreshTokens,
+    Session,
+    decide,
+    ends_at,
+    refreshed,
+)
+
+GRACE, IDLE, ABSOLUTE = 30, 1000, 5000
+POLICY = Policy(idle_ttl=IDLE, absolute_ttl=ABSOLUTE, grace=GRACE)
+TOKENS = RefreshTokens(ring_of(Key("ab" * 8, bytes(range(32)))))
+
+
+class OneSession(RuleBasedStateMachine):
+    """A session whose tokens are presented in any order and at any time.
+
+    The model knows only what a person could say: which tokens were ever handed out, when the
+    newest was, and whether the session was ended.
+    """
+
+    tokens = Bundle("tokens")
+
+    @initialize(target=tokens)
+    def sign_in(self) -> str:
+        self.now = 0.0
+        self.session = Session("1" * 32, "2" * 32, 0, self.now, self.now)
+        self.handed_out = [TOKENS.write(self.session)]
+        self.newest_at = self.now
+        self.is_ended = False
+        return self.handed_out[0]
+
+    @rule(seconds=st.sampled_from([0.0, 0.5, 29.0, 29.5, 1.0, 300.0, 999.0, 1000.0]))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule(target=tokens, token=tokens)
+    def present(self, token: str) -> str:
+        expected = self._expected(token)
+        successor = self._present(token)
+        if expected is None:
+            assert successor is None
+            return token
+        assert expected in {successor, "new"}
+        assert successor is not None
+        if expected == "new":
+            assert successor not in self.handed_out
+            self.handed_out.append(successor)
+            self.newest_at = self.now
+        return successor
+
+    @rule()
+    def sign_out(self) -> None:
+        self.session = replace(self.session, revoked_at=self.now)
+        self.is_ended = True
+
+    @invariant()
+    def the_end_never_moves_beyond_the_absolute_life(self) -> None:
+        assert ends_at(self.session, POLICY) <= ABSOLUTE
+
+    def _expected(self, token: str) -> str | None:
+        """What the model says comes of a token: its successor, a new one, or nothing."""
+        age = len(self.handed_out) - 1 - self.handed_out.index(token)
+        is_over = self.now >= min(self.newest_at + IDLE, ABSOLUTE)
+        if self.is_ended or is_over:
+            return None
+        if age == 0:
+            return "new"
+        if age == 1 and self.now < self.newest_at + GRACE:
+            return self.handed_out[-1]
+        self.is_ended = True  # Reuse: a thief may have it, or the one who had it first.
+        return None
+
+    def _present(self, token: str) -> str | None:
+        """What the rules say, carried out as the store carries them out."""
+        presented = TOKENS.read(token)
+        assert presented is not None
+        decision = decide(self.session, presented.counter, self.now, POLICY)
+        if decision is Decision.REUSE:
+            self.session = replace(self.session, revoked_at=self.now)
+        if decision is Decision.ROTATE:
+            self.session = refreshed(self.session, self.now, POLICY)
+        is_granted = decision in {Decision.ROTATE, Decision.REPEAT}
+        return TOKENS.write(self.session) if is_granted else None
+
+
+OneSession.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestOneSession = OneSession.TestCase
