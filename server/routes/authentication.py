@@ -159,8 +159,8 @@ class Authentication:
         known_hash = user.password_hash if user else None
         fits = await self._passwords.verify(credentials.password, known_hash)
         if user is None or not fits:
-            await self._store.note_failed_sign_in(user, self._now(), address)
             await self._rates.login.count(*keys)
+            await self._store.note_failed_sign_in(user, self._now(), address)
             raise BadCredentials
         # Once more: many guesses at once all pass the first check, and the right one among them
         # must not be told from the wrong.
