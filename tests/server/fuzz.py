@@ -60,6 +60,15 @@ HEADERS = {
 }  # fmt: skip
 
 
+ELSEWHERE = [(method, path) for method in METHODS for path in PATHS]
+CALLS = [
+    ("POST", "/api/login"), ("POST", "/api/refresh"), ("POST", "/api/logout"),
+    ("GET", "/api/me"), ("GET", "/api/sessions"), ("DELETE", "/api/sessions/x"),
+    ("GET", "/api/notes"), ("POST", "/api/notes"), ("DELETE", "/api/notes/1"),
+]  # fmt: skip
+JSON = (b"content-type", b"application/json")
+
+
 async def run(node: Node, requests: int, seed: int) -> Counter[int]:
     """Send mixed bad requests; every one must be answered, and none by a fault of ours.
 
@@ -93,7 +102,10 @@ def _request(
     ]
     if chance.random() < 0.3:
         headers = [good, *(h for h in headers if h[0] != b"authorization")]
-    return chance.choice(METHODS), chance.choice(PATHS), headers, chance.choice(BODIES)
+    asked = chance.choice(CALLS if chance.random() < 0.5 else ELSEWHERE)
+    if chance.random() < 0.8:  # Further in than the media type.
+        headers = [h for h in headers if h[0] != b"content-type"] + [JSON]
+    return *asked, headers, chance.choice(BODIES)
 
 
 async def _on_fresh_data(requests: int, seed: int) -> Counter[int]:
