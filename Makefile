@@ -10,6 +10,7 @@ PORT ?= 8000
 SESSION_TESTS := $(addprefix tests/e2e/,engine test_library.py test_story.py test_leaving.py)
 SEEDS ?= 200
 FIRST ?= 0
+KIND ?= any
 BIN := .venv/bin
 
 help: ## List the targets
@@ -50,8 +51,8 @@ check: unit e2e ## Every test; those in a browser run apart, for they bring thei
 unit: .venv/.ready ## The tests that need no browser
 	$(BIN)/pytest --ignore=tests/e2e
 
-simulate: .venv/.ready ## Run SEEDS simulated worlds, from seed FIRST, and print what happened
-	PYTHONPATH=app $(BIN)/python -W error -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
+simulate: .venv/.ready ## Run SEEDS simulated worlds of a KIND, from seed FIRST
+	PYTHONPATH=app $(BIN)/python -W error -m tests.simulation --seeds $(SEEDS) --first $(FIRST) --kind $(KIND)
 
 e2e: setup browser ## The tests in real browsers: all in Chromium, the session's also in Firefox
 	$(BIN)/pytest tests/e2e

@@ -7,23 +7,25 @@ import multiprocessing
 import sys
 import time
 from collections import Counter
+from functools import partial
 from random import Random
 
 from .nature import simulate
-from .profile import draw
+from .profile import draw, months, office, simple, storm
 from .world import Report
 
 PROGRESS = 60.0  # s
+KINDS = {"any": draw, "storm": storm, "office": office, "months": months, "simple": simple}
 INJECTED = (
     *("requests lost", "replies lost", "duplicates", "hangs", "faults", "outages", "breakdowns"),
     *("tabs killed", "machine sleeps", "clock leaps"),
 )
 
 
-def world_of(seed: int) -> tuple[int, Report]:
+def world_of(seed: int, kind: str = "any") -> tuple[int, Report]:
     """Run the world of one seed; about every tenth is one without locks."""
     random = Random(seed)
-    profile = draw(random)
+    profile = KINDS[kind](random)
     return seed, simulate(seed, profile, has_locks=random.random() > 0.1)
 
 
@@ -32,13 +34,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make simulate", description=__doc__)
     parser.add_argument("--seeds", type=int, default=100, help="how many worlds")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--kind", choices=KINDS, default="any", help="what the worlds are like")
     parser.add_argument("--jobs", type=int, default=2, help="how many processes")
     asked = parser.parse_args()
     seeds = range(asked.first, asked.first + asked.seeds)
     counts: Counter[str] = Counter()
     days, broken, shown, started = 0.0, 0, time.monotonic(), time.monotonic()
     with multiprocessing.Pool(asked.jobs, maxtasksperchild=200) as pool:
-        for done, (seed, report) in enumerate(pool.imap_unordered(world_of, seeds), 1):
+        worlds = pool.imap_unordered(partial(world_of, kind=asked.kind), seeds)
+        for done, (seed, report) in enumerate(worlds, 1):
             counts += report.counts
             days += report.session_days
             broken += len(report.violations)
