@@ -18,6 +18,7 @@ BOTTOM = ROWS["retry"] + LANES * LANE  # px
 HEIGHT = BOTTOM + 18
 EDGE = 8  # px; now stays clear of the border, so that a mark is seen whole
 CLOSE = 0.35  # s
+EARLY = 0.5  # s; a token that was replaced long before its margin had none
 PARTS = ("grid", "bars", "marks")
 SHAPES = {
     "request": "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0",
@@ -137,11 +138,10 @@ def _bars(life: Life, now: float, width: int, scale: float) -> list[Any]:
             return []
         return [_shape("rect", name, x=left, y=y, width=right - left - 1, height=height, rx=3)]
 
-    due_at = life.dies_at if life.due_at is None else life.due_at
-    return [
-        *bar("life", life.born_at, min(life.replaced_at or now, life.dies_at), TOP, BAR),
-        *bar("margin", due_at, min(life.dies_at, now), TOP + BAR + 3, STRIP),
-    ]
+    parts = bar("life", life.born_at, min(life.replaced_at or now, life.dies_at), TOP, BAR)
+    if life.due_at is not None and life.due_at <= (life.replaced_at or now) + EARLY:
+        parts += bar("margin", life.due_at, min(life.dies_at, now), TOP + BAR + 3, STRIP)
+    return parts
 
 
 def _place(mark: Any, entry: Entry, x: float, y: float) -> None:

@@ -68,6 +68,7 @@ def test_a_mark_is_told_apart_by_shape_and_told_in_words(view: ActivityView) -> 
     expect(view.details).to_contain_text("Request: POST /api/login, 200 after")
     view.page.keyboard.press("ArrowRight")
     expect(view.details).to_contain_text("401 TOKEN_EXPIRED")
+    expect(view.line.locator("[tabindex='0']")).to_be_focused()
     view.mark("Refresh: POST").hover()
     expect(view.details).to_contain_text("Refresh: POST /api/refresh, 200 after")
 
