@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help setup run test lint types check unit e2e simulate browser lock clean
+.PHONY: help setup run test lint types check unit e2e simulate fuzz browser lock clean
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -11,6 +11,7 @@ SESSION_TESTS := $(addprefix tests/e2e/,engine test_library.py test_story.py tes
 SEEDS ?= 200
 FIRST ?= 0
 KIND ?= any
+REQUESTS ?= 10000
 BIN := .venv/bin
 
 help: ## List the targets
@@ -53,6 +54,9 @@ unit: .venv/.ready ## The tests that need no browser
 
 simulate: .venv/.ready ## Run SEEDS simulated worlds of a KIND, from seed FIRST
 	PYTHONPATH=app $(BIN)/python -W error -m tests.simulation --seeds $(SEEDS) --first $(FIRST) --kind $(KIND)
+
+fuzz: .venv/.ready ## Send REQUESTS bad and mixed requests to a server; none may end in a 5xx
+	$(BIN)/python -W error -m tests.server.fuzz --requests $(REQUESTS)
 
 e2e: setup browser ## The tests in real browsers: all in Chromium, the session's also in Firefox
 	$(BIN)/pytest tests/e2e
