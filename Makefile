@@ -28,7 +28,7 @@ node_modules/.ready: package.json package-lock.json .npmrc
 	npm ci --silent
 	touch $@
 
-vendor/.ready: tools/build_vendor.py tools/browser-wheels.lock .venv/.ready node_modules/.ready
+vendor/.ready: tools/build_vendor.py tools/browser-wheels.lock server/weakness.py .venv/.ready node_modules/.ready
 	$(BIN)/python tools/build_vendor.py
 	touch $@
 
