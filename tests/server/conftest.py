@@ -14,7 +14,7 @@ from server.app import create_app
 from server.settings import Settings
 from tests.server.harness import HASHER, Clock, Node, StartNode
 from tests.server.process import Process, StartProcess
-from tests.server.stores import Postgres, fill
+from tests.server.stores import DEFAULT_STORE, Postgres, fill
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def clock() -> Clock:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a module's tests on every kind of store that its STORES names; else on SQLite."""
+    """Run a module's tests on every kind of store that its STORES names; else on the default."""
     if "store" in metafunc.fixturenames:
-        kinds = getattr(metafunc.module, "STORES", ("sqlite",))
+        kinds = getattr(metafunc.module, "STORES", (DEFAULT_STORE,))
         metafunc.parametrize("store", kinds, indirect=True)
 
 

@@ -20,6 +20,9 @@ POSTGRES = os.environ.get(
 )
 """A database whose user may create others; each run of the tests has its own."""
 
+DEFAULT_STORE = os.environ.get("UNEXPIRED_TEST_STORE", "sqlite")
+"""Where tests run that do not ask for one kind or for both: "sqlite" or "postgres"."""
+
 TABLES = ("idempotency_keys", "notes", "events", "sessions")
 
 
