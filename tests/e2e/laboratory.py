@@ -49,8 +49,9 @@ class Library:
 
     def reopen(self, *, options: str = "", **changes: object) -> None:
         """Change the stored session, and open a fresh client on it as a reload would."""
-        text = json.dumps({**self.record, **changes})
-        self.page.evaluate("text => localStorage.setItem('unexpired', text)", text)
+        if changes:
+            text = json.dumps({**self.record, **changes})
+            self.page.evaluate("text => localStorage.setItem('unexpired', text)", text)
         self.run(f"client.close()\nopen_client({options})\nNone")
 
 

@@ -9,6 +9,7 @@ from playwright.sync_api import BrowserContext
 
 from tests.e2e.backend import Backend
 from tests.e2e.conftest import ContextFactory, ServerFactory
+from tests.e2e.engine.words import until
 from tests.e2e.laboratory import Library
 from tests.e2e.proxy import Proxy
 from tests.e2e.watch import Watch
@@ -53,6 +54,12 @@ def watch(context: BrowserContext, proxy: Proxy) -> Iterator[Watch]:
     watch.verify()
 
 
+def catch_up(tab: Library, leader: Library) -> None:
+    """Wait until a tab sees what another stored: each has a view of its own, which lags behind."""
+    expected = leader.record
+    until(lambda: tab.record == expected)
+
+
 @pytest.fixture
 def tabs(crew: list[Library], proxy: Proxy, watch: Watch) -> Iterator[list[Library]]:
     """All the tabs, signed in to one session; nothing before this counts."""
@@ -60,6 +67,7 @@ def tabs(crew: list[Library], proxy: Proxy, watch: Watch) -> Iterator[list[Libra
         tab.start_anew()
     crew[0].sign_in()
     for tab in crew[1:]:
+        catch_up(tab, crew[0])
         tab.run("client.wake()")
     for tab in crew:
         tab.run("events.clear()")
@@ -83,5 +91,6 @@ def outdated(tab: Library, tabs: list[Library], backend: Backend) -> Library:
     token = backend.expired(tab.record["accessToken"])
     tab.reopen(accessToken=token)
     for other in tabs[1:]:
+        catch_up(other, tab)
         other.reopen()
     return tab
