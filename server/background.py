@@ -4,7 +4,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from server.errors import Unavailable
 
@@ -15,32 +15,30 @@ Job = Callable[[], Awaitable[None]]
 
 @asynccontextmanager
 async def repeating(*jobs: tuple[float, Job]) -> AsyncIterator[None]:
-    """Run jobs for as long as the context is open; one that is under way then is finished.
+    """Run jobs for as long as the context is open; one that is under way then is given up.
 
     Args:
         *jobs: The seconds between two runs, and what to run.
     """
-    stopping = asyncio.Event()
-    tasks = [asyncio.create_task(_repeat(seconds, job, stopping)) for seconds, job in jobs]
+    tasks = [asyncio.create_task(_repeat(seconds, job)) for seconds, job in jobs]
     try:
         yield
     finally:
-        # Not cancelled: a driver that is cut off in a statement outlives its event loop.
-        stopping.set()
-        await asyncio.gather(*tasks)
+        # Between two statements: the database finishes one that it has begun.
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _repeat(seconds: float, job: Job, stopping: asyncio.Event) -> None:
-    while not stopping.is_set():
+async def _repeat(seconds: float, job: Job) -> None:
+    while True:
         try:
             await job()
         except Unavailable:
             logger.warning("the database does not answer; trying again in %s s", seconds)
         except Exception as exc:  # noqa: BLE001 - a job that died would not be missed in time
             log_fault(exc)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await stopping.wait()
+        await asyncio.sleep(seconds)
 
 
 def log_fault(exc: Exception) -> None:

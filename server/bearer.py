@@ -7,6 +7,8 @@ from server.metrics import Metrics, counted
 from server.revocations import Revocations
 from server.tokens import AccessTokens, Claims
 
+ADDRESS_LENGTH = 64
+
 
 class Bearer:
     """Authenticates requests.
@@ -65,4 +67,5 @@ def bearer_token(values: list[bytes]) -> str:
 
 def address_of(request: HTTPConnection) -> str | None:
     """From where a request came, as far as the proxies that we trust can tell."""
-    return request.client.host if request.client else None
+    # A proxy that hands on what it was told may hand on anything, of any length.
+    return request.client.host[:ADDRESS_LENGTH] if request.client else None

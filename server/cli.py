@@ -87,7 +87,7 @@ def main(context: click.Context) -> None:
 @flag("--trusted-proxies", "Networks whose X-Forwarded-For is believed, separated by commas.")
 @flag("--rate-limit-url", "A Redis that several nodes count tries in (each node's memory).")
 @flag("--workers", "How many processes serve (1).")
-@flag("--page-dir", "The folder with index.html, app/ and vendor/.")
+@flag("--page-dir", "The folder with the page, such as dist (this project's).")
 @click.option("--refresh/--no-refresh", default=None, help="Whether there are refresh tokens.")
 @click.option("--rotation/--no-rotation", default=None, help="Whether a refresh replaces them.")
 @click.option("--demo", is_flag=True, default=None, help="User demo / demo, tokens of 20 s.")

@@ -72,10 +72,14 @@ class SignedIn(Tokens):
 
 
 class ShownSession(Shown):
-    """A session, as its owner may know it; times in ISO 8601."""
+    """A session, as its owner may know it; times in ISO 8601.
+
+    The address is the one that the session was last used from: signed in, or refreshed.
+    """
 
     id: str
     device: str
+    address: str | None
     created_at: str
     refreshed_at: str
     expires_at: str

@@ -38,6 +38,8 @@ sessions = Table(
     Column("refreshed_at", Double, nullable=False),
     Column("revoked_at", Double, index=True),
     Column("device", String(200), nullable=False),
+    # From where it was last used; a session that is older than this column learns it when used.
+    Column("address", String(64)),
 )
 
 events = Table(

@@ -92,7 +92,7 @@ class Settings(BaseSettings):
     """How many refreshes a session or an address has that are refused, or follow within a second
     of the last; no limit when empty."""
     page_dir: Path = PROJECT
-    """The folder that holds index.html, app/ and vendor/."""
+    """The folder that holds the page: index.html, app/ and vendor/, or what `make site` builds."""
     demo: bool = False
     """Whether to serve a demonstration: a known user, short-lived tokens, loopback only."""
 

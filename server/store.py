@@ -6,8 +6,10 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     Row,
     Select,
+    bindparam,
     delete,
     func,
     insert,
@@ -46,6 +48,20 @@ COLUMNS = (
     sessions.c.revoked_at,
 )
 
+# A refresh's own two statements, put together once: that costs SQLAlchemy as much as running them.
+READ = select(*COLUMNS).where(sessions.c.id == bindparam("session_id"))
+
+REPLACE = (
+    update(sessions)
+    .where(
+        sessions.c.id == bindparam("session_id"),
+        sessions.c.counter == bindparam("seen"),
+        sessions.c.revoked_at.is_(None),
+    )
+    .values(counter=bindparam("next"), refreshed_at=bindparam("now"), address=bindparam("origin"))
+)
+"""Compare and set: of several refreshes at once, one steps the counter on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
@@ -53,6 +69,7 @@ class Device:
 
     session: Session
     name: str
+    address: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +114,7 @@ class Store:
         opened = Event(now, Kind.SIGN_IN, user.id, session.id, address)
 
         async def work(connection: AsyncConnection) -> bool:
-            query = _insertion(session, device, user)
+            query = _insertion(session, device, address, user)
             if (await connection.execute(query)).first() is None:
                 return False
             await connection.execute(audit.record([opened]))
@@ -120,22 +137,25 @@ class Store:
         await self._database.rows(audit.record(failed))
         audit.tell(failed)
 
-    async def refresh(self, presented: Presented, now: float) -> Outcome:
+    async def refresh(
+        self, presented: Presented, now: float, address: str | None = None
+    ) -> Outcome:
         """Carry out a refresh.
 
         Args:
             presented: An authentic refresh token.
             now: Unix seconds.
+            address: From where; kept with the session when its tokens are renewed.
         """
 
-        async def work(connection: AsyncConnection) -> Outcome:
+        def work(connection: Connection) -> Outcome:
             for _ in range(ATTEMPTS):
-                outcome = await self._attempt(connection, presented, now)
+                outcome = self._attempt(connection, presented, now, address)
                 if outcome is not None:
                     return outcome
             raise Unavailable
 
-        outcome = await self._database.run(work)
+        outcome = await self._database.grouped(work)
         if outcome.decision is Decision.REUSE and outcome.session:
             await self._tell_reuse(outcome.session, now)
         return outcome
@@ -184,7 +204,7 @@ class Store:
             user_id: Whose; of everybody when None.
         """
         query = (
-            select(*COLUMNS, sessions.c.device)
+            select(*COLUMNS, sessions.c.device, sessions.c.address)
             .where(
                 sessions.c.revoked_at.is_(None),
                 sessions.c.created_at > now - self._policy.absolute_ttl,
@@ -193,7 +213,8 @@ class Store:
             )
             .order_by(sessions.c.created_at.desc())
         )
-        return [Device(_session(row), row.device) for row in await self._database.rows(query)]
+        rows = await self._database.rows(query)
+        return [Device(_session(row), row.device, row.address) for row in rows]
 
     async def forget_ended(self, now: float) -> None:
         """Delete the sessions that ended a day ago or earlier, and events that are too old."""
@@ -216,23 +237,23 @@ class Store:
         while await self._database.rows(batch):
             pass
 
-    async def _attempt(
-        self, connection: AsyncConnection, presented: Presented, now: float
+    def _attempt(
+        self, connection: Connection, presented: Presented, now: float, address: str | None
     ) -> Outcome | None:
         """One reading of the session and one writing; None when another was quicker."""
-        session = await _read(connection, presented.session_id)
+        session = _read(connection, presented.session_id)
         if session is None:
             return Outcome(Decision.EXPIRED, None)
         decision = decide(session, presented.counter, now, self._policy)
         is_hasty = session.counter > 0 and now - session.refreshed_at < HASTE_SECONDS
         if decision is Decision.REUSE:
-            # Committed by itself, before anything else can fail: the thief may be quicker.
+            # Committed before anything else can fail: the thief may be quicker.
             ours = (sessions.c.id == session.id) & sessions.c.revoked_at.is_(None)
-            await connection.execute(update(sessions).where(ours).values(revoked_at=now))
+            connection.execute(update(sessions).where(ours).values(revoked_at=now))
         if decision not in {Decision.ROTATE, Decision.KEEP}:
             return Outcome(decision, session, is_hasty)
         successor = refreshed(session, now, self._policy)
-        replaced = await _replace(connection, session, successor)
+        replaced = _replace(connection, session, successor, address)
         return Outcome(decision, successor, is_hasty) if replaced else None
 
     async def _tell_reuse(self, session: Session, now: float) -> None:
@@ -278,8 +299,8 @@ async def _revoke(
     return revoked
 
 
-def _insertion(session: Session, device: str, user: User) -> Any:
-    values = (session.id, user.id, 0, session.created_at, session.refreshed_at, device)
+def _insertion(session: Session, device: str, address: str | None, user: User) -> Any:
+    values = (session.id, user.id, 0, session.created_at, session.refreshed_at, device, address)
     # One statement, so that a user who is disabled at this moment gets no session. The lock is
     # for PostgreSQL: whoever disables the user waits for it, and then sees the new session.
     unchanged = (
@@ -292,7 +313,7 @@ def _insertion(session: Session, device: str, user: User) -> Any:
         )
         .with_for_update(read=True)
     )
-    columns = ["id", "user_id", "counter", "created_at", "refreshed_at", "device"]
+    columns = ["id", "user_id", "counter", "created_at", "refreshed_at", "device", "address"]
     return insert(sessions).from_select(columns, unchanged).returning(sessions.c.id)
 
 
@@ -301,25 +322,20 @@ def _end_of_page(after: str) -> Select[Any]:
     return select(func.max(page.subquery().c.id).label("last"))
 
 
-async def _read(connection: AsyncConnection, session_id: str) -> Session | None:
-    query = select(*COLUMNS).where(sessions.c.id == session_id)
-    row = (await connection.execute(query)).first()
+def _read(connection: Connection, session_id: str) -> Session | None:
+    row = connection.execute(READ, {"session_id": session_id}).first()
     return _session(row) if row else None
 
 
-async def _replace(connection: AsyncConnection, old: Session, new: Session) -> bool:
-    """Compare and set: of several refreshes at once, one steps the counter on."""
-    query = (
-        update(sessions)
-        .where(
-            sessions.c.id == old.id,
-            sessions.c.counter == old.counter,
-            sessions.c.revoked_at.is_(None),
-        )
-        .values(counter=new.counter, refreshed_at=new.refreshed_at)
-        .returning(sessions.c.id)
-    )
-    return (await connection.execute(query)).first() is not None
+def _replace(connection: Connection, old: Session, new: Session, address: str | None) -> bool:
+    values = {
+        "session_id": old.id,
+        "seen": old.counter,
+        "next": new.counter,
+        "now": new.refreshed_at,
+        "origin": address,
+    }
+    return connection.execute(REPLACE, values).rowcount == 1
 
 
 def _session(row: Row[*tuple[Any, ...]]) -> Session:

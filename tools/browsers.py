@@ -16,7 +16,8 @@ SYSTEM_COMMANDS = {
 # A Firefox that Playwright did not patch is driven over WebDriver BiDi.
 SYSTEM_CHANNELS = {"firefox": "moz-firefox"}
 # Over BiDi nobody hears of a page that comes back from the back-forward cache: do without it.
-BIDI_PREFERENCES = {"browser.sessionhistory.max_total_viewers": 0}
+# Nor can a single test ask for less motion: so all of them do.
+BIDI_PREFERENCES = {"browser.sessionhistory.max_total_viewers": 0, "ui.prefersReducedMotion": 1}
 # No chatter with the browser's maker: every request that a test sees is the page's own.
 QUIET_CHROMIUM = ("--disable-domain-reliability", "--disable-sync", "--no-pings")
 

@@ -23,6 +23,7 @@ WEAKNESS = (
     ROOT / "server" / "weakness.py"
 )  # The server's rules for secrets; the page runs them too.
 WHEELS = ROOT / "tools" / "browser-wheels.lock"
+SNAPSHOT = ROOT / "tools" / "make_snapshot.mjs"
 VENDOR = ROOT / "vendor"
 STAMP = ".inputs"
 
@@ -54,7 +55,7 @@ def main() -> None:
 def _inputs() -> str:
     """A digest of everything that decides what vendor/ holds."""
     digest = hashlib.sha256()
-    for source in (ROOT / "package-lock.json", WHEELS, WEAKNESS, Path(__file__)):
+    for source in (ROOT / "package-lock.json", WHEELS, WEAKNESS, SNAPSHOT, Path(__file__)):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 
@@ -66,6 +67,7 @@ def _fill(target: Path) -> None:
     _copy_pyodide(target / "pyodide")
     _download_wheels(target / "pyodide")
     _write_pyodide_lock(target / "pyodide")
+    _make_snapshot(target / "pyodide")
 
 
 def _copy_pico(target: Path) -> None:
@@ -105,6 +107,11 @@ def _write_pyodide_lock(target: Path) -> None:
     packages = [_lock_entry(wheel) for wheel in sorted(target.glob("*.whl"))]
     ours = {"info": theirs["info"], "packages": {entry["name"]: entry for entry in packages}}
     (target / "pyodide-lock.json").write_text(json.dumps(ours, indent=1))
+
+
+def _make_snapshot(target: Path) -> None:
+    """Let Python start once here, so that it need not in every page."""
+    subprocess.run(["node", str(SNAPSHOT), str(target)], check=True)  # noqa: S603, S607 - Fixed words.
 
 
 def _lock_entry(wheel: Path) -> dict[str, object]:

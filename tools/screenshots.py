@@ -26,6 +26,12 @@ NOTES = (
     "Water the fern on Thursday; it remembers who forgot.",
     "Call Ada about the punch cards.",
 )
+NEAR_END = """() => {
+    const record = JSON.parse(localStorage.getItem("unexpired"));
+    const near = { expiresAt: Date.now() / 1000 + 50, lifetime: 240, refused: "REFRESH_EXPIRED" };
+    localStorage.setItem("unexpired", JSON.stringify({ ...record, ...near }));
+    dispatchEvent(new StorageEvent("storage", { key: "unexpired" }));
+}"""
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Mobile Safari/604.1"
 
 
@@ -41,6 +47,7 @@ def main() -> None:
         for width, size in WIDTHS.items():
             for scheme in SCHEMES:
                 _tour(browser, url, f"{width}-{scheme}", size, scheme)
+        _show_german(browser, url)
 
 
 @contextmanager
@@ -113,7 +120,23 @@ def _tour(browser: Browser, url: str, name: str, size: tuple[int, int], scheme: 
         page.goto(f"/#/{view}")
         show(page)
         shoot(view)
+    for state, bring_about in STATES.items():
+        bring_about(page)
+        shoot(state)
     context.close()
+
+
+def _show_german(browser: Browser, url: str) -> None:
+    """The longest words on the narrowest screen."""
+    page = browser.new_page(base_url=url, locale="de-DE", viewport={"width": 320, "height": 760})
+    page.goto("/#/devices")
+    page.get_by_label("Benutzername").fill("demo")
+    page.get_by_label("Passwort").fill("demo")
+    page.locator("[data-ready=true]").wait_for()
+    page.get_by_role("button", name="Anmelden").click()
+    page.get_by_text("dieses Gerät").wait_for()
+    page.screenshot(path=TARGET / "devices-german.png", animations="disabled")
+    page.close()
 
 
 def _show_devices(page: Page) -> None:
@@ -133,10 +156,39 @@ def _show_activity(page: Page) -> None:
     page.locator(".timeline .retry").last.hover()
 
 
+def _open_dialog(page: Page) -> None:
+    page.goto("/#/devices")
+    page.get_by_role("button", name="Sign out everywhere").click()
+    page.get_by_role("dialog").wait_for()
+
+
+def _lose_the_network(page: Page) -> None:
+    page.keyboard.press("Escape")
+    page.goto("/#/activity")
+    page.get_by_role("button", name="Go offline").click()
+    page.get_by_role("button", name="Stay signed in").wait_for()
+
+
+def _come_near_the_end(page: Page) -> None:
+    """As if another tab had heard that the session cannot be renewed."""
+    page.get_by_role("button", name="Come back online").click()
+    page.get_by_text("Connected again.").wait_for()
+    page.goto("/#/notes")
+    page.evaluate(NEAR_END)
+    page.get_by_role("button", name="Sign in again").wait_for()
+    page.get_by_label("New note").fill("A thought that must not be lost")
+
+
 VIEWS: dict[str, Callable[[Page], None]] = {
     "devices": _show_devices,
     "secret-key": _show_secret_key,
     "activity": _show_activity,
+}
+
+STATES: dict[str, Callable[[Page], None]] = {
+    "dialog": _open_dialog,
+    "reconnecting": _lose_the_network,
+    "near-end": _come_near_the_end,
 }
 
 

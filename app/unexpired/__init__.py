@@ -7,12 +7,13 @@
     response = await client.get("/api/notes")  # never a 401 for an expired token
 
 The reading order of the modules is their import order: errors, messages, claims, origins,
-sentences, replies, retry, session, ports, options, policy, listeners, bodies, keeper, client,
-browser.
+sentences, replies, dialect, retry, session, patience, ports, options, policy, listeners, bodies,
+keeper, surface, client, sync_client, relay, adapters, process, browser.
 """
 
 from .claims import claims, expires_at, is_expiring_soon
 from .client import AsyncClient
+from .dialect import Dialect
 from .errors import (
     BadCredentials,
     BadReply,
@@ -27,14 +28,27 @@ from .errors import (
 from .listeners import EventName
 from .messages import Headers, Request, Response
 from .options import Options
-from .ports import Clock, MemoryStore, Navigator, RefreshLock, SystemClock, TokenStore, Transport
+from .ports import (
+    Clock,
+    MemoryStore,
+    Navigator,
+    RefreshLock,
+    SyncRefreshLock,
+    SyncTransport,
+    SystemClock,
+    TokenStore,
+    Transport,
+)
 from .sentences import sentence_for
+from .sync_client import Client
 
 __all__ = [
     "AsyncClient",
     "BadCredentials",
     "BadReply",
+    "Client",
     "Clock",
+    "Dialect",
     "EventName",
     "Headers",
     "MemoryStore",
@@ -48,6 +62,8 @@ __all__ = [
     "Response",
     "SessionEnded",
     "SessionExpired",
+    "SyncRefreshLock",
+    "SyncTransport",
     "SystemClock",
     "TokenStore",
     "Transport",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json as jsonlib
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from .messages import OneShot
+from .messages import Body, OneShot
 
 File = tuple[str, bytes] | tuple[str, bytes, str]
 Fields = Mapping[str, str | int | float | Iterable[str]]
@@ -92,3 +92,16 @@ def with_params(url: str, params: Fields | None) -> str:
     address, mark, fragment = url.partition("#")
     joint = "&" if "?" in address else "?"
     return f"{address}{joint}{urlencode(params, doseq=True, quote_via=quote)}{mark}{fragment}"
+
+
+def gathered(body: Body) -> bytes | None:
+    """Return the whole body, for a transport that blocks.
+
+    Raises:
+        TypeError: if it is a stream that must be awaited.
+    """
+    if body is None or isinstance(body, bytes):
+        return body
+    if isinstance(body, AsyncIterable):
+        raise TypeError("an asynchronous stream needs the AsyncClient")
+    return b"".join(body)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Mapping
-from typing import Any, Self, Unpack
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from .errors import UnexpiredError, Unreachable
 from .keeper import CallOptions, Keeper, fresh_name
-from .listeners import EventName, Listener
-from .messages import Response
+from .messages import Request, Response
 from .options import Options
+from .patience import Bell, at_most
 from .policy import Effect, Refresh, Send, Sleep
 from .ports import (
     Clock,
@@ -23,13 +24,17 @@ from .ports import (
     TokenStore,
     Transport,
 )
-from .session import Generation, State
+from .session import Generation
+from .surface import Surface
+
+if TYPE_CHECKING:
+    from httpx import AsyncBaseTransport, Auth
 
 TICK = 5.0  # s. Timers stop while a machine sleeps; this long after it wakes we notice.
 LOCK_PATIENCE = 2.0  # times refresh_timeout: longer than one holder may need, so nobody steals it.
 
 
-class AsyncClient:
+class AsyncClient(Surface[Awaitable[Response]]):
     """Calls an API and keeps the person signed in.
 
     Args:
@@ -55,21 +60,25 @@ class AsyncClient:
         tick: float = TICK,
         **options: Any,
     ) -> None:
-        clock = clock or SystemClock()
-        self._transport = transport
+        super().__init__(
+            Keeper(
+                Options(**options),
+                store or MemoryStore(),
+                navigator or NoNavigator(),
+                clock or SystemClock(),
+            )
+        )
+        self.transport = transport
         self._lock = lock or LocalLock()
         self._is_watched = is_watched
         self._tick = tick
-        self._keeper = Keeper(
-            Options(**options), store or MemoryStore(), navigator or NoNavigator(), clock
-        )
         self._renewal: asyncio.Task[UnexpiredError | None] | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._woken = asyncio.Event()
+        self._bell = Bell()
         self._closers: list[Callable[[], None]] = []
-        self._keeper.open()
+        self.keeper.open()
         for event in ("signed_in", "refreshed", "degraded"):
-            self._keeper.listeners.on(event, self._woken.set)
+            self.keeper.listeners.on(event, self._bell.ring)
 
     @classmethod
     def in_browser(cls, *, transport: Transport | None = None, **options: Any) -> Self:
@@ -82,6 +91,21 @@ class AsyncClient:
         from .browser import connect  # noqa: PLC0415 - there is no JavaScript elsewhere
 
         return connect(cls, transport=transport, **options)
+
+    @classmethod
+    def in_process(
+        cls, *, store: TokenStore | None = None, transport: Transport | None = None, **options: Any
+    ) -> Self:
+        """Return a client for a program: on urllib, with the session kept in a file.
+
+        Args:
+            store: keeps the session; by default a file of the user's, for this API alone.
+            transport: sends the requests, in place of urllib.
+            **options: see ``Options``; ``base_url`` is the API's address.
+        """
+        from .process import connect  # noqa: PLC0415 - needs what only programs have
+
+        return connect(cls, store=store, transport=transport, **options)
 
     # -- Calls ---------------------------------------------------------------------------------
 
@@ -101,74 +125,25 @@ class AsyncClient:
             ReplayImpossible: if the call must be repeated and its body is spent.
             ValueError: if the URL or the body cannot be sent.
         """
-        keeper = self._keeper
+        keeper = self.keeper
         request = keeper.request(method, url, options)
         keeper.sync()
         try:
-            async with asyncio.timeout(options.get("timeout", keeper.options.timeout)):
-                response: Response = await self._drive(keeper.policy.call(request))
+            async with at_most(options.get("timeout", keeper.options.timeout)):
+                return cast("Response", await self._drive(keeper.policy.call(request)))
         except TimeoutError:
             raise Unreachable("The server took too long to answer. Please try again.") from None
         except UnexpiredError as error:
             keeper.heed(error)
             raise
-        return response
-
-    async def get(self, url: str, **options: Unpack[CallOptions]) -> Response:
-        """GET; see ``request``."""
-        return await self.request("GET", url, **options)
-
-    async def head(self, url: str, **options: Unpack[CallOptions]) -> Response:
-        """HEAD; see ``request``."""
-        return await self.request("HEAD", url, **options)
-
-    async def options(self, url: str, **options: Unpack[CallOptions]) -> Response:
-        """OPTIONS; see ``request``."""
-        return await self.request("OPTIONS", url, **options)
-
-    async def post(self, url: str, **options: Unpack[CallOptions]) -> Response:
-        """POST; see ``request``."""
-        return await self.request("POST", url, **options)
-
-    async def put(self, url: str, **options: Unpack[CallOptions]) -> Response:
-        """PUT; see ``request``."""
-        return await self.request("PUT", url, **options)
-
-    async def patch(self, url: str, **options: Unpack[CallOptions]) -> Response:
-        """PATCH; see ``request``."""
-        return await self.request("PATCH", url, **options)
-
-    async def delete(self, url: str, **options: Unpack[CallOptions]) -> Response:
-        """DELETE; see ``request``."""
-        return await self.request("DELETE", url, **options)
 
     # -- The session ---------------------------------------------------------------------------
-
-    @property
-    def state(self) -> State:
-        """``anonymous``, ``active``, ``refreshing``, ``degraded`` or ``expired``."""
-        return self._keeper.session.state
-
-    @property
-    def user(self) -> Mapping[str, Any] | None:
-        """Who is signed in, or None."""
-        return self._keeper.user
-
-    @property
-    def expires_in(self) -> float | None:
-        """Seconds until the access token expires, or None."""
-        return self._keeper.expires_in
-
-    @property
-    def refresh_in(self) -> float | None:
-        """Seconds until the next refresh, or None."""
-        return self._keeper.refresh_in
 
     async def ready(self) -> Self:
         """Start to look after the session: renew ahead of need, hear of other tabs."""
         if self._watch is None:
             self._watch = asyncio.ensure_future(self._stay_ahead())
-        self._keeper.sync()
+        self.keeper.sync()
         return self
 
     async def sign_in(self, username: str, password: str) -> None:
@@ -180,12 +155,12 @@ class AsyncClient:
             Unreachable: if no usable answer came.
             BadReply: if the server refuses for another reason.
         """
-        await self._drive(self._keeper.policy.sign_in(fresh_name(), username, password))
+        await self._drive(self.keeper.policy.sign_in(fresh_name(), username, password))
 
     async def sign_out(self) -> None:
         """Sign out: here at once, and at the server if it can be reached."""
-        self._keeper.sync()
-        await self._drive(self._keeper.policy.sign_out())
+        self.keeper.sync()
+        await self._drive(self.keeper.policy.sign_out())
 
     async def refresh(self) -> None:
         """Renew the tokens now.
@@ -196,34 +171,13 @@ class AsyncClient:
             SessionEnded: if the session was signed out meanwhile.
             Unreachable: if no usable answer came.
         """
-        self._keeper.sync()
-        stale = self._keeper.session.require().generation
-        await self._refresh(Refresh(stale, self._keeper.options.refresh_timeout))
-
-    def on(self, event: EventName, listener: Listener) -> Callable[[], None]:
-        """Call the listener at each event; return a function that stops it.
-
-        Args:
-            event: ``signed_in``, ``refreshed``, ``expiring`` (with the seconds left), ``expired``
-                (with the code), ``signed_out`` (``here`` or ``elsewhere``), ``degraded``,
-                ``recovered``.
-            listener: a function or a coroutine function.
-
-        Raises:
-            ValueError: if there is no such event.
-        """
-        return self._keeper.listeners.on(event, listener)
-
-    def return_path(self, default: str = "/") -> str:
-        """Return the address to show after sign-in: where the person was, or the default.
-
-        It only ever points inside the page's own origin.
-        """
-        return self._keeper.return_path(default)
+        self.keeper.sync()
+        stale = self.keeper.session.require().generation
+        await self._refresh(Refresh(stale, self.keeper.options.refresh_timeout))
 
     def diagnose(self) -> dict[str, Any]:
         """Return the facts that help to find a fault, without anything secret."""
-        return {**self._keeper.diagnose(), "lock": type(self._lock).__name__}
+        return {**super().diagnose(), "lock": type(self._lock).__name__}
 
     def wake(self, *, resume: bool = False) -> None:
         """Look at the store and the clock anew: the page is seen again, or another tab wrote.
@@ -232,10 +186,10 @@ class AsyncClient:
             resume: the network may be back, so our own pause is over (a server's is not).
         """
         if resume:
-            self._keeper.session.resume()
-            self._keeper.stay()
-        self._keeper.sync()
-        self._woken.set()
+            self.keeper.session.resume()
+            self.keeper.stay()
+        self.keeper.sync()
+        self._bell.ring()
 
     def close(self) -> None:
         """Stop looking after the session; it stays stored."""
@@ -248,55 +202,97 @@ class AsyncClient:
         """Have something undone when the client is closed."""
         self._closers.append(closer)
 
+    def httpx_auth(self) -> Auth:
+        """Return an ``auth=`` for ``httpx.AsyncClient``: attached, renewed, and retried."""
+        from .adapters.httpx import AsyncSessionAuth  # noqa: PLC0415 - httpx is optional
+
+        return AsyncSessionAuth(self)
+
+    def httpx_transport(self) -> AsyncBaseTransport:
+        """Return a ``transport=`` for ``httpx.AsyncClient`` on this client's own, as in a page."""
+        from .adapters.httpx import PortTransport  # noqa: PLC0415 - httpx is optional
+
+        return PortTransport(self.transport)
+
     # -- The driver ----------------------------------------------------------------------------
 
-    async def _drive(self, flow: Generator[Effect, Any, Any]) -> Any:
+    async def exchange(self, request: Request) -> AsyncGenerator[Send, Response]:
+        """Make one call whose requests somebody else sends; for adapters.
+
+        Yields each ``Send`` and is sent its response; ends with the last one. Raises what
+        ``request`` raises.
+        """
+        self.keeper.sync()
+        flow = self.keeper.policy.call(self.keeper.keyed(request))
+        try:
+            async with aclosing(self._steps(flow)) as steps:
+                send = await anext(steps)
+                while True:
+                    send = await steps.asend((yield send))
+        except StopAsyncIteration:
+            return
+        except UnexpiredError as error:
+            self.keeper.heed(error)
+            raise
+
+    async def _drive(self, flow: Generator[Effect, Any, Any]) -> Response | None:
+        """Follow a flow to its end; return the last response."""
+        response = None
+        async with aclosing(self._steps(flow)) as steps:
+            try:
+                send = await anext(steps)
+                while True:
+                    try:
+                        response = await self._send(send)
+                    except UnexpiredError as error:
+                        send = await steps.athrow(error)
+                    else:
+                        send = await steps.asend(response)
+            except StopAsyncIteration:
+                return response
+
+    async def _steps(self, flow: Generator[Effect, Any, Any]) -> AsyncGenerator[Send, Response]:
+        """Perform the effects of a flow, but yield what is to be sent."""
+        keeper = self.keeper
         try:
             effect = next(flow)
             while True:
-                self._keeper.settle()
+                keeper.settle()
+                outcome: Response | None = None
                 try:
-                    outcome = await self._perform(effect)
+                    if isinstance(effect, Send):
+                        outcome = yield effect
+                    else:
+                        await self._wait(effect)
                 except UnexpiredError as error:
-                    self._keeper.sync()
+                    keeper.sync()
                     effect = flow.throw(error)
                 else:
-                    self._keeper.sync()
+                    keeper.sync()
                     effect = flow.send(outcome)
-        except StopIteration as done:
-            return done.value
+        except StopIteration:
+            return
         finally:
-            self._keeper.settle()
+            flow.close()
+            keeper.settle()
 
-    async def _perform(self, effect: Effect) -> Response | None:
-        match effect:
-            case Send():
-                return await self._send(effect)
-            case Sleep(seconds):
-                await self._sleep(seconds)
-            case Refresh():
-                await self._refresh(effect)
-        return None
+    async def _wait(self, effect: Sleep | Refresh) -> None:
+        if isinstance(effect, Sleep):
+            await self._bell.sleep(effect.seconds)
+        else:
+            await self._refresh(effect)
 
     async def _send(self, effect: Send) -> Response:
         try:
-            async with asyncio.timeout(effect.timeout):
-                return await self._transport.send(effect.request)
+            async with at_most(effect.timeout):
+                return await self.transport.send(effect.request)
         except TimeoutError:
             raise Unreachable from None
 
-    async def _sleep(self, seconds: float) -> None:
-        self._woken.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            return
-
     async def _refresh(self, effect: Refresh) -> None:
         """Wait for the one refresh of this page; who gives up leaves it to the others."""
-        if self._keeper.session.is_past(effect.stale):
-            self._keeper.session.still(effect.stale)
+        if self.keeper.session.is_past(effect.stale):
+            self.keeper.session.still(effect.stale)
             return
         task = self._renewal
         if task is None or task.done():
@@ -308,7 +304,7 @@ class AsyncClient:
             raise error
 
     async def _renew(self, stale: Generation) -> UnexpiredError | None:
-        keeper = self._keeper
+        keeper = self.keeper
         try:
             async with self._lock.hold(keeper.options.refresh_timeout * LOCK_PATIENCE):
                 keeper.sync()
@@ -320,5 +316,5 @@ class AsyncClient:
 
     async def _stay_ahead(self) -> None:
         await self._drive(
-            self._keeper.policy.stay_ahead(tick=self._tick, is_watched=self._is_watched)
+            self.keeper.policy.stay_ahead(tick=self._tick, is_watched=self._is_watched)
         )

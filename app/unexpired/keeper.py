@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypedDict
 
 from .bodies import Fields, File, encode, with_params
@@ -150,26 +151,17 @@ class Keeper:
         Raises:
             ValueError: if the URL or the body cannot be sent.
         """
-        body, kind = encode(
-            json=options.get("json"),
-            content=options.get("content"),
-            data=options.get("data"),
-            files=options.get("files"),
-        )
-        headers = Headers(options.get("headers") or {})
-        address = self.options.resolve(with_params(url, options.get("params")))
-        request = Request(method.upper(), address, headers, body)
-        if kind is not None and "content-type" not in headers:
-            request = request.with_header("content-type", kind)
-        return self._with_idempotency_key(request)
+        request = plain_request(method, url, options)
+        return self.keyed(replace(request, url=self.options.resolve(request.url)))
 
-    def _with_idempotency_key(self, request: Request) -> Request:
+    def keyed(self, request: Request) -> Request:
         """Give a POST of ours one key for all its attempts.
 
         The header is that of draft-ietf-httpapi-idempotency-key-header, section 2.
         """
-        ours = self.options.idempotency_keys and self.options.trusts(request.url)
-        if request.method != "POST" or not ours or "idempotency-key" in request.headers:
+        if request.method != "POST" or "idempotency-key" in request.headers:
+            return request
+        if not self.options.idempotency_keys or not self.options.trusts(request.url):
             return request
         return request.with_header("idempotency-key", f'"{secrets.token_urlsafe(16)}"')
 
@@ -213,6 +205,25 @@ class Keeper:
             "store": type(self._store).__name__,
             "margin": self.options.margin,
         }
+
+
+def plain_request(method: str, url: str, options: CallOptions) -> Request:
+    """Return the request that a call stands for, wherever it will be made from.
+
+    Raises:
+        ValueError: if the body cannot be sent.
+    """
+    body, kind = encode(
+        json=options.get("json"),
+        content=options.get("content"),
+        data=options.get("data"),
+        files=options.get("files"),
+    )
+    headers = Headers(options.get("headers") or {})
+    request = Request(method.upper(), with_params(url, options.get("params")), headers, body)
+    if kind is not None and "content-type" not in headers:
+        request = request.with_header("content-type", kind)
+    return request
 
 
 def fresh_name() -> str:

@@ -51,6 +51,11 @@ class Listeners:
 
     def _follow(self, event: str, answer: Awaitable[object]) -> None:
         """Run an async listener beside us: it may await the client, which must not wait for it."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:  # A sync program: nothing would ever run the task.
+            asyncio.run(_guarded(event, answer))
+            return
         task = asyncio.ensure_future(_guarded(event, answer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

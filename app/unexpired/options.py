@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from .dialect import Dialect
 from .origins import allowed_origins, origin_of, resolve
 
 
@@ -18,7 +19,8 @@ class Options:
         login_url: the sign-in page, a path or a hash route such as ``#/login``.
         login_path: where a name and a password are exchanged for tokens.
         refresh_path: where a refresh token is exchanged for new tokens.
-        logout_path: where a session is revoked.
+        logout_path: where a session is revoked; empty where the server cannot do that.
+        dialect: how the server names things; a table of its attributes makes one.
         margin: how long before its end an access token is refreshed, in seconds; at most a
             quarter of the token's life.
         token_origins: further exact origins that may see the token.
@@ -31,7 +33,8 @@ class Options:
         page_url: the address of the page, filled in by ``in_browser``; empty where there is none.
 
     Raises:
-        ValueError: if a time is not positive, or an origin is not exact.
+        ValueError: if a time is not positive, an origin is not exact, or the dialect has no such
+            attribute.
     """
 
     base_url: str = ""
@@ -39,6 +42,7 @@ class Options:
     login_path: str = "/api/login"
     refresh_path: str = "/api/refresh"
     logout_path: str = "/api/logout"
+    dialect: Dialect = field(default_factory=Dialect)
     margin: float = 60
     token_origins: tuple[str, ...] = ()
     storage: Literal["local", "session", "memory"] = "local"
@@ -56,6 +60,7 @@ class Options:
             raise ValueError('storage is "local", "session" or "memory"')
         if self.on_expired not in {"redirect", "event"}:
             raise ValueError('on_expired is "redirect" or "event"')
+        object.__setattr__(self, "dialect", Dialect.of(self.dialect))
         _ = self._trusted  # An inexact origin is a mistake to hear of at once.
 
     @cached_property

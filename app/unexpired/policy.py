@@ -12,14 +12,13 @@ one policy serves the async client, the sync client, a test that feeds it by han
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
 from .errors import ReplayImpossible, SessionExpired, UnexpiredError, Unreachable
-from .messages import Headers, Request, Response
+from .messages import Request, Response
 from .options import Options
 from .ports import Clock
 from .replies import ENDINGS, EXPIRED, refusal, retry_after, sign_in_error, tokens_from
@@ -119,9 +118,10 @@ class Policy:
         if response.status_code not in {401, 403} and not self.session.is_superseded(sent):
             return Verdict.DONE
         current = self.session.still(sent)  # An answer for a session that is gone is nobody's.
-        verdict = verdict_of(response, sent, current.generation)
+        told = self.options.dialect.read_answer(response)
+        verdict = verdict_of(told, sent, current.generation)
         if verdict is Verdict.END:
-            raise self.session.expire(sent, response.code or EXPIRED)
+            raise self.session.expire(sent, told.code or EXPIRED)
         return verdict
 
     # -- A token that can be sent --------------------------------------------------------------
@@ -186,15 +186,18 @@ class Policy:
         asked_at = self.clock.now()
         self.session.is_refreshing = True
         try:
-            response = yield self._post(
-                self.options.refresh_path, {"refreshToken": record.tokens.refresh_token}
-            )
+            response = yield self._refresh_of(record)
         except Unreachable:
             self.session.miss(record.generation, self.clock.monotonic(), None)
             raise
         finally:
             self.session.is_refreshing = False
-        self._take(record, response, asked_at)
+        self._take(record, self.options.dialect.read_refresh(response), asked_at)
+
+    def _refresh_of(self, record: Record) -> Send:
+        url = self.options.resolve(self.options.refresh_path)
+        request = self.options.dialect.refresh_request(url, record.tokens.refresh_token)
+        return Send(request, self.options.refresh_timeout)
 
     def _take(self, record: Record, response: Response, asked_at: float) -> None:
         self.session.still(record.generation)  # Of a session that is gone no answer counts.
@@ -226,9 +229,10 @@ class Policy:
             BadReply: for any other refusal.
         """
         asked_at = self.clock.now()
-        response = yield self._post(
-            self.options.login_path, {"username": username, "password": password}
-        )
+        url, dialect = self.options.resolve(self.options.login_path), self.options.dialect
+        request = dialect.sign_in_request(url, username, password)
+        reply = yield Send(request, self.options.refresh_timeout)
+        response = dialect.read_sign_in(reply)
         tokens = tokens_from(response, asked_at=asked_at, answered_at=self.clock.now())
         if tokens is None:
             raise sign_in_error(response, self.clock.now())
@@ -236,28 +240,16 @@ class Policy:
 
     def sign_out(self) -> Generator[Send, Response, None]:
         """Forget the session at once, then try to tell the server; its silence changes nothing."""
-        record = self.session.leave("here")
-        if record is None or record.tokens.refresh_token is None:
+        record, path = self.session.leave("here"), self.options.logout_path
+        if record is None or record.tokens.refresh_token is None or not path:
             return
+        request = self.options.dialect.sign_out_request(
+            self.options.resolve(path), record.tokens.refresh_token
+        )
         try:
-            yield self._post(
-                self.options.logout_path,
-                {"refreshToken": record.tokens.refresh_token},
-                keepalive=True,
-            )
+            yield Send(request, self.options.refresh_timeout)
         except UnexpiredError:
             return
-
-    def _post(self, path: str, fields: dict[str, object], *, keepalive: bool = False) -> Send:
-        request = Request(
-            "POST",
-            self.options.resolve(path),
-            Headers({"content-type": "application/json", "accept": "application/json"}),
-            json.dumps(fields).encode(),
-            sensitive=True,
-            keepalive=keepalive,
-        )
-        return Send(request, self.options.refresh_timeout)
 
     # -- Staying ahead -------------------------------------------------------------------------
 

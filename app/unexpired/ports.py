@@ -6,13 +6,20 @@ A port's asynchronous form is for ``AsyncClient``; ``Client`` takes the ``Syncâ€
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
 from typing import Protocol
 
 from .errors import Unreachable
 from .messages import Request, Response
+from .patience import at_most
 
 
 class Transport(Protocol):
@@ -65,6 +72,21 @@ class RefreshLock(Protocol):
     """Lets one holder at a time refresh, among all that share the store."""
 
     def hold(self, timeout: float) -> AbstractAsyncContextManager[None]:
+        """Hold the lock for the length of a ``with`` block.
+
+        Args:
+            timeout: seconds to wait for it at the most.
+
+        Raises:
+            Unreachable: if it could not be had in time.
+        """
+        ...
+
+
+class SyncRefreshLock(Protocol):
+    """``RefreshLock`` for the client that blocks."""
+
+    def hold(self, timeout: float) -> AbstractContextManager[None]:
         """Hold the lock for the length of a ``with`` block.
 
         Args:
@@ -141,10 +163,27 @@ class LocalLock:
     async def hold(self, timeout: float) -> AsyncIterator[None]:  # noqa: ASYNC109 - the port's contract
         """Hold the lock; see ``RefreshLock``."""
         try:
-            async with asyncio.timeout(timeout):
+            async with at_most(timeout):
                 await self._lock.acquire()
         except TimeoutError:
             raise Unreachable from None
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+
+class ThreadLock:
+    """A lock among the threads of one process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def hold(self, timeout: float) -> Iterator[None]:
+        """Hold the lock; see ``SyncRefreshLock``."""
+        if not self._lock.acquire(timeout=timeout):
+            raise Unreachable
         try:
             yield
         finally:

@@ -15,6 +15,7 @@ from .messages import Response
 REFUSALS = frozenset({"REFRESH_EXPIRED", "REFRESH_INVALID", "REFRESH_REUSED", "SESSION_REVOKED"})
 ENDINGS = frozenset({"NO_TOKEN", "SESSION_REVOKED", "INVALID_TOKEN"})
 EXPIRED = "TOKEN_EXPIRED"
+BAD_CREDENTIALS = "BAD_CREDENTIALS"
 
 SMALL_SKEW = 5.0  # s. Less than this is the network's delay and the whole seconds of `iat`.
 LONGEST_WAIT = 3600.0  # s. A server's slip of a zero must not lock people out for a day.
@@ -120,9 +121,9 @@ def _http_date(value: str) -> float | None:
 
 
 def sign_in_error(response: Response, now: float) -> UnexpiredError:
-    """Return the error that a failed sign-in is raised as."""
+    """Return the error that a failed sign-in is raised as; the reply is in our own words."""
     match response.status_code:
-        case 401:
+        case 401 if response.code == BAD_CREDENTIALS:
             return BadCredentials()
         case 429:
             return RateLimited(retry_after(response, now))

@@ -84,6 +84,7 @@ class Account:
         return {
             "id": session.id,
             "device": device.name,
+            "address": device.address,
             "createdAt": iso(session.created_at),
             "refreshedAt": iso(session.refreshed_at),
             "expiresAt": iso(ends_at(session, self._policy)),

@@ -115,7 +115,7 @@ class Authentication:
         if not presented:
             await self._rates.refresh.count(*keys)
             raise RefreshInvalid
-        outcome = await self._refreshed(presented)
+        outcome = await self._refreshed(presented, address)
         if outcome.decision in REFUSALS or outcome.is_hasty:
             await self._rates.refresh.count(*keys)
         if outcome.session is None or outcome.decision in REFUSALS:
@@ -167,8 +167,8 @@ class Authentication:
         await self._rates.login.check(*keys)
         return user
 
-    async def _refreshed(self, presented: Presented) -> Outcome:
-        outcome = await self._store.refresh(presented, self._now())
+    async def _refreshed(self, presented: Presented, address: str | None) -> Outcome:
+        outcome = await self._store.refresh(presented, self._now(), address)
         if outcome.decision in {Decision.REUSE, Decision.REVOKED}:
             self._revocations.add([presented.session_id])
         return outcome

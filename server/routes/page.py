@@ -3,7 +3,9 @@
 import os
 from html.parser import HTMLParser
 from pathlib import Path, PurePath
+from wsgiref.headers import Headers
 
+from servestatic import ServeStaticASGI
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -27,6 +29,12 @@ MEDIA_TYPES = {
 }
 """The system's own table differs from machine to machine, and modules and WebAssembly do not
 load under a wrong type."""
+
+ASSETS = "assets"
+
+
+def _media_type(path: str | os.PathLike[str]) -> str:
+    return MEDIA_TYPES.get(Path(path).suffix, "application/octet-stream")
 
 
 class PageFiles(StaticFiles):
@@ -58,9 +66,36 @@ class PageFiles(StaticFiles):
         response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers["Cache-Control"] = "no-cache"
         if "content-type" in response.headers:
-            kind = MEDIA_TYPES.get(Path(full_path).suffix, "application/octet-stream")
-            response.headers["Content-Type"] = kind
+            response.headers["Content-Type"] = _media_type(full_path)
         return response
+
+
+def _lasting_files(folder: Path) -> ServeStaticASGI:
+    """Files whose content never changes: their folder is named after it.
+
+    They are sent as `make site` compressed them, in what the browser takes of it. Those of a later
+    build are seen after a restart.
+    """
+    files = ServeStaticASGI(
+        _not_found,
+        folder if folder.is_dir() else None,
+        ASSETS,
+        max_age=None,
+        allow_all_origins=False,
+        add_headers_function=_lasting_headers,
+    )
+    for address in [address for address in files.files if "/." in address]:
+        del files.files[address]
+    return files
+
+
+def _lasting_headers(headers: Headers, path: str, _address: str) -> None:
+    headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    headers["Content-Type"] = _media_type(path)
+
+
+async def _not_found(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise NotFound
 
 
 class OneFile(PageFiles):
@@ -91,14 +126,24 @@ def page_routes(folder: Path) -> list[BaseRoute]:
     """The routes of a page.
 
     Args:
-        folder: Holds index.html, pyscript.toml, app/ and vendor/; whatever is missing is 404.
+        folder: Holds index.html, pyscript.toml, app/ and vendor/, or index.html and assets/ as
+            `make site` builds them; whatever is missing is 404.
     """
+    return [Route("/login", login), *(_file_routes(folder) if _has_page(folder) else ())]
+
+
+def _has_page(folder: Path) -> bool:
+    """Whether there is a page: an installed server lies among other people's packages."""
+    return (folder / "index.html").is_file()
+
+
+def _file_routes(folder: Path) -> list[BaseRoute]:
     return [
-        Route("/login", login),
         Route("/", OneFile(folder, "index.html"), methods=["GET"]),
         Route("/pyscript.toml", OneFile(folder, "pyscript.toml"), methods=["GET"]),
         Mount("/app", PageFiles(directory=folder / "app", check_dir=False)),
         Mount("/vendor", PageFiles(directory=folder / "vendor", check_dir=False)),
+        Mount(f"/{ASSETS}", _lasting_files(folder / ASSETS)),
     ]
 
 
@@ -119,4 +164,5 @@ class _PolicyReader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         named = dict(attrs)
         if tag == "meta" and (named.get("http-equiv") or "").lower() == "content-security-policy":
-            self.policy = named.get("content")
+            # Markup may break the line, a header may not.
+            self.policy = " ".join((named.get("content") or "").split())

@@ -1,6 +1,6 @@
 # The part of pyodide.ffi that the page and the browser adapters use.
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from typing import Any
 
 # A JavaScript value seen from Python: its own attributes are untyped.
@@ -61,3 +61,5 @@ def to_js(
     dict_converter: Callable[[Iterable[Any]], Any] | None = None,
     default_converter: Callable[..., Any] | None = None,
 ) -> Any: ...
+def can_run_sync() -> bool: ...
+def run_sync(awaitable: Awaitable[Any], /) -> Any: ...

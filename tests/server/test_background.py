@@ -47,6 +47,18 @@ async def test_jobs_end_with_their_context() -> None:
     assert runs == seen
 
 
+async def test_a_long_job_holds_up_no_end() -> None:
+    """Millions of rows may be waiting to be forgotten when a server is told to stop."""
+    started = asyncio.Event()
+
+    async def job() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(5), repeating((0, job)):
+        await started.wait()
+
+
 async def test_ended_sessions_and_old_keys_are_forgotten_and_nothing_else_is(
     start: StartNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:

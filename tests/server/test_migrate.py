@@ -85,6 +85,7 @@ async def test_a_file_of_the_first_version_is_taken_over_with_what_is_in_it(
             "DROP TABLE alembic_version",
             "DROP INDEX ix_events_at",
             "ALTER TABLE events DROP COLUMN address",
+            "ALTER TABLE sessions DROP COLUMN address",
         ):
             await connection.execute(text(statement))
 

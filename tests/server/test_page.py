@@ -1,9 +1,11 @@
 """The page is served whole, and nothing beside it; CORS and the security headers."""
 
+import gzip
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+import brotli
 import pytest
 
 from server.settings import PROJECT, Settings
@@ -21,12 +23,21 @@ def page_files(make_settings: Callable[..., Settings]) -> Path:
         "app/__pycache__/main.pyc", "app/unexpired/__init__.py", "vendor/pyodide/pyodide.mjs",
         "vendor/pyodide/pyodide.asm.wasm", "vendor/pyodide/python_stdlib.zip",
         "vendor/pyodide/pyodide-lock.json", "vendor/jwt.whl", "app/logo.svg", "vendor/odd.xyz",
+        "assets/0123abcd/app/main.py", "assets/0123abcd/.env",
     ):  # fmt: skip
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"content of {name}")
     (folder / "app" / "link").symlink_to(folder / "secret.txt")
     return folder
+
+
+@pytest.mark.usefixtures("page_files")
+@pytest.mark.parametrize("path", ["/", "/app/main.py"])
+async def test_the_page_is_only_ever_read(node: Node, path: str) -> None:
+    reply = await node.raw("POST", path)
+    assert (reply.status, reply.json["code"]) == (405, "METHOD_NOT_ALLOWED")
+    assert reply.headers["allow"] == "GET, HEAD"
 
 
 @pytest.mark.usefixtures("page_files")
@@ -63,6 +74,36 @@ async def test_the_pages_files_have_their_types_and_are_checked_by_etag(
 
 
 @pytest.mark.usefixtures("page_files")
+async def test_a_file_named_after_its_content_is_kept_for_ever(node: Node) -> None:
+    reply = await node.http.get("/assets/0123abcd/app/main.py")
+    assert reply.text == "content of assets/0123abcd/app/main.py"
+    assert reply.headers["content-type"] == "text/x-python; charset=utf-8"
+    assert reply.headers["cache-control"] == "public, max-age=31536000, immutable"
+    missing = await node.http.get("/assets/0123abce/app/main.py")
+    assert missing.status_code == 404
+    assert "immutable" not in missing.headers["cache-control"]
+
+
+@pytest.mark.parametrize("coding", ["br", "gzip", "identity"])
+async def test_a_lasting_file_is_sent_as_it_was_compressed(
+    start: StartNode, page_files: Path, coding: str
+) -> None:
+    content = b"print('what anybody may see')\n" * 100
+    file = page_files / "assets" / "0123abcd" / "long.py"
+    forms = {"identity": content, "br": brotli.compress(content), "gzip": gzip.compress(content)}
+    for name, form in zip(("long.py", "long.py.br", "long.py.gz"), forms.values(), strict=True):
+        file.with_name(name).write_bytes(form)
+    node = await start(page_dir=page_files)
+    reply = await node.raw(
+        "GET", "/assets/0123abcd/long.py", [(b"accept-encoding", coding.encode())]
+    )
+    assert reply.headers.get("content-encoding", "identity") == coding
+    assert reply.headers["vary"].lower() == "accept-encoding"
+    assert reply.headers["content-type"] == "text/x-python; charset=utf-8"
+    assert reply.body == forms[coding]
+
+
+@pytest.mark.usefixtures("page_files")
 @pytest.mark.parametrize(
     "path",
     [
@@ -71,7 +112,8 @@ async def test_the_pages_files_have_their_types_and_are_checked_by_etag(
         "/app/../secret.txt", "/app/..%2fsecret.txt", "/app/../data/keys.json",
         "/vendor//etc/passwd",
         "/app//secret.txt", "/app/main.py/x", "/app/\x00", "/app/" + "x" * 5000, "/vendor/..",
-        "/app/..\\secret.txt", "/pyscript.toml/", "/requirements.lock", "/favicon.ico",
+        "/app/..\\secret.txt", "/pyscript.toml/", "/assets", "/assets/0123abcd",
+        "/assets/0123abcd/.env", "/assets/../secret.txt", "/requirements.lock", "/favicon.ico",
     ],
 )  # fmt: skip
 async def test_nothing_else_of_the_folder_is_served(node: Node, path: str) -> None:
@@ -130,6 +172,15 @@ async def test_the_pages_own_policy_is_sent_as_a_header_too(start: StartNode) ->
     for path in ("/", "/app/main.py", "/api/me"):
         sent = (await node.http.get(path)).headers["content-security-policy"]
         assert sent == f"{policy}; frame-ancestors 'none'"
+
+
+async def test_a_policy_on_several_lines_is_sent_on_one(start: StartNode, tmp_path: Path) -> None:
+    policy = "default-src 'none';\n    connect-src 'self'"
+    markup = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+    (tmp_path / "index.html").write_text(markup)
+    node = await start(page_dir=tmp_path)
+    sent = (await node.http.get("/")).headers["content-security-policy"]
+    assert sent == "default-src 'none'; connect-src 'self'; frame-ancestors 'none'"
 
 
 PREFLIGHT = {

@@ -1,13 +1,15 @@
 """Refresh over HTTP: rotation, grace, reuse, lifetimes, and the store in trouble."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection
+from sqlalchemy.util import await_only
 
 from server import database, encoding, store
 from server.database import Database
@@ -163,17 +165,15 @@ async def test_a_refresh_that_races_a_sign_out_never_leaves_a_live_session(
 
 
 @contextmanager
-def between_read_and_write(
-    monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], Awaitable[object]]
-) -> Iterator[None]:
-    """Let something else happen after the first refresh has read its session."""
+def between_read_and_write(monkeypatch: pytest.MonkeyPatch, meanwhile: str) -> Iterator[None]:
+    """Change the sessions, as another node would, after the first refresh has read its own."""
     genuine = store._read  # noqa: SLF001 - the race's only window
-    pending = [meanwhile]
+    pending = [f"UPDATE sessions SET {meanwhile}"]  # noqa: S608 - our own words
 
-    async def read(connection: AsyncConnection, session_id: str) -> Session | None:
-        session = await genuine(connection, session_id)
+    def read(connection: Connection, session_id: str) -> Session | None:
+        session = genuine(connection, session_id)
         if pending:
-            await pending.pop()()
+            connection.exec_driver_sql(pending.pop())
         return session
 
     monkeypatch.setattr(store, "_read", read)
@@ -186,11 +186,7 @@ async def test_a_slow_refresh_cannot_turn_the_counter_back(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     r0 = (await node.sign_in())["refreshToken"]
-
-    async def two_steps() -> None:
-        await node.refreshed((await node.refreshed(r0))["refreshToken"])
-
-    with between_read_and_write(monkeypatch, two_steps):
+    with between_read_and_write(monkeypatch, "counter = counter + 2"):
         assert code(await node.refresh(r0)) == (401, "REFRESH_REUSED")
     assert await rows(node, "SELECT counter FROM sessions") == [(2,)]
 
@@ -199,14 +195,9 @@ async def test_a_slow_refresh_loses_to_a_quick_one_and_gets_its_successor(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     r0 = (await node.sign_in())["refreshToken"]
-    quick: dict[str, Any] = {}
-
-    async def one_step() -> None:
-        quick.update(await node.refreshed(r0))
-
-    with between_read_and_write(monkeypatch, one_step):
+    with between_read_and_write(monkeypatch, "counter = counter + 1"):
         slow = await node.refreshed(r0)
-    assert slow["refreshToken"] == quick["refreshToken"]
+    assert slow["refreshToken"] == (await node.refreshed(r0))["refreshToken"]
     assert await rows(node, "SELECT counter FROM sessions") == [(1,)]
 
 
@@ -214,11 +205,7 @@ async def test_a_slow_refresh_does_not_revive_a_session_that_was_signed_out_mean
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     r0 = (await node.sign_in())["refreshToken"]
-
-    async def sign_out() -> None:
-        await node.http.post("/api/logout", json={"refreshToken": r0})
-
-    with between_read_and_write(monkeypatch, sign_out):
+    with between_read_and_write(monkeypatch, f"revoked_at = {node.clock()}"):
         assert code(await node.refresh(r0)) == (401, "SESSION_REVOKED")
     assert await rows(node, "SELECT counter FROM sessions") == [(0,)]
 
@@ -400,12 +387,15 @@ async def test_a_locked_store_is_unavailable_while_access_tokens_still_verify(
 async def test_a_store_that_hangs_is_given_up_and_what_it_still_does_counts(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    genuine, released = store._read, asyncio.Event()  # noqa: SLF001 - where a driver would hang
+    genuine, released = store._read, threading.Event()  # noqa: SLF001 - where a driver would hang
     first = await node.sign_in()
 
-    async def hang(connection: AsyncConnection, session_id: str) -> Session | None:
-        await released.wait()
-        return await genuine(connection, session_id)
+    def hang(connection: Connection, session_id: str) -> Session | None:
+        if connection.dialect.name == "sqlite":  # In a thread of its own; else on the event loop.
+            released.wait()
+        while not released.is_set():
+            await_only(asyncio.sleep(0))
+        return genuine(connection, session_id)
 
     monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.05)
     monkeypatch.setattr(store, "_read", hang)

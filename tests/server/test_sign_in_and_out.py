@@ -110,6 +110,7 @@ async def test_the_list_shows_live_sessions_newest_first_and_which_is_ours(node:
     assert shown[1] == {
         "id": shown[1]["id"],
         "device": "python-httpx/0.28.1",
+        "address": "127.0.0.1",
         "createdAt": "2027-01-15T08:00:00Z",
         "refreshedAt": "2027-01-15T08:00:00Z",
         "expiresAt": "2027-01-22T08:00:00Z",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from email.parser import BytesParser
 from email.policy import HTTP
 from typing import Any
 
 import pytest
 
-from unexpired.bodies import encode, with_params
+from unexpired.bodies import encode, gathered, with_params
 
 
 @pytest.mark.parametrize(
@@ -79,3 +80,15 @@ def test_what_cannot_be_sent_is_refused(given: dict[str, Any]) -> None:
 )
 def test_params_join_the_query(url: str, params: Any, result: str) -> None:
     assert with_params(url, params) == result
+
+
+def test_a_transport_that_blocks_is_given_the_whole_body() -> None:
+    assert (gathered(None), gathered(b"ab"), gathered(iter([b"a", b"b"]))) == (None, b"ab", b"ab")
+
+
+def test_a_stream_that_must_be_awaited_is_not_for_a_transport_that_blocks() -> None:
+    async def stream() -> AsyncIterator[bytes]:
+        yield b"a"
+
+    with pytest.raises(TypeError, match="AsyncClient"):
+        gathered(stream())

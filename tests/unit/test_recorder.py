@@ -78,7 +78,31 @@ def test_a_new_token_ends_the_life_of_the_last() -> None:
     recorder.begin_life(lifetime=20, left=19, due_in=14)
     first, second = recorder.lives
     assert (first.born_at, first.due_at, first.dies_at, first.replaced_at) == (100, 115, 120, 112)
+    assert (first.how_it_ended(112), second.how_it_ended(112)) == ("renewed", None)
     assert (second.born_at, second.dies_at, second.replaced_at) == (112, 131, None)
+
+
+@pytest.mark.parametrize(
+    ("later", "how", "when"),
+    [(5, "session over", 105), (19.9, "expired", 119.9), (30, "expired", 120)],
+)
+def test_a_life_ends_with_its_session_or_by_itself(later: float, how: str, when: float) -> None:
+    """Signed out early, the session ended it; at its end and after, its time did."""
+    ticks = iter((100.0, 100 + later))
+    recorder = Recorder(Server(), now=lambda: next(ticks))
+    recorder.begin_life(lifetime=20, left=20, due_in=None)
+    recorder.forget()
+    (life,) = recorder.lives
+    assert (life.how_it_ended(200), life.ended_at(200)) == (how, when)
+
+
+def test_a_life_that_nobody_ended_ends_when_its_time_is_over() -> None:
+    """It is good until then, and says when it ended from then on."""
+    recorder = Recorder(Server(), now=lambda: 100.0)
+    recorder.begin_life(lifetime=20, left=20, due_in=15)
+    (life,) = recorder.lives
+    assert (life.how_it_ended(119), life.ended_at(119)) == (None, None)
+    assert (life.how_it_ended(120), life.ended_at(120)) == ("expired", 120)
 
 
 async def test_a_damaged_token_differs_in_its_signature_alone() -> None:

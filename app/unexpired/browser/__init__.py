@@ -14,9 +14,11 @@ from .storage import open_store
 
 if TYPE_CHECKING:
     from unexpired.client import AsyncClient
-    from unexpired.ports import Transport
+    from unexpired.ports import SyncTransport, Transport
+    from unexpired.sync_client import Client
 
     Built = TypeVar("Built", bound=AsyncClient)
+    BuiltSync = TypeVar("BuiltSync", bound=Client)
 
 
 def connect(kind: type[Built], *, transport: Transport | None = None, **options: Any) -> Built:
@@ -39,3 +41,32 @@ def connect(kind: type[Built], *, transport: Transport | None = None, **options:
     )
     client.on_close(attend(client))
     return client
+
+
+def connect_sync(
+    kind: type[BuiltSync],
+    *,
+    session_of: AsyncClient | None = None,
+    transport: SyncTransport | None = None,
+    **options: Any,
+) -> BuiltSync:
+    """Return a sync client of this kind; see ``Client.in_browser``."""
+    from .switching import SwitchingLock, SwitchingTransport  # noqa: PLC0415 - few pages block
+    from .xhr import XhrTransport  # noqa: PLC0415
+
+    key = options.get("storage_key", "unexpired")
+    awaits: Transport = FetchTransport()
+    if session_of is not None:
+        key, awaits = session_of.keeper.options.storage_key, session_of.transport
+    else:
+        options |= {
+            "store": open_store(options.get("storage", "local"), key),
+            "navigator": BrowserNavigator(),
+            "page_url": str(js.location.href),
+        }
+    return kind(
+        transport or SwitchingTransport(awaits, otherwise=XhrTransport()),
+        session_of=session_of,
+        lock=SwitchingLock(open_lock(f"{key}:refresh")),
+        **{"patience": 0, **options},
+    )

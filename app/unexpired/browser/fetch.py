@@ -37,7 +37,7 @@ class FetchTransport:
             raise _translated(error) from None
         return Response(
             js_response.status,
-            Headers(js.Object.fromEntries(js_response.headers).to_py()),
+            unpacked(Headers(js.Object.fromEntries(js_response.headers).to_py())),
             content,
             js_response.url,
         )
@@ -64,6 +64,14 @@ def _init(request: Request, body: bytes | None, js_signal: Any) -> Any:
     if request.sensitive:  # A 307 would carry the credential in the body to wherever it points.
         init |= {"redirect": "error", "cache": "no-store", "credentials": "omit"}
     return to_js(init, dict_converter=js.Object.fromEntries)
+
+
+def unpacked(headers: Headers) -> Headers:
+    """Leave out what told of the content's packing: the browser has unpacked it."""
+    if "content-encoding" not in headers:
+        return headers
+    untrue = {"content-encoding", "content-length"}
+    return Headers({name: value for name, value in headers.items() if name not in untrue})
 
 
 def _translated(error: JsException) -> Exception:

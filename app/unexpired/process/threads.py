@@ -1,0 +1,36 @@
+"""A blocking transport for a client that awaits."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from unexpired.messages import Request, Response
+
+if TYPE_CHECKING:
+    from unexpired.ports import SyncTransport, Transport
+
+SECONDS = 60.0  # The caller gives up earlier; by then the thread must end by itself.
+THREADS = 64  # asyncio's own few could all wait for slow calls, and a refresh behind them.
+
+
+class ThreadedTransport:
+    """Sends requests in threads.
+
+    Args:
+        transport: sends them, and blocks.
+    """
+
+    def __init__(self, transport: SyncTransport) -> None:
+        self._transport = transport
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="unexpired")
+
+    async def send(self, request: Request) -> Response:
+        """Send the request; see ``Transport``."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._transport.send, request, SECONDS)
+
+
+if TYPE_CHECKING:
+    _: type[Transport] = ThreadedTransport

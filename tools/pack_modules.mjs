@@ -1,0 +1,13 @@
+// Put Python modules into one archive to import from, compiled by the Python that will run them.
+//
+// Usage: node tools/pack_modules.mjs <folder of Pyodide> <folder of the modules> <archive>
+import { readFileSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const [pyodide, modules, archive] = process.argv.slice(2).map((path) => resolve(path));
+const { loadPyodide } = await import(pathToFileURL(`${pyodide}/pyodide.mjs`));
+const python = await loadPyodide({ indexURL: pyodide });
+python.mountNodeFS("/modules", modules);
+python.runPython(readFileSync(new URL("pack_modules.py", import.meta.url), "utf8"));
+writeFileSync(archive, python.FS.readFile("/modules.zip"));
