@@ -2,15 +2,19 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help setup run test lint types check unit e2e simulate fuzz browser lock clean
+.PHONY: help setup run site wheel example docs test lint types check unit e2e chromium firefox simulate fuzz browser lock clean bench
 
 PYTHON ?= python3
 PORT ?= 8000
-# The tests of what a session must survive; the others are about this page's own views.
-SESSION_TESTS := $(addprefix tests/e2e/,engine test_library.py test_story.py test_leaving.py)
+CHROMIUM_TESTS ?= tests/e2e
+# All of tests/e2e can run in Firefox, but twice the whole would take too long: so what a session
+# must survive, how the page starts, and what everybody must be able to use.
+FIREFOX_TESTS ?= $(addprefix tests/e2e/,engine test_library.py test_story.py test_leaving.py \
+  test_start.py test_access.py test_workers.py)
 SEEDS ?= 200
 FIRST ?= 0
 KIND ?= any
+NAME ?= ten_lines
 REQUESTS ?= 10000
 BIN := .venv/bin
 
@@ -28,12 +32,25 @@ node_modules/.ready: package.json package-lock.json .npmrc
 	npm ci --silent
 	touch $@
 
-vendor/.ready: tools/build_vendor.py tools/browser-wheels.lock server/weakness.py .venv/.ready node_modules/.ready
+vendor/.ready: tools/build_vendor.py tools/make_snapshot.mjs tools/browser-wheels.lock server/weakness.py .venv/.ready node_modules/.ready
 	$(BIN)/python tools/build_vendor.py
 	touch $@
 
 run: setup ## Serve the page and the API in demo mode on PORT (8000)
 	$(BIN)/python -m server serve --demo --port $(PORT)
+
+site: vendor/.ready ## Build dist/, the page for any static host and an API elsewhere: API=https://…
+	PYTHONPATH=app $(BIN)/python tools/build_site.py --api='$(API)'
+
+wheel: .venv/.ready ## Build build/wheels/: the library alone, and the server alone
+	$(BIN)/python tools/build_wheels.py build/wheels
+
+example: vendor/.ready ## Serve a page of examples/ beside the API in demo mode: NAME=ten_lines
+	$(BIN)/python tools/build_example.py $(NAME) build/example
+	$(BIN)/python -m server serve --demo --port $(PORT) --page-dir build/example
+
+docs: .venv/.ready ## Build build/docs/, the documentation; a warning is an error
+	$(BIN)/sphinx-build -aE -W -n --keep-going -q docs build/docs
 
 test: setup lint types check ## Everything: set-up, browser, lint, types, tests
 
@@ -58,16 +75,46 @@ simulate: .venv/.ready ## Run SEEDS simulated worlds of a KIND, from seed FIRST
 fuzz: .venv/.ready ## Send REQUESTS bad and mixed requests to a server; none may end in a 5xx
 	$(BIN)/python -W error -m tests.server.fuzz --requests $(REQUESTS)
 
-e2e: setup browser ## The tests in real browsers: all in Chromium, the session's also in Firefox
-	$(BIN)/pytest tests/e2e
-	$(BIN)/pytest $(SESSION_TESTS) --browser firefox
+e2e: setup browser ## The tests in real browsers, side by side: all in Chromium, FIREFOX_TESTS in Firefox
+	$(MAKE) --jobs=2 --keep-going --output-sync=target chromium firefox
+
+chromium: setup browser ## CHROMIUM_TESTS (all of those in a browser)
+	$(BIN)/pytest $(CHROMIUM_TESTS)
+
+firefox: setup browser ## FIREFOX_TESTS, where there is a Firefox
+	$(BIN)/pytest $(FIREFOX_TESTS) --browser firefox
+
+BENCH ?= loading requests verifying refreshing logins growth
+BENCH_OPTIONS ?=
+
+bench: $(addprefix bench-,$(BENCH)) ## Compare with others and with ourselves (long): benchmarks/README.md
+
+bench-%: .venv/.ready benchmarks/.venv/.ready benchmarks/node_modules/.ready
+	$(BIN)/python -m benchmarks $* $(BENCH_OPTIONS)
+
+bench-loading bench-requests: setup browser benchmarks/.venv/.ready benchmarks/browser/node_modules/.ready
+	PYTHONPATH=app:tools $(BIN)/python -m benchmarks.browser $(@:bench-%=%) $(BENCH_OPTIONS)
+
+benchmarks/.venv/.ready: benchmarks/requirements.lock
+	$(PYTHON) -m venv --clear benchmarks/.venv
+	benchmarks/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
+
+benchmarks/node_modules/.ready: benchmarks/package.json benchmarks/package-lock.json
+	npm ci --silent --prefix benchmarks
+	touch $@
+
+benchmarks/browser/node_modules/.ready: benchmarks/browser/package.json benchmarks/browser/package-lock.json
+	npm ci --silent --prefix benchmarks/browser
+	touch $@
 
 lock: .venv/.ready ## Renew the lock files from pyproject.toml and package.json
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
-	  --group dev --extra server pyproject.toml -o requirements.lock
+	  --group dev --extra desktop pyproject.toml packaging/server/pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --no-deps --generate-hashes --python-version 3.14 \
 	  --group browser --constraint requirements.lock pyproject.toml -o tools/browser-wheels.lock
 	npm install --package-lock-only
 
 clean: ## Remove all that was built or installed
-	rm -rf .venv node_modules vendor build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv node_modules vendor build dist benchmarks/.venv benchmarks/node_modules \
+	  benchmarks/browser/node_modules .mypy_cache .ruff_cache .pytest_cache

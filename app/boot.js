@@ -1,5 +1,5 @@
-// What must happen before Python exists, and nothing else: say what is loading, keep what is typed,
-// and offer a way out when the runtime cannot be loaded.
+// What must happen before Python exists, and nothing else: speak the person's language, say what is
+// loading, keep what is typed, and offer a way out when the runtime cannot be loaded.
 "use strict";
 {
   const STALLED_MS = 60_000;
@@ -9,12 +9,38 @@
     "Loading files": "Opening the page",
   };
   const root = document.documentElement;
+  const SPOKEN = ["aria-label", "placeholder", "title"];
   const isReady = () => root.dataset.ready === "true";
   const part = (id) => document.getElementById(id);
 
+  // The first of the person's languages that the page speaks; English stands in the sources.
+  const catalogue = { en: {}, ...globalThis.catalogue };
+  const languages = navigator.languages.map((tag) => tag.split("-")[0].toLowerCase());
+  root.lang = languages.find((language) => Object.hasOwn(catalogue, language)) ?? "en";
+  const words = catalogue[root.lang];
+  globalThis.words = words; // Python reads them, too.
+  const told = (text) => words[text.replace(/\s+/g, " ")] ?? text;
+
+  const translate = (tree) => {
+    for (const element of tree.querySelectorAll("*")) {
+      if (element instanceof HTMLTemplateElement) translate(element.content);
+      for (const name of SPOKEN) {
+        if (element.hasAttribute(name)) element.setAttribute(name, told(element.getAttribute(name)));
+      }
+      for (const node of element.childNodes) {
+        if (node.nodeType === Node.TEXT_NODE) node.data = node.data.replace(/\S(.*\S)?/s, told);
+      }
+    }
+  };
+  // All of the markup is there, and nothing has been painted: the style sheets are on their way.
+  const interactive = () => {
+    if (document.readyState === "interactive" && root.lang !== "en") translate(document.body);
+  };
+  document.addEventListener("readystatechange", interactive);
+
   // Someone with a session need not look at the sign-in form while Python starts.
   try {
-    root.dataset.returning = String(localStorage.getItem("unexpired") !== null);
+    root.dataset.returning = String(localStorage.getItem(root.dataset.storageKey) !== null);
   } catch {
     root.dataset.returning = "false"; // Storage is blocked: nobody can be signed in.
   }
@@ -40,7 +66,7 @@
     clearTimeout(stalled);
     stalled = setTimeout(fail, STALLED_MS);
     part("boot").querySelector("progress").value += 1;
-    if (STAGES[detail]) part("boot-stage").textContent = STAGES[detail];
+    if (STAGES[detail]) part("boot-stage").textContent = told(STAGES[detail]);
   });
   addEventListener("error", ({ target }) => ["SCRIPT", "LINK"].includes(target.tagName) && fail(), true);
   addEventListener("unhandledrejection", fail);

@@ -1,6 +1,7 @@
 """The page's composition root: wires the client, the views and the settings of pyscript.toml."""
 
 from js import document
+from js import words as js_words
 from pyscript import config
 
 from unexpired import AsyncClient
@@ -12,11 +13,13 @@ from views.experiments import Experiments
 from views.faults import FaultyClock, FaultyTransport
 from views.notes import Notes
 from views.notices import Notices
+from views.outbox import Outbox
 from views.recorder import Recorder
 from views.router import Router, View
 from views.secret_key import SecretKey
 from views.session import SessionStatus
 from views.sign_in import SignIn
+from views.words import learn
 
 HOME = "/notes"
 SIGN_IN = "/login"
@@ -25,19 +28,23 @@ KEY = "/secret-key"
 
 async def start() -> None:
     """Bring the page to life."""
+    learn(js_words.to_py())
     network, clock = FaultyTransport(FetchTransport()), FaultyClock()
     recorder = Recorder(network)
     settings = config.get("unexpired", {})
-    client = AsyncClient.in_browser(transport=recorder, clock=clock, **settings)
+    storage_key = document.documentElement.dataset.storageKey
+    client = AsyncClient.in_browser(
+        transport=recorder, clock=clock, storage_key=storage_key, **settings
+    )
     views: dict[str, View] = {
         SIGN_IN: SignIn(client, home=f"#{HOME}"),
-        HOME: Notes(client, Drafts()),
+        HOME: Notes(client, Drafts(storage_key), Outbox(client, storage_key)),
         "/activity": Activity(client, recorder, Experiments(client, recorder, network, clock)),
         "/devices": Devices(client),
         KEY: SecretKey(),
     }
     await client.ready()
-    Notices(client).start()
+    Notices(client, sign_in=f"#{SIGN_IN}").start()
     SessionStatus(client, sign_in=f"#{SIGN_IN}").start()
     Router(
         document.getElementById("view"),

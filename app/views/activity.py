@@ -10,9 +10,10 @@ from unexpired import AsyncClient
 
 from .dom import busy, is_busy, listen, listen_async, stamp
 from .experiments import Experiment, Experiments
-from .recorder import Entry, Recorder
-from .timeline import Timeline
+from .recorder import Entry, Life, Recorder
+from .timeline import Timeline, clock_times
 from .times import clock_time
+from .words import tr
 
 TICK_MS, CALM_TICK_MS = 250, 2_000
 INSTANTS = {"exp", "iat", "nbf"}
@@ -35,12 +36,13 @@ class Activity:
         self.element = stamp("activity")
         part = self.element.querySelector
         self._timeline = Timeline(part(".timeline"), part(".details"), recorder)
-        self._log, self._rows = part(".log"), part("tbody")
+        self._log = part(".log")
+        self._requests, self._tokens = part(".requests tbody"), part(".tokens tbody")
         self._claims = part(".claims")
-        self._written: list[tuple[int, str]] = []
+        self._written: list[tuple[int, str | None]] = []
         listen(self._claims, "toggle", lambda _: self._show_claims())
         part(".experiments").append(*map(_card, experiments.all()))
-        client.on("signed_in", self._new_token)
+        client.on("signed_in", self._new_session)
         client.on("refreshed", self._new_token)
         client.on("expired", lambda _: recorder.forget())
         client.on("signed_out", lambda _: recorder.forget())
@@ -53,6 +55,10 @@ class Activity:
         """Draw at once, and from then on as time goes by."""
         self.element.querySelector("h1").focus()
         self._tick()
+
+    def _new_session(self) -> None:
+        self._recorder.end_life("session over")  # Of whoever was signed in until now.
+        self._new_token()
 
     def _new_token(self) -> None:
         lifetime, left = self._client.diagnose()["lifetime"], self._client.expires_in
@@ -67,12 +73,14 @@ class Activity:
             self._write_log()
 
     def _write_log(self) -> None:
-        entries = list(reversed(self._recorder.entries))
-        news = [(id(entry), entry.outcome) for entry in entries]
+        now, entries, lives = self._recorder.now(), self._recorder.entries, self._recorder.lives
+        news: list[tuple[int, str | None]] = [(id(entry), entry.outcome) for entry in entries]
+        news += [(id(life), life.how_it_ended(now)) for life in lives]
         # Only when there is news: whoever reads a row must not lose it.
         if self._log.open and news != self._written:
             self._written = news
-            self._rows.replaceChildren(*(_row(entry, self._recorder.now()) for entry in entries))
+            self._requests.replaceChildren(*(_row(entry, now) for entry in reversed(entries)))
+            self._tokens.replaceChildren(*(_life_row(life, now) for life in reversed(lives)))
 
     def _show_claims(self) -> None:
         if not self._claims.open:
@@ -107,9 +115,20 @@ def _row(entry: Entry, now: float) -> Any:
     row.className = "failed" if entry.failed else entry.kind
     took = "" if entry.took is None else f"{round(entry.took * 1000)} ms"
     time = clock_time(Date.now() - (now - entry.sent_at) * 1000)
-    for text in (time, entry.kind, entry.call, entry.outcome, took):
-        row.append(_element("td", text))
+    row.append(*_cells(time, tr(entry.kind), entry.call, tr(entry.outcome), took))
     return row
+
+
+def _life_row(life: Life, now: float) -> Any:
+    row = document.createElement("tr")
+    born, due, end = clock_times(life, now)
+    how = tr(life.how_it_ended(now) or "good")
+    row.append(*_cells(born, due or tr("cannot be renewed"), end, how))
+    return row
+
+
+def _cells(*texts: str) -> list[Any]:
+    return [_element("td", text) for text in texts]
 
 
 def _claim(name: str, value: Any) -> tuple[Any, Any]:

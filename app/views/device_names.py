@@ -6,6 +6,8 @@ nothing.
 
 import re
 
+from .words import tr
+
 # In this order: most browsers also claim to be those further down.
 BROWSERS = (
     ("Edg", "Edge"),
@@ -35,9 +37,9 @@ def device_name(user_agent: str) -> str:
     """Return words such as "Firefox on Linux" for a User-Agent header."""
     browser, system = _first(BROWSERS, user_agent), _first(SYSTEMS, user_agent)
     if browser and system:
-        return f"{browser} on {system}"
+        return tr("{} on {}", browser, system)
     program = PROGRAM.match(user_agent)
-    return browser or system or (program[1] if program else UNKNOWN)
+    return browser or system or (program[1] if program else tr(UNKNOWN))
 
 
 def _first(words: tuple[tuple[str, str], ...], user_agent: str) -> str:

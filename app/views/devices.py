@@ -8,8 +8,10 @@ from unexpired import AsyncClient
 
 from .device_names import device_name
 from .dom import busy, listen, listen_async, stamp, start
+from .places import place_of
 from .times import show_age, show_time
 from .troubles import told_in
+from .words import tr
 
 PATH = "/api/sessions"
 
@@ -67,14 +69,14 @@ class Devices:
             item = button.closest("li")
             with busy(button), told_in(self._alert):
                 await self._revoke(item)
-                self._say(f"{_name(item)} is signed out.")
+                self._say(tr("{} is signed out.", _name(item)))
             self._tidy()
 
     async def _revoke_others(self) -> None:
         others = list(self._list.querySelectorAll("li:not([aria-current])"))
         with busy(self._button("others")), told_in(self._alert):
             await asyncio.gather(*map(self._revoke, others))
-            self._say("All other devices are signed out.")
+            self._say(tr("All other devices are signed out."))
         self._tidy()
 
     async def _revoke(self, item: Any) -> None:
@@ -107,6 +109,7 @@ def _item(session: Mapping[str, Any]) -> Any:
     item.dataset.id = session["id"]
     item.querySelector(".device").textContent = device_name(session["device"] or "")
     show_age(item.querySelector(".used"), session["refreshedAt"])
+    item.querySelector(".place").textContent = place_of(session["address"])
     show_time(item.querySelector(".created"), session["createdAt"])
     button = item.querySelector("button")
     if session["current"]:
@@ -114,7 +117,7 @@ def _item(session: Mapping[str, Any]) -> Any:
         button.remove()
     else:
         item.querySelector("mark").remove()
-        button.ariaLabel = f"Revoke {_name(item)}"
+        button.ariaLabel = tr("Revoke {}", _name(item))
     return item
 
 

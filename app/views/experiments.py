@@ -9,12 +9,14 @@ from unexpired import AsyncClient, EventName, UnexpiredError
 
 from .faults import FaultyClock, FaultyTransport
 from .recorder import Recorder
+from .words import counted, told, tr
 
 PROBE = "/api/me"
 SESSIONS = "/api/sessions"
 BURST = 20
 OVER: tuple[EventName, ...] = ("expired", "signed_out")
 HOUR = 3600  # s
+STILL_SIGNED_IN = "Offline: {} You are still signed in ({})."
 
 
 @dataclass(frozen=True)
@@ -64,75 +66,87 @@ class Experiments:
         """The experiments, the harmless ones first."""
         return [
             Experiment(
-                f"Burst of {BURST} requests",
-                "All at once, and each is told that its token has expired: one refresh for all of"
-                f" them, {BURST} retries, and {BURST} answers.",
+                tr("Burst of {} requests", BURST),
+                tr(
+                    "All at once, and each is told that its token has expired: one refresh for all"
+                    " of them, {} retries, and {} answers.",
+                    BURST,
+                    BURST,
+                ),
                 self.burst,
             ),
             Experiment(
-                "Go offline",
-                "No request gets an answer. You stay signed in, the page says “Reconnecting…” and"
-                " goes on trying; come back, and it heals by itself.",
+                tr("Go offline"),
+                tr(
+                    "No request gets an answer. You stay signed in, the page says “Reconnecting…”"
+                    " and goes on trying; come back, and it heals by itself."
+                ),
                 self.switch_network,
-                undo="Come back online",
+                undo=tr("Come back online"),
                 lasts=lambda: self._network.is_offline,
             ),
             Experiment(
-                "Wrong device clock",
-                "Your clock leaps an hour ahead and the token looks dead: one refresh, not a loop,"
-                " then it is put right again.",
+                tr("Wrong device clock"),
+                tr(
+                    "Your clock leaps an hour ahead and the token looks dead: one refresh, not a"
+                    " loop, then it is put right again."
+                ),
                 self.leap,
             ),
             Experiment(
-                "Damage my token",
-                "One character of the signature changes on its way. The server refuses it, the"
-                " session ends, you sign in and are back here.",
+                tr("Damage my token"),
+                tr(
+                    "One character of the signature changes on its way. The server refuses it, the"
+                    " session ends, you sign in and are back here."
+                ),
                 self.damage,
             ),
             Experiment(
-                "Revoke my session",
-                "The server ends this session, as if from another device. The next request learns"
-                " it, you sign in and are back here.",
+                tr("Revoke my session"),
+                tr(
+                    "The server ends this session, as if from another device. The next request"
+                    " learns it, you sign in and are back here."
+                ),
                 self.revoke,
             ),
         ]
 
     async def burst(self) -> str:
         """Send many requests with a token that the network calls expired."""
-        before, self._network.expires_next = self._refreshes(), True
+        before, self._network.expires_next = self._refreshed(), True
         answers = await asyncio.gather(*(self._probe() for _ in range(BURST)))
-        counted = ", ".join(f"{n} times {what}" for what, n in Counter(answers).items())
-        return f"{counted}; {_times(self._refreshes() - before, 'refresh')}."
+        summary = ", ".join(tr("{} times {}", n, what) for what, n in Counter(answers).items())
+        return f"{summary}; {_refreshes(self._refreshed() - before)}."
 
     async def switch_network(self) -> str:
         """Cut the network off, or give it back."""
         self._network.is_offline = not self._network.is_offline
         if not self._network.is_offline:
             self._client.wake(resume=True)
-            return f"Back online: a request was answered with {await self._probe()}."
+            return tr("Back online: a request was answered with {}.", await self._probe())
         try:
             await self._client.refresh()
         except UnexpiredError as error:
-            return f"Offline: {error} You are still signed in ({self._client.state})."
-        return "Offline."
+            return tr(STILL_SIGNED_IN, told(error), tr(self._client.state))
+        return tr("Offline.")
 
     async def leap(self) -> str:
         """Put the clock wrong, look, and put it right."""
-        before = self._refreshes()
+        before = self._refreshed()
         self._clock.error = HOUR
         try:
             answers = [await self._probe() for _ in range(3)]
         finally:
             self._clock.error = 0
-        ahead = self._refreshes() - before
+        ahead = _refreshes(self._refreshed() - before)
         await self._client.refresh()  # So that the token's life is counted by the right clock.
-        return f"Three requests an hour ahead: {', '.join(answers)}; {_times(ahead, 'refresh')}."
+        return tr("Three requests an hour ahead: {}; {}.", ", ".join(answers), ahead)
 
     async def damage(self) -> str:
         """Send a request with a damaged token."""
         self._network.damages = True
         try:
-            return f"The request was refused: {await self._probe()}"
+            return tr("The request was refused: {}", await self._probe())
         finally:
             self._network.damages = False
 
@@ -142,17 +156,17 @@ class Experiments:
         for session in listed:
             if session["current"]:
                 await self._client.delete(f"{SESSIONS}/{session['id']}")
-        return f"The next request was refused: {await self._probe()}"
+        return tr("The next request was refused: {}", await self._probe())
 
     async def _probe(self) -> str:
         try:
             return str((await self._client.get(PROBE)).status_code)
         except UnexpiredError as error:
-            return str(error)
+            return told(error)
 
-    def _refreshes(self) -> int:
+    def _refreshed(self) -> int:
         return sum(entry.kind == "refresh" for entry in self._recorder.entries)
 
 
-def _times(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 'es'}"
+def _refreshes(count: int) -> str:
+    return counted(count, "1 refresh", "{} refreshes")

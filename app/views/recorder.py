@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 from unexpired import Request, Response, Transport, UnexpiredError, claims
 
 Kind = Literal["request", "retry", "refresh"]
+Ending = Literal["renewed", "expired", "session over"]
 
 KEPT = 200  # entries; older ones are forgotten
 REFUSALS = {401, 403}
+AT_ITS_END = 0.5  # s; a token that is put away this late was used to its end
 
 
 @dataclass(slots=True)
@@ -48,12 +50,22 @@ class Life:
         due_at: when it is refreshed: its margin before its end; None if it cannot be renewed.
         dies_at: when it expires.
         replaced_at: when a newer one took its place, or its session ended.
+        ending: what ended it then.
     """
 
     born_at: float
     due_at: float | None
     dies_at: float
     replaced_at: float | None = None
+    ending: Ending | None = None
+
+    def ended_at(self, now: float) -> float | None:
+        """When it came to its end; None while it is good."""
+        return self.replaced_at or (self.dies_at if now >= self.dies_at else None)
+
+    def how_it_ended(self, now: float) -> Ending | None:
+        """What ended it; None while it is good."""
+        return self.ending or ("expired" if now >= self.dies_at else None)
 
 
 class Recorder:
@@ -127,7 +139,7 @@ class Recorder:
             left: how much of that is left.
             due_in: seconds until it is refreshed, or None if it cannot be.
         """
-        self.end_life()
+        self.end_life("renewed")
         now = self.now()
         due_at = None if due_in is None else now + due_in
         # Servers count in whole seconds: no token is older than the end of the one before it.
@@ -135,10 +147,12 @@ class Recorder:
         born_at = max(now + left - lifetime, earliest)
         self.lives.append(Life(born_at, due_at, now + left))
 
-    def end_life(self) -> None:
-        """Note that the access token is no longer used."""
-        if self.lives and self.lives[-1].replaced_at is None:
-            self.lives[-1].replaced_at = min(self.now(), self.lives[-1].dies_at)
+    def end_life(self, ending: Ending) -> None:
+        """Note that the access token is no longer used, unless its time was over before."""
+        if self.lives and self.lives[-1].ending is None:
+            life, now = self.lives[-1], self.now()
+            life.replaced_at = min(now, life.dies_at)
+            life.ending = "expired" if now >= life.dies_at - AT_ITS_END else ending
 
     def claims(self) -> Mapping[str, Any]:
         """The claims of the last access token that was sent; empty if there is none to read."""
@@ -149,7 +163,7 @@ class Recorder:
 
     def forget(self) -> None:
         """Forget the token, and which calls it was refused for: its session is over."""
-        self.end_life()
+        self.end_life("session over")
         self._bearer = ""
         self._refused.clear()
 

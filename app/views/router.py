@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, quote
 from js import document, location, window
 
 from .dom import listen
+from .words import tr
 
 
 class View(Protocol):
@@ -75,7 +76,7 @@ class Router:
         view = self._views[path]
         if not self._outlet.contains(view.element):
             self._outlet.replaceChildren(view.element)
-        document.title = f"{view.title} · Unexpired"
+        document.title = f"{tr(view.title)} · Unexpired"
         _mark_current(path)
         view.show(query)
 

@@ -11,6 +11,7 @@ from pyodide.ffi import JsException
 from server.weakness import weaknesses
 
 from .dom import listen, listen_async, stamp
+from .words import retold, tr
 
 VARIABLE = "UNEXPIRED_SECRET="
 FINE = "Nothing speaks against it: random enough, and long enough to sign tokens."
@@ -45,7 +46,7 @@ class SecretKey:
         # In a browser this is crypto.getRandomValues.
         raw = secrets.token_bytes(bits // 8)
         self._line.value = f"{VARIABLE}{_spelled(raw, self._choice('spelling'))}"
-        self._said.textContent = f"A fresh key of {bits} bits."
+        self._said.textContent = tr("A fresh key of {} bits.", bits)
 
     def _choice(self, name: str) -> str:
         return str(self._maker.elements.namedItem(name).value)
@@ -53,20 +54,20 @@ class SecretKey:
     async def _copy(self) -> None:
         try:
             await navigator.clipboard.writeText(self._line.value)
-            self._said.textContent = "Copied."
+            self._said.textContent = tr("Copied.")
         except (JsException, AttributeError):  # Forbidden, or not there outside HTTPS.
             self._line.select()
-            self._said.textContent = "Selected: copy it with your keyboard or menu."
+            self._said.textContent = tr("Selected: copy it with your keyboard or menu.")
 
     def _judge(self) -> None:
         text = str(self._given.value).strip().removeprefix(VARIABLE)
         reasons = weaknesses(text) if text else []
         self._judgement.dataset.kind = "" if not text else "weak" if reasons else "fine"
         if not reasons:
-            self._judgement.textContent = FINE if text else ""
+            self._judgement.textContent = tr(FINE) if text else ""
             return
         sentence = document.createElement("p")
-        sentence.textContent = "It must not sign tokens:"
+        sentence.textContent = tr("It must not sign tokens:")
         self._judgement.replaceChildren(sentence, _list(reasons))
 
 
@@ -78,6 +79,6 @@ def _list(reasons: list[str]) -> Any:
     items = document.createElement("ul")
     for reason in reasons:
         item = document.createElement("li")
-        item.textContent = reason
+        item.textContent = retold(reason)
         items.append(item)
     return items

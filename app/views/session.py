@@ -10,6 +10,7 @@ from unexpired import AsyncClient
 from unexpired.listeners import EventName
 
 from .dom import busy, listen_async
+from .words import tr
 
 TICK_MS = 500
 CHANGES: tuple[EventName, ...] = (
@@ -60,7 +61,7 @@ class SessionStatus:
         user = self._client.user
         document.documentElement.dataset.state = self._client.state
         _write(self._username, str(user["username"]) if user else "")
-        _write(self._state, self._client.state)
+        _write(self._state, tr(self._client.state))
         _write(self._countdown, self._outlook())
         self._ring.setAttribute("stroke-dasharray", f"{100 * self._life_left():.1f} 100")
 
@@ -68,9 +69,10 @@ class SessionStatus:
         """What happens next, and in how many seconds."""
         until_refresh, until_end = self._client.refresh_in, self._client.expires_in
         if until_refresh is not None:
-            what = "trying again" if self._client.state == "degraded" else "next refresh"
-            return f"{what} in {math.ceil(until_refresh)} s"
-        return "" if until_end is None else f"ends in {math.ceil(until_end)} s"
+            degraded = self._client.state == "degraded"
+            sentence = "trying again in {} s" if degraded else "next refresh in {} s"
+            return tr(sentence, math.ceil(until_refresh))
+        return "" if until_end is None else tr("ends in {} s", math.ceil(until_end))
 
     def _life_left(self) -> float:
         """The share of the access token's life that is left, 0 to 1."""

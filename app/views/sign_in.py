@@ -9,6 +9,7 @@ from unexpired import AsyncClient, sentence_for
 
 from .dom import busy, is_busy, listen, say, start
 from .troubles import TYPED_IS_KEPT, told_in
+from .words import tr
 
 
 class SignIn:
@@ -32,10 +33,10 @@ class SignIn:
 
     def show(self, query: Mapping[str, str]) -> None:
         """Say why the person is here, and go on with the form as it was left."""
-        if self._client.user is not None:
+        if self._client.user is not None and "again" not in query:
             self._go_back()
             return
-        say(self._alert, sentence_for(query.get("reason")) or "", kind="notice")
+        say(self._alert, tr(sentence_for(query.get("reason")) or ""), kind="notice")
         if not self._form.contains(document.activeElement):
             self._field("username").focus()
         if self._form.hasAttribute("data-pending"):

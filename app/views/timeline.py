@@ -1,11 +1,15 @@
 """The time line: tokens, refreshes and requests as they pass, now at the right edge."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from js import document
+from js import Date, document
 
 from .dom import listen
 from .recorder import Entry, Life, Recorder
+from .times import clock_time
+from .words import tr
 
 SVG = "http://www.w3.org/2000/svg"
 SHORTEST, LONGEST = 60, 600  # s, of what is in sight
@@ -20,6 +24,7 @@ EDGE = 8  # px; now stays clear of the border, so that a mark is seen whole
 CLOSE = 0.35  # s
 EARLY = 0.5  # s; a token that was replaced long before its margin had none
 PARTS = ("grid", "bars", "marks")
+STEPS = {"ArrowLeft": -1, "ArrowRight": 1, "Home": -1_000, "End": 1_000}
 SHAPES = {
     "request": "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0",
     "refresh": "M0 -7L7 0L0 7L-7 0Z",
@@ -28,12 +33,45 @@ SHAPES = {
 }
 
 
+@dataclass(slots=True)
+class Drawn:
+    """What stands for one thing that was recorded.
+
+    Attributes:
+        what: the request or the token's life.
+        element: can have the focus; its label says what it stands for.
+        lane: how far it is moved down, so that marks close in time are all seen.
+        said: the stage of it that its label tells of.
+    """
+
+    what: Entry | Life
+    element: Any
+    lane: int = 0
+    said: str = ""
+
+    @property
+    def at(self) -> float:
+        """When it began, in monotonic seconds."""
+        return self.what.sent_at if isinstance(self.what, Entry) else self.what.born_at
+
+    @property
+    def is_in_sight(self) -> bool:
+        """Whether it has not yet left by the left edge."""
+        return bool(self.element.style.display != "none")
+
+    def label(self, stage: str, words: Callable[[], str]) -> None:
+        """Say what it is, to those who hear the page; anew at each stage alone."""
+        if self.said != stage:
+            self.said = stage
+            self.element.setAttribute("aria-label", words())
+
+
 class Timeline:
     """Draws what a recorder remembers.
 
     Args:
         svg: Where.
-        details: Says what the mark is that is pointed at or has the focus.
+        details: Says what the bar or mark is that is pointed at or has the focus.
         recorder: Remembers what happened.
     """
 
@@ -42,10 +80,10 @@ class Timeline:
         self._details = details
         self._recorder = recorder
         self._grid, self._bars, self._marks = (_add(svg, "g", name) for name in PARTS)
-        self._drawn: dict[int, tuple[Entry, Any, int]] = {}
-        self._at = 0
+        self._drawn: dict[int, Drawn] = {}
+        self._told: Any = None
         for event in ("pointerover", "focusin"):
-            listen(svg, event, lambda js_event: self._tell(js_event.target))
+            listen(svg, event, lambda js_event: self._point_at(js_event.target))
         listen(svg, "keydown", self._step)
 
     def draw(self) -> None:
@@ -55,10 +93,14 @@ class Timeline:
         scale = width / span
         self._svg.setAttribute("viewBox", f"0 0 {width} {HEIGHT}")
         self._draw_grid(width, span)
-        self._bars.replaceChildren(
-            *(part for life in self._recorder.lives for part in _bars(life, now, width, scale))
-        )
-        self._draw_marks(now, width, scale)
+        self._forget_the_oldest()
+        for life in self._recorder.lives:
+            _draw_life(self._drawing_of(life), life, now, width, scale)
+        for entry in self._recorder.entries:
+            drawn = self._drawing_of(entry)
+            _draw_mark(drawn, entry, width - EDGE - (now - entry.sent_at) * scale)
+        self._keep_one_stop()
+        self._tell()
 
     def _span(self) -> float:
         """How many seconds are in sight: some lives of a token, within reason."""
@@ -67,65 +109,117 @@ class Timeline:
         return min(max(SHORTEST, LIVES_IN_SIGHT * longest), LONGEST)
 
     def _draw_grid(self, width: int, span: float) -> None:
-        parts = [_text(words, 4, y, "row") for words, y in WORDS.items()]
+        parts = [_text(tr(words), 4, y, "row") for words, y in WORDS.items()]
         for step in range(1, 6):
             x = width * step / 6
             parts.append(_shape("line", x1=x, x2=x, y1=TOP - 6, y2=BOTTOM))
             parts.append(_text(_ago(span * (6 - step) / 6), x, HEIGHT - 4, "tick"))
-        parts.append(_text("now", width - 4, HEIGHT - 4, "tick now"))
+        parts.append(_text(tr("now"), width - 4, HEIGHT - 4, "tick now"))
         self._grid.replaceChildren(*parts)
 
-    def _draw_marks(self, now: float, width: int, scale: float) -> None:
-        entries = {id(entry): entry for entry in self._recorder.entries}
-        for key in [key for key in self._drawn if key not in entries]:
-            self._drawn.pop(key)[1].remove()
-        for key, entry in entries.items():
-            if key not in self._drawn:
-                self._drawn[key] = (entry, self._mark(), self._lane(entry))
-            _, mark, lane = self._drawn[key]
-            x = width - EDGE - (now - entry.sent_at) * scale
-            _place(mark, entry, x, ROWS[entry.kind] + lane * LANE)
+    def _forget_the_oldest(self) -> None:
+        kept = {id(what) for what in (*self._recorder.lives, *self._recorder.entries)}
+        for key in self._drawn.keys() - kept:
+            self._drawn.pop(key).element.remove()
 
-    def _mark(self) -> Any:
-        mark = _add(self._marks, "path", "")
-        mark.setAttribute("role", "img")
-        mark.setAttribute("tabindex", "-1" if self._marks.childElementCount > 1 else "0")
-        return mark
+    def _drawing_of(self, what: Entry | Life) -> Drawn:
+        if id(what) not in self._drawn:
+            self._drawn[id(what)] = self._draw_anew(what)
+        return self._drawn[id(what)]
+
+    def _draw_anew(self, what: Entry | Life) -> Drawn:
+        if isinstance(what, Entry):
+            return Drawn(what, _reachable(_add(self._marks, "path", "")), self._lane(what))
+        return Drawn(what, _reachable(_add(self._bars, "g", "token")))
 
     def _lane(self, entry: Entry) -> int:
         taken = {
-            lane
-            for other, _, lane in self._drawn.values()
-            if other.kind == entry.kind and abs(other.sent_at - entry.sent_at) < CLOSE
+            drawn.lane
+            for drawn in self._drawn.values()
+            if isinstance(drawn.what, Entry)
+            and drawn.what.kind == entry.kind
+            and abs(drawn.at - entry.sent_at) < CLOSE
         }
         free = [lane for lane in range(LANES) if lane not in taken]
         return free[0] if free else len(self._drawn) % LANES
 
     # -- Reading it ----------------------------------------------------------------------------
 
-    def _tell(self, target: Any) -> None:
+    def _point_at(self, target: Any) -> None:
         # Between the marks the last word stands: they move, and the pointer may not.
-        if target.getAttribute("role") == "img":
-            self._details.textContent = target.getAttribute("aria-label")
+        if element := target.closest("[role=img]"):
+            self._told = element
+            self._tell()
+
+    def _tell(self) -> None:
+        # Also as it changes: a request is answered, a token is renewed.
+        words = self._told and self._told.getAttribute("aria-label")
+        if words and self._details.textContent != words:
+            self._details.textContent = words
+
+    def _in_sight(self) -> list[Any]:
+        """What can be reached, in the order of time."""
+        drawn = sorted(self._drawn.values(), key=lambda drawn: drawn.at)
+        return [one.element for one in drawn if one.is_in_sight]
 
     def _step(self, js_event: Any) -> None:
-        """Arrow keys go from mark to mark: the whole line is one stop of the Tab key."""
-        steps = {"ArrowLeft": -1, "ArrowRight": 1}
-        marks = [mark for mark in self._marks.children if mark.style.display != "none"]
-        here = document.activeElement
-        if js_event.key not in steps or here not in marks:
+        """Arrow keys go on in time: the whole line is one stop of the Tab key."""
+        reachable, here = self._in_sight(), document.activeElement
+        if js_event.key not in STEPS or here not in reachable:
             return
         js_event.preventDefault()
-        there = marks[min(max(marks.index(here) + steps[js_event.key], 0), len(marks) - 1)]
-        here.setAttribute("tabindex", "-1")
-        there.setAttribute("tabindex", "0")
-        there.focus()
+        place = reachable.index(here) + STEPS[js_event.key]
+        self._stop_at(reachable[min(max(place, 0), len(reachable) - 1)]).focus()
+
+    def _keep_one_stop(self) -> None:
+        """When the stop has left the picture, the next in time is the stop, and has its focus."""
+        stop, reachable = self._svg.querySelector("[tabindex='0']"), self._in_sight()
+        if not reachable or stop in reachable:
+            return
+        had_focus = stop is not None and stop == document.activeElement
+        stop = self._stop_at(reachable[0])
+        if had_focus:
+            stop.focus()
+
+    def _stop_at(self, element: Any) -> Any:
+        if stop := self._svg.querySelector("[tabindex='0']"):
+            stop.setAttribute("tabindex", "-1")
+        element.setAttribute("tabindex", "0")
+        return element
 
 
 def describe(entry: Entry) -> str:
     """One entry in words: what, and what came of it."""
-    took = "" if entry.took is None else f" after {round(entry.took * 1000)} ms"
-    return f"{entry.kind.capitalize()}: {entry.call}, {entry.outcome}{took}"
+    kind, outcome = tr(entry.kind).capitalize(), tr(entry.outcome)
+    if entry.took is None:
+        return tr("{}: {}, {}", kind, entry.call, outcome)
+    return tr("{}: {}, {} after {} ms", kind, entry.call, outcome, round(entry.took * 1000))
+
+
+def describe_life(life: Life, now: float) -> str:
+    """One access token's life in words: its times, and how it ended."""
+    born, due, end = clock_times(life, now)
+    how = life.how_it_ended(now)
+    renewal = tr("refresh due {}", due) if due else tr("cannot be renewed")
+    ending = tr("ended {}, {}", end, tr(how)) if how else tr("ends {}", end)
+    return tr("Token: born {}, {}, {}", born, renewal, ending)
+
+
+def clock_times(life: Life, now: float) -> tuple[str, str, str]:
+    """When it was born, is due for a refresh (if it is), and ends or ended, by the clock."""
+
+    def clock(at: float) -> str:
+        return clock_time(Date.now() - (now - at) * 1000)
+
+    due = "" if life.due_at is None else clock(life.due_at)
+    return clock(life.born_at), due, clock(life.ended_at(now) or life.dies_at)
+
+
+def _draw_life(drawn: Drawn, life: Life, now: float, width: int, scale: float) -> None:
+    bars = _bars(life, now, width, scale)
+    drawn.element.replaceChildren(*bars)
+    drawn.element.style.display = "" if bars else "none"
+    drawn.label(life.how_it_ended(now) or "good", lambda: describe_life(life, now))
 
 
 def _bars(life: Life, now: float, width: int, scale: float) -> list[Any]:
@@ -144,17 +238,26 @@ def _bars(life: Life, now: float, width: int, scale: float) -> list[Any]:
     return parts
 
 
-def _place(mark: Any, entry: Entry, x: float, y: float) -> None:
+def _draw_mark(drawn: Drawn, entry: Entry, x: float) -> None:
+    mark, y = drawn.element, ROWS[entry.kind] + drawn.lane * LANE
     mark.style.display = "none" if x < EDGE else ""
     mark.setAttribute("transform", f"translate({x:.1f} {y})")
     name = "failed" if entry.failed else entry.kind
     mark.setAttribute("d", SHAPES[name])
     mark.setAttribute("class", f"{name} {entry.kind} {'' if entry.took else 'open'}")
-    mark.setAttribute("aria-label", describe(entry))
+    drawn.label(entry.outcome, lambda: describe(entry))
+
+
+def _reachable(element: Any) -> Any:
+    element.setAttribute("role", "img")
+    element.setAttribute("tabindex", "-1")
+    return element
 
 
 def _ago(seconds: float) -> str:
-    return f"{round(seconds)} s" if seconds < 120 else f"{round(seconds / 60)} min"  # noqa: PLR2004
+    if seconds < 120:  # noqa: PLR2004 - as on a kitchen timer
+        return tr("{} s", round(seconds))
+    return tr("{} min", round(seconds / 60))
 
 
 def _text(words: str, x: float, y: float, name: str) -> Any:

@@ -1,8 +1,8 @@
-"""Instants in the person's own time zone and language."""
+"""Instants in the person's own time zone, in the language of the page."""
 
 from typing import Any
 
-from js import Date, Intl, Object
+from js import Date, Intl, Object, document, navigator
 from pyodide.ffi import to_js
 
 UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
@@ -20,7 +20,7 @@ def show_age(element: Any, instant: str) -> None:
     element.title = element.textContent
     seconds = max(0, (Date.now() - Date.new(instant).getTime()) / 1000)
     unit, size = next((u for u in UNITS if seconds >= u[1]), UNITS[-1])
-    wording = Intl.RelativeTimeFormat.new(to_js([]), _options(numeric="auto"))
+    wording = Intl.RelativeTimeFormat.new(_variety(), _options(numeric="auto"))
     element.textContent = wording.format(-int(seconds // size), unit)
 
 
@@ -30,8 +30,15 @@ def clock_time(milliseconds: float) -> str:
 
 
 def _formatted(instant: str | float, **options: str) -> str:
-    formatter = Intl.DateTimeFormat.new(to_js([]), _options(**options))
+    formatter = Intl.DateTimeFormat.new(_variety(), _options(**options))
     return str(formatter.format(Date.new(instant)))
+
+
+def _variety() -> str:
+    """The person's own variety of the page's language, such as en-GB."""
+    language = document.documentElement.lang
+    varieties = (tag for tag in navigator.languages if tag.split("-")[0].lower() == language)
+    return str(next(varieties, language))
 
 
 def _options(**options: str) -> Any:

@@ -15,6 +15,7 @@ from unexpired import (
 )
 
 from .dom import say
+from .words import counted, told, tr
 
 TYPED_IS_KEPT = "What you typed is kept."
 # The client has led the person to the sign-in page, which says why: nothing to add here.
@@ -35,14 +36,17 @@ def told_in(alert: Any, *, comfort: str = "") -> Iterator[None]:
     except SESSION_IS_OVER:
         pass
     except Unreachable as error:
-        say(alert, f"{error} {comfort}".rstrip())
+        say(alert, f"{told(error)} {tr(comfort)}".rstrip())
     except RateLimited as error:
-        say(alert, _wait(error.retry_after) if error.retry_after else str(error))
+        say(alert, _wait(error.retry_after) if error.retry_after else told(error))
     except UnexpiredError as error:
-        say(alert, str(error))
+        say(alert, told(error))
 
 
 def _wait(seconds: float) -> str:
     whole = math.ceil(seconds)
-    count = "1 second" if whole == 1 else f"{whole} seconds"
-    return f"Too many tries. Please wait {count}, then try again."
+    return counted(
+        whole,
+        "Too many tries. Please wait 1 second, then try again.",
+        "Too many tries. Please wait {} seconds, then try again.",
+    )

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import jwt
@@ -28,7 +29,7 @@ class Backend:
         settings: Its settings, by their names without the prefix, such as access_ttl=3.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, float]) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, float | str]) -> None:
         self._folder = folder
         self._environment = os.environ | {
             "PYTHONPATH": str(ROOT),

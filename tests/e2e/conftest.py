@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expect
@@ -14,7 +15,9 @@ from tests.e2e.person import Person
 from tests.e2e.watch import Watch
 
 HERE = Path(__file__).parent
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
+"""No test is meant to wait as long: a machine that does much else at once is only slow."""
+
 expect.set_options(timeout=PATIENCE_MS)
 
 ServerFactory = Callable[..., Backend]
@@ -46,9 +49,9 @@ def base_url() -> None:
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerFactory]:
     """Start a server with these settings, or give the one that has them already."""
-    running: dict[tuple[tuple[str, float], ...], Backend] = {}
+    running: dict[tuple[tuple[str, float | str], ...], Backend] = {}
 
-    def factory(**settings: float) -> Backend:
+    def factory(**settings: float | str) -> Backend:
         key = tuple(sorted(settings.items()))
         if key not in running:
             running[key] = Backend(tmp_path_factory.mktemp("server"), settings)
@@ -68,8 +71,14 @@ def settings() -> dict[str, float]:
 
 @pytest.fixture
 def backend(serve: ServerFactory, settings: dict[str, float]) -> Backend:
-    """The server that the page is loaded from."""
+    """The server that the page calls."""
     return serve(**settings)
+
+
+@pytest.fixture
+def home(backend: Backend) -> str:
+    """The address of what the page is loaded from: the server too, unless a module says else."""
+    return backend.url
 
 
 @pytest.fixture(scope="session")
@@ -86,9 +95,9 @@ def context_of(browser: Browser) -> ContextFactory:
 
 
 @pytest.fixture
-def context(context_of: ContextFactory, backend: Backend) -> Iterator[BrowserContext]:
+def context(context_of: ContextFactory, home: str) -> Iterator[BrowserContext]:
     """A browser that remembers nothing of earlier tests but the files of the page."""
-    context = context_of(backend.url)
+    context = context_of(home)
     page = context.new_page()
     page.goto("/healthz")
     page.evaluate("localStorage.clear(); sessionStorage.clear()")
@@ -99,9 +108,10 @@ def context(context_of: ContextFactory, backend: Backend) -> Iterator[BrowserCon
 
 
 @pytest.fixture
-def watch(context: BrowserContext, backend: Backend) -> Iterator[Watch]:
+def watch(context: BrowserContext, home: str, backend: Backend) -> Iterator[Watch]:
     """A watch on the test's browser context, which must end without a complaint."""
-    with Watch(context, backend.url) as watch:
+    with Watch(context, home) as watch:
+        watch.admit(backend.url)
         yield watch
     watch.verify()
 
@@ -116,3 +126,16 @@ def page(watch: Watch) -> Page:
 def person(page: Page) -> Person:
     """Somebody in front of the page, which is not open yet."""
     return Person(page)
+
+
+@pytest.fixture
+def writer(person: Person) -> Person:
+    """Somebody at their notes."""
+    person.opens().signs_in().is_at_notes()
+    return person
+
+
+@pytest.fixture
+def text() -> str:
+    """A text that no other test uses."""
+    return f"note {uuid4()}"

@@ -15,7 +15,7 @@ def hold(page: Page, pattern: str) -> Callable[[], None]:
     def release() -> None:
         for route in held:
             route.continue_()
-        page.unroute(pattern)
+        page.unroute(pattern, keep)
 
     page.route(pattern, keep)
     return release
@@ -28,4 +28,4 @@ def lose(page: Page, pattern: str) -> Callable[[], None]:
         route.abort()
 
     page.route(pattern, cut)
-    return lambda: page.unroute(pattern)
+    return lambda: page.unroute(pattern, cut)

@@ -16,12 +16,14 @@ class Library:
 
     Args:
         page: The browser tab to use.
+        address: Where the library is: a page of the tests' own, unless the server has one.
     """
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, address: str = "/library.html") -> None:
         self.page = page
+        self._address = address
         page.route("**/library.*", _serve)
-        page.goto("/library.html")
+        page.goto(address)
         expect(page.locator("html")).to_have_attribute("data-ready", "true")
         self.run("client = None")
 
@@ -29,7 +31,10 @@ class Library:
         """Forget what the last test did, with a fresh client."""
         self.page.unroute_all()
         self.page.context.set_offline(offline=False)
-        self.page.evaluate("localStorage.clear(); history.replaceState(null, '', '/library.html')")
+        self.page.evaluate(
+            "address => { localStorage.clear(); history.replaceState(null, '', address); }",
+            self._address,
+        )
         self.run("client and client.close()\nopen_client()\nNone")
 
     def run(self, source: str) -> Any:

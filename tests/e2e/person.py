@@ -1,5 +1,7 @@
 """Somebody in front of the page, who finds things by the names that they can read or hear."""
 
+from collections.abc import Mapping
+
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.backend import PASSWORDS
@@ -10,19 +12,25 @@ class Person:
 
     Args:
         page: The browser tab.
+        words: What the page says, under its English sentences, in another language.
     """
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, words: Mapping[str, str] | None = None) -> None:
         self.page = page
-        self.username = page.get_by_label("Username")
-        self.password = page.get_by_label("Password")
-        self.sign_in_button = page.get_by_role("button", name="Sign in")
-        self.sign_out_button = page.get_by_role("button", name="Sign out")
-        self.new_note = page.get_by_role("textbox", name="New note")
-        self.add_button = page.get_by_role("button", name="Add note")
-        self.notes = page.get_by_role("list", name="Notes")
-        self.status = page.get_by_role("status", name="Session")
+        self._words = words or {}
+        self.username = page.get_by_label(self.reads("Username"))
+        self.password = page.get_by_label(self.reads("Password"))
+        self.sign_in_button = page.get_by_role("button", name=self.reads("Sign in"))
+        self.sign_out_button = page.get_by_role("button", name=self.reads("Sign out"))
+        self.new_note = page.get_by_role("textbox", name=self.reads("New note"))
+        self.add_button = page.get_by_role("button", name=self.reads("Add note"))
+        self.notes = page.get_by_role("list", name=self.reads("Notes"))
+        self.status = page.get_by_role("status", name=self.reads("Session"))
         self.alert = page.get_by_role("alert").filter(visible=True)
+
+    def reads(self, sentence: str) -> str:
+        """What the page says to this person for an English sentence."""
+        return self._words.get(sentence, sentence)
 
     def opens(self, address: str = "/") -> "Person":
         """Open the page and wait until Python runs."""
@@ -63,4 +71,4 @@ class Person:
 
     def heading(self, name: str) -> Locator:
         """The heading of a view."""
-        return self.page.get_by_role("heading", name=name, exact=True)
+        return self.page.get_by_role("heading", name=self.reads(name), exact=True)

@@ -1,5 +1,7 @@
 """Activity: what happens behind the page, drawn and told, and experiments on it."""
 
+import re
+
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -16,7 +18,8 @@ class ActivityView:
         self.page = page
         self.line = page.get_by_role("group", name="Time line")
         self.details = page.locator(".details")
-        self.table = page.get_by_role("table")
+        self.requests = page.get_by_role("table", name="Requests")
+        self.tokens = page.get_by_role("table", name="Access tokens")
 
     def mark(self, words: str) -> Locator:
         return self.line.get_by_role("img", name=words)
@@ -65,9 +68,10 @@ def test_a_mark_is_told_apart_by_shape_and_told_in_words(view: ActivityView) -> 
     shapes = {view.mark(kind).first.get_attribute("d") for kind in kinds}
     assert len(shapes) == 4
     view.line.locator("[tabindex='0']").focus()
-    expect(view.details).to_contain_text("Request: POST /api/login, 200 after")
-    view.page.keyboard.press("ArrowRight")
-    expect(view.details).to_contain_text("401 TOKEN_EXPIRED")
+    view.page.keyboard.press("End")
+    expect(view.details).to_contain_text("Retry: GET /api/me, 200 after")
+    view.page.keyboard.press("Home")
+    expect(view.details).to_have_text(re.compile("Token: born|Request: POST /api/login, 200 after"))
     expect(view.line.locator("[tabindex='0']")).to_be_focused()
     view.mark("Refresh: POST").hover()
     expect(view.details).to_contain_text("Refresh: POST /api/refresh, 200 after")
@@ -77,9 +81,9 @@ def test_the_table_tells_the_same(view: ActivityView) -> None:
     """Whoever reads finds every request with its outcome, the newest first."""
     view.reads_table()
     view.tries("Burst of 20 requests")
-    expect(view.table.get_by_role("row", name="retry GET /api/me 200")).to_have_count(20)
-    expect(view.table.get_by_role("row", name="request POST /api/login 200")).to_have_count(1)
-    expect(view.table.get_by_role("row").nth(1)).to_contain_text("retry")
+    expect(view.requests.get_by_role("row", name="retry GET /api/me 200")).to_have_count(20)
+    expect(view.requests.get_by_role("row", name="request POST /api/login 200")).to_have_count(1)
+    expect(view.requests.get_by_role("row").nth(1)).to_contain_text("retry")
 
 
 def test_the_life_of_a_token_is_drawn_with_its_margin(view: ActivityView) -> None:
@@ -88,6 +92,43 @@ def test_the_life_of_a_token_is_drawn_with_its_margin(view: ActivityView) -> Non
     expect(bars).to_have_count(1)
     view.tries("Burst of 20 requests")
     expect(bars).to_have_count(2)
+
+
+def test_the_life_of_a_token_is_told_to_whoever_points_at_it(view: ActivityView) -> None:
+    """Arrow keys reach its bar, as the pointer does: born, refresh due, ends; once over, how."""
+    token = view.mark("Token: born")
+    expect(token).to_have_count(1)
+    view.line.locator("[tabindex='0']").focus()
+    for key in ("Home", "ArrowRight"):  # The request to sign in and its token, in either order.
+        view.page.keyboard.press(key)
+        if token.evaluate("token => token === document.activeElement"):
+            break
+    expect(token).to_be_focused()
+    expect(view.details).to_have_text(re.compile(r"Token: born .+, refresh due .+, ends .+"))
+    view.tries("Burst of 20 requests")
+    expect(view.details).to_have_text(re.compile(r"Token: born .+, ended .+, renewed"))
+    view.mark(", ends").hover()
+    expect(view.details).to_have_text(re.compile(r"Token: born .+, refresh due .+, ends .+"))
+
+
+def test_the_table_tells_of_each_tokens_life(view: ActivityView) -> None:
+    """Born, refresh due, ends: the newest first; what became of those before it."""
+    view.reads_table()
+    rows = view.tokens.locator("tbody").get_by_role("row")
+    expect(rows).to_have_count(1)
+    expect(rows.get_by_role("cell")).to_have_text([re.compile(r"\d:\d\d:\d\d")] * 3 + ["good"])
+    view.tries("Burst of 20 requests")
+    expect(rows).to_have_count(2)
+    expect(rows.first.get_by_role("cell").last).to_have_text("good")
+    expect(rows.last.get_by_role("cell").last).to_have_text("renewed")
+
+
+def test_the_line_stays_one_stop_of_the_tab_key(view: ActivityView) -> None:
+    """Whatever has left the picture or moved on: exactly one thing in it can be reached by Tab."""
+    stop = view.line.locator("[tabindex='0']:visible")
+    expect(stop).to_have_count(1)
+    stop.evaluate("mark => { mark.setAttribute('tabindex', '-1') }")
+    expect(stop).to_have_count(1)
 
 
 def test_offline_is_an_interruption_and_no_end(

@@ -13,7 +13,9 @@ from tests.e2e.person import Person
 from tests.e2e.watch import Watch
 
 DEVICES = "/#/devices"
+NAMES = {"chromium": "Chrome", "firefox": "Firefox"}
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Version/18.5 Mobile Safari/604.1"
+INSTANTS = ("createdAt", "refreshedAt", "expiresAt")
 SignInElsewhere = Callable[[str], httpx.Client]
 
 
@@ -58,7 +60,7 @@ class DevicesView:
 
 
 def test_each_device_is_listed_in_words_and_this_one_is_marked(
-    person: Person, devices: DevicesView, elsewhere: SignInElsewhere
+    person: Person, devices: DevicesView, elsewhere: SignInElsewhere, browser_name: str
 ) -> None:
     """Two sessions, two devices in words; only the other one can be revoked."""
     elsewhere(PHONE)
@@ -69,10 +71,31 @@ def test_each_device_is_listed_in_words_and_this_one_is_marked(
         devices.items.filter(has_text="this device"),
         devices.items.filter(has_text="iPhone"),
     )
-    expect(here).to_contain_text("Chrome on Linux")
+    expect(here).to_contain_text(f"{NAMES[browser_name]} on Linux")
     expect(here.get_by_role("button")).to_have_count(0)
     expect(phone).to_contain_text("Safari on iPhone")
     expect(phone).not_to_contain_text("this device")
+    expect(here).to_contain_text("on the server's own machine")
+
+
+def test_each_device_tells_from_where_it_was_last_used(
+    person: Person, devices: DevicesView, page: Page
+) -> None:
+    """The address stands there in words; markup in its place is no address and no markup."""
+    addresses = ["203.0.113.7", "192.168.1.20", "<img src=x>", None]
+    device = {"device": PHONE, "current": False, **dict.fromkeys(INSTANTS, "2027-01-15T08:00:00Z")}
+    sessions = [{**device, "id": str(i), "address": at} for i, at in enumerate(addresses)]
+    page.route("**/api/sessions", lambda route: route.fulfill(json={"sessions": sessions}))
+    person.opens(DEVICES).signs_in("grace")
+    expect(devices.items).to_contain_text(
+        [
+            "from 203.0.113.7 ·",
+            "from the local network (192.168.1.20)",
+            "from an unknown place",
+            "from an unknown place",
+        ]
+    )
+    expect(page.locator("#view img")).to_have_count(0)
 
 
 def test_a_device_is_named_in_our_words_whatever_it_says(

@@ -1,30 +1,14 @@
 """Notes, and what becomes of a text that is not sent yet."""
 
 import re
-import uuid
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from tests.e2e.faults import hold, lose
 from tests.e2e.person import Person
-from tests.e2e.watch import Watch
 
 NOTES = "**/api/notes"
-POST = "POST /api/notes"
-
-
-@pytest.fixture
-def writer(person: Person) -> Person:
-    """Somebody at their notes."""
-    person.opens().signs_in().is_at_notes()
-    return person
-
-
-@pytest.fixture
-def text() -> str:
-    """A text that no other test uses."""
-    return f"note {uuid.uuid4()}"
 
 
 def test_a_note_is_added_on_top_and_deleted(writer: Person, text: str) -> None:
@@ -70,39 +54,6 @@ def test_an_unsent_note_is_its_writers_alone(writer: Person, text: str) -> None:
     writer.waits_until_ready().signs_in("grace").is_at_notes()
     expect(writer.new_note).to_have_value("")
     expect(kept).to_have_count(0)
-
-
-def test_a_note_that_cannot_be_sent_is_kept(writer: Person, text: str) -> None:
-    """The sentence stands beside the form, the text stays, and trying again works."""
-    restore = lose(writer.page, NOTES)
-    writer.new_note.fill(text)
-    writer.add_button.click()
-    expect(writer.alert).to_contain_text("What you typed is kept")
-    expect(writer.new_note).to_have_value(text)
-    restore()
-    writer.add_button.click()
-    expect(writer.note(text)).to_have_count(1)
-    expect(writer.alert).to_be_hidden()
-
-
-def test_a_note_whose_answer_is_lost_is_there_once(writer: Person, watch: Watch, text: str) -> None:
-    """Sent again after a lost answer, the note carries the same key, and the server adds one."""
-
-    def lose_the_answer(route: Route) -> None:
-        route.fetch()
-        route.abort()
-
-    writer.page.route(NOTES, lose_the_answer)
-    writer.new_note.fill(text)
-    writer.add_button.click()
-    expect(writer.alert).to_be_visible()
-    writer.page.unroute(NOTES)
-    writer.add_button.click()
-    expect(writer.new_note).to_have_value("")
-    writer.page.reload()
-    writer.waits_until_ready().is_at_notes()
-    expect(writer.note(text)).to_have_count(1)
-    assert len({sent.headers["idempotency-key"] for sent in watch.calls(POST)}) == 1
 
 
 def test_two_notes_with_the_same_words_are_two(writer: Person, text: str) -> None:

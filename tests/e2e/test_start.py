@@ -1,5 +1,9 @@
 """Before Python runs, and how it comes to run."""
 
+import gzip
+from typing import Any
+
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.faults import hold, lose
@@ -7,6 +11,11 @@ from tests.e2e.person import Person
 from tests.e2e.watch import Watch
 
 RUNTIME = "**/pyodide.asm.wasm"
+SNAPSHOT = "**/snapshot.gz"
+IN_PYTHON = (
+    "async (code) => (await (await import('/app/start.mjs')).loadPyodide({})).runPython(code)"
+)
+"""The page's own interpreter, which is started once."""
 
 
 def test_the_page_boots_from_its_own_server_alone(person: Person, watch: Watch) -> None:
@@ -15,6 +24,42 @@ def test_the_page_boots_from_its_own_server_alone(person: Person, watch: Watch) 
     loaded = {sent.path.rpartition("/")[2].partition("-")[0] for sent in watch.sent}
     assert {"pyodide.asm.wasm", "pyjwt", "pyodide_http"} <= loaded
     assert watch.strangers == []
+
+
+def was_woken(page: Page) -> bool:
+    return bool(page.evaluate("performance.getEntriesByName('python-woken').length"))
+
+
+def test_python_is_woken_and_not_started(person: Person, page: Page) -> None:
+    """The page wakes a Python that was started before, once, with the library's needs imported."""
+    person.opens()
+    assert was_woken(page)
+    assert page.evaluate(IN_PYTHON, "import sys; 'jwt' in sys.modules and 'views' in sys.modules")
+
+
+def test_no_two_pages_draw_the_same_lots(person: Person, page: Page) -> None:
+    """What is asleep in the snapshot is the same for everybody, but not what is drawn by lot."""
+    draw = "import random, secrets, uuid; f'{random.random()} {secrets.token_hex()} {uuid.uuid4()}'"
+    drawn: list[str] = []
+    for _ in range(2):
+        person.opens()
+        assert was_woken(page)
+        drawn += page.evaluate(IN_PYTHON, draw).split()
+        page.goto("about:blank")
+    assert len(set(drawn)) == len(drawn)
+
+
+@pytest.mark.parametrize(
+    "reply", [{"status": 404}, {"body": "no snapshot"}, {"body": gzip.compress(bytes(10_000))}]
+)
+def test_without_a_good_snapshot_python_starts_as_ever(
+    person: Person, page: Page, watch: Watch, reply: dict[str, Any]
+) -> None:
+    """A snapshot that is missing, damaged or of something else costs time and nothing more."""
+    page.route(SNAPSHOT, lambda route: route.fulfill(**reply))
+    person.opens().signs_in().is_at_notes()
+    assert not was_woken(page)
+    watch.forgive("404")
 
 
 def test_what_is_sent_too_early_is_done_when_python_runs(person: Person, page: Page) -> None:
@@ -63,7 +108,7 @@ def test_a_page_whose_python_fails_is_said(person: Person, page: Page, watch: Wa
     page.goto("/")
     expect(page.get_by_role("alert")).to_contain_text("could not be loaded completely")
     expect(person.username).to_be_editable()
-    watch.forgive("broken")
+    watch.forgive("broken", "RuntimeError")
 
 
 def test_a_page_that_was_signed_in_shows_no_sign_in_form_while_it_starts(

@@ -16,6 +16,7 @@ class Sent:
     """One request as it left the browser."""
 
     method: str
+    origin: str
     path: str
     headers: dict[str, str]
     body: bytes | None
@@ -39,12 +40,12 @@ class Watch:
 
     Args:
         context: Whose pages.
-        home: The address of the one server that they may talk to.
+        home: The address of the server that they may talk to.
     """
 
     def __init__(self, context: BrowserContext, home: str) -> None:
         self.context = context
-        self._host = urlsplit(home).netloc
+        self._hosts = {urlsplit(home).netloc}
         self.sent: list[Sent] = []
         self.answers: list[Answer] = []
         self.complaints: list[str] = []
@@ -67,6 +68,10 @@ class Watch:
         for event, listener in self._listeners.items():
             self.context.remove_listener(event, listener)
 
+    def admit(self, address: str) -> None:
+        """Let the pages talk to this server too."""
+        self._hosts.add(urlsplit(address).netloc)
+
     def count(self, call: str) -> int:
         """How often this was asked for, such as "POST /api/refresh"."""
         return sum(sent.call == call for sent in self.sent)
@@ -88,9 +93,12 @@ class Watch:
 
     def _requested(self, request: Request) -> None:
         url = urlsplit(request.url)
-        if url.scheme not in OWN_SCHEMES and url.netloc != self._host:
+        if url.scheme not in OWN_SCHEMES and url.netloc not in self._hosts:
             self.strangers.append(request.url)
-        self.sent.append(Sent(request.method, url.path, request.headers, request.post_data_buffer))
+        origin = f"{url.scheme}://{url.netloc}"
+        self.sent.append(
+            Sent(request.method, origin, url.path, request.headers, request.post_data_buffer)
+        )
 
     def _answered(self, response: Response) -> None:
         self.answers.append(Answer(urlsplit(response.url).path, response.status))

@@ -117,15 +117,17 @@ def test_nothing_that_is_said_holds_a_part_of_a_token(
         "logging.basicConfig(level=logging.DEBUG)\n"
         "client.on('refreshed', lambda: 1 / 0)\n"
         "await client.refresh()\n"
-        "record = client._keeper.session.record\n"
+        "record = client.keeper.session.record\n"
         "try:\n"
-        "    await client.get('/api/me', timeout=1e-9)\n"
+        "    await client.get('/api/me', timeout=0.05)\n"
         "except Exception as caught:\n"
         "    error = caught\n"
         "json.dumps([repr(record), repr(record.tokens), repr(client), client.diagnose(),\n"
-        "            repr(error), str(error), repr(events), repr(client._keeper.policy)])"
+        "            repr(error), str(error), repr(events), repr(client.keeper.policy)])"
     )
+    release = proxy.holds("/api/me", times=1)
     said.append(str(tab.run(shown)))
+    release()
     proxy.answers("/api/me", 401, {"code": "SESSION_REVOKED"})
     tab.run(GET_ME)
     said.append(str(tab.run("repr(events)")))

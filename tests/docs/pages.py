@@ -1,0 +1,84 @@
+"""The documentation's snippets: what they are, and where each of them runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sybil.document import Document
+from sybil.parsers.myst import CodeBlockParser
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+TUTORIAL = DOCS / "tutorial.md"
+"""Followed step by step, in an empty folder (tests/e2e/test_tutorial.py)."""
+
+KINDS = ("python", "sh", "toml", "html")
+API = "https://api.example.com"
+"""The address that stands for the reader's own; a test puts a real server in its place."""
+
+IN_BROWSER = ("in_browser", "from js ", "from pyscript ")
+IN_WORKER = ".xworker"
+PAGES_IN_BROWSER = {"existing-page.md", "static-hosting.md", "other-servers.md"}
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """One block of a page.
+
+    Attributes:
+        page: where it stands.
+        line: the line that its text begins at.
+        kind: the language.
+        text: as the reader sees it.
+        caption: the file that the reader puts it into, if there is one.
+    """
+
+    page: Path
+    line: int
+    kind: str
+    text: str
+    caption: str
+
+    @property
+    def is_for_browsers(self) -> bool:
+        """Whether it is a page's Python."""
+        is_marked = any(word in self.text for word in IN_BROWSER)
+        is_there = is_marked or self.page.name in PAGES_IN_BROWSER
+        return is_there and not self.is_for_workers
+
+    @property
+    def is_for_workers(self) -> bool:
+        """Whether it is Python of a page and its worker, which no one place can run."""
+        return IN_WORKER in self.text
+
+    @property
+    def is_for_programs(self) -> bool:
+        """Whether it is Python that runs anywhere."""
+        return not self.is_for_browsers and not self.is_for_workers
+
+
+def pages() -> list[Path]:
+    """Return every page with snippets, but not the tutorial."""
+    return [page for page in everything() if page != TUTORIAL and list(snippets(page, *KINDS))]
+
+
+def everything() -> list[Path]:
+    """Return every page."""
+    return [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
+
+
+def snippets(page: Path, *kinds: str) -> Iterator[Snippet]:
+    """Yield the snippets of a page, in its order."""
+    parsers = (CodeBlockParser(kind, lambda _: None) for kind in kinds)
+    for example in Document.parse(str(page), *parsers).examples():
+        found = example.region.lexemes
+        text, options = found["source"], found.get("options") or {}
+        line = example.line + text.line_offset
+        yield Snippet(page, line, found["arguments"], str(text), options.get("caption", ""))
+
+
+def name(page: Path) -> str:
+    """Return what a page is called in a test's name."""
+    return str(page.relative_to(ROOT))

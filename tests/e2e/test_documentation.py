@@ -1,0 +1,104 @@
+"""The documentation's Python for pages, run in a page against the real server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.docs.pages import API, DOCS, name, pages, snippets
+from tests.e2e.backend import Backend
+from tests.e2e.conftest import ContextFactory
+from tests.e2e.laboratory import Library
+from tests.e2e.watch import Watch
+
+USER, PASSWORD = "ada", "correct horse"
+ENDED = (
+    "Your session has expired. Please log in again."
+    " It was ended on another device or by the service."
+)
+PAGES = [page for page in pages() if any(one.is_for_browsers for one in snippets(page, "python"))]
+
+CLOSE_ALL = """
+from unexpired import AsyncClient
+[one.close() for one in list(globals().values()) if isinstance(one, AsyncClient)]
+None
+"""
+END_SESSIONS = "(await client.post('/api/logout-all')).status_code"
+
+
+@pytest.fixture(scope="module")
+def reader_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    """A server of its own, which knows the reader's user."""
+    backend = Backend(tmp_path_factory.mktemp("server"), {})
+    backend.start()
+    backend.run("user", "passwd", USER, stdin=PASSWORD)
+    yield backend
+    backend.stop()
+
+
+@pytest.fixture
+def backend(reader_backend: Backend) -> Backend:
+    return reader_backend
+
+
+@pytest.fixture(scope="module")
+def laboratory(context_of: ContextFactory, reader_backend: Backend) -> Library:
+    """The library in a page of its own, started once."""
+    return Library(context_of(reader_backend.url).new_page())
+
+
+@pytest.fixture
+def context(laboratory: Library) -> BrowserContext:
+    return laboratory.page.context
+
+
+@pytest.fixture
+def library(laboratory: Library, watch: Watch) -> Library:
+    """The library, where nobody is signed in, and no client of another test looks on."""
+    laboratory.run(CLOSE_ALL)
+    laboratory.start_anew()
+    watch.sent.clear()
+    return laboratory
+
+
+@pytest.fixture
+def page(library: Library) -> Page:
+    return library.page
+
+
+def read(source: Path, library: Library, url: str) -> None:
+    """Do what a page of the documentation says: put its markup in place, and run its Python."""
+    markup = [one.text for one in snippets(source, "html") if not one.text.startswith("<meta")]
+    library.page.evaluate("markup => { document.body.innerHTML = markup }", "".join(markup))
+    for one in snippets(source, "python"):
+        if one.is_for_browsers:
+            library.run(f"{one.text.replace(API, url)}\nNone")
+
+
+@pytest.mark.parametrize("source", PAGES, ids=map(name, PAGES))
+def test_python_for_pages_runs_in_a_page(source: Path, library: Library, backend: Backend) -> None:
+    """Every snippet runs as it stands, one after the other."""
+    read(source, library, backend.url)
+
+
+def test_a_page_that_follows_the_guide_leads_to_sign_in_and_back(
+    library: Library, backend: Backend, page: Page
+) -> None:
+    """A call without a session leads to the form, which says why, signs in, and leads back."""
+    page.evaluate("location.hash = '#/notes?from=guide'")
+    read(DOCS / "how-to" / "existing-page.md", library, backend.url)
+    alert = page.get_by_role("alert")
+    for sentence in ("", ENDED):
+        library.run("await add_note('first')")
+        expect(page).to_have_url(re.compile(r"#/login\?next="))
+        expect(alert).to_have_text(sentence)
+        page.get_by_label("Username").fill(USER)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page).to_have_url(f"{backend.url}/library.html#/notes?from=guide")
+        assert library.run("await add_note('second')") == "Saved."
+        assert library.run(END_SESSIONS) == 204

@@ -1,0 +1,82 @@
+"""One draft in several tabs: what is typed in one is seen in the others, and nothing vanishes."""
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from tests.e2e.person import Person
+from tests.e2e.watch import Watch
+
+NOTES = "**/api/notes"
+POST = "POST /api/notes"
+
+
+@pytest.fixture
+def second(writer: Person) -> Person:
+    """The same person in another tab."""
+    person = Person(writer.page.context.new_page())
+    person.opens().is_at_notes()
+    return person
+
+
+def leaves_the_box(person: Person) -> None:
+    person.heading("Notes").focus()
+
+
+def test_a_draft_is_the_same_in_every_tab_until_it_is_sent(
+    writer: Person, second: Person, text: str
+) -> None:
+    """Typed here, seen there, changed there, seen here; sent, it is gone from both boxes."""
+    writer.new_note.press_sequentially(text)
+    expect(second.new_note).to_have_value(text)
+    leaves_the_box(writer)
+    second.new_note.focus()
+    second.new_note.press("End")
+    second.new_note.press_sequentially(" and more")
+    expect(writer.new_note).to_have_value(f"{text} and more")
+    writer.add_button.click()
+    expect(writer.note(f"{text} and more")).to_be_visible()
+    for person in (writer, second):
+        expect(person.new_note).to_have_value("")
+    expect(second.note(f"{text} and more")).to_be_visible()
+
+
+def test_a_text_that_somebody_sees_never_vanishes(
+    writer: Person, second: Person, text: str
+) -> None:
+    """Of two boxes that are typed in at once each keeps its own, even when it is left."""
+    writer.new_note.fill(f"{text} one")
+    expect(second.new_note).to_have_value(f"{text} one")
+    # Both have the cursor, which not every browser grants to two tabs at once.
+    writer.page.evaluate("document.hasFocus = () => true")
+    second.new_note.fill(f"{text} two")
+    leaves_the_box(second)
+    writer.new_note.press("End")
+    writer.new_note.press_sequentially(" and more")
+    third = Person(writer.page.context.new_page())
+    third.opens().is_at_notes()
+    expect(third.new_note).to_have_value(f"{text} one and more")
+    expect(second.new_note).to_have_value(f"{text} two")
+    writer.add_button.click()
+    expect(third.new_note).to_have_value("")
+    expect(second.new_note).to_have_value(f"{text} two")
+
+
+def test_a_draft_that_is_sent_from_two_tabs_is_one_note(
+    writer: Person, second: Person, text: str, watch: Watch
+) -> None:
+    """Both boxes hold the same note, with the same key."""
+
+    def lose_the_answer(route: Route) -> None:
+        route.fetch()
+
+    writer.new_note.fill(text)
+    expect(second.new_note).to_have_value(text)
+    writer.page.route(NOTES, lose_the_answer)
+    writer.add_button.click()
+    second.add_button.click()
+    expect(second.note(text)).to_have_count(1)
+    writer.page.unroute(NOTES)
+    writer.page.reload()
+    writer.waits_until_ready().is_at_notes()
+    expect(writer.note(text)).to_have_count(1)
+    assert len({call.headers["idempotency-key"] for call in watch.calls(POST)}) == 1

@@ -1,0 +1,75 @@
+"""Export: the notes as a file, fetched by sync code that knows nothing of tokens."""
+
+import csv
+import io
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.backend import Backend
+from tests.e2e.faults import lose
+from tests.e2e.person import Person
+from tests.e2e.watch import Watch
+
+NOTES = "GET /api/notes"
+REFRESH = "POST /api/refresh"
+
+
+@pytest.fixture(autouse=True)
+def downloads(browser_name: str) -> None:
+    """Only where the driver hands over what the browser saves."""
+    if browser_name == "firefox":
+        pytest.skip("Firefox's driver tells of no download, not even of a plain link's.")
+
+
+@pytest.fixture
+def exporter(writer: Person, backend: Backend) -> Person:
+    """Somebody at their notes, whose access token has expired, which only the server knows."""
+    text = writer.page.evaluate("localStorage.getItem('unexpired')")
+    record = json.loads(text)
+    record["accessToken"] = backend.expired(record["accessToken"])
+    writer.page.evaluate("text => localStorage.setItem('unexpired', text)", json.dumps(record))
+    return writer
+
+
+def exported(person: Person) -> list[dict[str, str]]:
+    """Press the button; return the rows of the file."""
+    with person.page.expect_download() as download:
+        person.page.get_by_role("button", name="Export").click()
+    assert download.value.suggested_filename == "notes.csv"
+    content = download.value.path().read_text("utf-8-sig")
+    return list(csv.DictReader(io.StringIO(content, newline="")))
+
+
+def test_the_notes_are_saved_as_a_file(writer: Person, text: str) -> None:
+    """Newest first, each with its time; no note is a formula."""
+    writer.adds(f"{text}, older")
+    writer.adds(f"=HYPERLINK({text})")
+    newest, older = exported(writer)[:2]
+    assert newest["text"] == f"'=HYPERLINK({text})"
+    assert older["text"] == f"{text}, older"
+    assert newest["createdAt"] >= older["createdAt"]
+
+
+def test_an_expired_token_costs_an_export_one_refresh(
+    exporter: Person, watch: Watch, text: str
+) -> None:
+    """The sync code behind the button is renewed and repeated, and the person stays signed in."""
+    watch.sent.clear()
+    assert isinstance(exported(exporter), list)
+    assert [sent.call for sent in watch.sent if "/api/" in sent.path] == [NOTES, REFRESH, NOTES]
+    exporter.adds(text)
+    assert watch.count(REFRESH) == 1
+    assert exported(exporter)[0]["text"] == text
+
+
+def test_an_export_without_a_network_says_so(writer: Person, text: str) -> None:
+    """The sentence stands beside the button, until it works."""
+    writer.adds(text)
+    restore = lose(writer.page, "**/api/notes")
+    writer.page.get_by_role("button", name="Export").click()
+    expect(writer.alert).to_contain_text("cannot be reached")
+    restore()
+    assert exported(writer)[0]["text"] == text
+    expect(writer.alert).to_be_hidden()

@@ -1,0 +1,121 @@
+"""The FastAPI example, called by a page of another origin: what its head says to write, works."""
+
+import re
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import uvicorn
+from playwright.sync_api import BrowserContext
+
+from build_example import build
+from examples.fastapi_backend import main as example
+from tests.e2e.conftest import ContextFactory, ServerFactory
+from tests.e2e.laboratory import FOLDER, Library
+from tests.e2e.watch import Watch
+from tests.server.harness import Clock
+
+TOKEN = "POST /token"
+ASK = "(await client.get('/users/me')).json()"
+PLAIN_401 = "Failed to load resource"
+OWN_ORIGIN = "connect-src 'self'"
+BLOCKED = "blocked by CORS policy"
+
+
+@dataclass(frozen=True)
+class Api:
+    """The example as it runs: where, and by which clock."""
+
+    url: str
+    clock: Clock
+
+
+@pytest.fixture(scope="module")
+def page_origin(serve: ServerFactory, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where the page comes from: a server that has nothing to do with the API.
+
+    The page is that of ten lines, with a policy that lets it call the API, and the tests' Python.
+    It is really there, for the browser lets only local pages call a local API.
+    """
+    folder = tmp_path_factory.mktemp("fastapi") / "page"
+    build("ten_lines", folder)
+    shutil.copy(FOLDER / "library.py", folder / "app" / "main.py")
+    page = folder / "index.html"
+    page.write_text(page.read_text().replace(OWN_ORIGIN, f"{OWN_ORIGIN} http://127.0.0.1:*"))
+    return serve(page_dir=str(folder)).url
+
+
+@pytest.fixture
+def pages(page_origin: str) -> list[str]:
+    """The origins that the API lets in."""
+    return [page_origin]
+
+
+@pytest.fixture
+def api(pages: list[str]) -> Iterator[Api]:
+    """The example on an origin of its own."""
+    clock = Clock()
+    config = uvicorn.Config(example.create_app(clock, pages), log_level="warning")
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        yield Api(f"http://127.0.0.1:{listener.getsockname()[1]}", clock)
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def laboratory(context_of: ContextFactory, page_origin: str) -> Library:
+    return Library(context_of(page_origin).new_page(), "/")
+
+
+@pytest.fixture
+def context(laboratory: Library) -> BrowserContext:
+    return laboratory.page.context
+
+
+@pytest.fixture
+def library(laboratory: Library, watch: Watch, api: Api) -> Library:
+    """The client that the example's head tells a page to make."""
+    watch.admit(api.url)
+    laboratory.start_anew()
+    told = re.search(r"``(AsyncClient.*?)``", example.__doc__ or "", re.DOTALL)
+    assert told is not None
+    code = re.sub(r"http://[\w.:]+", api.url, told[1])
+    laboratory.run(f"client.close()\nfrom unexpired import AsyncClient, Dialect\nclient = {code}")
+    watch.sent.clear()
+    return laboratory
+
+
+def test_a_page_of_another_origin_outlives_its_tokens(
+    library: Library, watch: Watch, api: Api
+) -> None:
+    """A plain 401 across origins costs one refresh, and only the API ever sees a token."""
+    library.run("await client.sign_in('ada', 'correct horse')")
+    assert library.run(ASK) == {"username": "ada"}
+    api.clock.advance(example.ACCESS_TTL + 1)
+    assert library.run(ASK) == {"username": "ada"}
+    assert watch.count(TOKEN) == 2
+    library.run("await client.sign_out()")
+    assert watch.count("POST /revoke") == 1
+    assert {sent.origin for sent in watch.sent} == {api.url}
+    watch.forgive(PLAIN_401)
+
+
+def test_a_wrong_password_is_told_across_origins(library: Library, watch: Watch) -> None:
+    """The endpoint's refusal can be read, so the person hears what is wrong."""
+    said = library.run("await outcome(client.sign_in('ada', 'not hers'))")
+    assert said == "BadCredentials"
+    watch.forgive(PLAIN_401)
+
+
+@pytest.mark.parametrize("pages", [["https://elsewhere.example"]])
+def test_an_api_that_does_not_name_the_page_is_out_of_reach(library: Library, watch: Watch) -> None:
+    """Whoever is not let in gets no answer, and no token."""
+    assert library.run("await outcome(client.sign_in('ada', 'correct horse'))") == "Unreachable"
+    assert library.run("client.user") is None
+    watch.forgive(PLAIN_401, BLOCKED)

@@ -1,0 +1,253 @@
+"""Sync code, requests and httpx in a page, within the page's session; what counts is what was sent.
+
+Where a task or a coroutine calls it, sync code switches: the page lives on while it waits. Anywhere
+else it blocks. Both must be right.
+"""
+
+import io
+import zipfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Route
+
+from tests.e2e.backend import ROOT, Backend
+from tests.e2e.conftest import ContextFactory, ServerFactory
+from tests.e2e.laboratory import Library
+from tests.e2e.watch import Watch
+
+ME = "GET /api/me"
+REFRESH = "POST /api/refresh"
+ADD = "POST /api/notes"
+PURE = (
+    *("requests", "urllib3", "idna", "certifi", "charset_normalizer"),
+    *("httpx", "httpcore", "h11", "anyio", "typing_extensions"),
+)
+ADAPTERS = ("requests.py", "httpx.py")
+
+WORDS = """
+import urllib.error, urllib.request
+from pyodide.ffi import can_run_sync, create_once_callable
+from unexpired import Client, UnexpiredError
+
+sync = Client.in_browser(session_of=client)
+
+def outcome_of(call):
+    try: return call()
+    except (UnexpiredError, OSError) as error: return type(error).__name__
+
+async def switching(call):
+    assert can_run_sync()
+    return outcome_of(call)
+
+async def blocking(call):
+    answer = asyncio.Future()
+    def run(*_):
+        try: answer.set_result('switched' if can_run_sync() else outcome_of(call))
+        except Exception as error: answer.set_exception(error)
+    js.setTimeout(create_once_callable(run), 0)
+    return await answer
+"""
+UNPACK = """
+import io, sys, zipfile
+reply = await js.fetch("/packages.zip")
+zipfile.ZipFile(io.BytesIO((await reply.arrayBuffer()).to_bytes())).extractall(".")
+import importlib
+importlib.invalidate_caches()
+"""
+WAYS = pytest.mark.parametrize("way", ["switching", "blocking"])
+
+
+@pytest.fixture(scope="session")
+def laboratory(context_of: ContextFactory, serve: ServerFactory) -> Library:
+    """The library in a page of its own, with other people's libraries beside it."""
+    library = Library(context_of(serve().url).new_page())
+    library.page.route("**/packages.zip", lambda route: route.fulfill(body=packages()))
+    library.run(UNPACK)
+    return library
+
+
+def packages() -> bytes:
+    """The pure-Python packages of this environment, and our adapters for them."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as content:
+        for path, name in files():
+            content.write(path, name)
+    return archive.getvalue()
+
+
+def files() -> Iterator[tuple[Path, str]]:
+    """Each file of theirs with its name in the page."""
+    for name in ADAPTERS:
+        yield ROOT / "app" / "unexpired" / "adapters" / name, f"unexpired/adapters/{name}"
+    for package in PURE:
+        spec = find_spec(package)
+        assert spec is not None
+        assert spec.origin is not None
+        origin = Path(spec.origin)
+        parts = origin.parent.rglob("*.py") if origin.stem == "__init__" else [origin]
+        site = origin.parent.parent if origin.stem == "__init__" else origin.parent
+        yield from ((part, str(part.relative_to(site))) for part in parts)
+        if package == "certifi":
+            yield origin.with_name("cacert.pem"), "certifi/cacert.pem"
+
+
+@pytest.fixture
+def context(laboratory: Library) -> BrowserContext:
+    """The browser context of the one page."""
+    return laboratory.page.context
+
+
+@pytest.fixture
+def library(laboratory: Library, watch: Watch) -> Iterator[Library]:
+    """The library with a session, and a sync client that shares it."""
+    laboratory.start_anew()
+    laboratory.sign_in()
+    laboratory.run(WORDS)
+    watch.sent.clear()
+    yield laboratory
+    laboratory.page.context.set_offline(offline=False)
+    # Of what blocks the browser complains, and it says not where.
+    watch.forgive("Synchronous XMLHttpRequest", "Failed to load resource")
+
+
+@pytest.fixture
+def outdated(library: Library, backend: Backend) -> Library:
+    """The same, with an access token that has expired, which only the server knows."""
+    library.reopen(accessToken=backend.expired(library.record["accessToken"]))
+    library.run(WORDS)
+    return library
+
+
+@WAYS
+def test_sync_code_and_the_page_are_one_session(outdated: Library, watch: Watch, way: str) -> None:
+    """An expired token is renewed and the call repeated; the page goes on with the new token."""
+    assert outdated.run(f"await {way}(lambda: sync.get('/api/me').json()['username'])") == "ada"
+    assert [sent.call for sent in watch.sent] == [ME, REFRESH, ME]
+    assert outdated.run("events") == [["refreshed"]]
+    assert outdated.run("client.diagnose()['generation']") == outdated.record["generation"] == 2
+    assert outdated.run("await outcome(client.get('/api/me'))") == 200
+    assert watch.count(REFRESH) == 1
+
+
+@WAYS
+def test_a_page_may_have_sync_code_alone(library: Library, way: str) -> None:
+    """Without an AsyncClient it is the same session: the one that the browser stores."""
+    library.run("client.close()\nalone = Client.in_browser(login_url='#/login')")
+    assert library.run(f"await {way}(lambda: alone.get('/api/me').status_code)") == 200
+    assert library.run(f"await {way}(alone.refresh)") is None
+    assert library.record["generation"] == 2
+    assert library.run(f"await {way}(alone.sign_out)") is None
+    assert library.record == {}
+
+
+@WAYS
+def test_without_a_network_sync_code_hears_so(
+    library: Library, context: BrowserContext, way: str
+) -> None:
+    """The call ends as Unreachable, and costs no session."""
+    context.set_offline(offline=True)
+    assert library.run(f"await {way}(lambda: sync.get('/api/me').status_code)") == "Unreachable"
+    assert library.run("client.state") == "active"
+
+
+@WAYS
+def test_a_call_that_awaits_is_not_waited_for_by_one_that_blocks(
+    outdated: Library, watch: Watch, way: str
+) -> None:
+    """Sync code that finds the token expired while the page renews it gets its answer."""
+    calls = f"await asyncio.gather(outcome(client.get('/api/me')), *({way}(ask) for _ in range(5)))"
+    assert outdated.run(f"ask = lambda: sync.get('/api/me').status_code\n{calls}") == [200] * 6
+    if way == "switching":
+        assert watch.count(REFRESH) == 1
+
+
+def test_the_page_lives_while_sync_code_waits(library: Library) -> None:
+    """The first call is answered after the second, which a frozen page could not make."""
+    held: list[Route] = []
+
+    def hold_the_first(route: Route) -> None:
+        held.append(route)
+        if len(held) == 2:
+            for each in reversed(held):
+                each.continue_()
+
+    library.page.route("**/api/me", hold_the_first)
+    first = "asyncio.ensure_future(switching(lambda: sync.get('/api/me').status_code))"
+    both = f"await asyncio.gather({first}, outcome(client.get('/api/me')))"
+    assert library.run(both) == [200, 200]
+
+
+def test_sync_code_goes_the_way_of_the_pages_own_transport(library: Library) -> None:
+    """What the page does to its requests, such as recording them, it does to these too."""
+    library.run(
+        "from unexpired import AsyncClient\n"
+        "class Recording:\n"
+        "    seen = []\n"
+        "    def send(self, request):\n"
+        "        self.seen.append(request.method)\n"
+        "        return client.transport.send(request)\n"
+        "recorded = AsyncClient.in_browser(transport=Recording())\n"
+        "beside = Client.in_browser(session_of=recorded)\n"
+        "None"
+    )
+    assert library.run("await switching(lambda: beside.get('/api/me').status_code)") == 200
+    assert library.run("recorded.close()\nRecording.seen") == ["GET"]
+
+
+def test_a_call_that_switches_is_bounded(library: Library) -> None:
+    """A server that never answers costs the call its own time."""
+    library.page.route("**/api/me", lambda _route: None)
+    hung = "await switching(lambda: sync.get('/api/me', timeout=0.2).status_code)"
+    assert library.run(hung) == "Unreachable"
+
+
+@WAYS
+def test_code_that_knows_nothing_of_us_is_part_of_the_session(
+    outdated: Library, watch: Watch, way: str
+) -> None:
+    """With the opener installed, plain ``urlopen`` is renewed and repeated."""
+    outdated.run("urllib.request.install_opener(sync.opener())")
+    read = "json.load(urllib.request.urlopen('/api/me'))['username']"
+    assert outdated.run(f"await {way}(lambda: {read})") == "ada"
+    assert [sent.call for sent in watch.sent] == [ME, REFRESH, ME]
+    missing = "urllib.request.urlopen('/api/nothing')"
+    assert outdated.run(f"await {way}(lambda: {missing})") == "HTTPError"
+
+
+@WAYS
+def test_requests_in_a_page(outdated: Library, watch: Watch, way: str) -> None:
+    """A POST of requests is renewed, and repeated with its body and its key."""
+    outdated.run("import requests")
+    post = "requests.post(base + '/api/notes', json={'text': 'hi'}, auth=sync.requests_auth())"
+    outdated.run("base = str(js.location.origin)")
+    assert outdated.run(f"await {way}(lambda: {post}.status_code)") == 201
+    assert [sent.call for sent in watch.sent] == [ADD, REFRESH, ADD]
+    first, second = watch.calls(ADD)
+    assert first.body == second.body
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+    watch.forgive("Refused to set unsafe header", "Can't stream HTTP requests")  # urllib3's own
+
+
+def test_httpx_in_a_page(outdated: Library, watch: Watch, context: BrowserContext) -> None:
+    """``httpx.AsyncClient`` goes through the page's fetch: renewed, repeated, bounded, cut off."""
+    outdated.run(
+        "import httpx\n"
+        "http = httpx.AsyncClient(base_url=str(js.location.origin),"
+        " transport=client.httpx_transport(), auth=client.httpx_auth())"
+    )
+    assert outdated.run("(await http.get('/api/me')).json()['username']") == "ada"
+    assert [sent.call for sent in watch.sent] == [ME, REFRESH, ME]
+    assert outdated.run("(await http.post('/api/notes', json={'text': 'hi'})).status_code") == 201
+    outdated.page.route("**/api/me", lambda _route: None)
+    failure = (
+        "try: await http.get('/api/me', timeout=0.2)\n"
+        "except httpx.HTTPError as error: problem = type(error).__name__\n"
+        "problem"
+    )
+    assert outdated.run(failure) == "ReadTimeout"
+    context.set_offline(offline=True)
+    outdated.page.unroute_all()
+    assert outdated.run(failure) == "ConnectError"

@@ -1,0 +1,42 @@
+"""Runs, in a worker that only the tests start, the Python that a test sends to it."""
+
+import asyncio
+import json
+from collections.abc import Awaitable
+from typing import Any
+
+import js
+from pyodide.code import eval_code_async
+from pyodide.ffi import create_proxy, to_js
+from pyscript import sync
+
+from unexpired import Response, UnexpiredError
+from unexpired.browser.worker import connect, connect_sync
+
+SECONDS = 20  # A test that waits for nothing shall fail, and not hang.
+
+
+async def outcome(call: Awaitable[Response]) -> int | list[object]:
+    """The status of the reply, or the name, the sentence and the attributes of the error."""
+    try:
+        return (await call).status_code
+    except (UnexpiredError, ValueError) as error:
+        return [type(error).__name__, str(error), vars(error)]
+
+
+async def run(source: str) -> str:
+    """Run a test's code, which may await; return the value of its last line as JSON."""
+    async with asyncio.timeout(SECONDS):
+        return json.dumps(await eval_code_async(source, scope))
+
+
+scope: dict[str, Any] = {
+    "asyncio": asyncio,
+    "client": connect(),
+    "connect_sync": connect_sync,
+    "create_proxy": create_proxy,
+    "js": js,
+    "outcome": outcome,
+    "to_js": to_js,
+}
+sync.run = run
