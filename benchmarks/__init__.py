@@ -1,0 +1,1 @@
+"""Measures what the server is built for, beside what others use: see README.md."""

@@ -1,0 +1,41 @@
+"""Run the benchmarks: `python -m benchmarks [PART …]`; README.md tells what they are."""
+
+import subprocess
+from collections.abc import Callable
+from functools import partial
+
+import click
+
+from benchmarks import growth, logins, refreshing, verifying
+from benchmarks.processes import HERE, PEERS_BIN
+from benchmarks.results import Part, write
+
+PARTS = ("verifying", "refreshing", "logins", "growth")
+
+
+@click.command()
+@click.argument("parts", nargs=-1, type=click.Choice(PARTS))
+@click.option("--rounds", default=5, help="How often each competitor takes its turn.")
+@click.option("--seconds", default=4.0, help="How long each turn is.")
+@click.option(
+    "--sizes",
+    default=growth.SIZES,
+    multiple=True,
+    type=int,
+    help="How many sessions are stored, for growth; once for each size.",
+)
+def main(parts: tuple[str, ...], rounds: int, seconds: float, sizes: tuple[int, ...]) -> None:
+    """Measure all parts, or some, and write tables, numbers and pictures to results/."""
+    measures: dict[str, Callable[[int, float], Part]] = {
+        "verifying": verifying.measure,
+        "refreshing": refreshing.measure,
+        "logins": logins.measure,
+        "growth": partial(growth.measure, sizes=sorted(sizes)),
+    }
+    for name in parts or PARTS:
+        write(measures[name](rounds, seconds))
+        subprocess.run([PEERS_BIN / "python", HERE / "plot.py", name], check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Comparisons in real browsers: how the page loads, and what a call costs."""

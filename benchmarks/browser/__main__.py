@@ -1,0 +1,27 @@
+"""Run the comparisons in browsers: `python -m benchmarks.browser [loading] [requests]`."""
+
+import subprocess
+
+import click
+
+from benchmarks.browser import calling, loading
+from benchmarks.processes import HERE, PEERS_BIN
+from benchmarks.results import write
+
+PARTS = {"loading": loading.measure, "requests": calling.measure}
+BROWSERS = ("chromium", "firefox")
+
+
+@click.command()
+@click.argument("parts", nargs=-1, type=click.Choice([*PARTS]))
+@click.option("--rounds", default=7, help="How often each competitor takes its turn.")
+@click.option("--browser", "browsers", multiple=True, type=click.Choice(BROWSERS))
+def main(parts: tuple[str, ...], rounds: int, browsers: tuple[str, ...]) -> None:
+    """Measure both parts, or one, and write tables, numbers and pictures to results/."""
+    for name in parts or PARTS:
+        write(PARTS[name](rounds, browsers or BROWSERS))
+        subprocess.run([PEERS_BIN / "python", HERE / "plot.py", name], check=True)
+
+
+if __name__ == "__main__":
+    main()

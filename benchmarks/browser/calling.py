@@ -1,0 +1,230 @@
+"""What a call costs through the client: with a good token, and a hundred with an expired one."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from playwright.sync_api import Page, Playwright, sync_playwright
+
+from benchmarks.browser.hosting import available, is_ready, serving, visitor
+from benchmarks.processes import HERE, ROOT
+from benchmarks.results import Goal, Part, Row, Series, ratio
+from build_wheels import build_library
+from tests.e2e.backend import PASSWORDS, Backend
+
+PAGE = HERE / "browser" / "calls"
+MODULES = HERE / "browser" / "node_modules"
+PACKAGES = ("axios", "axios-auth-refresh", "ky")
+# No token expires but those that are made to, and refreshing in quick succession is no attack.
+SETTINGS: Mapping[str, float | str] = {"access_ttl": 3600, "refresh_limit": ""}
+USERNAME = "ada"
+
+BARE = "fetch, Python"
+PYFETCH = "pyfetch, Python"
+OURS = "ours, Python"
+UNAWARE = "ours, with a wrong clock"
+JS_BARE = "fetch, JavaScript"
+PEERS = (
+    "a wrapper by hand, JavaScript",
+    "axios, axios-auth-refresh",
+    "axios, axios-auth-refresh, not deduplicating",
+    "ky, its hook for a refresh",
+)
+CALLERS = (BARE, PYFETCH, OURS, JS_BARE, *PEERS)
+RENEWERS = (BARE, OURS, UNAWARE, JS_BARE, *PEERS)
+
+CALLS = 10
+"""In a row; their mean is one turn's figure, for engines blur their clocks."""
+TURNS = 9
+"""In a round, whose figure is their median: short, so that a busy moment spoils few of them."""
+AT_ONCE = 100
+BURSTS = 3
+"""In a round, whose figure is their median; of refreshes and lost calls their highest counts."""
+WARM_UP = 50
+
+CALL_MS = "one call, ms"
+BURST_MS = f"{AT_ONCE} calls at once, expired token, ms"
+REFRESHES = "refreshes for them"
+LOST = "calls lost"
+
+REFRESHES_SEEN = """async () => {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return performance.getEntriesByName(new URL("/api/refresh", location)).length;
+}"""
+
+NOTES = (
+    f"""A call is GET /api/me on a server on the same machine, and its JSON read; the figure of
+    a round is the median of {TURNS} turns of {CALLS} calls. Over a real network as much is added to
+    a longer call.""",
+    f"""The {AT_ONCE} calls at once of a bare fetch are what is least: one refresh, and one round of
+    calls with the token that it brought. Ours knows when its token expires; the peers, and ours
+    with a wrong clock, hear it from the server, so all calls are made twice.""",
+    """axios-auth-refresh and ky are used as their documentation shows, except that ky need not wait
+    300 ms before each second try. With its defaults, axios-auth-refresh hands every 401 back that
+    comes while it refreshes; without deduplication, as it calls it, they share that refresh.""",
+)
+
+
+@dataclass(frozen=True)
+class Burst:
+    """What came of many calls at once.
+
+    Attributes:
+        ms: how long it took until the last was answered or lost.
+        lost: how many brought no reply that could be used.
+        refreshes: how many of those there were meanwhile.
+    """
+
+    ms: float
+    lost: int
+    refreshes: int
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The page in one browser.
+
+    Attributes:
+        page: where the contenders are.
+        backend: whom they call.
+        rows: what came of it, by the contender's name.
+    """
+
+    page: Page
+    backend: Backend
+    rows: dict[str, Row]
+
+    def warm_up(self) -> None:
+        """Let engines compile what is called often."""
+        for name in self.rows:
+            self._sign_in(name)
+            self._run(name, "sample", WARM_UP)
+
+    def call(self, names: Sequence[str]) -> None:
+        """Make calls with a good token, one after the other; all take turns."""
+        turns: dict[str, list[float]] = {name: [] for name in names}
+        for name in names:
+            self._sign_in(name)  # Some lost the session with their last calls.
+        for turn in range(TURNS):
+            for name in _from(turn, names):
+                turns[name].append(self._run(name, "sample", CALLS))
+        for name in names:
+            self.rows[name].add(**{CALL_MS: median(turns[name])})
+
+    def renew(self, names: Sequence[str]) -> None:
+        """Make many calls at once with an expired token; all take turns."""
+        bursts: dict[str, list[Burst]] = {name: [] for name in names}
+        for turn in range(BURSTS):
+            for name in _from(turn, names):
+                bursts[name].append(self._burst(name))
+        for name, found in bursts.items():
+            self.rows[name].add(
+                **{
+                    BURST_MS: median(burst.ms for burst in found),
+                    REFRESHES: max(burst.refreshes for burst in found),
+                    LOST: max(burst.lost for burst in found),
+                }
+            )
+
+    def _burst(self, name: str) -> Burst:
+        self._sign_in(name)
+        if name not in {BARE, JS_BARE}:
+            access = self.page.evaluate("name => contenders[name].access", name)
+            self._run(name, "expire", self.backend.expired(access))
+        self.page.evaluate("performance.clearResourceTimings()")
+        found = self._run(name, "burst", AT_ONCE)
+        return Burst(**found, refreshes=self.page.evaluate(REFRESHES_SEEN))
+
+    def _sign_in(self, name: str) -> None:
+        self._run(name, "sign_in", USERNAME, PASSWORDS[USERNAME])
+
+    def _run(self, name: str, method: str, *arguments: object) -> Any:
+        source = "([name, method, rest]) => contenders[name][method](...rest)"
+        return self.page.evaluate(source, [name, method, arguments])
+
+
+def measure(rounds: int, browsers: Sequence[str]) -> Part:
+    """Compare ourselves with fetch alone and with the peers, in each browser that there is."""
+    rows: list[Row] = []
+    goals: list[Goal] = []
+    with sync_playwright() as playwright, _page_of_calls() as backend:
+        for browser in available(playwright, browsers):
+            found = _measured(playwright, browser, backend, rounds)
+            rows += found.values()
+            goals += _goals(browser, found)
+    return Part(
+        name="requests",
+        title="A call through the client",
+        chart=CALL_MS,
+        rows=rows,
+        goals=goals,
+        notes=list(NOTES),
+    )
+
+
+@contextmanager
+def _page_of_calls() -> Iterator[Backend]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "page"
+        shutil.copytree(PAGE, folder)
+        shutil.copytree(ROOT / "vendor", folder / "vendor")
+        for package in PACKAGES:
+            shutil.copytree(MODULES / package, folder / "vendor" / "npm" / package)
+        build_library(folder / "vendor")
+        with serving(page_dir=str(folder), **SETTINGS) as backend:
+            yield backend
+
+
+def _measured(
+    playwright: Playwright, browser: str, backend: Backend, rounds: int
+) -> dict[str, Row]:
+    rows = {name: Row(f"{name} ({browser})") for name in dict.fromkeys((*CALLERS, *RENEWERS))}
+    with visitor(playwright, browser) as context:
+        page = context.new_page()
+        page.goto(backend.url)
+        is_ready(page)
+        bench = Bench(page, backend, rows)
+        bench.warm_up()
+        for number in range(rounds):
+            bench.call(CALLERS)
+            bench.renew(RENEWERS)
+            print(f"{browser}: round {number + 1} of {rounds}", flush=True)
+    return rows
+
+
+def _from(turn: int, names: Sequence[str]) -> Sequence[str]:
+    """The names, beginning with another one in each round."""
+    first = turn % len(names)
+    return (*names[first:], *names[:first])
+
+
+def _goals(browser: str, rows: Mapping[str, Row]) -> list[Goal]:
+    ours = rows[OURS]
+    return [
+        _bound(f"{browser}: a call, of a bare fetch", 1.1, ratio(ours, rows[BARE], CALL_MS)),
+        _bound(f"{browser}: a call, of a pyfetch", 1.1, ratio(ours, rows[PYFETCH], CALL_MS)),
+        _bound(
+            f"{browser}: {AT_ONCE} calls, of one refresh and one round",
+            1.2,
+            ratio(ours, rows[BARE], BURST_MS),
+        ),
+        *(
+            _bound(f"{browser}: {name}, {what}", bound, _worst(rows[name].numbers[what]))
+            for name in (OURS, UNAWARE)
+            for what, bound in ((REFRESHES, 1), (LOST, 0))
+        ),
+    ]
+
+
+def _bound(text: str, wanted: float, series: Series) -> Goal:
+    return Goal(text, wanted, series, at_most=True)
+
+
+def _worst(series: Series) -> Series:
+    """The highest alone: of a count, no round may be above the bound."""
+    return Series([max(series.values)])

@@ -1,0 +1,144 @@
+"""The clients in Python: ours, and fetch alone, by two ways; the same methods as in peers.mjs."""
+
+import asyncio
+import json
+from abc import ABC, abstractmethod
+from typing import Any
+
+import js
+from pyodide.ffi import create_proxy, to_js
+from pyodide.http import pyfetch  # type: ignore[import-not-found] # Only this page uses it.
+
+from unexpired import AsyncClient
+
+ME = "/api/me"
+
+
+def js_object(value: dict[str, Any]) -> Any:
+    """A plain object of JavaScript."""
+    return to_js(value, dict_converter=js.Object.fromEntries)
+
+
+class Contender(ABC):
+    """Somebody who asks who is signed in."""
+
+    username = ""
+
+    @abstractmethod
+    async def me(self) -> Any:
+        """Ask once."""
+
+    async def sample(self, calls: int) -> float:
+        """Milliseconds for a call, when one is made after the other."""
+        began = js.performance.now()
+        for _ in range(calls):
+            await self.me()
+        return float(js.performance.now() - began) / calls
+
+    async def burst(self, calls: int) -> Any:
+        """Milliseconds for so many calls at once, and how many of them came to nothing."""
+        began = js.performance.now()
+        replies = await self.at_once(calls)
+        ms = js.performance.now() - began
+        good = [reply for reply in replies if self._is_good(reply)]
+        return js_object({"ms": ms, "lost": calls - len(good)})
+
+    async def at_once(self, calls: int) -> list[Any]:
+        """Ask so many times."""
+        return await asyncio.gather(*(self.me() for _ in range(calls)), return_exceptions=True)
+
+    def _is_good(self, reply: Any) -> bool:
+        return isinstance(reply, dict) and reply.get("username") == self.username
+
+
+class Fetch(Contender):
+    """The browser's fetch, and nothing else."""
+
+    async def sign_in(self, username: str, password: str) -> None:
+        """Keep the tokens, as they are."""
+        self.username = username
+        self.tokens = await post("/api/login", {"username": username, "password": password})
+
+    async def me(self) -> Any:
+        """Ask once."""
+        bearer = {"Authorization": f"Bearer {self.tokens['accessToken']}"}
+        js_response = await js.fetch(ME, js_object({"headers": bearer}))
+        return json.loads(await js_response.text())
+
+    async def at_once(self, calls: int) -> list[Any]:
+        """The least that it takes: one refresh, and one round of calls."""
+        self.tokens = await post("/api/refresh", {"refreshToken": self.tokens["refreshToken"]})
+        return await super().at_once(calls)
+
+
+class Pyfetch(Fetch):
+    """Pyodide's own wrapper of fetch."""
+
+    async def me(self) -> Any:
+        """Ask once."""
+        bearer = {"Authorization": f"Bearer {self.tokens['accessToken']}"}
+        return await (await pyfetch(ME, headers=bearer)).json()
+
+
+class Unexpired(Contender):
+    """Ours, as a page uses it."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.client = AsyncClient.in_browser(on_expired="event", storage_key=key)
+
+    async def sign_in(self, username: str, password: str) -> None:
+        """Sign in."""
+        self.username = username
+        await self.client.sign_in(username, password)
+
+    async def me(self) -> Any:
+        """Ask once."""
+        return (await self.client.get(ME)).json()
+
+    @property
+    def access(self) -> str:
+        """The access token."""
+        return str(self._record["accessToken"])
+
+    def expire(self, access: str) -> None:
+        """Have a token that has expired, as this device's clock tells."""
+        self._change(accessToken=access, expiresAt=js.Date.now() / 1000 - 1)
+
+    def _change(self, **changes: object) -> None:
+        js.localStorage.setItem(self.key, json.dumps({**self._record, **changes}))
+
+    @property
+    def _record(self) -> dict[str, Any]:
+        record: dict[str, Any] = json.loads(js.localStorage.getItem(self.key))
+        return record
+
+
+class Surprised(Unexpired):
+    """Ours, where the device's clock is wrong, so that the server's 401 tells that it expired."""
+
+    def expire(self, access: str) -> None:
+        """Have a token that has expired, and know nothing of it."""
+        self._change(accessToken=access)
+
+
+async def post(path: str, body: dict[str, Any]) -> Any:
+    """Send JSON, and read JSON."""
+    headers = {"Content-Type": "application/json"}
+    init = {"method": "POST", "headers": headers, "body": json.dumps(body)}
+    js_response = await js.fetch(path, js_object(init))
+    if not js_response.ok:
+        raise RuntimeError(f"{path}: {js_response.status}")
+    return json.loads(await js_response.text())
+
+
+def offer(name: str, contender: Contender) -> None:
+    """Put a contender where JavaScript finds it."""
+    setattr(js.contenders, name, create_proxy(contender))
+
+
+offer("fetch, Python", Fetch())
+offer("pyfetch, Python", Pyfetch())
+offer("ours, Python", Unexpired("told"))
+offer("ours, with a wrong clock", Surprised("unaware"))
+js.document.documentElement.dataset.ready = "true"

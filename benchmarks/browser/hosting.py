@@ -1,0 +1,71 @@
+"""What is measured against: the project's own server, and the browsers that there are."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import BrowserContext, BrowserType, Page, Playwright
+
+from browsers import choose
+from tests.e2e.backend import Backend
+
+PATIENCE_MS = 60_000
+# Nothing of the browser's own may compete with the page for the network.
+QUIET_CHROMIUM = ("--disable-quic", "--disable-background-networking")
+
+
+@contextmanager
+def serving(**settings: float | str) -> Iterator[Backend]:
+    """Run the project's server, with these settings and a folder of its own."""
+    with ExitStack() as stack:
+        backend = Backend(Path(stack.enter_context(tempfile.TemporaryDirectory())), settings)
+        stack.callback(backend.stop)
+        backend.start()
+        yield backend
+
+
+def available(playwright: Playwright, names: Sequence[str]) -> list[str]:
+    """Those of these browsers that are installed; say which are not."""
+    found = {name: choose(name, getattr(playwright, name).executable_path) for name in names}
+    for name, choice in found.items():
+        print(choice.description if choice else f"There is no {name} here: it is left out.")
+    return [name for name, choice in found.items() if choice]
+
+
+@contextmanager
+def visitor(playwright: Playwright, name: str) -> Iterator[BrowserContext]:
+    """A browser that has just started, with a profile on disk that has seen nothing."""
+    kind = getattr(playwright, name)
+    choice = choose(name, kind.executable_path)
+    assert choice is not None  # noqa: S101 - `available` has seen it
+    with ExitStack() as stack:
+        if name == "chromium":
+            context = stack.enter_context(_with_profile(kind, choice.launch))
+        else:
+            # Playwright gives Firefox a fresh profile at each start, and over BiDi no other way.
+            browser = kind.launch(**choice.launch)
+            stack.callback(browser.close)
+            context = browser.new_context()
+        context.set_default_timeout(PATIENCE_MS)
+        yield context
+
+
+@contextmanager
+def _with_profile(chromium: BrowserType, launch: dict[str, Any]) -> Iterator[BrowserContext]:
+    """A Chromium that keeps its cache on disk.
+
+    Without a profile it keeps it in memory, where it has no room for files as large as Pyodide's:
+    nobody's second visit is like that.
+    """
+    quiet = {**launch, "args": [*launch["args"], *QUIET_CHROMIUM]}
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        context = chromium.launch_persistent_context(profile, **quiet)
+        yield context
+        context.close()
+
+
+def is_ready(page: Page) -> None:
+    """Wait until Python runs in the page."""
+    page.locator("html[data-ready=true]").wait_for(state="attached")

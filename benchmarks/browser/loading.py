@@ -1,0 +1,155 @@
+"""Loading the page, ours and on stock PyScript: the first visit and the second."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, Playwright, sync_playwright
+
+import build_site
+from benchmarks.browser import stock
+from benchmarks.browser.hosting import available, is_ready, serving, visitor
+from benchmarks.processes import HERE, ROOT
+from benchmarks.results import Goal, Part, Row, Series, ratio
+
+TIMING = (HERE / "browser" / "timing.js").read_text("utf-8")
+TRANSFERS = """() => {
+    const kinds = ["navigation", "resource"];
+    const entries = kinds.flatMap((kind) => performance.getEntriesByType(kind));
+    return {
+        moved: entries.reduce((total, entry) => total + entry.transferSize, 0),
+        requests: entries.filter((entry) => entry.transferSize > 0).length,
+    };
+}"""
+KIB = 1024
+
+STOCK, STOCK_HINTS, STOCK_DEVELOPMENT = "stock", "stock, with hints", "stock, in development"
+OURS, OURS_DEVELOPMENT = "ours, make site", "ours, in development"
+Builder = Callable[[Path], None]
+BUILT: Mapping[str, Builder] = {
+    STOCK: partial(stock.build, is_lasting=True, has_hints=False),
+    STOCK_HINTS: partial(stock.build, is_lasting=True, has_hints=True),
+    OURS: lambda target: build_site.build(ROOT, target, ""),
+    STOCK_DEVELOPMENT: partial(stock.build, is_lasting=False, has_hints=False),
+}
+
+VISITS = FIRST, SECOND = "first visit", "second visit"
+READY_S, FORM_S, STILL_S, MOVED, REQUESTS = (
+    *("{}, s", "form can be typed in, {}, s", "longest standstill, {}, s"),
+    *("moved, {}, KiB", "requests, {}"),
+)
+
+NOTES = (
+    """The time is from the start of the navigation until the page says that Python runs, in a
+    browser that has just started with an empty profile on disk; the second visit is a new tab of
+    the same browser. The form can be typed in once it is drawn; the longest standstill is between
+    two frames from then until Python runs.""",
+    """Stock is the same markup, application and packages from the same host, started by PyScript
+    itself. It may be kept for ever as what `make site` builds may; in development both are asked
+    about again at each visit. Hints are the links in the page's head that ask for PyScript's heavy
+    parts ahead; ours has them.""",
+    """What is moved and the requests are the browser's own count (transferSize); Firefox counts the
+    whole size of a file that was only asked about.""",
+)
+
+
+def measure(rounds: int, browsers: Sequence[str]) -> Part:
+    """Compare ourselves with stock PyScript, in each browser that there is."""
+    rows: list[Row] = []
+    goals: list[Goal] = []
+    with ExitStack() as stack, sync_playwright() as playwright:
+        addresses = _serve_all(stack)
+        for browser in available(playwright, browsers):
+            found = _measured(playwright, browser, addresses, rounds)
+            rows += found.values()
+            goals += _goals(browser, found)
+    return Part(
+        name="loading",
+        title="Loading the page",
+        chart=READY_S.format(SECOND),
+        rows=rows,
+        goals=goals,
+        notes=list(NOTES),
+    )
+
+
+def _serve_all(stack: ExitStack) -> dict[str, str]:
+    """Build each variant and serve it; their addresses by their names."""
+    addresses = {}
+    for name, build in BUILT.items():
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "page"
+        build(folder)
+        addresses[name] = stack.enter_context(serving(page_dir=str(folder))).url
+    # As `make run` serves it: from the project's folder itself.
+    addresses[OURS_DEVELOPMENT] = stack.enter_context(serving()).url
+    return addresses
+
+
+def _measured(
+    playwright: Playwright, browser: str, addresses: Mapping[str, str], rounds: int
+) -> dict[str, Row]:
+    """Visit each variant in each round, in an order that moves on by one each time."""
+    rows = {name: Row(f"{name} ({browser})") for name in addresses}
+    names = [*addresses]
+    for turn in range(rounds):
+        first = turn % len(names)
+        for name in (*names[first:], *names[:first]):
+            with visitor(playwright, browser) as context:
+                rows[name].add(**_visited(context, addresses[name]))
+        print(f"{browser}: round {turn + 1} of {rounds}", flush=True)
+    return rows
+
+
+def _visited(context: BrowserContext, address: str) -> dict[str, float]:
+    """Visit the page for the first time, and for the second."""
+    # The browser itself gets up; the page has not been seen yet.
+    context.new_page().goto(f"{address}/healthz")
+    return {
+        heading.format(visit): value
+        for visit in VISITS
+        for heading, value in _visit(context, address).items()
+    }
+
+
+def _visit(context: BrowserContext, address: str) -> dict[str, float]:
+    """Open the page in a new tab, and close it."""
+    page = context.new_page()
+    page.add_init_script(TIMING)
+    page.goto(address, wait_until="commit")
+    is_ready(page)
+    page.wait_for_load_state("networkidle")
+    times, transfers = page.evaluate("loadingTimes"), page.evaluate(TRANSFERS)
+    page.close()
+    return {
+        READY_S: times["ready"] / 1000,
+        FORM_S: times["typable"] / 1000,
+        STILL_S: times["stall"] / 1000,
+        MOVED: transfers["moved"] / KIB,
+        REQUESTS: transfers["requests"],
+    }
+
+
+def _goals(browser: str, rows: Mapping[str, Row]) -> list[Goal]:
+    bounds = {FIRST: 0.45, SECOND: 1 / 3} if browser == "chromium" else dict.fromkeys(VISITS, 1.0)
+    return [
+        *(_goal(browser, rows, (OURS, STOCK), visit, bounds[visit]) for visit in VISITS),
+        *(_goal(browser, rows, (OURS, STOCK_HINTS), visit, 1) for visit in VISITS),
+        *(
+            _goal(browser, rows, (OURS_DEVELOPMENT, STOCK_DEVELOPMENT), visit, 1)
+            for visit in VISITS
+        ),
+        *(
+            Goal(f"{browser}: {heading}", 0.2, rows[OURS].numbers[heading], at_most=True)
+            for heading in map(FORM_S.format, VISITS)
+        ),
+    ]
+
+
+def _goal(
+    browser: str, rows: Mapping[str, Row], pair: tuple[str, str], visit: str, bound: float
+) -> Goal:
+    ours, other = pair
+    found: Series = ratio(rows[ours], rows[other], READY_S.format(visit))
+    return Goal(f"{browser}: {visit}, {ours}, of {other}", bound, found, at_most=True)

@@ -1,0 +1,84 @@
+"""Load over HTTP, made by autocannon in a process of its own."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from benchmarks.processes import HERE
+
+Kind = Literal["get", "refresh", "post"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to send; `load.mjs` says what the kinds are.
+
+    Attributes:
+        url: The server.
+        path: What to ask of it.
+        kind: How the items are sent.
+        items: Tokens or bodies.
+        field: The member that holds a refresh token, sent and received.
+        connections: How many, each with one request under way.
+        seconds: For how long.
+    """
+
+    url: str
+    path: str
+    kind: Kind
+    items: Sequence[Any]
+    field: str = "refreshToken"
+    connections: int = 32
+    seconds: float = 3
+
+
+@dataclass(frozen=True)
+class Load:
+    """What came of it: successes a second, and latencies in milliseconds."""
+
+    rate: float
+    median_ms: float
+    p99_ms: float
+    statuses: dict[str, int]
+    errors: int
+
+
+class BadLoadError(Exception):
+    """Something else than successes came back: a rate of that would mean nothing."""
+
+
+def start(job: Job) -> "subprocess.Popen[str]":
+    """Begin to send, beside whatever else is going on."""
+    child = subprocess.Popen(
+        ["node", HERE / "load.mjs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdin  # noqa: S101 - for the type checker: it was asked for above
+    child.stdin.write(json.dumps(vars(job)))
+    child.stdin.close()
+    return child
+
+
+def finish(child: "subprocess.Popen[str]") -> Load:
+    """Wait for the end, and read what came of it.
+
+    Raises:
+        BadLoadError: Not everything succeeded.
+    """
+    assert child.stdout  # noqa: S101 - as above
+    with child.stdout:
+        outcome = Load(**json.loads(child.stdout.read()))
+    child.wait()
+    if outcome.errors or set(outcome.statuses) != {"200"}:
+        raise BadLoadError(f"{outcome.statuses}, {outcome.errors} connections failed")
+    return outcome
+
+
+def send(job: Job) -> Load:
+    """Send for as long as the job says.
+
+    Raises:
+        BadLoadError: Not everything succeeded.
+    """
+    return finish(start(job))

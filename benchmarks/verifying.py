@@ -1,0 +1,127 @@
+"""What it costs to verify an access token: GET /api/me, one worker, beside three peers."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.load import Job
+from benchmarks.processes import PEERS, PEERS_BIN, Server, free_port, serving
+from benchmarks.results import Goal, Part, Row, ratio
+from benchmarks.rounds import Turn, over_http, run
+from benchmarks.world import World, world
+from server.tokens import REMEMBERED
+
+SEEN = 100
+"""Tokens that come again and again."""
+
+NOT_SEEN = 2 * REMEMBERED
+"""Tokens in a circle, so many that each is forgotten before it comes round again."""
+
+SEEN_NAME = "ours, token seen before"
+NEW_NAME = "ours, token not seen before"
+OFF_NAME = "ours, not verifying"
+
+NOTES = [
+    """All verify signature, issuer, audience and expiry of the very same tokens. Ours alone
+    remembers those that it has verified.""",
+    """Ours counts and logs every request and gives it an id while it is measured, as it always
+    does; uvicorn logs every request by default, Express and gunicorn log none.""",
+    """jsonwebtoken takes a secret as text or bytes for a public key first, on every call; with a
+    KeyObject, which its documentation hardly mentions, it does not.""",
+]
+
+Command = list[str | Path]
+
+EXPRESS: Command = ["node", PEERS / "express.mjs"]
+FASTAPI: Command = [PEERS_BIN / "uvicorn", "--app-dir", PEERS, "fastapi_app:app", "--port"]
+# Threads, for gunicorn's own kind of worker closes the connection after each reply, which costs
+# it a third.
+FLASK: Command = [
+    *(PEERS_BIN / "gunicorn", "--chdir", PEERS, "--worker-class", "gthread", "--threads", "4"),
+    *("flask_app:app", "--bind"),
+]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another application under its usual server, with that server's own defaults.
+
+    Attributes:
+        name: In the table.
+        command: What starts it; a port is put behind.
+        variables: For its environment.
+    """
+
+    name: str
+    command: Command
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def started(self, place: World) -> AbstractContextManager[Server]:
+        """The peer, on a free port."""
+        port = free_port()
+        at = f"127.0.0.1:{port}" if self.command is FLASK else str(port)
+        variables = {**place.environment(), "PORT": str(port), **self.variables}
+        return serving([*self.command, at], variables, port, place.folder / "peers.log")
+
+
+PEERS_VERIFYING = (
+    Peer("Express, jsonwebtoken", EXPRESS),
+    Peer("Express, jsonwebtoken with a KeyObject", EXPRESS, {"KEY_OBJECT": "1"}),
+    Peer("FastAPI, PyJWT", FASTAPI),
+    Peer("Flask, flask-jwt-extended", FLASK),
+)
+PEERS_TRUSTING = (
+    Peer("Express, not verifying", EXPRESS, {"VERIFY": "0"}),
+    Peer("FastAPI, not verifying", FASTAPI, {"VERIFY": "0"}),
+    Peer("Flask, not verifying", FLASK, {"VERIFY": "0"}),
+)
+
+
+def measure(rounds: int, seconds: float) -> Part:
+    """Compare ourselves with and without verification, and with the peers."""
+    with world() as place, _everybody(place) as turns:
+        rows = run(turns, rounds, seconds)
+    return Part(
+        name="verifying",
+        title="Verifying: GET /api/me, one worker",
+        chart="rate",
+        rows=list(rows.values()),
+        goals=_goals(rows),
+        notes=NOTES,
+    )
+
+
+def _goals(rows: Mapping[str, Row]) -> list[Goal]:
+    seen, new, off = rows[SEEN_NAME], rows[NEW_NAME], rows[OFF_NAME]
+    own = "of our own rate without verification"
+    return [
+        Goal(f"token seen before, {own}", 0.9, ratio(seen, off, "rate")),
+        Goal(f"token not seen before, {own}", 0.55, ratio(new, off, "rate")),
+        *(
+            Goal(f"token not seen before, of {peer.name}", 1, ratio(new, rows[peer.name], "rate"))
+            for peer in PEERS_VERIFYING
+        ),
+    ]
+
+
+@contextmanager
+def _everybody(place: World) -> Iterator[dict[str, Turn]]:
+    tokens = place.access_tokens(NOT_SEEN)
+    unverified = (sys.executable, "-m", "benchmarks.unverified", "serve")
+    with ExitStack() as stack:
+        ours = stack.enter_context(place.server())
+        off = stack.enter_context(place.server(unverified, BENCHMARK_USER=place.user_id))
+        turns = {
+            SEEN_NAME: _turn(ours, tokens[:SEEN]),
+            NEW_NAME: _turn(ours, tokens),
+            OFF_NAME: _turn(off, tokens),
+        }
+        for peer in (*PEERS_VERIFYING, *PEERS_TRUSTING):
+            turns[peer.name] = _turn(stack.enter_context(peer.started(place)), tokens)
+        yield turns
+
+
+def _turn(server: Server, tokens: list[str]) -> Turn:
+    return over_http({server: lambda: Job(server.url, "/api/me", "get", tokens)})

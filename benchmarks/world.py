@@ -1,0 +1,159 @@
+"""The data that a measured server works on: a folder, a database, a user, sessions, tokens."""
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from argon2 import PasswordHasher
+from sqlalchemy import NullPool, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from benchmarks.processes import OURS, Server, free_port, serving
+from server.database import Database
+from server.key_file import new_secret
+from server.keys import KeyRing, load_ring
+from server.sessions import RefreshTokens, Session
+from server.settings import Settings, load_settings
+from server.tokens import AccessTokens
+from server.users import Users
+
+PASSWORD = "correct horse"
+DAY = 86_400.0
+BATCH = 10**6
+"""Rows that are inserted in one transaction: a log of all ten million would fill a small disk."""
+
+RANDOM = {True: "abs(random())", False: "(random() * 2000000000)::integer"}
+"""A random whole number, in SQLite and not."""
+
+SQLITE_SESSIONS = """
+WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})
+INSERT INTO sessions (id, user_id, counter, created_at, refreshed_at, device, address)
+SELECT lower(hex(randomblob(16))), '{user}', 0, {at}, {at}, 'benchmark', '127.0.0.1' FROM numbers
+"""
+POSTGRES_SESSIONS = """
+INSERT INTO sessions (id, user_id, counter, created_at, refreshed_at, device, address)
+SELECT md5(random()::text || n), '{user}', 0, {at}, {at}, 'benchmark', '127.0.0.1'
+FROM generate_series(1, {count}) AS n
+"""
+
+
+@dataclass(frozen=True)
+class World:
+    """One database with the user ada, and what a server needs to serve it.
+
+    Attributes:
+        folder: For logs and files; it goes away in the end.
+        settings: Of every server here.
+        secret: The signing key, as text.
+        user_id: Ada's.
+    """
+
+    folder: Path
+    settings: Settings
+    secret: str
+    user_id: str
+
+    @property
+    def url(self) -> str:
+        """The database's address."""
+        return self.settings.database_url
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a SQLite file; else it is on PostgreSQL."""
+        return self.url.startswith("sqlite")
+
+    @property
+    def ring(self) -> KeyRing:
+        """The keys."""
+        return load_ring(self.settings)
+
+    def environment(self) -> dict[str, str]:
+        """The variables that make a server one of this world."""
+        return {
+            "UNEXPIRED_DATABASE_URL": self.url,
+            "UNEXPIRED_SECRET": self.secret,
+            "UNEXPIRED_PAGE_DIR": str(self.folder),
+            "SECRET_HEX": self.ring.active.secret.hex(),
+        }
+
+    @contextmanager
+    def server(self, command: Sequence[str] = OURS, **variables: str) -> Iterator[Server]:
+        """Our server, with further variables."""
+        port = free_port()
+        variables = {**self.environment(), "UNEXPIRED_PORT": str(port), **variables}
+        with serving(command, variables, port, self.folder / "ours.log") as server:
+            yield server
+
+    def access_tokens(self, count: int) -> list[str]:
+        """Access tokens of ada's, each of another session."""
+        access = AccessTokens(self.ring, self.settings, time.time)
+        ids = (secrets.token_hex(16) for _ in range(count))
+        return [access.issue(self.user_id, sid, DAY).token for sid in ids]
+
+    def add_sessions(self, count: int, at: float | None = None) -> None:
+        """Store sessions of ada's, last refreshed at a time: a moment ago when None."""
+        statement = SQLITE_SESSIONS if self.is_sqlite else POSTGRES_SESSIONS
+        at = time.time() - 60 if at is None else at
+        for start in range(0, count, BATCH):
+            batch = min(BATCH, count - start)
+            self.ask(statement.format(count=batch, user=self.user_id, at=at))
+
+    def refresh_tokens(self, count: int) -> list[str]:
+        """Refresh tokens of sessions that are stored, drawn from all over the table."""
+        stored = self.ask("SELECT count(*) FROM sessions")[0][0]
+        # About four times as many as are wanted, so that those from all over it are enough.
+        chance = f"{RANDOM[self.is_sqlite]} % {max(1, stored // (4 * count))} = 0"
+        drawn = random.sample(self.ask(f"SELECT id, counter FROM sessions WHERE {chance}"), count)
+        tokens, now = RefreshTokens(self.ring), time.time()
+        return [tokens.write(Session(id_, self.user_id, n, now, now)) for id_, n in drawn]
+
+    def ask(self, statement: str) -> list[Any]:
+        """Execute a statement past the server, however long it takes."""
+        return asyncio.run(_ask(self.url, statement))
+
+
+@contextmanager
+def world(database_url: str | None = None) -> Iterator[World]:
+    """An empty database with the user ada.
+
+    Args:
+        database_url: A fresh PostgreSQL database; a SQLite file when None.
+    """
+    with TemporaryDirectory(prefix="unexpired-benchmark-") as name:
+        folder = Path(name)
+        secret = new_secret()
+        url = database_url or f"sqlite+aiosqlite:///{folder}/sessions.sqlite3"
+        settings = load_settings(database_url=url, secret=secret, page_dir=folder)
+        yield World(folder, settings, secret, asyncio.run(_add_ada(url)))
+
+
+async def _add_ada(url: str) -> str:
+    database = Database(url)
+    try:
+        await database.migrate()
+        users = Users(database)
+        await users.add("ada", PasswordHasher().hash(PASSWORD), time.time())
+        ada = await users.find("ada")
+        assert ada  # noqa: S101 - she was added just now
+        return ada.id
+    finally:
+        await database.close()
+
+
+async def _ask(url: str, statement: str) -> list[Any]:
+    engine = create_async_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    async with engine.connect() as connection:
+        if url.startswith("sqlite"):
+            # Two gigabytes of cache, and no waiting for the disk: the data is ours to lose.
+            await connection.exec_driver_sql("PRAGMA cache_size = -2000000")
+            await connection.exec_driver_sql("PRAGMA synchronous = OFF")
+        result = await connection.execute(text(statement))
+        return list(result.all()) if result.returns_rows else []

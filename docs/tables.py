@@ -1,0 +1,147 @@
+"""Tables that are made from the code at each build: they cannot grow old.
+
+``settings-list``  the server's settings, from the typed class and its docstrings
+``calls-table``    the calls of the HTTP API, from what ``/openapi.json`` is made of
+``codes-table``    the codes of the HTTP API, from the tree of errors
+``commands-table`` the server's commands, from its command line
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import click
+from sphinx.pycode import ModuleAnalyzer
+from sphinx.util.docutils import SphinxDirective
+
+from server.cli import main
+from server.errors import Failure
+from server.openapi import OPERATIONS, Operation
+from server.settings import DAY, Settings
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+Row = tuple[str, ...]
+
+
+class Table(SphinxDirective):
+    """A table whose rows come from the code."""
+
+    head: ClassVar[Row]
+
+    def rows(self) -> Iterable[Row]:
+        """Return the rows, in Markdown."""
+        raise NotImplementedError
+
+    def run(self) -> list[Any]:
+        """Write the table in Markdown, and have it read."""
+        ruler = ("---",) * len(self.head)
+        lines = (f"| {' | '.join(row)} |" for row in (self.head, ruler, *self.rows()))
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+class SettingsList(SphinxDirective):
+    """Every setting of the server, in the order of the class."""
+
+    def run(self) -> list[Any]:
+        """Write a list of definitions in Markdown, and have it read."""
+        told = ModuleAnalyzer.for_module("server.settings").find_attr_docs()
+        entries = (
+            f"`UNEXPIRED_{name.upper()}`, {_shown(name, field.default)}\n"
+            f": {' '.join(told['Settings', name]).strip()}\n"
+            for name, field in Settings.model_fields.items()
+        )
+        return self.parse_text_to_nodes("\n".join(entries))
+
+
+def _shown(name: str, value: object) -> str:
+    if name == "page_dir":
+        return "this project's"
+    if value is None or value == ():
+        return "none"
+    if isinstance(value, bool):
+        return "`true`" if value else "`false`"
+    if isinstance(value, float):
+        return f"`{value:.0f}`" if value % DAY else f"`{value:.0f}` ({value / DAY:.0f} days)"
+    return f"`{value}`"
+
+
+class CallsTable(Table):
+    """Every call of the API."""
+
+    head = ("call", "", "success", "failures")
+
+    def rows(self) -> Iterator[Row]:
+        """Return a row for each operation."""
+        for one in OPERATIONS:
+            body = _fields(one)
+            call = f"`{one.method.upper()} {one.path}`{f' `{body}`' if body else ''}"
+            codes = ", ".join(f"`{failure.code}`" for failure in one.failures)
+            yield call, one.summary, f"{one.status} {_shows(one)}", codes
+
+
+def _fields(one: Operation) -> str:
+    if one.takes is None:
+        return ""
+    properties = one.takes.model_json_schema(by_alias=True)["properties"]
+    return f"{{{', '.join(properties)}}}"
+
+
+def _shows(one: Operation) -> str:
+    if one.shows is None:
+        return ""
+    properties = one.shows.model_json_schema(by_alias=True)["properties"]
+    return f"`{{{', '.join(properties)}}}`"
+
+
+class CodesTable(Table):
+    """Every code of the API."""
+
+    head = ("code", "status", "what it means", "its sentence")
+
+    def rows(self) -> Iterator[Row]:
+        """Return a row for each leaf of the tree, by status."""
+        for kind in sorted(_leaves(Failure), key=lambda kind: kind.status):
+            meaning = (kind.__doc__ or "").split("\n\n")[0]
+            yield f"`{kind.code}`", str(kind.status), meaning, kind.sentence
+
+
+def _leaves(kind: type[Failure]) -> Iterator[type[Failure]]:
+    children = kind.__subclasses__()
+    for child in children:
+        yield from _leaves(child)
+    if not children:
+        yield kind
+
+
+class CommandsTable(Table):
+    """Every command of ``python -m server``."""
+
+    head = ("command", "")
+
+    def rows(self) -> Iterator[Row]:
+        """Return a row for each command, in the order in which it was added."""
+        for words, command in _commands(main):
+            pieces = command.collect_usage_pieces(click.Context(command))
+            arguments = (piece for piece in pieces if piece != "[OPTIONS]")
+            told = (command.help or "").split("\n\n")
+            yield f"`{' '.join((*words, *arguments))}`", " ".join(" ".join(told).split())
+
+
+def _commands(group: click.Group, *words: str) -> Iterator[tuple[Row, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _commands(command, *words, name)
+        else:
+            yield (*words, name), command
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Tell Sphinx of the tables."""
+    app.add_directive("settings-list", SettingsList)
+    app.add_directive("calls-table", CallsTable)
+    app.add_directive("codes-table", CodesTable)
+    app.add_directive("commands-table", CommandsTable)
+    return {"parallel_read_safe": True}
