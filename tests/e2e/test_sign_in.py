@@ -109,10 +109,10 @@ def test_only_known_reasons_are_said(person: Person) -> None:
     expect(person.alert).to_be_hidden()
 
 
-def test_signing_out_leaves_nothing(person: Person, page: Page) -> None:
+def test_signing_out_leaves_nothing(person: Person, page: Page, text: str) -> None:
     """Storage is empty, Back shows no notes, and the refresh token is dead."""
     person.opens().signs_in().is_at_notes()
-    person.adds("for my eyes only")
+    person.adds(text)
     person.new_note.fill("unsent")
     token = page.evaluate("JSON.parse(localStorage.getItem('unexpired')).refreshToken")
     with page.expect_response("**/api/logout"):
@@ -120,7 +120,7 @@ def test_signing_out_leaves_nothing(person: Person, page: Page) -> None:
     person.is_at_sign_in()
     assert page.evaluate("localStorage.length") == 0
     page.go_back()
-    expect(page.get_by_text("for my eyes only")).to_be_hidden()
+    expect(page.get_by_text(text)).to_be_hidden()
     expect(person.sign_out_button).to_be_hidden()
     reply = page.request.post("/api/refresh", data={"refreshToken": token})
     assert reply.json()["code"] == "SESSION_REVOKED"
