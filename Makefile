@@ -16,7 +16,9 @@ FIRST ?= 0
 KIND ?= any
 NAME ?= ten_lines
 REQUESTS ?= 10000
+WORKERS ?= 2
 BIN := .venv/bin
+PYTEST := $(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -66,8 +68,8 @@ types: .venv/.ready ## Strict types
 
 check: unit e2e ## Every test; those in a browser run apart, for they bring their own event loop
 
-unit: .venv/.ready ## The tests that need no browser
-	$(BIN)/pytest --ignore=tests/e2e
+unit: .venv/.ready ## The tests that need no browser, WORKERS files at once
+	$(PYTEST) --ignore=tests/e2e
 
 simulate: .venv/.ready ## Run SEEDS simulated worlds of a KIND, from seed FIRST
 	PYTHONPATH=app $(BIN)/python -W error -m tests.simulation --seeds $(SEEDS) --first $(FIRST) --kind $(KIND)
@@ -75,14 +77,14 @@ simulate: .venv/.ready ## Run SEEDS simulated worlds of a KIND, from seed FIRST
 fuzz: .venv/.ready ## Send REQUESTS bad and mixed requests to a server; none may end in a 5xx
 	$(BIN)/python -W error -m tests.server.fuzz --requests $(REQUESTS)
 
-e2e: setup browser ## The tests in real browsers, side by side: all in Chromium, FIREFOX_TESTS in Firefox
-	$(MAKE) --jobs=2 --keep-going --output-sync=target chromium firefox
+e2e: setup browser ## The tests in real browsers: all in Chromium, FIREFOX_TESTS in Firefox
+	$(MAKE) --keep-going chromium firefox
 
 chromium: setup browser ## CHROMIUM_TESTS (all of those in a browser)
-	$(BIN)/pytest $(CHROMIUM_TESTS)
+	$(PYTEST) $(CHROMIUM_TESTS)
 
 firefox: setup browser ## FIREFOX_TESTS, where there is a Firefox
-	$(BIN)/pytest $(FIREFOX_TESTS) --browser firefox
+	$(PYTEST) $(FIREFOX_TESTS) --browser firefox
 
 BENCH ?= loading requests verifying refreshing logins growth
 BENCH_OPTIONS ?=

@@ -18,7 +18,7 @@ const output = {
 };
 const archives = fetchArchives();
 const awake = wake();
-awake.catch(() => {}); // Whoever awaits it hears of it.
+for (const promise of [archives, awake]) promise.catch(() => {}); // Whoever awaits it hears of it.
 
 export async function loadPyodide(options) {
   listener = options;

@@ -10,7 +10,7 @@ from playwright.sync_api import sync_playwright
 from browsers import SYSTEM_COMMANDS, Choice, choose
 
 DOWNLOAD_SECONDS = 600
-DEBIAN_PACKAGES = {"chromium": "chromium", "firefox": "firefox-esr"}
+DEBIAN_PACKAGES = {"chromium": "chromium-headless-shell", "firefox": "firefox-esr"}
 
 
 def main(name: str) -> None:

@@ -18,6 +18,9 @@ HERE = Path(__file__).parent
 PATIENCE_MS = 60_000
 """No test is meant to wait as long: a machine that does much else at once is only slow."""
 
+# A compiler that optimises Python takes two fifths of the work, and pays after most tests are over.
+UNOPTIMISED = {"chromium": ["--js-flags=--liftoff-only"], "firefox": []}
+
 expect.set_options(timeout=PATIENCE_MS)
 
 ServerFactory = Callable[..., Backend]
@@ -38,7 +41,8 @@ def browser_type_launch_args(
     if choice is None and browser_name == "firefox":
         pytest.skip("There is no Firefox here: these tests ran in Chromium alone.")
     assert choice, f"There is no {browser_name} here: `make browser` finds or installs one."
-    return {**browser_type_launch_args, **choice.launch}
+    args = [*choice.launch["args"], *UNOPTIMISED[browser_name]]
+    return {**browser_type_launch_args, **choice.launch, "args": args}
 
 
 @pytest.fixture(scope="session")

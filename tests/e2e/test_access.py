@@ -54,7 +54,7 @@ def tour(person: Person, page: Page, watch: Watch) -> Tour:
         for state in _states(person, page):
             found += [f"{state}: {finding}" for finding in check()]
         # Of the boot that was made to fail, and was left for another.
-        watch.forgive("Failed to", "wasm", "Error", "Preload", "Fetch API cannot load")
+        watch.forgive("Failed to", "wasm", "Error", "Preload", "Fetch API cannot load", "aborted")
         return found
 
     return findings

@@ -13,8 +13,7 @@ MISSING = "/nowhere/browser"
 def system(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The commands that the machine has; none, until a test adds some."""
     commands: set[str] = set()
-    found = {"firefox-esr": "/bin/firefox-esr", "chromium": "/bin/chromium"}
-    monkeypatch.setattr("shutil.which", lambda name: found.get(name) if name in commands else None)
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}" if name in commands else None)
     return commands
 
 
@@ -41,6 +40,14 @@ def test_the_systems_browser_comes_next(
     assert choice
     assert choice.launch["executable_path"] == f"/bin/{command}"
     assert choice.launch.get("channel") == channel
+
+
+def test_a_headless_shell_comes_before_a_whole_chromium(system: set[str]) -> None:
+    """Nobody watches the tests: what draws no window is faster."""
+    system.update({"chromium", "chromium-headless-shell"})
+    choice = browsers.choose("chromium", MISSING)
+    assert choice
+    assert choice.launch["executable_path"] == "/bin/chromium-headless-shell"
 
 
 @pytest.mark.usefixtures("system")
