@@ -15,10 +15,8 @@ from uvicorn.supervisors import Multiprocess
 from server.app import create_app
 from server.logs import log_config
 from server.metrics import SHARED_FOLDER
+from server.protocol import HEADER_BYTES, BoundedHttp
 from server.settings import Settings, SettingsError
-
-HEADER_BYTES = 16 * 1024
-"""A request's line and headers together; uvicorn answers 400 beyond."""
 
 GRACEFUL_SECONDS = 10
 """How long requests under way may take after SIGTERM."""
@@ -72,13 +70,13 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
 def _config(app: Starlette | Callable[[], Starlette], **more: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="h11",
+        http=BoundedHttp,
+        h11_max_incomplete_event_size=HEADER_BYTES,
         ws="none",
         lifespan="on",
         server_header=False,
         proxy_headers=False,  # The application looks at them itself, under any ASGI server.
         access_log=False,  # It knows the route as well, and the request's id.
-        h11_max_incomplete_event_size=HEADER_BYTES,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
         log_config=log_config(),
         **more,
