@@ -100,7 +100,8 @@ def _goals(rows: Mapping[str, Row]) -> list[Goal]:
         Goal(f"token seen before, {own}", 0.9, ratio(seen, off, "rate")),
         Goal(f"token not seen before, {own}", 0.55, ratio(new, off, "rate")),
         *(
-            Goal(f"token not seen before, of {peer.name}", 1, ratio(new, rows[peer.name], "rate"))
+            Goal(f"token {what} before, of {peer.name}", 1, ratio(row, rows[peer.name], "rate"))
+            for what, row in (("seen", seen), ("not seen", new))
             for peer in PEERS_VERIFYING
         ),
     ]

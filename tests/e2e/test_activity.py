@@ -13,6 +13,9 @@ REFRESH = "POST /api/refresh"
 PROBE = "GET /api/me"
 
 
+WIDE_ENOUGH = "bar => bar.getBoundingClientRect().width > 3"  # It grows with time.
+
+
 class ActivityView:
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -107,7 +110,9 @@ def test_the_life_of_a_token_is_told_to_whoever_points_at_it(view: ActivityView)
     expect(view.details).to_have_text(re.compile(r"Token: born .+, refresh due .+, ends .+"))
     view.tries("Burst of 20 requests")
     expect(view.details).to_have_text(re.compile(r"Token: born .+, ended .+, renewed"))
-    view.mark(", ends").hover()
+    newest = view.mark(", ends")
+    view.page.wait_for_function(WIDE_ENOUGH, arg=newest.element_handle())
+    newest.hover()
     expect(view.details).to_have_text(re.compile(r"Token: born .+, refresh due .+, ends .+"))
 
 

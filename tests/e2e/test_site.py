@@ -102,7 +102,7 @@ def test_an_api_that_does_not_know_the_page_is_out_of_reach(
     person.opens(OTHER).signs_in()
     expect(person.alert).to_contain_text("What you typed is kept.")
     expect(person.username).to_have_value("ada")
-    watch.forgive("blocked by CORS policy")
+    watch.forgive("blocked by CORS policy", "Same Origin Policy")
 
 
 @pytest.mark.usefixtures("stranger")
