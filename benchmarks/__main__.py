@@ -21,7 +21,7 @@ PARTS = ("verifying", "refreshing", "logins", "growth")
     "--sizes",
     default=growth.SIZES,
     multiple=True,
-    type=int,
+    type=click.IntRange(min=growth.AT_ONCE),
     help="How many sessions are stored, for growth; once for each size.",
 )
 def main(parts: tuple[str, ...], rounds: int, seconds: float, sizes: tuple[int, ...]) -> None:
