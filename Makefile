@@ -111,9 +111,9 @@ benchmarks/browser/node_modules/.ready: benchmarks/browser/package.json benchmar
 	touch $@
 
 lock: .venv/.ready ## Renew the lock files from pyproject.toml and package.json
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --python-version 3.11 \
 	  --group dev --extra desktop pyproject.toml packaging/server/pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --no-deps --generate-hashes --python-version 3.14 \
+	$(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-strip-extras --python-version 3.14 \
 	  --group browser --constraint requirements.lock pyproject.toml -o tools/browser-wheels.lock
 	npm install --package-lock-only
 
