@@ -34,7 +34,7 @@ node_modules/.ready: package.json package-lock.json .npmrc
 	npm ci --silent
 	touch $@
 
-vendor/.ready: tools/build_vendor.py tools/make_snapshot.mjs tools/browser-wheels.lock server/weakness.py .venv/.ready node_modules/.ready
+vendor/.ready: tools/build_vendor.py tools/make_snapshot.mjs tools/browser-wheels.lock .venv/.ready node_modules/.ready
 	$(BIN)/python tools/build_vendor.py
 	touch $@
 
@@ -112,7 +112,7 @@ benchmarks/browser/node_modules/.ready: benchmarks/browser/package.json benchmar
 
 lock: .venv/.ready ## Renew the lock files from pyproject.toml and package.json
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --python-version 3.11 \
-	  --group dev --extra desktop pyproject.toml packaging/server/pyproject.toml -o requirements.lock
+	  --group dev --extra desktop pyproject.toml server/pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-strip-extras --python-version 3.14 \
 	  --group browser --constraint requirements.lock pyproject.toml -o tools/browser-wheels.lock
 	npm install --package-lock-only

@@ -14,10 +14,10 @@
   const part = (id) => document.getElementById(id);
 
   // The first of the person's languages that the page speaks; English stands in the sources.
-  const catalogue = { en: {}, ...globalThis.catalogue };
+  const translations = { en: {}, ...globalThis.translations };
   const languages = navigator.languages.map((tag) => tag.split("-")[0].toLowerCase());
-  root.lang = languages.find((language) => Object.hasOwn(catalogue, language)) ?? "en";
-  const words = catalogue[root.lang];
+  root.lang = languages.find((language) => Object.hasOwn(translations, language)) ?? "en";
+  const words = translations[root.lang];
   globalThis.words = words; // Python reads them, too.
   const told = (text) => words[text.replace(/\s+/g, " ")] ?? text;
 

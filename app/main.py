@@ -6,20 +6,20 @@ from pyscript import config
 
 from unexpired import AsyncClient
 from unexpired.browser.fetch import FetchTransport
-from views.activity import Activity
-from views.devices import Devices
-from views.drafts import Drafts
-from views.experiments import Experiments
-from views.faults import FaultyClock, FaultyTransport
-from views.notes import Notes
-from views.notices import Notices
-from views.outbox import Outbox
-from views.recorder import Recorder
+from views.activity.experiments import Experiments
+from views.activity.faults import FaultyClock, FaultyTransport
+from views.activity.recorder import Recorder
+from views.activity.view import Activity
+from views.devices.view import Devices
+from views.notes.drafts import Drafts
+from views.notes.outbox import Outbox
+from views.notes.view import Notes
 from views.router import Router, View
 from views.secret_key import SecretKey
-from views.session import SessionStatus
+from views.session_banner import Notices
+from views.session_status import SessionStatus
 from views.sign_in import SignIn
-from views.words import learn
+from views.ui.i18n import learn
 
 HOME = "/notes"
 SIGN_IN = "/login"

@@ -14,7 +14,7 @@ from typing import Any
 from starlette.applications import Starlette
 
 from server.app import create_app
-from server.settings import load_settings
+from unexpired_server.settings import load_settings
 
 AT_ONCE = 32
 

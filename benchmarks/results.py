@@ -61,19 +61,19 @@ class Goal:
         text: In words.
         wanted: The bound.
         series: What came of it, round by round.
-        at_most: Whether the bound is an upper one.
+        timeout_after: Whether the bound is an upper one.
     """
 
     text: str
     wanted: float
     series: Series
-    at_most: bool = False
+    timeout_after: bool = False
 
     @property
     def is_met(self) -> bool:
         """Whether the median keeps to the bound."""
         found = self.series.median
-        return found <= self.wanted if self.at_most else found >= self.wanted
+        return found <= self.wanted if self.timeout_after else found >= self.wanted
 
 
 @dataclass
@@ -131,7 +131,7 @@ def _table(part: Part) -> str:
 def _goals(goals: Sequence[Goal]) -> list[str]:
     lines = _lines(["goal", "wanted", "found", "met"])
     for goal in goals:
-        bound = f"{'≤' if goal.at_most else '≥'} {_number(goal.wanted)}"
+        bound = f"{'≤' if goal.timeout_after else '≥'} {_number(goal.wanted)}"
         lines.append(
             _line([goal.text, bound, goal.series.shown(), "yes" if goal.is_met else "**no**"])
         )

@@ -8,20 +8,20 @@ from unittest.mock import patch
 
 from starlette.requests import HTTPConnection
 
-from server.bearer import Bearer
-from server.cli import main
-from server.tokens import Claims
+from unexpired_server.cli import main
+from unexpired_server.http.bearer import BearerAuthenticator
+from unexpired_server.tokens.access_tokens import Claims
 
 
-class Trusting(Bearer):
+class Trusting(BearerAuthenticator):
     """Believes everybody."""
 
-    def claims(self, request: HTTPConnection) -> Claims:
+    def authenticate(self, request: HTTPConnection) -> Claims:
         """Ada's."""
         del request
         return Claims(os.environ["BENCHMARK_USER"], "1" * 32)
 
 
 if __name__ == "__main__":
-    with patch("server.service.Bearer", Trusting):
+    with patch("unexpired_server.service.BearerAuthenticator", Trusting):
         main()

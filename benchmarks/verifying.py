@@ -11,7 +11,7 @@ from benchmarks.processes import PEERS, PEERS_BIN, Server, free_port, serving
 from benchmarks.results import Goal, Part, Row, ratio
 from benchmarks.rounds import Turn, over_http, run
 from benchmarks.world import World, world
-from server.tokens import REMEMBERED
+from unexpired_server.tokens.access_tokens import REMEMBERED
 
 SEEN = 100
 """Tokens that come again and again."""

@@ -16,13 +16,13 @@ from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from benchmarks.processes import OURS, Server, free_port, serving
-from server.database import Database
-from server.key_file import new_secret
-from server.keys import KeyRing, load_ring
-from server.sessions import RefreshTokens, Session
-from server.settings import Settings, load_settings
-from server.tokens import AccessTokens
-from server.users import Users
+from unexpired_server.sessions.rules import RefreshTokens, Session
+from unexpired_server.sessions.users import Users
+from unexpired_server.settings import Settings, load_settings
+from unexpired_server.storage.database import Database
+from unexpired_server.tokens.access_tokens import AccessTokens
+from unexpired_server.tokens.key_file import new_secret
+from unexpired_server.tokens.keys import KeyRing, load_ring
 
 PASSWORD = "correct horse"
 DAY = 86_400.0
@@ -71,7 +71,7 @@ class World:
         return self.url.startswith("sqlite")
 
     @property
-    def ring(self) -> KeyRing:
+    def wake_all(self) -> KeyRing:
         """The keys."""
         return load_ring(self.settings)
 
@@ -81,7 +81,7 @@ class World:
             "UNEXPIRED_DATABASE_URL": self.url,
             "UNEXPIRED_SECRET": self.secret,
             "UNEXPIRED_PAGE_DIR": str(self.folder),
-            "SECRET_HEX": self.ring.active.secret.hex(),
+            "SECRET_HEX": self.wake_all.active.secret.hex(),
         }
 
     @contextmanager
@@ -94,7 +94,7 @@ class World:
 
     def access_tokens(self, count: int) -> list[str]:
         """Access tokens of ada's, each of another session."""
-        access = AccessTokens(self.ring, self.settings, time.time)
+        access = AccessTokens(self.wake_all, self.settings, time.time)
         ids = (secrets.token_hex(16) for _ in range(count))
         return [access.issue(self.user_id, sid, DAY).token for sid in ids]
 
@@ -112,7 +112,7 @@ class World:
         # About four times as many as are wanted, so that those from all over it are enough.
         chance = f"{RANDOM[self.is_sqlite]} % {max(1, stored // (4 * count))} = 0"
         drawn = random.sample(self.ask(f"SELECT id, counter FROM sessions WHERE {chance}"), count)
-        tokens, now = RefreshTokens(self.ring), time.time()
+        tokens, now = RefreshTokens(self.wake_all), time.time()
         return [tokens.write(Session(id_, self.user_id, n, now, now)) for id_, n in drawn]
 
     def ask(self, statement: str) -> list[Any]:

@@ -15,10 +15,10 @@ import click
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
-from server.cli import main
-from server.errors import Failure
-from server.openapi import OPERATIONS, Operation
-from server.settings import DAY, Settings
+from unexpired_server.cli import main
+from unexpired_server.errors import Failure
+from unexpired_server.http.openapi import OPERATIONS, Operation
+from unexpired_server.settings import DAY, Settings
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -47,18 +47,16 @@ class SettingsList(SphinxDirective):
 
     def run(self) -> list[Any]:
         """Write a list of definitions in Markdown, and have it read."""
-        told = ModuleAnalyzer.for_module("server.settings").find_attr_docs()
+        told = ModuleAnalyzer.for_module("unexpired_server.settings").find_attr_docs()
         entries = (
-            f"`UNEXPIRED_{name.upper()}`, {_shown(name, field.default)}\n"
+            f"`UNEXPIRED_{name.upper()}`, {_shown(field.default)}\n"
             f": {' '.join(told['Settings', name]).strip()}\n"
             for name, field in Settings.model_fields.items()
         )
         return self.parse_text_to_nodes("\n".join(entries))
 
 
-def _shown(name: str, value: object) -> str:
-    if name == "page_dir":
-        return "this project's"
+def _shown(value: object) -> str:
     if value is None or value == ():
         return "none"
     if isinstance(value, bool):

@@ -1,5 +1,6 @@
-"""`python -m server`."""
+"""`python -m server`: the package's command line, serving the demo's application."""
 
-from server.cli import main
+from server.app import create_app
+from unexpired_server.cli import main
 
-main()
+main(obj=create_app)

@@ -3,17 +3,53 @@
 import hashlib
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import (
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.database import Database
-from server.errors import IdempotencyMismatch
-from server.schema import idempotency_keys, notes
-from server.settings import DAY
+from unexpired_server.errors import IdempotencyMismatch
+from unexpired_server.settings import DAY
+from unexpired_server.storage.database import Database
+from unexpired_server.storage.schema import metadata
 
 KEPT_SECONDS = DAY
 """How long a request may be repeated under its Idempotency-Key."""
+
+
+# The package's first migration makes these two tables.
+notes = Table(
+    "notes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index("notes_of_user", "user_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("user_id", ForeignKey("users.id"), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    # No foreign key: the reply of a deleted note is repeated, the note is not made again.
+    Column("note_id", Integer, nullable=False),
+    Column("created_at", Double, nullable=False, index=True),
+)
 
 
 @dataclass(frozen=True, slots=True)

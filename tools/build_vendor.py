@@ -2,8 +2,7 @@
 
 The JavaScript comes from node_modules (pinned by package-lock.json), the two wheels from the
 Python registry (pinned with their hashes by browser-wheels.lock). Beside Pyodide lands a lock file
-of our own that lists just those wheels: Pyodide checks their hashes again when it loads them. The
-server's rules for secrets are copied, so that a static host without the server has them.
+of our own that lists just those wheels: Pyodide checks their hashes again when it loads them.
 """
 
 import hashlib
@@ -19,9 +18,6 @@ from packaging.utils import parse_wheel_filename
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = ROOT / "node_modules"
-WEAKNESS = (
-    ROOT / "server" / "weakness.py"
-)  # The server's rules for secrets; the page runs them too.
 WHEELS = ROOT / "tools" / "browser-wheels.lock"
 SNAPSHOT = ROOT / "tools" / "make_snapshot.mjs"
 VENDOR = ROOT / "vendor"
@@ -55,14 +51,13 @@ def main() -> None:
 def _inputs() -> str:
     """A digest of everything that decides what vendor/ holds."""
     digest = hashlib.sha256()
-    for source in (ROOT / "package-lock.json", WHEELS, WEAKNESS, SNAPSHOT, Path(__file__)):
+    for source in (ROOT / "package-lock.json", WHEELS, SNAPSHOT, Path(__file__)):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 
 
 def _fill(target: Path) -> None:
     _copy_pico(target)
-    shutil.copy(WEAKNESS, target)
     _copy_pyscript(target / "pyscript")
     _copy_pyodide(target / "pyodide")
     _download_wheels(target / "pyodide")

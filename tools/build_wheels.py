@@ -12,7 +12,7 @@ from pathlib import Path
 from uv import find_uv_bin
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVER = ROOT / "packaging" / "server"
+SERVER = ROOT / "server"
 CACHES = shutil.ignore_patterns("__pycache__")
 
 
@@ -39,8 +39,7 @@ def build_library(target: Path) -> None:
 
 def _server_project(folder: Path) -> Path:
     """Put the server's package beside its project file, as a build wants it."""
-    shutil.copytree(SERVER, folder)
-    shutil.copytree(ROOT / "server", folder / "server", ignore=CACHES)
+    shutil.copytree(SERVER, folder, ignore=CACHES)
     shutil.copy(ROOT / "LICENSE", folder)
     return folder
 

@@ -1,4 +1,4 @@
-// Make the snapshot that app/start.mjs wakes Python from: its memory after a start, with what the
+// Make the snapshot that app/load_pyodide.mjs wakes Python from: its memory after a start, with what the
 // page imports already imported. No JavaScript object may be alive in it, so the modules that ask
 // for the page's own are left for the page.
 //

@@ -6,15 +6,12 @@
     await client.sign_in("ada", "correct horse")
     response = await client.get("/api/notes")  # never a 401 for an expired token
 
-The reading order of the modules is their import order: errors, messages, claims, origins,
-sentences, replies, dialect, retry, session, patience, ports, options, policy, listeners, bodies,
-keeper, surface, client, sync_client, relay, adapters, process, browser.
 """
 
-from .claims import claims, expires_at, is_expiring_soon
-from .client import AsyncClient
-from .dialect import Dialect
-from .errors import (
+from unexpired.async_client import AsyncClient
+from unexpired.claims import claims, expires_at, is_expiring_soon
+from unexpired.dialect import Dialect
+from unexpired.errors import (
     BadCredentials,
     BadReply,
     NotSignedIn,
@@ -25,10 +22,10 @@ from .errors import (
     UnexpiredError,
     Unreachable,
 )
-from .listeners import EventName
-from .messages import Headers, Request, Response
-from .options import Options
-from .ports import (
+from unexpired.events import EventName
+from unexpired.messages import Headers, Request, Response
+from unexpired.options import Options
+from unexpired.ports import (
     Clock,
     MemoryStore,
     Navigator,
@@ -39,8 +36,8 @@ from .ports import (
     TokenStore,
     Transport,
 )
-from .sentences import sentence_for
-from .sync_client import Client
+from unexpired.sign_in_redirect import sentence_for
+from unexpired.sync_client import Client
 
 __all__ = [
     "AsyncClient",

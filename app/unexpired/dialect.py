@@ -14,8 +14,8 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Literal
 from urllib.parse import urlencode
 
-from .messages import Headers, Request, Response
-from .replies import BAD_CREDENTIALS, ENDINGS, EXPIRED, REFUSALS
+from unexpired.messages import Headers, Request, Response
+from unexpired.token_response import BAD_CREDENTIALS, ENDINGS, EXPIRED, REFUSALS
 
 Constants = Mapping[str, str | int | float]
 

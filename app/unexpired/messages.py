@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from .errors import BadReply
+from unexpired.errors import BadReply
 
 OneShot = AsyncIterable[bytes] | Iterable[bytes]
 Body = bytes | OneShot | None

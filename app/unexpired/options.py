@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from .dialect import Dialect
-from .origins import allowed_origins, origin_of, resolve
+from unexpired.dialect import Dialect
+from unexpired.origins import allowed_origins, origin_of, resolve
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,13 +17,20 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from .errors import ReplayImpossible, SessionExpired, UnexpiredError, Unreachable
-from .messages import Request, Response
-from .options import Options
-from .ports import Clock
-from .replies import ENDINGS, EXPIRED, refusal, retry_after, sign_in_error, tokens_from
-from .retry import SHORTEST_PAUSE
-from .session import Generation, Record, Session
+from unexpired.backoff import SHORTEST_PAUSE
+from unexpired.errors import ReplayImpossible, SessionExpired, UnexpiredError, Unreachable
+from unexpired.messages import Request, Response
+from unexpired.options import Options
+from unexpired.ports import Clock
+from unexpired.session import Generation, Record, Session
+from unexpired.token_response import (
+    ENDINGS,
+    EXPIRED,
+    parse_token_response,
+    refusal,
+    retry_after,
+    sign_in_error,
+)
 
 IMPATIENT = 0.25  # A call whose token is still good waits this part of refresh_timeout, no longer.
 
@@ -59,7 +66,7 @@ Flow = Generator[Effect, Any, Response]
 Waiting = Generator[Effect, Any, None]
 
 
-class Verdict(Enum):
+class Outcome(Enum):
     """What an answer means for the call that it answers."""
 
     DONE = auto()
@@ -99,30 +106,32 @@ class Policy:
             return (yield from _sent(request))
         record = yield from self._usable()
         response = yield from _sent(_bearing(request, record))
-        verdict = self._judge(response, record.generation)
-        if verdict is Verdict.REFRESH:
-            yield from self._renewed(record, self.options.refresh_timeout)
-        if verdict is Verdict.DONE:
+        outcome = self._classify(response, record.generation)
+        if outcome is Outcome.REFRESH:
+            yield from self._refresh_until_deadline(record, self.options.refresh_timeout)
+        if outcome is Outcome.DONE:
             return response
-        return (yield from self._replay(request, self.session.still(record.generation)))
+        return (yield from self._replay(request, self.session.record_for(record.generation)))
 
     def _replay(self, request: Request, record: Record) -> Flow:
         if not request.is_replayable:
             raise ReplayImpossible
         response = yield from _sent(_bearing(request, record))
-        self._judge(response, record.generation)  # It may end the session; it is not tried again.
+        self._classify(
+            response, record.generation
+        )  # It may end the session; it is not tried again.
         return response
 
-    def _judge(self, response: Response, sent: Generation) -> Verdict:
+    def _classify(self, response: Response, sent: Generation) -> Outcome:
         """Say what the answer means; raise where it means the end."""
-        if response.status_code not in {401, 403} and not self.session.is_superseded(sent):
-            return Verdict.DONE
-        current = self.session.still(sent)  # An answer for a session that is gone is nobody's.
+        if response.status_code not in {401, 403} and not self.session.was_replaced(sent):
+            return Outcome.DONE
+        current = self.session.record_for(sent)  # An answer for a session that is gone is nobody's.
         told = self.options.dialect.read_answer(response)
-        verdict = verdict_of(told, sent, current.generation)
-        if verdict is Verdict.END:
+        outcome = classify(told, sent, current.generation)
+        if outcome is Outcome.END:
             raise self.session.expire(sent, told.code or EXPIRED)
-        return verdict
+        return outcome
 
     # -- A token that can be sent --------------------------------------------------------------
 
@@ -133,24 +142,24 @@ class Policy:
         if not record.can_renew or now < record.due_at(self.options.margin):
             return record  # With nothing to renew it by, the server is to say when it is over.
         if record.has_expired(now):
-            yield from self._renewed(record, self.options.refresh_timeout)
+            yield from self._refresh_until_deadline(record, self.options.refresh_timeout)
         elif not self._pause_left():
-            yield from self._tried(record)
-        return self.session.still(record.generation)
+            yield from self._refresh_ahead(record)
+        return self.session.record_for(record.generation)
 
-    def _tried(self, record: Record) -> Waiting:
+    def _refresh_ahead(self, record: Record) -> Waiting:
         """Try to renew ahead of need; the token is still good, so a failure costs nothing."""
         try:
             yield Refresh(record.generation, self.options.refresh_timeout * IMPATIENT)
         except (Unreachable, SessionExpired):
             if record.has_expired(self.clock.now()):
-                yield from self._renewed(record, self.options.refresh_timeout)
+                yield from self._refresh_until_deadline(record, self.options.refresh_timeout)
 
-    def _renewed(self, record: Record, patience: float) -> Waiting:
+    def _refresh_until_deadline(self, record: Record, patience: float) -> Waiting:
         """Renew the tokens, waiting out an outage for as long as the patience lasts, in seconds."""
         deadline = self.clock.monotonic() + patience
         while True:
-            current = self.session.still(record.generation)
+            current = self.session.record_for(record.generation)
             if current.generation.is_newer_than(record.generation):
                 return
             if not current.can_renew:
@@ -183,32 +192,34 @@ class Policy:
             Unreachable: if no answer came that could be used.
         """
         record = self.session.require()
-        asked_at = self.clock.now()
+        requested_at = self.clock.now()
         self.session.is_refreshing = True
         try:
             response = yield self._refresh_of(record)
         except Unreachable:
-            self.session.miss(record.generation, self.clock.monotonic(), None)
+            self.session.note_failed_refresh(record.generation, self.clock.monotonic(), None)
             raise
         finally:
             self.session.is_refreshing = False
-        self._take(record, self.options.dialect.read_refresh(response), asked_at)
+        self._take(record, self.options.dialect.read_refresh(response), requested_at)
 
     def _refresh_of(self, record: Record) -> Send:
         url = self.options.resolve(self.options.refresh_path)
         request = self.options.dialect.refresh_request(url, record.tokens.refresh_token)
         return Send(request, self.options.refresh_timeout)
 
-    def _take(self, record: Record, response: Response, asked_at: float) -> None:
-        self.session.still(record.generation)  # Of a session that is gone no answer counts.
+    def _take(self, record: Record, response: Response, requested_at: float) -> None:
+        self.session.record_for(record.generation)  # Of a session that is gone no answer counts.
         code = refusal(response)
-        tokens = tokens_from(response, asked_at=asked_at, answered_at=self.clock.now())
+        tokens = parse_token_response(
+            response, requested_at=requested_at, received_at=self.clock.now()
+        )
         if code is not None:
             self.session.refuse(record.generation, code)
             raise SessionExpired(code)
         if tokens is None:
             wait = retry_after(response, self.clock.now())
-            self.session.miss(record.generation, self.clock.monotonic(), wait)
+            self.session.note_failed_refresh(record.generation, self.clock.monotonic(), wait)
             raise Unreachable(retry_after=wait)
         self.session.renew(record.generation, tokens)
 
@@ -228,19 +239,21 @@ class Policy:
             Unreachable: if no usable answer came.
             BadReply: for any other refusal.
         """
-        asked_at = self.clock.now()
+        requested_at = self.clock.now()
         url, dialect = self.options.resolve(self.options.login_path), self.options.dialect
         request = dialect.sign_in_request(url, username, password)
         reply = yield Send(request, self.options.refresh_timeout)
         response = dialect.read_sign_in(reply)
-        tokens = tokens_from(response, asked_at=asked_at, answered_at=self.clock.now())
+        tokens = parse_token_response(
+            response, requested_at=requested_at, received_at=self.clock.now()
+        )
         if tokens is None:
             raise sign_in_error(response, self.clock.now())
-        self.session.begin(session, tokens)
+        self.session.sign_in(session, tokens)
 
     def sign_out(self) -> Generator[Send, Response, None]:
         """Forget the session at once, then try to tell the server; its silence changes nothing."""
-        record, path = self.session.leave("here"), self.options.logout_path
+        record, path = self.session.sign_out("here"), self.options.logout_path
         if record is None or record.tokens.refresh_token is None or not path:
             return
         request = self.options.dialect.sign_out_request(
@@ -269,7 +282,7 @@ class Policy:
             yield Sleep(min(self._idle_for(), tick) if is_called_for else tick)
             record, is_called_for = self.session.record, is_watched() or self.session.failures > 0
             if record is not None and is_called_for and not self._idle_for():
-                yield from self._look_after(record)
+                yield from self._maintain(record)
 
     def _idle_for(self) -> float:
         """Return the seconds until something is to be done for the session."""
@@ -282,7 +295,7 @@ class Policy:
             return max(self.session.ends_at - self.clock.monotonic(), 0.0)
         return max(record.due_at(self.options.margin) - self.clock.now(), 0.0)
 
-    def _look_after(self, record: Record) -> Waiting:
+    def _maintain(self, record: Record) -> Waiting:
         if record.can_renew:
             try:
                 yield Refresh(record.generation, self.options.refresh_timeout)
@@ -294,15 +307,15 @@ class Policy:
             self.session.warn(self.clock.now(), self.clock.monotonic())
 
 
-def verdict_of(response: Response, sent: Generation, current: Generation) -> Verdict:
+def classify(response: Response, sent: Generation, current: Generation) -> Outcome:
     """Say what an answer means for a call sent with one generation while another is current."""
     if response.status_code not in {401, 403}:
-        return Verdict.DONE
+        return Outcome.DONE
     if current.is_newer_than(sent):
-        return Verdict.REPLAY
+        return Outcome.REPLAY
     if response.code == EXPIRED:
-        return Verdict.REFRESH
-    return Verdict.END if response.code in ENDINGS else Verdict.DONE
+        return Outcome.REFRESH
+    return Outcome.END if response.code in ENDINGS else Outcome.DONE
 
 
 def _sent(request: Request) -> Flow:

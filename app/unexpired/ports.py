@@ -17,9 +17,9 @@ from contextlib import (
 )
 from typing import Protocol
 
-from .errors import Unreachable
-from .messages import Request, Response
-from .patience import at_most
+from unexpired.errors import Unreachable
+from unexpired.messages import Request, Response
+from unexpired.timers import timeout_after
 
 
 class Transport(Protocol):
@@ -163,7 +163,7 @@ class LocalLock:
     async def hold(self, timeout: float) -> AsyncIterator[None]:  # noqa: ASYNC109 - the port's contract
         """Hold the lock; see ``RefreshLock``."""
         try:
-            async with at_most(timeout):
+            async with timeout_after(timeout):
                 await self._lock.acquire()
         except TimeoutError:
             raise Unreachable from None

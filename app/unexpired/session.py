@@ -19,9 +19,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NoReturn
 
-from .errors import NotSignedIn, SessionEnded, SessionExpired, UnexpiredError
-from .replies import ENDINGS, Tokens
-from .retry import pause
+from unexpired.backoff import pause
+from unexpired.errors import NotSignedIn, SessionEnded, SessionExpired, UnexpiredError
+from unexpired.token_response import ENDINGS, Tokens
 
 State = Literal["anonymous", "active", "refreshing", "degraded", "expired"]
 Event = tuple[str, tuple[object, ...]]
@@ -187,9 +187,9 @@ class Session:
         """
         if self.record is not None:
             return self.record
-        raise over(self._over) if self._over else NotSignedIn()
+        raise end_error(self._over) if self._over else NotSignedIn()
 
-    def still(self, generation: Generation) -> Record:
+    def record_for(self, generation: Generation) -> Record:
         """Return the record if it is of the same session as the generation.
 
         Raises:
@@ -199,16 +199,16 @@ class Session:
         if self.record is not None and self.record.generation.session == generation.session:
             return self.record
         if self.record is None and self._over:
-            raise over(self._over)
+            raise end_error(self._over)
         raise SessionEnded("SIGNED_OUT")
 
-    def is_superseded(self, generation: Generation) -> bool:
+    def was_replaced(self, generation: Generation) -> bool:
         """Whether the session of the generation was signed out, or someone else is signed in."""
         if self.record is None:
             return self._over is None
         return self.record.generation.session != generation.session
 
-    def is_past(self, generation: Generation) -> bool:
+    def is_stale(self, generation: Generation) -> bool:
         """Whether the generation is no longer the newest: renewed, signed out or replaced."""
         return self.record is None or self.record.generation != generation
 
@@ -223,7 +223,7 @@ class Session:
 
     # -- What happens to it ------------------------------------------------------------------
 
-    def begin(self, session: str, tokens: Tokens) -> None:
+    def sign_in(self, session: str, tokens: Tokens) -> None:
         """Start a new session: somebody signed in here."""
         self._replace(Record(Generation(session, 1), tokens))
         self.events.append(("signed_in", ()))
@@ -266,9 +266,9 @@ class Session:
             self.record = replace(self.record, refused=code)
             self._recover()
 
-    def miss(self, stale: Generation, now: float, retry_after: float | None) -> None:
+    def note_failed_refresh(self, stale: Generation, now: float, retry_after: float | None) -> None:
         """Note that a refresh got no answer: pause, and say so once; ``now`` is monotonic."""
-        if self.is_past(stale):
+        if self.is_stale(stale):
             return
         self.failures += 1
         self._resume_at = now + pause(self.failures, self._luck())
@@ -303,9 +303,9 @@ class Session:
             self._forget()
             self._over = code
             self.events.append(("expired", (code,)))
-        return over(code)
+        return end_error(code)
 
-    def leave(self, where: str) -> Record | None:
+    def sign_out(self, where: str) -> Record | None:
         """Sign out, here or elsewhere; return what there was."""
         record = self.record
         self._over = None
@@ -322,7 +322,7 @@ class Session:
         if record is not None and record.has_expired(now) and not record.can_renew:
             self.expire(record.generation, record.refused or "TOKEN_EXPIRED")
         elif record is not None:
-            self.leave("elsewhere")
+            self.sign_out("elsewhere")
 
     def _replace(self, record: Record) -> None:
         if self.record is not None:
@@ -347,6 +347,6 @@ class Session:
         self.record, self.failures, self.is_refreshing = None, 0, False
 
 
-def over(code: str) -> UnexpiredError:
+def end_error(code: str) -> UnexpiredError:
     """Return the error for a session that is over with this code: ended by someone, or expired."""
     return SessionEnded(code) if code in ENDINGS else SessionExpired(code)

@@ -7,13 +7,13 @@ from collections.abc import Generator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
-from .client import LOCK_PATIENCE, AsyncClient
-from .errors import SessionExpired, UnexpiredError, Unreachable
-from .keeper import CallOptions, Keeper, fresh_name
-from .messages import Request, Response
-from .options import Options
-from .policy import Effect, Refresh, Send, Sleep
-from .ports import (
+from unexpired.async_client import LOCK_PATIENCE, AsyncClient
+from unexpired.base_client import BaseClient
+from unexpired.errors import SessionExpired, UnexpiredError, Unreachable
+from unexpired.messages import Request, Response
+from unexpired.options import Options
+from unexpired.policy import Effect, Refresh, Send, Sleep
+from unexpired.ports import (
     Clock,
     MemoryStore,
     Navigator,
@@ -24,7 +24,7 @@ from .ports import (
     ThreadLock,
     TokenStore,
 )
-from .surface import Surface
+from unexpired.session_manager import RequestOptions, SessionManager, fresh_name
 
 if TYPE_CHECKING:
     from urllib.request import OpenerDirector
@@ -43,7 +43,7 @@ class _GivenUp(Exception):  # noqa: N818
         self.reason = reason
 
 
-class Client(Surface[Response]):
+class Client(BaseClient[Response]):
     """Calls an API and keeps the person signed in; the sync twin of ``AsyncClient``.
 
     It renews when a call needs it: nothing runs between the calls. Threads may share it.
@@ -70,15 +70,15 @@ class Client(Surface[Response]):
         lock: SyncRefreshLock | None = None,
         navigator: Navigator | None = None,
         clock: Clock | None = None,
-        patience: float = FOREVER,
+        max_backoff: float = FOREVER,
         **options: Any,
     ) -> None:
         if session_of is not None and (options or store or navigator or clock):
             raise ValueError("a shared session brings its store, navigator, clock and options")
         super().__init__(
-            session_of.keeper
+            session_of._manager
             if session_of
-            else Keeper(
+            else SessionManager(
                 Options(**options),
                 store or MemoryStore(),
                 navigator or NoNavigator(),
@@ -87,12 +87,12 @@ class Client(Surface[Response]):
         )
         self._transport = transport
         self._lock = lock or ThreadLock()
-        self._patience = patience
-        self._clock = self.keeper.policy.clock
+        self._max_backoff = max_backoff
+        self._clock = self._manager.policy.clock
         # Between reading the session and writing it no other thread may step in.
         self._turn = threading.RLock()
         if session_of is None:
-            self.keeper.open()
+            self._manager.load()
 
     @classmethod
     def in_browser(
@@ -109,12 +109,12 @@ class Client(Surface[Response]):
             transport: sends the requests, in place of the page's own.
             **options: see ``Options``.
         """
-        from .browser import connect_sync  # noqa: PLC0415 - there is no JavaScript elsewhere
+        from unexpired.browser import connect_sync  # noqa: PLC0415 - there is no JavaScript elsewhere
 
         return connect_sync(cls, session_of=session_of, transport=transport, **options)
 
     @classmethod
-    def in_process(
+    def on_desktop(
         cls,
         *,
         store: TokenStore | None = None,
@@ -128,13 +128,13 @@ class Client(Surface[Response]):
             transport: sends the requests, in place of urllib.
             **options: see ``Options``; ``base_url`` is the API's address.
         """
-        from .process import connect_sync  # noqa: PLC0415 - needs what only programs have
+        from unexpired.desktop import connect_sync  # noqa: PLC0415 - needs what only programs have
 
         return connect_sync(cls, store=store, transport=transport, **options)
 
     # -- Calls ---------------------------------------------------------------------------------
 
-    def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> Response:
+    def request(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Response:
         """Make one call; a non-2xx reply is data, not an error.
 
         A refresh under way is never cut short by ``timeout``, for its reply would be lost: such a
@@ -143,7 +143,7 @@ class Client(Surface[Response]):
         Args:
             method: the HTTP method.
             url: absolute, or relative to the base URL or the page.
-            **options: see ``CallOptions``.
+            **options: see ``RequestOptions``.
 
         Raises:
             NotSignedIn: if there is no session.
@@ -153,8 +153,8 @@ class Client(Surface[Response]):
             ReplayImpossible: if the call must be repeated and its body is spent.
             ValueError: if the URL or the body cannot be sent.
         """
-        request = self.keeper.request(method, url, options)
-        bound = options.get("timeout", self.keeper.options.timeout)
+        request = self._manager.request(method, url, options)
+        bound = options.get("timeout", self._manager.options.timeout)
         with closing(self.exchange(request, timeout=bound)) as steps:
             return cast("Response", self._answer(steps))
 
@@ -163,7 +163,7 @@ class Client(Surface[Response]):
     def ready(self) -> Self:
         """Take over what others did to the store; nothing goes on in the background."""
         with self._turn:
-            self.keeper.sync()
+            self._manager.reload()
         return self
 
     def sign_in(self, username: str, password: str) -> None:
@@ -175,12 +175,12 @@ class Client(Surface[Response]):
             Unreachable: if no usable answer came.
             BadReply: if the server refuses for another reason.
         """
-        self._drive(self.keeper.policy.sign_in(fresh_name(), username, password))
+        self._drive(self._manager.policy.sign_in(fresh_name(), username, password))
 
     def sign_out(self) -> None:
         """Sign out: here at once, and at the server if it can be reached."""
         self.ready()
-        self._drive(self.keeper.policy.sign_out())
+        self._drive(self._manager.policy.sign_out())
 
     def refresh(self) -> None:
         """Renew the tokens now.
@@ -192,8 +192,8 @@ class Client(Surface[Response]):
             Unreachable: if no usable answer came.
         """
         self.ready()
-        patience = self.keeper.options.refresh_timeout * LOCK_PATIENCE
-        self._refresh(Refresh(self.keeper.session.require().generation, patience), patience)
+        patience = self._manager.options.refresh_timeout * LOCK_PATIENCE
+        self._refresh(Refresh(self._manager.session.require().generation, patience), patience)
 
     def diagnose(self) -> dict[str, Any]:
         """Return the facts that help to find a fault, without anything secret."""
@@ -206,19 +206,19 @@ class Client(Surface[Response]):
 
     def opener(self) -> OpenerDirector:
         """Return an opener whose ``open`` is ``urllib.request.urlopen`` within the session."""
-        from .adapters.urllib import SessionOpener  # noqa: PLC0415 - only for who asks for it
+        from unexpired.adapters.urllib import SessionOpener  # noqa: PLC0415 - only for who asks for it
 
         return SessionOpener(self)
 
     def requests_auth(self) -> AuthBase:
         """Return an ``auth=`` for requests: attached, renewed, and retried."""
-        from .adapters.requests import SessionAuth  # noqa: PLC0415 - requests is optional
+        from unexpired.adapters.requests import SessionAuth  # noqa: PLC0415 - requests is optional
 
         return SessionAuth(self)
 
     def httpx_auth(self) -> Auth:
         """Return an ``auth=`` for ``httpx.Client``: attached, renewed, and retried."""
-        from .adapters.httpx import SessionAuth  # noqa: PLC0415 - httpx is optional
+        from unexpired.adapters.httpx import SessionAuth  # noqa: PLC0415 - httpx is optional
 
         return SessionAuth(self)
 
@@ -238,13 +238,13 @@ class Client(Surface[Response]):
         """
         self.ready()
         deadline = self._clock.monotonic() + (FOREVER if timeout is None else timeout)
-        flow = self.keeper.policy.call(self.keeper.keyed(request))
+        flow = self._manager.policy.call(self._manager.with_idempotency_key(request))
         try:
             return cast("Response", (yield from self._steps(flow, deadline)))
         except _GivenUp as given_up:
             raise given_up.reason from None
         except UnexpiredError as error:
-            self.keeper.heed(error)
+            self._manager.redirect_if_signed_out(error)
             raise
 
     def _drive(self, flow: Generator[Effect, Any, Any]) -> None:
@@ -283,13 +283,13 @@ class Client(Surface[Response]):
         finally:
             with self._turn:
                 flow.close()
-                self.keeper.settle()
+                self._manager.commit()
 
     def _advance(self, step: Any, outcome: Any) -> Effect:
         with self._turn:
-            self.keeper.sync()
+            self._manager.reload()
             effect: Effect = step(outcome)
-            self.keeper.settle()
+            self._manager.commit()
         return effect
 
     def _left(self, deadline: float) -> float:
@@ -310,25 +310,25 @@ class Client(Surface[Response]):
         return None
 
     def _sleep(self, seconds: float, left: float) -> None:
-        if seconds > self._patience:
+        if seconds > self._max_backoff:
             raise _GivenUp(Unreachable(retry_after=seconds))
         self._clock.sleep(min(seconds, left))
 
     def _refresh(self, effect: Refresh, left: float) -> None:
         """Refresh, unless somebody else did while this one waited for the lock."""
-        session = self.keeper.session
+        session = self._manager.session
         failures = session.failures
         with self._lock.hold(min(effect.within, left)):
             self.ready()
-            if not session.is_past(effect.stale):
+            if not session.is_stale(effect.stale):
                 self._renew(failures)
-        session.still(effect.stale)
+        session.record_for(effect.stale)
 
     def _renew(self, failures: int) -> None:
         """Make one attempt; who waited for another's shares what came of it."""
-        session = self.keeper.session
+        session = self._manager.session
         if (code := session.require().refused) is not None:
             raise SessionExpired(code)
         if session.failures > failures:
             raise Unreachable
-        self._drive(self.keeper.policy.renew())
+        self._drive(self._manager.policy.renew())

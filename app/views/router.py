@@ -6,8 +6,8 @@ from urllib.parse import parse_qs, quote
 
 from js import document, location, window
 
-from .dom import listen
-from .words import tr
+from views.ui.dom import listen
+from views.ui.i18n import tr
 
 
 class View(Protocol):

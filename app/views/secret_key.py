@@ -8,10 +8,9 @@ from typing import Any
 from js import document, navigator
 from pyodide.ffi import JsException
 
-from server.weakness import weaknesses
-
-from .dom import listen, listen_async, stamp
-from .words import retold, tr
+from unexpired.secret_strength import weaknesses
+from views.ui.dom import listen, listen_async, stamp
+from views.ui.i18n import retold, tr
 
 VARIABLE = "UNEXPIRED_SECRET="
 FINE = "Nothing speaks against it: random enough, and long enough to sign tokens."
@@ -32,13 +31,13 @@ class SecretKey:
         listen(self._maker, "change", lambda _: self._make())
         listen(self._maker, "submit", lambda _: self._make())
         listen_async(self._maker.querySelector("[type=button]"), "click", lambda _: self._copy())
-        listen(self._given, "input", lambda _: self._judge())
+        listen(self._given, "input", lambda _: self._classify())
 
     def show(self, _: Mapping[str, str]) -> None:
         """Make a fresh key; the last one is not for whoever comes next."""
         self.element.querySelector("h1").focus()
         self._given.value = ""
-        self._judge()
+        self._classify()
         self._make()
 
     def _make(self) -> None:
@@ -59,7 +58,7 @@ class SecretKey:
             self._line.select()
             self._said.textContent = tr("Selected: copy it with your keyboard or menu.")
 
-    def _judge(self) -> None:
+    def _classify(self) -> None:
         text = str(self._given.value).strip().removeprefix(VARIABLE)
         reasons = weaknesses(text) if text else []
         self._judgement.dataset.kind = "" if not text else "weak" if reasons else "fine"

@@ -6,10 +6,9 @@ from typing import Any
 from js import document, location
 
 from unexpired import AsyncClient, sentence_for
-
-from .dom import busy, is_busy, listen, say, start
-from .troubles import TYPED_IS_KEPT, told_in
-from .words import tr
+from views.ui.dom import busy, is_busy, listen, say, start
+from views.ui.error_messages import TYPED_IS_KEPT, told_in
+from views.ui.i18n import tr
 
 
 class SignIn:

@@ -222,7 +222,7 @@ def _goals(browser: str, rows: Mapping[str, Row]) -> list[Goal]:
 
 
 def _bound(text: str, wanted: float, series: Series) -> Goal:
-    return Goal(text, wanted, series, at_most=True)
+    return Goal(text, wanted, series, timeout_after=True)
 
 
 def _worst(series: Series) -> Series:

@@ -141,7 +141,7 @@ def _goals(browser: str, rows: Mapping[str, Row]) -> list[Goal]:
             for visit in VISITS
         ),
         *(
-            Goal(f"{browser}: {heading}", 0.2, rows[OURS].numbers[heading], at_most=True)
+            Goal(f"{browser}: {heading}", 0.2, rows[OURS].numbers[heading], timeout_after=True)
             for heading in map(FORM_S.format, VISITS)
         ),
     ]
@@ -152,4 +152,4 @@ def _goal(
 ) -> Goal:
     ours, other = pair
     found: Series = ratio(rows[ours], rows[other], READY_S.format(visit))
-    return Goal(f"{browser}: {visit}, {ours}, of {other}", bound, found, at_most=True)
+    return Goal(f"{browser}: {visit}, {ours}, of {other}", bound, found, timeout_after=True)

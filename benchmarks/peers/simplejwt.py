@@ -103,7 +103,7 @@ def refresh(token: str) -> str:
     return str(json.loads(content)["refresh"])
 
 
-def in_process(seconds: float, tokens: list[str]) -> dict[str, float]:
+def on_desktop(seconds: float, tokens: list[str]) -> dict[str, float]:
     """How many refreshes in a second, and in a second of processor time."""
     began, used = time.monotonic(), time.process_time()
     deadline = began + seconds
@@ -128,4 +128,4 @@ if __name__ == "__main__":
     if what == "tokens":
         json.dump(make_tokens(int(number)), sys.stdout)
     else:
-        json.dump(in_process(float(number), json.load(sys.stdin)), sys.stdout)
+        json.dump(on_desktop(float(number), json.load(sys.stdin)), sys.stdout)

@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from server.app import create_app
-from server.settings import Settings
 from tests.server.harness import HASHER, PASSWORD, Clock, add_user
 from unexpired import AsyncClient, Headers, MemoryStore, Request, Response, Unreachable
-from unexpired.replies import Tokens
 from unexpired.session import loads
+from unexpired.token_response import Tokens
+from unexpired_server.settings import Settings
 
 BASE = "http://127.0.0.1"
 

@@ -21,8 +21,8 @@ import httpx
 import pytest
 import requests
 
-from tests.contract.counts import refreshes
-from tests.contract.strangers import Stranger, expired, leads_to, says
+from tests.contract.foreign_servers import Stranger, expired, leads_to, says
+from tests.contract.metrics_client import refreshes
 from tests.e2e.backend import PASSWORDS, Backend
 from unexpired import (
     AsyncClient,
@@ -56,11 +56,11 @@ class Program:
 
     def open(self, *origins: str) -> Client:
         """Open a client of the same session, which shows its token to these origins, too."""
-        return Client.in_process(store=self.store, base_url=self.backend.url, token_origins=origins)
+        return Client.on_desktop(store=self.store, base_url=self.backend.url, token_origins=origins)
 
     def open_async(self) -> AsyncClient:
         """Open a client of the same session that awaits."""
-        return AsyncClient.in_process(store=self.store, base_url=self.backend.url)
+        return AsyncClient.on_desktop(store=self.store, base_url=self.backend.url)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
 def program(backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     store = MemoryStore()
-    client = Client.in_process(store=store, base_url=backend.url)
+    client = Client.on_desktop(store=store, base_url=backend.url)
     client.sign_in("ada", PASSWORDS["ada"])
     return Program(backend, store, client)
 
@@ -164,7 +164,7 @@ def test_a_revoked_session_is_told_in_our_words(program: Program, ask: Way) -> N
 @pytest.mark.usefixtures("program")
 def test_nobody_makes_no_call(stranger: Stranger, ask: Way) -> None:
     """Without a session nothing is sent."""
-    nobody = Client.in_process(store=MemoryStore(), base_url=stranger.url)
+    nobody = Client.on_desktop(store=MemoryStore(), base_url=stranger.url)
     with pytest.raises(NotSignedIn):
         ask(nobody, f"{stranger.url}/notes")
     assert stranger.seen == []
@@ -262,7 +262,7 @@ def test_a_credential_in_a_body_is_not_redirected(
 ) -> None:
     """A server that moves its sign-in elsewhere moves nobody there."""
     with Stranger({"/api/login": leads_to(f"{other.url}/login", status)}) as moved:
-        client = Client.in_process(store=MemoryStore(), base_url=moved.url)
+        client = Client.on_desktop(store=MemoryStore(), base_url=moved.url)
         with pytest.raises(Unreachable):
             client.sign_in("ada", "secret")
     assert other.seen == []

@@ -14,7 +14,7 @@ DOCS = ROOT / "docs"
 TUTORIAL = DOCS / "tutorial.md"
 """Followed step by step, in an empty folder (tests/e2e/test_tutorial.py)."""
 
-KINDS = ("python", "sh", "toml", "html")
+ERROR_TYPES = ("python", "sh", "toml", "html")
 API = "https://api.example.com"
 """The address that stands for the reader's own; a test puts a real server in its place."""
 
@@ -61,7 +61,9 @@ class Snippet:
 
 def pages() -> list[Path]:
     """Return every page with snippets, but not the tutorial."""
-    return [page for page in everything() if page != TUTORIAL and list(snippets(page, *KINDS))]
+    return [
+        page for page in everything() if page != TUTORIAL and list(snippets(page, *ERROR_TYPES))
+    ]
 
 
 def everything() -> list[Path]:

@@ -33,11 +33,21 @@ from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 
 from build_wheels import build
-from server import backend
-from server.app import failure_handlers
-from tests.docs.pages import API, DOCS, KINDS, ROOT, Snippet, everything, name, pages, snippets
+from tests.docs.pages import (
+    API,
+    DOCS,
+    ERROR_TYPES,
+    ROOT,
+    Snippet,
+    everything,
+    name,
+    pages,
+    snippets,
+)
 from tests.e2e.backend import Backend
 from unexpired import Client, Options
+from unexpired_server.http import starlette_backend
+from unexpired_server.http.exception_handlers import failure_handlers
 
 USER, PASSWORD = "ada", "correct horse"
 DATABASE = "postgresql+asyncpg://app:secret@db.example/unexpired"
@@ -107,7 +117,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_no_snippet_is_of_a_kind_that_nothing_runs() -> None:
     """Whatever stands in a fence is run by a test here, or is the site's own."""
     found = {kind for page in everything() for kind in kinds(page)}
-    assert found - {*KINDS, *FURTHER_KINDS} == set()
+    assert found - {*ERROR_TYPES, *FURTHER_KINDS} == set()
 
 
 def kinds(page: Path) -> Iterator[str]:
@@ -163,8 +173,10 @@ def test_the_tests_of_the_page_about_tests_pass() -> None:
 def test_code_in_docstrings_makes_what_it_says(readme: Namespace) -> None:
     """The reference shows one block of a docstring's code; it makes an application with routes."""
     sources = [*(ROOT / "server").rglob("*.py"), *(ROOT / "app").rglob("*.py")]
-    assert [one for one in sources if "::\n\n" in one.read_text()] == [ROOT / "server/backend.py"]
-    text = inspect.cleandoc(backend.__doc__ or "").partition("::\n\n")[2]
+    assert [one for one in sources if "::\n\n" in one.read_text()] == [
+        ROOT / "server/unexpired_server/http/starlette_backend.py"
+    ]
+    text = inspect.cleandoc(starlette_backend.__doc__ or "").partition("::\n\n")[2]
     made = {**readme, "failure_handlers": failure_handlers, "yours": []}
     exec(inspect.cleandoc(text), made)  # noqa: S102 - That is the test.
     assert "/api/login" in {route.path for route in made["app"].routes}
@@ -180,7 +192,7 @@ def test_the_readmes_server_serves_what_it_is_given(readme: Namespace) -> None:
 @pytest.mark.usefixtures("folder")
 def test_the_readmes_libraries_call_within_the_session(readme: Namespace, api: str) -> None:
     """requests, httpx and whatever calls urlopen get what the person who is signed in gets."""
-    client = Client.in_process(base_url=api)
+    client = Client.on_desktop(base_url=api)
     client.sign_in(USER, PASSWORD)
     assert readme["by_requests"](client) == readme["by_httpx"](client) == {"notes": []}
     with pytest.raises(urllib.error.HTTPError, match="404"):  # There is no such table here.

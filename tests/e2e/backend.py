@@ -10,9 +10,9 @@ from pathlib import Path
 
 import jwt
 
-from server.keys import load_ring
-from server.settings import Settings
-from server.tokens import TYPE
+from unexpired_server.settings import Settings
+from unexpired_server.tokens.access_tokens import TYPE
+from unexpired_server.tokens.keys import load_ring
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG_AGO = 60

@@ -11,8 +11,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.docs.pages import API, DOCS, name, pages, snippets
 from tests.e2e.backend import Backend
+from tests.e2e.browser_library import Library
 from tests.e2e.conftest import ContextFactory
-from tests.e2e.laboratory import Library
 from tests.e2e.watch import Watch
 
 USER, PASSWORD = "ada", "correct horse"

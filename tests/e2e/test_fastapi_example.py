@@ -13,8 +13,8 @@ from playwright.sync_api import BrowserContext
 
 from build_example import build
 from examples.fastapi_backend import main as example
+from tests.e2e.browser_library import FOLDER, Library
 from tests.e2e.conftest import ContextFactory, ServerFactory
-from tests.e2e.laboratory import FOLDER, Library
 from tests.e2e.watch import Watch
 from tests.server.harness import Clock
 

@@ -7,12 +7,12 @@ from functools import cache
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.catalogue import languages
 from tests.e2e.conftest import PATIENCE_MS, ContextFactory
 from tests.e2e.faults import hold, lose
 from tests.e2e.person import Person
 from tests.e2e.test_access import AXE, FINDINGS, OVERFLOW
 from tests.e2e.watch import Watch
+from tests.page.translations import languages
 
 RUNTIME = "**/pyodide.asm.wasm"
 PYSCRIPT = "**/core.js"
@@ -106,7 +106,7 @@ def test_all_is_german_before_python_runs(person: Person, page: Page) -> None:
 
 def test_without_the_catalogue_the_page_speaks_english(page: Page, watch: Watch) -> None:
     """A file that cannot be loaded costs the language and nothing else."""
-    lose(page, "**/catalogue.js")
+    lose(page, "**/translations.js")
     Person(page).opens().signs_in().is_at_notes()
     expect(page.locator("html")).to_have_attribute("lang", "en")
     watch.forgive("Failed to load")

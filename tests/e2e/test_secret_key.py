@@ -7,9 +7,9 @@ import secrets
 import pytest
 from playwright.sync_api import Page, expect
 
-from server.weakness import weaknesses
 from tests.e2e.person import Person
 from tests.e2e.watch import Watch
+from unexpired.secret_strength import weaknesses
 
 SECRET_KEY = "/#/secret-key"
 VARIABLE = "UNEXPIRED_SECRET="

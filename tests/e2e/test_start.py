@@ -12,9 +12,7 @@ from tests.e2e.watch import Watch
 
 RUNTIME = "**/pyodide.asm.wasm"
 SNAPSHOT = "**/snapshot.gz"
-IN_PYTHON = (
-    "async (code) => (await (await import('/app/start.mjs')).loadPyodide({})).runPython(code)"
-)
+IN_PYTHON = "async (code) => (await (await import('/app/load_pyodide.mjs')).loadPyodide({})).runPython(code)"
 """The page's own interpreter, which is started once."""
 
 

@@ -14,8 +14,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Route
 
 from tests.e2e.backend import ROOT, Backend
+from tests.e2e.browser_library import Library
 from tests.e2e.conftest import ContextFactory, ServerFactory
-from tests.e2e.laboratory import Library
 from tests.e2e.watch import Watch
 
 ME = "GET /api/me"

@@ -11,8 +11,8 @@ from playwright.sync_api import BrowserContext, Page, Route
 
 from build_example import build
 from tests.e2e.backend import Backend
+from tests.e2e.browser_library import FOLDER, Library
 from tests.e2e.conftest import ContextFactory
-from tests.e2e.laboratory import FOLDER, Library
 from tests.e2e.watch import Watch
 
 ME = "GET /api/me"

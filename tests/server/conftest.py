@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from server.app import create_app
-from server.settings import Settings
 from tests.server.harness import HASHER, Clock, Node, StartNode
 from tests.server.process import Process, StartProcess
 from tests.server.stores import DEFAULT_STORE, Postgres, fill
+from unexpired_server.settings import Settings
 
 
 @pytest.fixture

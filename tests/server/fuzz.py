@@ -12,9 +12,9 @@ import click
 import httpx
 
 from server.app import create_app
-from server.settings import Settings
 from tests.server.harness import HASHER, Clock, Node
 from tests.server.stores import fill
+from unexpired_server.settings import Settings
 
 PATHS = [
     "/", "/login", "/api", "/api/", "/api/login", "/api/refresh", "/api/logout", "/api/logout-all",

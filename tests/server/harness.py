@@ -11,12 +11,12 @@ import httpx
 from argon2 import PasswordHasher
 from starlette.applications import Starlette
 
-from server import encoding
-from server.database import Database
-from server.keys import Key, KeyRing, load_ring
-from server.passwords import Passwords
-from server.settings import Settings
-from server.users import Users
+from unexpired_server.sessions.passwords import Passwords
+from unexpired_server.sessions.users import Users
+from unexpired_server.settings import Settings
+from unexpired_server.storage.database import Database
+from unexpired_server.tokens import base64url
+from unexpired_server.tokens.keys import Key, KeyRing, load_ring
 
 START = 1_800_000_000.0
 PASSWORD = "correct horse"
@@ -146,12 +146,12 @@ def bearer(token: str) -> dict[str, str]:
 def sign(header: object, claims: object, *, secret: bytes, digest: str = "sha256") -> str:
     message = f"{_segment(header)}.{_segment(claims)}"
     signature = hmac.digest(secret, message.encode(), digest)
-    return f"{message}.{encoding.encode(signature)}"
+    return f"{message}.{base64url.encode(signature)}"
 
 
 def _segment(value: object) -> str:
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return encoding.encode(raw)
+    return base64url.encode(raw)
 
 
 def other_key(kid: str = "ab" * 8) -> Key:

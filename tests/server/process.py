@@ -15,10 +15,12 @@ PASSWORD = "correct horse"
 
 
 class Process:
-    """`python -m server …` in a folder of its own."""
+    """`python -m <module> …` in a folder of its own; by default the demo."""
 
-    def __init__(self, folder: Path, *args: str, **environment: str) -> None:
-        self.args = [sys.executable, "-m", "server", *args]
+    def __init__(
+        self, folder: Path, *args: str, module: str = "server", **environment: str
+    ) -> None:
+        self.args = [sys.executable, "-m", module, *args]
         self.environment = {**clean_environment(), **environment}
         self.folder = folder
         self.child = self._start()

@@ -10,10 +10,10 @@ from sqlalchemy import NullPool, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from server.database import Database
-from server.passwords import Passwords
-from server.users import Users
 from tests.server.harness import HASHER, PASSWORD, START
+from unexpired_server.sessions.passwords import Passwords
+from unexpired_server.sessions.users import Users
+from unexpired_server.storage.database import Database
 
 POSTGRES = os.environ.get(
     "UNEXPIRED_TEST_POSTGRES", "postgresql+asyncpg://postgres@127.0.0.1:5432/postgres"

@@ -5,13 +5,13 @@ from typing import Any
 import httpx
 import pytest
 
-from server.database import Database
-from server.service import policy_of
-from server.sessions import Policy, Presented
-from server.store import Store
-from server.users import Users
 from tests.server.harness import START, Node, StartNode, bearer
 from tests.server.stores import rows
+from unexpired_server.service import policy_of
+from unexpired_server.sessions.rules import RefreshTokenClaims, SessionPolicy
+from unexpired_server.sessions.store import Store
+from unexpired_server.sessions.users import Users
+from unexpired_server.storage.database import Database
 
 STORES = ("sqlite", "postgres")
 HOME, CAFE, PROXY = "192.0.2.7", "2001:db8::7", "10.1.2.3"
@@ -86,12 +86,12 @@ async def test_without_rotation_the_address_moves_too(start: StartNode) -> None:
 async def test_an_address_that_nobody_knows_is_none(node: Node) -> None:
     """Neither a sign-in nor a refresh needs to know from where it comes."""
     database = Database(node.settings.database_url)
-    policy: Policy = policy_of(node.settings)
+    policy: SessionPolicy = policy_of(node.settings)
     ada = await Users(database).find("ada")
     assert ada
     store = Store(database, policy)
     session = await store.open_session(ada, "a script", START)
     assert session
-    await store.refresh(Presented(session.id, session.counter), START + 60)
+    await store.refresh(RefreshTokenClaims(session.id, session.counter), START + 60)
     assert [device.address for device in await store.live(START + 60)] == [None]
     await database.close()

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from server.background import repeating
-from server.errors import Unavailable
 from tests.server.harness import Node, StartNode, bearer
 from tests.server.stores import rows
+from unexpired_server.errors import Unavailable
+from unexpired_server.ops.background import repeating
 
 STORES = ("sqlite", "postgres")
 DAY = 86_400
@@ -66,7 +66,7 @@ async def test_ended_sessions_and_old_keys_are_forgotten_and_nothing_else_is(
     tokens = await node.sign_in()
     headers = {**bearer(tokens["accessToken"]), "Idempotency-Key": "k"}
     await node.http.post("/api/notes", json={"text": "x"}, headers=headers)
-    monkeypatch.setattr("server.service.TIDY_SECONDS", 0)
+    monkeypatch.setattr("unexpired_server.service.PURGE_INTERVAL", 0)
     node.clock.advance(8 * DAY)
     kept = await node.sign_in()
     await start()
@@ -92,8 +92,8 @@ async def count(node: Node, query: str) -> int:
 async def test_forgetting_goes_in_batches_and_takes_old_events_too(
     start: StartNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.store.BATCH", 2)
-    monkeypatch.setattr("server.service.TIDY_SECONDS", 0)
+    monkeypatch.setattr("unexpired_server.sessions.store.BATCH", 2)
+    monkeypatch.setattr("unexpired_server.service.PURGE_INTERVAL", 0)
     node = await start()
     for _ in range(5):
         await node.sign_in()

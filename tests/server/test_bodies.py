@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from server import bodies
 from tests.server.harness import Node, bearer, call
+from unexpired_server.http import bodies
 
 JSON = (b"content-type", b"application/json")
 BODIES = ["/api/login", "/api/refresh", "/api/logout"]
@@ -151,7 +151,7 @@ async def test_our_own_mistake_is_a_json_500_and_a_log_without_what_was_sent(
     def fail(_raw: bytes) -> None:
         raise RuntimeError("correct horse")
 
-    monkeypatch.setattr("server.strict_json.read_object", fail)
+    monkeypatch.setattr("unexpired_server.tokens.strict_json.read_object", fail)
     reply = await node.raw("POST", "/api/login", [JSON], GOOD)
     assert (reply.status, reply.json["code"]) == (500, "SERVER_ERROR")
     assert reply.headers["x-content-type-options"] == "nosniff"

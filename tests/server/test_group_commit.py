@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from server.group_commit import TOGETHER, GroupCommit
+from unexpired_server.storage.group_commit import MAX_BATCH, GroupCommit
 
 
 class File:
@@ -98,7 +98,7 @@ async def test_what_arrives_during_a_commit_shares_the_next(group: GroupCommit, 
 
 
 async def test_no_group_is_larger_than_its_limit(group: GroupCommit, file: File) -> None:
-    count = 2 * TOGETHER + 1
+    count = 2 * MAX_BATCH + 1
     assert await together(group, *map(adding, range(count))) == list(range(count))
     assert file.commits == 3
 

@@ -7,15 +7,15 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from server import encoding, key_file, tokens
-from server.cli import main
-from server.compact import take_apart
-from server.errors import TokenExpired, TokenInvalid, Unavailable
-from server.keys import Key, VerifyingKey, load_ring, renew, ring_of
-from server.remote import RemoteVerifier
-from server.settings import Settings, SettingsError, load_settings
-from server.tokens import AccessTokens
 from tests.server.harness import START, Clock, Node, StartNode
+from unexpired_server.cli import main
+from unexpired_server.errors import TokenExpired, TokenInvalid, Unavailable
+from unexpired_server.settings import Settings, SettingsError, load_settings
+from unexpired_server.tokens import access_tokens, base64url, key_file
+from unexpired_server.tokens.access_tokens import AccessTokens
+from unexpired_server.tokens.jwks_verifier import JWKSVerifier
+from unexpired_server.tokens.jws import parse_compact
+from unexpired_server.tokens.keys import Key, VerifyingKey, load_ring, renew, ring_of
 
 STORES = ("sqlite", "postgres")
 ALGORITHMS = ("HS256", "EdDSA", "ES256")
@@ -25,7 +25,7 @@ DAY = 86_400
 @pytest.fixture
 def two_nodes_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nodes look at their key file by themselves only when a test lets them."""
-    monkeypatch.setattr("server.service.POLL_SECONDS", 3600)
+    monkeypatch.setattr("unexpired_server.service.POLL_SECONDS", 3600)
 
 
 def look(node: Node) -> None:
@@ -33,13 +33,13 @@ def look(node: Node) -> None:
     renew(node.app.state.service.ring, node.settings.keys_file, node.clock())
 
 
-def rotate(node: Node, seconds: float = key_file.HEAD_START) -> str:
+def rotate(node: Node, seconds: float = key_file.ACTIVATION_DELAY) -> str:
     file, alg = node.settings.keys_file, node.settings.algorithm
     return key_file.rotate(file, alg, node.clock() + seconds).kid
 
 
 def kid_of(token: str) -> object:
-    return take_apart(token).header["kid"]
+    return parse_compact(token).header["kid"]
 
 
 @pytest.mark.usefixtures("two_nodes_keys")
@@ -52,9 +52,9 @@ async def test_two_nodes_rotate_without_a_restart_and_refuse_no_token_meanwhile(
     look(here)
     # The new key is known and does not sign yet: a node that looks later would refuse it.
     assert kid_of((await here.refreshed(old["refreshToken"]))["accessToken"]) != kid
-    here.clock.advance(key_file.HEAD_START / 2)
+    here.clock.advance(key_file.ACTIVATION_DELAY / 2)
     look(there)
-    here.clock.advance(key_file.HEAD_START / 2)
+    here.clock.advance(key_file.ACTIVATION_DELAY / 2)
     look(here)
     new = await here.sign_in()
     assert kid_of(new["accessToken"]) == kid
@@ -166,7 +166,7 @@ async def test_every_algorithm_signs_verifies_and_refreshes(
     second = await node.refreshed(first["refreshToken"])
     for one in (first, second):
         assert (await node.me(one["accessToken"])).status_code == 200
-        assert take_apart(one["accessToken"]).header["alg"] == algorithm
+        assert parse_compact(one["accessToken"]).header["alg"] == algorithm
     tampered = second["accessToken"][:-3] + "AAA"
     assert (await node.me(tampered)).json()["code"] == "INVALID_TOKEN"
 
@@ -197,13 +197,13 @@ async def test_a_public_key_cannot_be_used_as_an_hmac_secret(
         assert await node.code(forged) == (403, "INVALID_TOKEN")
 
 
-def remote(node: Node, calls: list[str]) -> RemoteVerifier:
+def remote(node: Node, calls: list[str]) -> JWKSVerifier:
     async def fetch(address: str) -> bytes:
         calls.append(address)
         reply: httpx.Response = await node.http.get(address)
         return reply.content
 
-    return RemoteVerifier("/.well-known/jwks.json", now=node.clock, fetch=fetch)
+    return JWKSVerifier("/.well-known/jwks.json", now=node.clock, fetch=fetch)
 
 
 @pytest.mark.usefixtures("two_nodes_keys")
@@ -237,13 +237,13 @@ async def test_a_remote_verifier_survives_an_outage_of_the_issuer_and_rubbish_fr
             raise OSError
         return answers.pop(0)
 
-    verifier = RemoteVerifier("https://x", now=clock, fetch=fetch)
+    verifier = JWKSVerifier("https://x", now=clock, fetch=fetch)
     for expected in (Unavailable, Unavailable, TokenInvalid, TokenInvalid):
         with pytest.raises(expected):
             await verifier.verify("a.b.c")
         clock.advance(400)
     with pytest.raises(Unavailable):
-        await RemoteVerifier("file:///etc/passwd").verify("a.b.c")
+        await JWKSVerifier("file:///etc/passwd").verify("a.b.c")
 
 
 class Counted:
@@ -279,7 +279,7 @@ async def test_a_token_seen_before_costs_no_signature_and_is_still_checked_every
 async def test_only_so_many_tokens_are_remembered_and_no_bad_one(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tokens, "REMEMBERED", 3)
+    monkeypatch.setattr(access_tokens, "REMEMBERED", 3)
     service: AccessTokens = node.app.state.service.access
     issued = [(await node.sign_in())["accessToken"] for _ in range(5)]
     for token in issued:
@@ -312,4 +312,4 @@ def test_a_verifier_takes_the_keys_algorithm_and_not_the_headers() -> None:
 
 
 def load_es256() -> bytes:
-    return encoding.decode(key_file.new_entry("ES256").secret)
+    return base64url.decode(key_file.new_entry("ES256").secret)

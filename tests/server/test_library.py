@@ -16,15 +16,22 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
-from server.app import failure_handlers
-from server.backend import BearerBackend, on_bearer_error
-from server.keys import ring_of
-from server.middleware import LastNet, SecurityHeaders
-from server.service import Service
-from server.sessions import Decision, Policy, RefreshTokens, Session, decide, refreshed
-from server.settings import Settings
-from server.tokens import AccessTokens, Claims
 from tests.server.harness import HASHER, PASSWORD, START, Clock, bearer, other_key
+from unexpired_server.http.exception_handlers import failure_handlers
+from unexpired_server.http.middleware import SecurityHeadersMiddleware, ServerErrorMiddleware
+from unexpired_server.http.starlette_backend import BearerBackend, on_bearer_error
+from unexpired_server.service import Service
+from unexpired_server.sessions.rules import (
+    Decision,
+    RefreshTokens,
+    Session,
+    SessionPolicy,
+    decide,
+    refreshed,
+)
+from unexpired_server.settings import Settings
+from unexpired_server.tokens.access_tokens import AccessTokens, Claims
+from unexpired_server.tokens.keys import ring_of
 
 STORES = ("sqlite", "postgres")
 
@@ -82,7 +89,11 @@ def starlette_app(service: Service) -> Starlette:
     yours = [Route("/private", private), Route("/public", public), Route("/admin", admin)]
     return Starlette(
         routes=[*service.routes(), *yours],
-        middleware=[Middleware(SecurityHeaders), Middleware(LastNet), authentication],
+        middleware=[
+            Middleware(SecurityHeadersMiddleware),
+            Middleware(ServerErrorMiddleware),
+            authentication,
+        ],
         exception_handlers=failure_handlers(strict=False),
     )
 
@@ -125,7 +136,7 @@ async def test_in_fastapi_the_routes_are_mounted_and_claims_are_a_dependency(
     app.router.routes.append(Mount("/auth", routes=service.routes()))
 
     def signed_in(request: Request) -> Claims:
-        return service.bearer.claims(request)
+        return service.bearer.authenticate(request)
 
     @app.get("/private")
     async def private(claims: Annotated[Claims, Depends(signed_in)]) -> dict[str, str]:
@@ -145,7 +156,7 @@ async def test_in_fastapi_the_routes_are_mounted_and_claims_are_a_dependency(
 def test_tokens_and_sessions_work_without_any_server() -> None:
     ring = ring_of(other_key())
     tokens, refresh_tokens = AccessTokens(ring, Settings(), lambda: START), RefreshTokens(ring)
-    policy = Policy(idle_ttl=100, absolute_ttl=1000, grace=30)
+    policy = SessionPolicy(idle_ttl=100, absolute_ttl=1000, grace=30)
     session = Session("1" * 32, "ada", 0, START, START)
     presented = refresh_tokens.read(refresh_tokens.write(session))
     assert presented is not None

@@ -6,19 +6,19 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from server.keys import Key, ring_of
-from server.sessions import (
+from unexpired_server.sessions.rules import (
     Decision,
-    Policy,
     RefreshTokens,
     Session,
+    SessionPolicy,
     decide,
     ends_at,
     refreshed,
 )
+from unexpired_server.tokens.keys import Key, ring_of
 
 GRACE, IDLE, ABSOLUTE = 30, 1000, 5000
-POLICY = Policy(idle_ttl=IDLE, absolute_ttl=ABSOLUTE, grace=GRACE)
+POLICY = SessionPolicy(idle_ttl=IDLE, absolute_ttl=ABSOLUTE, grace=GRACE)
 TOKENS = RefreshTokens(ring_of(Key("ab" * 8, bytes(range(32)))))
 
 

@@ -12,12 +12,12 @@ from click.testing import CliRunner
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.cli import main
-from server.database import Database
-from server.schema import metadata
-from server.settings import SettingsError
-from server.users import Users
 from tests.server.stores import Postgres, rows
+from unexpired_server.cli import main
+from unexpired_server.sessions.users import Users
+from unexpired_server.settings import SettingsError
+from unexpired_server.storage.database import Database
+from unexpired_server.storage.schema import metadata
 
 STORES = ("sqlite", "postgres")
 
@@ -115,7 +115,7 @@ async def test_a_migration_that_fails_leaves_nothing_behind(
         connection.exec_driver_sql("CREATE TABLE half (id INTEGER)")
         raise RuntimeError
 
-    monkeypatch.setattr("server.migrate.upgrade", fail)
+    monkeypatch.setattr("unexpired_server.storage.migrate.upgrade", fail)
     database = Database(url)
     with pytest.raises(RuntimeError):
         await database.migrate()

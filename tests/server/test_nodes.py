@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from server import database
-from server.service import Service
 from tests.server.harness import Node, StartNode, bearer
 from tests.server.proxy import Proxy
 from tests.server.stores import Postgres, rows
+from unexpired_server.service import Service
+from unexpired_server.storage import database
 
 STORES = ("postgres",)
 
@@ -121,7 +121,7 @@ async def test_a_sign_in_that_meets_a_disabling_or_a_new_password_leaves_no_live
 async def test_two_nodes_share_sessions_revocations_and_the_list(
     start: StartNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.service.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("unexpired_server.service.POLL_SECONDS", 0.01)
     here, there = await start(), await start()
     tokens = await here.sign_in()
     renewed = await there.refreshed(tokens["refreshToken"])

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from starlette.routing import Route
 
-from server.logs import log_config, without_tokens
 from tests.server.harness import Node, bearer
+from unexpired_server.ops.logs import log_config, without_tokens
 
 STORES = ("sqlite", "postgres")
 

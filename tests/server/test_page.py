@@ -8,15 +8,17 @@ from pathlib import Path
 import brotli
 import pytest
 
-from server.settings import PROJECT, Settings
+from server.app import PROJECT
 from tests.server.harness import Node, StartNode
+from unexpired_server.settings import Settings
 
 ORIGIN = "https://app.example"
 
 
 @pytest.fixture
 def page_files(make_settings: Callable[..., Settings]) -> Path:
-    folder: Path = make_settings().page_dir
+    folder = make_settings().page_dir
+    assert folder
     for name in (
         "index.html", "pyscript.toml", "secret.txt", "server/app.py", "data/keys.json",
         ".git/config", "app/main.py", "app/style.css", "app/boot.js", "app/.env",
@@ -208,7 +210,7 @@ async def test_our_own_mistakes_can_be_read_by_a_known_origin(
     start: StartNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = await start(cors_origins=ORIGIN)
-    monkeypatch.setattr("server.bodies._media_type", None)
+    monkeypatch.setattr("unexpired_server.http.bodies._media_type", None)
     reply = await node.http.post("/api/login", json={}, headers={"Origin": ORIGIN})
     assert reply.status_code == 500
     assert reply.headers["access-control-allow-origin"] == ORIGIN

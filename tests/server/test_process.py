@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from server.cli import main
-from server.serve import listen
 from tests.server.process import PASSWORD, Process, StartProcess, clean_environment
+from unexpired_server.cli import main
+from unexpired_server.ops.serve import listen
 
 
 @pytest.fixture

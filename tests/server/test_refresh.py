@@ -11,14 +11,16 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.util import await_only
 
-from server import database, encoding, store
-from server.database import Database
-from server.service import policy_of
-from server.sessions import RefreshTokens, Session
-from server.store import Store
-from server.users import Users
 from tests.server import stores
 from tests.server.harness import Node, StartNode, bearer
+from unexpired_server.service import policy_of
+from unexpired_server.sessions import store
+from unexpired_server.sessions.rules import RefreshTokens, Session
+from unexpired_server.sessions.store import Store
+from unexpired_server.sessions.users import Users
+from unexpired_server.storage import database
+from unexpired_server.storage.database import Database
+from unexpired_server.tokens import base64url
 
 STORES = ("sqlite", "postgres")
 DAY = 86_400
@@ -211,11 +213,11 @@ async def test_a_slow_refresh_does_not_revive_a_session_that_was_signed_out_mean
 
 
 def _resealed(token: str, **changes: bytes) -> str:
-    raw = bytearray(encoding.decode(token.removeprefix("rt1.")))
+    raw = bytearray(base64url.decode(token.removeprefix("rt1.")))
     for name, value in changes.items():
         first = {"kid": 0, "session": 8, "counter": 24, "mac": 32}[name]
         raw[first : first + len(value)] = value
-    return "rt1." + encoding.encode(bytes(raw))
+    return "rt1." + base64url.encode(bytes(raw))
 
 
 async def test_forged_refresh_tokens_are_refused_alike_and_touch_nothing(
@@ -223,7 +225,7 @@ async def test_forged_refresh_tokens_are_refused_alike_and_touch_nothing(
 ) -> None:
     mine, other = (await node.sign_in())["refreshToken"], (await node.sign_in())["refreshToken"]
     before = await rows(node, "SELECT * FROM sessions ORDER BY id")
-    raw, theirs = (encoding.decode(t.removeprefix("rt1.")) for t in (mine, other))
+    raw, theirs = (base64url.decode(t.removeprefix("rt1.")) for t in (mine, other))
     forged = [
         _resealed(mine, counter=(1).to_bytes(8, "big")),
         _resealed(mine, counter=b"\xff" * 8),
@@ -231,8 +233,8 @@ async def test_forged_refresh_tokens_are_refused_alike_and_touch_nothing(
         _resealed(mine, kid=b"\x00" * 8),
         _resealed(mine, mac=bytes(32)),
         _resealed(mine, mac=theirs[32:]),
-        "rt1." + encoding.encode(raw[:-1]),
-        "rt1." + encoding.encode(raw + b"\x00"),
+        "rt1." + base64url.encode(raw[:-1]),
+        "rt1." + base64url.encode(raw + b"\x00"),
         mine + "=", mine + "A", mine[:-1], mine.upper(), mine.removeprefix("rt1."),
         "rt2." + mine.removeprefix("rt1."), "", "rt1.", "x" * 10_000, "rt1.\u00e9", "\u0000",
     ]  # fmt: skip
@@ -259,7 +261,7 @@ async def test_the_database_holds_nothing_that_can_be_presented(node: Node) -> N
     tables = ("users", "sessions", "events", "notes", "idempotency_keys")
     dump = str([await rows(node, f"SELECT * FROM {table}") for table in tables])  # noqa: S608
     for token in (tokens, renewed):
-        raw = encoding.decode(token["refreshToken"].removeprefix("rt1."))
+        raw = base64url.decode(token["refreshToken"].removeprefix("rt1."))
         for secret in (token["refreshToken"][-43:], token["accessToken"][-43:], raw[32:].hex()):
             assert secret not in dump
     assert "correct horse" not in dump

@@ -6,20 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.keys import Key, ring_of
-from server.sessions import (
+from unexpired_server.sessions.rules import (
     Decision,
-    Policy,
-    Presented,
+    RefreshTokenClaims,
     RefreshTokens,
     Session,
+    SessionPolicy,
     decide,
     ends_at,
     refreshed,
     seconds_left,
 )
+from unexpired_server.tokens.keys import Key, ring_of
 
-POLICY = Policy(idle_ttl=1000, absolute_ttl=5000, grace=30)
+POLICY = SessionPolicy(idle_ttl=1000, absolute_ttl=5000, grace=30)
 FRESH = Session("1" * 32, "2" * 32, counter=5, created_at=100, refreshed_at=200)
 RING = ring_of(Key("ab" * 8, bytes(range(32))), Key("cd" * 8, bytes(range(1, 33))))
 TOKENS = RefreshTokens(RING)
@@ -75,7 +75,7 @@ def test_whatever_the_order_one_line_of_tokens_lives_and_reuse_ends_it(
 ) -> None:
     """Holders present current or older tokens at random times; a model says what must happen."""
     session = Session("1" * 32, "2" * 32, 0, created_at=0, refreshed_at=0)
-    policy = Policy(idle_ttl=100, absolute_ttl=1000, grace=30)
+    policy = SessionPolicy(idle_ttl=100, absolute_ttl=1000, grace=30)
     now, rotated = 0.0, 0.0
     for wait, holder, age in steps:
         now += wait
@@ -101,7 +101,7 @@ def test_whatever_the_order_one_line_of_tokens_lives_and_reuse_ends_it(
 def test_a_refresh_token_reads_back_as_it_was_written(counter: int, raw: bytes) -> None:
     session = dataclasses.replace(FRESH, id=raw.hex(), counter=counter)
     token = TOKENS.write(session)
-    assert TOKENS.read(token) == Presented(session.id, counter)
+    assert TOKENS.read(token) == RefreshTokenClaims(session.id, counter)
     assert TOKENS.write(session) == token
 
 
@@ -119,7 +119,7 @@ def test_random_text_is_no_refresh_token(text: str) -> None:
 
 def test_every_key_of_the_ring_reads_and_the_first_writes() -> None:
     older = RefreshTokens(ring_of(RING.keys["cd" * 8]))
-    assert TOKENS.read(older.write(FRESH)) == Presented(FRESH.id, 5)
+    assert TOKENS.read(older.write(FRESH)) == RefreshTokenClaims(FRESH.id, 5)
     assert older.read(TOKENS.write(FRESH)) is None
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from server.database import Database
-from server.key_file import new_secret
-from server.keys import load_ring
-from server.settings import SettingsError, load_settings
+from unexpired_server.settings import SettingsError, load_settings
+from unexpired_server.storage.database import Database
+from unexpired_server.tokens.key_file import new_secret
+from unexpired_server.tokens.keys import load_ring
 
 
 def test_the_defaults_are_the_documented_ones() -> None:

@@ -5,12 +5,12 @@ import re
 
 import pytest
 
-from server import passwords
-from server.errors import Unavailable
-from server.passwords import Passwords
-from server.revocations import Revocations
-from server.store import Store
 from tests.server.harness import Node, StartNode, add_user, bearer
+from unexpired_server.errors import Unavailable
+from unexpired_server.sessions import passwords
+from unexpired_server.sessions.passwords import Passwords
+from unexpired_server.sessions.revocations import Revocations
+from unexpired_server.sessions.store import Store
 
 STORES = ("sqlite", "postgres")
 
@@ -150,7 +150,7 @@ async def test_another_persons_session_is_as_unknown_as_none(node: Node) -> None
 async def test_another_node_hears_of_a_revocation_by_its_next_poll(
     start: StartNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.service.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("unexpired_server.service.POLL_SECONDS", 0.01)
     here, there = await start(), await start()
     tokens = await here.sign_in()
     assert (await there.me(tokens["accessToken"])).status_code == 200

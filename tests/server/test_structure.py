@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from server import encoding
-from server.errors import TokenInvalid
-from server.keys import Key, ring_of
-from server.settings import Settings
-from server.tokens import AccessTokens
 from tests.server.harness import START, Node, sign
+from unexpired_server.errors import TokenInvalid
+from unexpired_server.settings import Settings
+from unexpired_server.tokens import base64url
+from unexpired_server.tokens.access_tokens import AccessTokens
+from unexpired_server.tokens.keys import Key, ring_of
 
 INVALID = (403, "INVALID_TOKEN")
 
@@ -196,14 +196,14 @@ def test_any_single_flipped_bit_of_the_text_is_invalid(position: int, bit: int) 
 
 
 def test_every_single_flipped_bit_of_every_segment_is_invalid() -> None:
-    segments = [encoding.decode(segment) for segment in GOOD.split(".")]
+    segments = [base64url.decode(segment) for segment in GOOD.split(".")]
     for index, raw in enumerate(segments):
         for bit in range(len(raw) * 8):
             damaged = bytearray(raw)
             damaged[bit // 8] ^= 1 << bit % 8
             parts = [*segments[:index], bytes(damaged), *segments[index + 1 :]]
             with pytest.raises(TokenInvalid):
-                TOKENS.verify(".".join(map(encoding.encode, parts)))
+                TOKENS.verify(".".join(map(base64url.encode, parts)))
 
 
 def test_the_unused_bits_of_the_last_character_make_no_second_spelling() -> None:
@@ -212,7 +212,7 @@ def test_the_unused_bits_of_the_last_character_make_no_second_spelling() -> None
         GOOD[:-1] + letter
         for letter in alphabet
         if base64.urlsafe_b64decode(GOOD.split(".")[2][:-1] + letter + "=")
-        == encoding.decode(GOOD.split(".")[2])
+        == base64url.decode(GOOD.split(".")[2])
     }
     assert len(spellings) == 4  # Otherwise this test would try nothing.
     for spelling in spellings - {GOOD}:

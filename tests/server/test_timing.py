@@ -11,10 +11,10 @@ from argon2 import PasswordHasher
 from starlette.requests import Request
 from starlette.types import Receive
 
-from server import bodies
-from server.errors import BodyTimeout
-from server.passwords import Passwords
 from tests.server.harness import Node
+from unexpired_server.errors import BodyTimeout
+from unexpired_server.http import bodies
+from unexpired_server.sessions.passwords import Passwords
 
 
 async def cpu_seconds(passwords: Passwords, password_hash: str | None) -> float:

@@ -10,12 +10,12 @@ from collections import Counter
 from functools import partial
 from random import Random
 
-from .nature import simulate
-from .profile import draw, months, office, simple, storm
-from .world import Report
+from tests.simulation.fault_model import simulate
+from tests.simulation.profile import draw, months, office, simple, storm
+from tests.simulation.world import Report
 
 PROGRESS = 60.0  # s
-KINDS = {"any": draw, "storm": storm, "office": office, "months": months, "simple": simple}
+ERROR_TYPES = {"any": draw, "storm": storm, "office": office, "months": months, "simple": simple}
 INJECTED = (
     *("requests lost", "replies lost", "duplicates", "hangs", "faults", "outages", "breakdowns"),
     *("tabs killed", "machine sleeps", "clock leaps"),
@@ -25,7 +25,7 @@ INJECTED = (
 def world_of(seed: int, kind: str = "any") -> tuple[int, Report]:
     """Run the world of one seed; about every tenth is one without locks."""
     random = Random(seed)
-    profile = KINDS[kind](random)
+    profile = ERROR_TYPES[kind](random)
     return seed, simulate(seed, profile, has_locks=random.random() > 0.1)
 
 
@@ -34,7 +34,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make simulate", description=__doc__)
     parser.add_argument("--seeds", type=int, default=100, help="how many worlds")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--kind", choices=KINDS, default="any", help="what the worlds are like")
+    parser.add_argument(
+        "--kind", choices=ERROR_TYPES, default="any", help="what the worlds are like"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="how many processes")
     asked = parser.parse_args()
     seeds = range(asked.first, asked.first + asked.seeds)

@@ -9,20 +9,19 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from server.keys import Key, ring_of
-from server.sessions import (
+from tests.simulation.profile import Profile
+from unexpired import Headers, Request, Response
+from unexpired_server.sessions.rules import (
     Decision,
-    Policy,
-    Presented,
+    RefreshTokenClaims,
     RefreshTokens,
     Session,
+    SessionPolicy,
     decide,
     refreshed,
     seconds_left,
 )
-from unexpired import Headers, Request, Response
-
-from .profile import Profile
+from unexpired_server.tokens.keys import Key, ring_of
 
 API = "https://api.example"
 TOKENS = RefreshTokens(ring_of(Key("00" * 8, bytes(range(32)))))
@@ -36,7 +35,7 @@ CODES = {
 
 @dataclass
 class Backend:
-    """Issues, refreshes and revokes by ``server.sessions``; its clock is the true one.
+    """Issues, refreshes and revokes by ``unexpired_server.sessions.rules``; its clock is the true one.
 
     Attributes:
         rows: the sessions, as the database would have them.
@@ -47,11 +46,11 @@ class Backend:
     profile: Profile
     now: Callable[[], float]
     rows: dict[str, Session] = field(default_factory=dict)
-    reused: list[Presented] = field(default_factory=list)
+    reused: list[RefreshTokenClaims] = field(default_factory=list)
     refreshes: int = 0
 
     def __post_init__(self) -> None:
-        self.policy = Policy(
+        self.policy = SessionPolicy(
             self.profile.idle_ttl, self.profile.absolute_ttl, grace=self.profile.grace
         )
 
@@ -84,7 +83,7 @@ class Backend:
         self.rows[row.id] = row
         return self._issue(row)
 
-    def _refresh(self, presented: Presented) -> Response:
+    def _refresh(self, presented: RefreshTokenClaims) -> Response:
         row = self.rows[presented.session_id]
         decision = decide(row, presented.counter, self.now(), self.policy)
         if decision is Decision.REUSE:
@@ -118,7 +117,7 @@ def reply(status: int, **fields: Any) -> Response:
     return Response(status, Headers(), json.dumps(fields).encode())
 
 
-def presented_in(request: Request) -> Presented:
+def presented_in(request: Request) -> RefreshTokenClaims:
     """Return what the refresh token in a request's body says."""
     assert isinstance(request.body, bytes)
     return _presented(request.body)
@@ -131,7 +130,7 @@ def bearer_of(request: Request) -> dict[str, Any]:
 
 # The same few tokens are looked at over and over: remembering them makes the worlds twice as fast.
 @lru_cache(maxsize=256)
-def _presented(body: bytes) -> Presented:
+def _presented(body: bytes) -> RefreshTokenClaims:
     presented = TOKENS.read(json.loads(body)["refreshToken"])
     assert presented is not None
     return presented

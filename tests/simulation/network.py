@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from tests.simulation.backend import presented_in, reply
+from tests.simulation.world import World
 from unexpired import Headers, Request, Response, Unreachable
-
-from .backend import presented_in, reply
-from .world import World
 
 HOLD = 30.0  # s: longer than any client waits for a refresh
 

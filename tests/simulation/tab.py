@@ -7,12 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tests.simulation.backend import API
+from tests.simulation.network import Passage
+from tests.simulation.world import World
 from unexpired import AsyncClient, Request, Response, UnexpiredError
 from unexpired.ports import LocalLock, RefreshLock
-
-from .backend import API
-from .network import Passage
-from .world import World
 
 CALL_BOUND = 30.0  # s: the client's own default
 SLACK = 0.001  # s

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.simulation.__main__ import world_of
-from tests.simulation.nature import simulate
+from tests.simulation.fault_model import simulate
 from tests.simulation.profile import months, office, storm
-from unexpired import Response, client, keeper, policy
+from unexpired import Response, async_client, policy, session_manager
 from unexpired.ports import LocalLock
 from unexpired.session import Generation, Record, Session
 
@@ -54,57 +54,61 @@ def refused_on_any_error(patch: pytest.MonkeyPatch) -> None:
 def no_commit_guard(patch: pytest.MonkeyPatch) -> None:
     real = policy.Policy._take  # noqa: SLF001
 
-    def take(self: policy.Policy, record: Record, response: Response, asked_at: float) -> None:
+    def take(self: policy.Policy, record: Record, response: Response, requested_at: float) -> None:
         if self.session.record is None:
             self.session.restore(record)
-        real(self, record, response, asked_at)
+        real(self, record, response, requested_at)
 
     patch.setattr(policy.Policy, "_take", take)
 
 
 def no_second_look_at_the_store(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(keeper.Keeper, "sync", lambda _: None)
+    patch.setattr(session_manager.SessionManager, "reload", lambda _: None)
 
 
 def no_lock(patch: pytest.MonkeyPatch) -> None:
-    real = client.AsyncClient.__init__
+    real = async_client.AsyncClient.__init__
 
     def init(self: Any, *args: Any, **options: Any) -> None:
         real(self, *args, **{**options, "lock": LocalLock()})
 
-    patch.setattr(client.AsyncClient, "__init__", init)
+    patch.setattr(async_client.AsyncClient, "__init__", init)
 
 
 def no_bound(patch: pytest.MonkeyPatch) -> None:
-    real = client.AsyncClient.get
+    real = async_client.AsyncClient.get
 
     async def get(self: Any, url: str, **_: Any) -> Response:
         return await real(self, url, timeout=None)
 
-    patch.setattr(client.AsyncClient, "get", get)
+    patch.setattr(async_client.AsyncClient, "get", get)
 
 
 def untyped_errors(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(policy, "tokens_from", lambda r, **_: r.json()["accessToken"])
+    patch.setattr(policy, "parse_token_response", lambda r, **_: r.json()["accessToken"])
 
 
 def give_up_for_good(patch: pytest.MonkeyPatch) -> None:
-    real = Session.miss
+    real = Session.note_failed_refresh
 
-    def miss(self: Session, stale: Generation, now: float, retry_after: float | None) -> None:
+    def note_failed_refresh(
+        self: Session, stale: Generation, now: float, retry_after: float | None
+    ) -> None:
         real(self, stale, now, (retry_after or 0) + 1e9)
 
-    patch.setattr(Session, "miss", miss)
+    patch.setattr(Session, "note_failed_refresh", note_failed_refresh)
 
 
 def unreachable_ends(patch: pytest.MonkeyPatch) -> None:
-    real = Session.miss
+    real = Session.note_failed_refresh
 
-    def miss(self: Session, stale: Generation, now: float, retry_after: float | None) -> None:
+    def note_failed_refresh(
+        self: Session, stale: Generation, now: float, retry_after: float | None
+    ) -> None:
         real(self, stale, now, retry_after)
         self.expire(stale, "REFRESH_INVALID")
 
-    patch.setattr(Session, "miss", miss)
+    patch.setattr(Session, "note_failed_refresh", note_failed_refresh)
 
 
 def is_found_out(invariant: str, **changes: Any) -> bool:

@@ -15,16 +15,15 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from tests.simulation.backend import TOKENS, Backend, claims_of, presented_in, session_of
+from tests.simulation.profile import DAY, Profile
 from unexpired import Request
 from unexpired.ports import LocalLock
-from unexpired.replies import Tokens
 from unexpired.session import loads
-
-from .backend import TOKENS, Backend, claims_of, presented_in, session_of
-from .profile import DAY, Profile
+from unexpired.token_response import Tokens
 
 if TYPE_CHECKING:
-    from .tab import Tab
+    from tests.simulation.tab import Tab
 
 EPOCH = 1_800_000_000.0
 

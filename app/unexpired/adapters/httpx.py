@@ -10,10 +10,10 @@ import httpx
 
 from unexpired.errors import Unreachable
 from unexpired.messages import Body, Headers, Request, Response
-from unexpired.patience import at_most
+from unexpired.timers import timeout_after
 
 if TYPE_CHECKING:
-    from unexpired.client import AsyncClient
+    from unexpired.async_client import AsyncClient
     from unexpired.ports import Transport
     from unexpired.sync_client import Client
 
@@ -23,7 +23,7 @@ REFUSALS = {401, 403}
 OF_THE_CONNECTION = {"accept-encoding", "connection", "content-length", "host", "user-agent"}
 
 
-class _OneWorld(httpx.Auth):
+class _WrongClientAuth(httpx.Auth):
     """Refuses to work in the other world, where its requests would go out without a token."""
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:  # noqa: ARG002
@@ -35,7 +35,7 @@ class _OneWorld(httpx.Auth):
         raise TypeError("httpx.Client needs a Client, httpx.AsyncClient an AsyncClient")
 
 
-class SessionAuth(_OneWorld):
+class SessionAuth(_WrongClientAuth):
     """Puts the requests of an ``httpx.Client`` within a client's session.
 
     Args:
@@ -61,7 +61,7 @@ class SessionAuth(_OneWorld):
                 return
 
 
-class AsyncSessionAuth(_OneWorld):
+class AsyncSessionAuth(_WrongClientAuth):
     """Puts the requests of an ``httpx.AsyncClient`` within a client's session.
 
     Args:
@@ -87,7 +87,7 @@ class AsyncSessionAuth(_OneWorld):
                 return
 
 
-class PortTransport(httpx.AsyncBaseTransport):
+class FetchAdapterTransport(httpx.AsyncBaseTransport):
     """Sends the requests of an ``httpx.AsyncClient`` where httpx has no network, as in a page.
 
     Args:
@@ -101,7 +101,7 @@ class PortTransport(httpx.AsyncBaseTransport):
         """Send the request; see ``httpx.AsyncBaseTransport``."""
         await request.aread()
         try:
-            async with at_most(request.extensions.get("timeout", {}).get("read")):
+            async with timeout_after(request.extensions.get("timeout", {}).get("read")):
                 response = await self._transport.send(_bare(request))
         except TimeoutError as error:
             raise httpx.ReadTimeout(str(error), request=request) from error

@@ -43,7 +43,7 @@ class SessionAuth(AuthBase):
 
         Of a redirect, requests asks again, with what it leads to; elsewhere no token follows.
         """
-        trusts = self._client.keeper.options.trusts
+        trusts = self._client._manager.options.trusts
         while not reply.is_redirect and trusts(reply.request.url or ""):
             try:
                 send = steps.send(_response(reply))

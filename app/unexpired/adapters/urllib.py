@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 from urllib.response import addinfourl
 
-from unexpired.bodies import gathered
+from unexpired.content import read_body
 from unexpired.errors import Unreachable
 from unexpired.messages import Headers, Request, Response
 from unexpired.origins import origin_of
 
 if TYPE_CHECKING:
-    from unexpired.keeper import CallOptions
     from unexpired.ports import SyncTransport
+    from unexpired.session_manager import RequestOptions
     from unexpired.sync_client import Client
 
 CHUNK = 65_536  # bytes
@@ -51,7 +51,7 @@ class UrllibTransport:
         if urlsplit(request.url).scheme not in SCHEMES:  # urllib would read files, too.
             raise ValueError("the URL must be absolute, of http or https")
         theirs = urllib.request.Request(  # noqa: S310 - see above
-            request.url, gathered(request.body), dict(request.headers), method=request.method
+            request.url, read_body(request.body), dict(request.headers), method=request.method
         )
         theirs.is_sensitive = request.sensitive  # type: ignore[attr-defined]
         try:
@@ -110,7 +110,7 @@ class SessionOpener(urllib.request.OpenerDirector):
             UnexpiredError: what ``Client.request`` raises.
         """
         theirs = self._request(fullurl, data)
-        options: CallOptions = {"headers": dict(theirs.header_items())}
+        options: RequestOptions = {"headers": dict(theirs.header_items())}
         if theirs.data is not None:
             options["content"] = cast("bytes | Iterable[bytes]", theirs.data)
         if isinstance(timeout, int | float):  # urllib's default is an object of its own.
@@ -120,7 +120,7 @@ class SessionOpener(urllib.request.OpenerDirector):
 
     def _request(self, address: str | urllib.request.Request, data: Any) -> urllib.request.Request:
         if isinstance(address, str):
-            resolved = self._client.keeper.options.resolve(address)
+            resolved = self._client._manager.options.resolve(address)
             address = urllib.request.Request(resolved)  # noqa: S310 - the transport looks at it
         if data is not None:
             address.data = data

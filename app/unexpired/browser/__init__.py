@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import js
 
-from .fetch import FetchTransport
-from .lifecycle import attend, is_visible
-from .locks import open_lock
-from .navigation import BrowserNavigator
-from .storage import open_store
+from unexpired.browser.fetch import FetchTransport
+from unexpired.browser.lifecycle import attend, is_visible
+from unexpired.browser.locks import open_lock
+from unexpired.browser.navigation import BrowserNavigator
+from unexpired.browser.storage import open_store
 
 if TYPE_CHECKING:
-    from unexpired.client import AsyncClient
+    from unexpired.async_client import AsyncClient
     from unexpired.ports import SyncTransport, Transport
     from unexpired.sync_client import Client
 
@@ -51,13 +51,13 @@ def connect_sync(
     **options: Any,
 ) -> BuiltSync:
     """Return a sync client of this kind; see ``Client.in_browser``."""
-    from .switching import SwitchingLock, SwitchingTransport  # noqa: PLC0415 - few pages block
-    from .xhr import XhrTransport  # noqa: PLC0415
+    from unexpired.browser.jspi import JSPILock, JSPITransport  # noqa: PLC0415 - few pages block
+    from unexpired.browser.xhr import XhrTransport  # noqa: PLC0415
 
     key = options.get("storage_key", "unexpired")
     awaits: Transport = FetchTransport()
     if session_of is not None:
-        key, awaits = session_of.keeper.options.storage_key, session_of.transport
+        key, awaits = session_of._manager.options.storage_key, session_of.transport
     else:
         options |= {
             "store": open_store(options.get("storage", "local"), key),
@@ -65,8 +65,8 @@ def connect_sync(
             "page_url": str(js.location.href),
         }
     return kind(
-        transport or SwitchingTransport(awaits, otherwise=XhrTransport()),
+        transport or JSPITransport(awaits, otherwise=XhrTransport()),
         session_of=session_of,
-        lock=SwitchingLock(open_lock(f"{key}:refresh")),
-        **{"patience": 0, **options},
+        lock=JSPILock(open_lock(f"{key}:refresh")),
+        **{"max_backoff": 0, **options},
     )

@@ -9,7 +9,7 @@ import js
 from pyodide.ffi import create_proxy
 
 if TYPE_CHECKING:
-    from unexpired.client import AsyncClient
+    from unexpired.async_client import AsyncClient
 
 
 def is_visible() -> bool:

@@ -27,14 +27,20 @@ from typing import TYPE_CHECKING, Any, Unpack
 import js
 from pyodide.ffi import JsException, can_run_sync, run_sync, to_js
 
+from unexpired.base_client import RequestMethods
 from unexpired.errors import Unreachable
 from unexpired.messages import Response
-from unexpired.relay import Answer, Call, answer_to, call_of, response_of
-from unexpired.surface import Verbs
+from unexpired.worker_messages import (
+    WorkerRequest,
+    WorkerResult,
+    perform,
+    response_from,
+    worker_request,
+)
 
 if TYPE_CHECKING:
-    from unexpired.client import AsyncClient
-    from unexpired.keeper import CallOptions
+    from unexpired.async_client import AsyncClient
+    from unexpired.session_manager import RequestOptions
 
 
 # -- In the page -------------------------------------------------------------------------------
@@ -68,7 +74,7 @@ class _Desk:
         self._start(0, self._announce())
 
     def hello(self) -> None:
-        """Answer a worker that asks whether anybody is here."""
+        """WorkerResult a worker that asks whether anybody is here."""
 
     def ask(self, number: int, js_call: Any) -> None:
         """Make a call, and send its answer when there is one."""
@@ -81,7 +87,7 @@ class _Desk:
 
     async def call(self, js_call: Any) -> Any:
         """Make a call for somebody who is held up until it is answered."""
-        return _crossing(await answer_to(js_call.to_py(), self._client))
+        return _crossing(await perform(js_call.to_py(), self._client))
 
     async def _answer(self, number: int, js_call: Any) -> None:
         self._js_sync.unexpired_answer(number, await self.call(js_call))
@@ -112,35 +118,35 @@ def connect_sync() -> SyncWorkerClient:
     return SyncWorkerClient(_line())
 
 
-class WorkerClient(Verbs[Awaitable[Response]]):
+class WorkerClient(RequestMethods[Awaitable[Response]]):
     """``AsyncClient`` in a worker: the verbs, within the page's session."""
 
     def __init__(self, line: _Line) -> None:
         self._line = line
 
-    async def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> Response:
+    async def request(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Response:
         """Make one call; see ``AsyncClient.request``."""
-        return response_of(await self._line.ask(call_of(method, url, options)))
+        return response_from(await self._line.ask(worker_request(method, url, options)))
 
 
-class SyncWorkerClient(Verbs[Response]):
+class SyncWorkerClient(RequestMethods[Response]):
     """``Client`` in a worker: the verbs, within the page's session."""
 
     def __init__(self, line: _Line) -> None:
         self._line = line
 
-    def request(self, method: str, url: str, **options: Unpack[CallOptions]) -> Response:
+    def request(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Response:
         """Make one call; see ``Client.request``.
 
         Raises:
             RuntimeError: if nothing here can wait.
         """
-        call = call_of(method, url, options)
-        return response_of(self._answer(call))
+        call = worker_request(method, url, options)
+        return response_from(self._answer(call))
 
-    def _answer(self, call: Call) -> Answer:
+    def _answer(self, call: WorkerRequest) -> WorkerResult:
         if can_run_sync():
-            answer: Answer = run_sync(self._line.ask(call))
+            answer: WorkerResult = run_sync(self._line.ask(call))
             return answer
         if not js.crossOriginIsolated:
             raise RuntimeError("sync calls need a page with COOP and COEP, or an engine with JSPI")
@@ -153,16 +159,16 @@ class _Line:
     def __init__(self, js_sync: Any) -> None:
         self._js_sync = js_sync
         self._numbers = count(1)
-        self._waiting: dict[int, asyncio.Future[Answer]] = {}
+        self._waiting: dict[int, asyncio.Future[WorkerResult]] = {}
         self._is_served = asyncio.Event()
         js_sync.unexpired_served = self._is_served.set
         js_sync.unexpired_answer = self._hear
 
-    async def ask(self, call: Call) -> Answer:
+    async def ask(self, call: WorkerRequest) -> WorkerResult:
         """Ask, and wait for the answer while everything else goes on."""
         await self._reach()
         number = next(self._numbers)
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[WorkerResult] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
         try:
             await _settled(self._js_sync.unexpired_ask(number, _crossing(call)))
@@ -173,10 +179,10 @@ class _Line:
         finally:
             del self._waiting[number]
 
-    def block(self, call: Call) -> Answer:
+    def block(self, call: WorkerRequest) -> WorkerResult:
         """Ask, and do nothing else until there is an answer."""
         try:
-            answer: Answer = self._js_sync.unexpired_call(_crossing(call)).to_py()
+            answer: WorkerResult = self._js_sync.unexpired_call(_crossing(call)).to_py()
         except JsException:
             raise Unreachable from None  # The page does not serve us yet.
         return answer
@@ -210,5 +216,5 @@ async def _settled(value: Any) -> None:
         await value
 
 
-def _crossing(value: Call | Answer) -> Any:
+def _crossing(value: WorkerRequest | WorkerResult) -> Any:
     return to_js(value, dict_converter=js.Object.fromEntries)

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 from pyodide.ffi import JsException
 from pyodide_http import _core as xhr
 
-from unexpired.bodies import gathered
+from unexpired.browser.fetch import unpacked
+from unexpired.content import read_body
 from unexpired.errors import Unreachable
 from unexpired.messages import Headers, Request, Response
-
-from .fetch import unpacked
 
 if TYPE_CHECKING:
     from unexpired.ports import SyncTransport
@@ -30,7 +29,7 @@ class XhrTransport:
         theirs = xhr.Request(
             request.method,
             request.url,
-            body=gathered(request.body),
+            body=read_body(request.body),
             headers=dict(request.headers),
             timeout=timeout or 0,
         )

@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from tests.e2e.backend import Backend
+from tests.e2e.browser_library import Library
 from tests.e2e.conftest import ContextFactory, ServerFactory
-from tests.e2e.engine.words import until
-from tests.e2e.laboratory import Library
+from tests.e2e.engine.helpers import until
 from tests.e2e.proxy import Proxy
 from tests.e2e.watch import Watch
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.engine.words import GET_ME, ME, REFRESH, until
-from tests.e2e.laboratory import Library
+from tests.e2e.browser_library import Library
+from tests.e2e.engine.helpers import GET_ME, ME, REFRESH, until
 from tests.e2e.proxy import Proxy
 
 UNAVAILABLE = {"error": "Later.", "code": "UNAVAILABLE"}

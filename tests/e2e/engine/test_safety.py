@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import ConsoleMessage, Request, Route
 
-from tests.e2e.engine.words import GET_ME, LOGOUT, until
-from tests.e2e.laboratory import Library
+from tests.e2e.browser_library import Library
+from tests.e2e.engine.helpers import GET_ME, LOGOUT, until
 from tests.e2e.proxy import Proxy
 from tests.e2e.watch import Watch
 
@@ -117,13 +117,13 @@ def test_nothing_that_is_said_holds_a_part_of_a_token(
         "logging.basicConfig(level=logging.DEBUG)\n"
         "client.on('refreshed', lambda: 1 / 0)\n"
         "await client.refresh()\n"
-        "record = client.keeper.session.record\n"
+        "record = client._manager.session.record\n"
         "try:\n"
         "    await client.get('/api/me', timeout=0.05)\n"
         "except Exception as caught:\n"
         "    error = caught\n"
         "json.dumps([repr(record), repr(record.tokens), repr(client), client.diagnose(),\n"
-        "            repr(error), str(error), repr(events), repr(client.keeper.policy)])"
+        "            repr(error), str(error), repr(events), repr(client._manager.policy)])"
     )
     release = proxy.holds("/api/me", times=1)
     said.append(str(tab.run(shown)))

@@ -7,8 +7,8 @@ import re
 from playwright.sync_api import expect
 
 from tests.e2e.backend import PASSWORDS
-from tests.e2e.engine.words import GET_ME, GET_NOTES, ME, REFRESH, until
-from tests.e2e.laboratory import Library
+from tests.e2e.browser_library import Library
+from tests.e2e.engine.helpers import GET_ME, GET_NOTES, ME, REFRESH, until
 from tests.e2e.proxy import Proxy
 from tests.e2e.watch import Watch
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from tests.e2e.engine.words import GET_ME, ME, REFRESH, until
-from tests.e2e.laboratory import Library
+from tests.e2e.browser_library import Library
+from tests.e2e.engine.helpers import GET_ME, ME, REFRESH, until
 from tests.e2e.proxy import Proxy
 from tests.e2e.watch import Watch
 

@@ -10,7 +10,7 @@ from pyodide.code import eval_code_async
 from pyodide.ffi import create_proxy
 
 from unexpired import AsyncClient, Response, UnexpiredError
-from unexpired.listeners import EventName
+from unexpired.events import EventName
 
 
 def open_client(**options: Any) -> AsyncClient:

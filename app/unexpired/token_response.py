@@ -1,0 +1,140 @@
+"""Reading the server's replies to sign-in and refresh: the codes, the tokens, how long to wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from unexpired.claims import instant
+from unexpired.errors import BadCredentials, BadReply, RateLimited, UnexpiredError, Unreachable
+from unexpired.messages import Response
+
+# With these the server says that the session is dead. Nothing else ever ends a session.
+REFUSALS = frozenset({"REFRESH_EXPIRED", "REFRESH_INVALID", "REFRESH_REUSED", "SESSION_REVOKED"})
+ENDINGS = frozenset({"NO_TOKEN", "SESSION_REVOKED", "INVALID_TOKEN"})
+EXPIRED = "TOKEN_EXPIRED"
+BAD_CREDENTIALS = "BAD_CREDENTIALS"
+
+SMALL_SKEW = 5.0  # s. Less than this is the network's delay and the whole seconds of `iat`.
+LONGEST_WAIT = 3600.0  # s. A server's slip of a zero must not lock people out for a day.
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Tokens:
+    """What a reply with tokens brings, its times told by this device's clock.
+
+    Attributes:
+        access_token: the bearer token.
+        refresh_token: the token to refresh with, or None in simple mode or when it stays the same.
+        expires_at: when the access token expires, in Unix seconds of this device; None: unknown.
+        lifetime: how long the access token lives in all, in seconds; None: unknown.
+        skew: the server's clock minus this device's, in seconds.
+        user: who it is, where the reply says so.
+    """
+
+    access_token: str
+    refresh_token: str | None
+    expires_at: float | None
+    lifetime: float | None
+    skew: float = 0.0
+    user: Mapping[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Tokens for {self.lifetime} s>"
+
+
+def parse_token_response(
+    response: Response, *, requested_at: float, received_at: float
+) -> Tokens | None:
+    """Return the tokens in a 200 reply, or None when there is no usable access token in it.
+
+    Args:
+        response: the reply to a sign-in or a refresh.
+        requested_at: when the request was sent, in Unix seconds of this device.
+        received_at: when the reply came.
+    """
+    access, refresh = response.fields.get("accessToken"), response.fields.get("refreshToken")
+    user = response.fields.get("user")
+    if not response.is_success or not isinstance(access, str) or not access:
+        return None
+    end, lifetime, skew = _times(
+        access, response.fields.get("expiresIn"), (requested_at + received_at) / 2, received_at
+    )
+    return Tokens(
+        access,
+        refresh if isinstance(refresh, str) and refresh else None,
+        expires_at=end,
+        lifetime=lifetime,
+        skew=skew,
+        user=user if isinstance(user, dict) else None,
+    )
+
+
+def _times(
+    token: str, expires_in: object, midpoint: float, received_at: float
+) -> tuple[float | None, float | None, float]:
+    """Return end, lifetime and skew of a token that was issued at about the midpoint.
+
+    A token that is new cannot have expired: where it seems so, it is our clock that is wrong.
+    """
+    exp, iat = instant(token, "exp"), instant(token, "iat")
+    if exp is not None and iat is not None and exp > iat:
+        skew = iat - midpoint
+        if abs(skew) < SMALL_SKEW and exp > received_at:
+            skew = 0.0
+        return exp - skew, exp - iat, skew
+    if isinstance(expires_in, int | float) and expires_in > 0:
+        return midpoint + expires_in, float(expires_in), 0.0
+    if exp is not None and exp > received_at:
+        return exp, exp - midpoint, 0.0
+    return None, None, 0.0
+
+
+def refusal(response: Response) -> str | None:
+    """Return the code with which the server refused a refresh, or None if it did not."""
+    refused = response.status_code in {400, 401} and response.code in REFUSALS
+    return response.code if refused else None
+
+
+def retry_after(response: Response, now: float) -> float | None:
+    """Return the seconds to wait by ``Retry-After`` (RFC 9110, section 10.2.3), or None.
+
+    Args:
+        response: the reply that may carry it, as seconds or as a date.
+        now: Unix seconds, used for a date when the reply has no ``Date`` of its own.
+    """
+    value = response.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return min(float(value), LONGEST_WAIT)
+    until = _http_date(value)
+    if until is None:
+        return None
+    since = _http_date(response.headers.get("date", ""))
+    return min(max(until - (now if since is None else since), 0.0), LONGEST_WAIT)
+
+
+def _http_date(value: str) -> float | None:
+    try:
+        return parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def sign_in_error(response: Response, now: float) -> UnexpiredError:
+    """Return the error that a failed sign-in is raised as; the reply is in our own words."""
+    match response.status_code:
+        case 401 if response.code == BAD_CREDENTIALS:
+            return BadCredentials()
+        case 429:
+            return RateLimited(retry_after(response, now))
+        case status if status < 400 or status == 408 or status >= 500:  # noqa: PLR2004
+            return Unreachable(retry_after=retry_after(response, now))
+        case status:
+            sentence = response.fields.get("error")
+            return BadReply(
+                sentence if isinstance(sentence, str) else None,
+                status_code=status,
+                code=response.code,
+            )

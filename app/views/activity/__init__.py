@@ -1,0 +1,1 @@
+"""The Activity view: a live picture of tokens, requests and refreshes."""

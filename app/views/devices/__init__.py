@@ -1,0 +1,1 @@
+"""The Devices view: where the person is signed in."""

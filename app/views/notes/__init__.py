@@ -1,0 +1,1 @@
+"""The Notes view: notes, drafts, and notes that wait to be sent."""

@@ -1,0 +1,1 @@
+"""What every view uses: the document, translations, dates, error messages."""

@@ -1,0 +1,1 @@
+"""The Unexpired server: issues, verifies, refreshes and revokes the tokens of a session."""

@@ -1,0 +1,5 @@
+"""`python -m unexpired_server`."""
+
+from unexpired_server.cli import main
+
+main()

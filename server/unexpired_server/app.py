@@ -1,0 +1,101 @@
+"""The composition root: settings in, ASGI application out; nothing happens at import."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from argon2 import PasswordHasher
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from unexpired_server.http.exception_handlers import failure_handlers
+from unexpired_server.http.middleware import (
+    NO_PAGE,
+    JSONErrorCORSMiddleware,
+    RequestLogMiddleware,
+    SecurityHeadersMiddleware,
+    ServerErrorMiddleware,
+)
+from unexpired_server.http.page import page_policy, page_routes
+from unexpired_server.http.routes.operation import Operation
+from unexpired_server.ops.metrics import Metrics
+from unexpired_server.service import Service
+from unexpired_server.settings import Settings
+
+
+def create_app(
+    settings: Settings,
+    *,
+    now: Callable[[], float] = time.time,
+    hasher: PasswordHasher | None = None,
+) -> Starlette:
+    """Build the application: the API, and a page where the settings name one.
+
+    Args:
+        settings: How it behaves.
+        now: The clock, in Unix seconds.
+        hasher: Argon2's parameters; RFC 9106's low-memory ones when None.
+
+    Raises:
+        SettingsError: The keys or the database URL cannot be used.
+    """
+    return build_app(Service(settings, now=now, hasher=hasher))
+
+
+def build_app(
+    service: Service, *, routes: Sequence[BaseRoute] = (), page_dir: Path | None = None
+) -> Starlette:
+    """Put a service and further routes behind one set of middleware.
+
+    Args:
+        service: The server's parts.
+        routes: What an application adds to them.
+        page_dir: The folder of its page where the settings name none.
+    """
+    settings = service.settings
+    page_dir = settings.page_dir or page_dir
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with service.running():
+            yield
+
+    app = Starlette(
+        routes=[
+            *service.routes(),
+            *routes,
+            *Operation(service.database, service.ring, service.metrics).routes(),
+            *page_routes(page_dir),
+        ],
+        middleware=_middleware(settings, service.metrics, page_policy(page_dir) or NO_PAGE),
+        exception_handlers=failure_handlers(strict=settings.strict_rfc6750),
+        lifespan=lifespan,
+    )
+    app.state.service = service
+    # A redirect to the same path with a slash would be built from the Host header.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _middleware(settings: Settings, metrics: Metrics, policy: str) -> list[Middleware]:
+    stack = [
+        Middleware(RequestLogMiddleware, metrics=metrics),
+        Middleware(SecurityHeadersMiddleware, policy=policy),
+    ]
+    if settings.trusted_proxies:
+        proxies = list(settings.trusted_proxies)
+        stack.insert(0, Middleware(ProxyHeadersMiddleware, trusted_hosts=proxies))
+    if settings.cors_origins:
+        stack.append(
+            Middleware(
+                JSONErrorCORSMiddleware,
+                allow_origins=settings.cors_origins,
+                allow_methods=["GET", "POST", "DELETE"],
+                allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+                expose_headers=["WWW-Authenticate", "Retry-After"],
+            )
+        )
+    return [*stack, Middleware(ServerErrorMiddleware)]

@@ -1,0 +1,71 @@
+"""Who is asking: from the Authorization header to verified claims, in one place."""
+
+from starlette.requests import HTTPConnection
+
+from unexpired_server.errors import SessionRevoked, TokenInvalid, TokenMissing
+from unexpired_server.ops.metrics import Metrics, counted
+from unexpired_server.sessions.revocations import Revocations
+from unexpired_server.tokens.access_tokens import AccessTokens, Claims
+
+ADDRESS_LENGTH = 64
+
+
+class BearerAuthenticator:
+    """Authenticates requests.
+
+    Args:
+        tokens: Verifies access tokens.
+        revocations: The sessions that are over before their access tokens are.
+        metrics: Where the outcome is counted.
+    """
+
+    def __init__(self, tokens: AccessTokens, revocations: Revocations, metrics: Metrics) -> None:
+        self._tokens = tokens
+        self._revocations = revocations
+        self._verifications = metrics.verifications
+
+    def authenticate(self, request: HTTPConnection) -> Claims:
+        """The verified claims of a request.
+
+        Raises:
+            TokenMissing: It has no bearer token.
+            TokenInvalid: It has more than one, or one that is not ours.
+            TokenError: Its token is not valid yet.
+            TokenExpired: Its token has expired.
+            SessionRevoked: Its session was signed out or revoked.
+        """
+        with counted(self._verifications):
+            return self._verified(request)
+
+    def _verified(self, request: HTTPConnection) -> Claims:
+        values = [value for name, value in request.scope["headers"] if name == b"authorization"]
+        claims = self._tokens.verify(bearer_token(values))
+        if claims.session_id in self._revocations:
+            raise SessionRevoked
+        return claims
+
+
+def bearer_token(values: list[bytes]) -> str:
+    """The one token in the Authorization headers (RFC 6750, section 2.1).
+
+    Of two headers or two tokens neither is taken: a proxy in front of us may have checked the
+    other one.
+
+    Raises:
+        TokenMissing: There is no bearer token.
+        TokenInvalid: There is more than one, or it is not ASCII.
+    """
+    if not values:
+        raise TokenMissing
+    if len(values) > 1 or not values[0].isascii():
+        raise TokenInvalid
+    scheme, _, token = values[0].decode("ascii").strip(" \t").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip(" "):
+        raise TokenMissing
+    return token.strip(" ")
+
+
+def address_of(request: HTTPConnection) -> str | None:
+    """From where a request came, as far as the proxies that we trust can tell."""
+    # A proxy that hands on what it was told may hand on anything, of any length.
+    return request.client.host[:ADDRESS_LENGTH] if request.client else None

@@ -1,0 +1,110 @@
+"""Reading a request's body: bounded in size and time, strict JSON, then a typed model."""
+
+import asyncio
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic.alias_generators import to_camel
+from starlette.requests import ClientDisconnect, Request
+
+from unexpired_server.errors import BadRequest, BodyTimeout, TooLarge, UnsupportedMediaType
+from unexpired_server.sessions.passwords import MAXIMUM_LENGTH
+from unexpired_server.tokens import strict_json
+
+MAXIMUM_BYTES = 16 * 1024
+MAXIMUM_SECONDS = 10.0
+
+NotEmpty = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]*$")]
+"""Without NUL, which PostgreSQL cannot store."""
+
+
+class Body(BaseModel):
+    """A request body: camelCase outside, strict types, whatever else it holds is ignored."""
+
+    model_config = ConfigDict(
+        strict=True, frozen=True, alias_generator=to_camel, hide_input_in_errors=True
+    )
+
+
+class Credentials(Body):
+    """What a person signs in with."""
+
+    username: NotEmpty = Field(max_length=64)
+    password: NotEmpty = Field(max_length=MAXIMUM_LENGTH, repr=False)
+
+
+class Refresh(Body):
+    """A refresh token, to renew a session or to end it."""
+
+    refresh_token: str = Field(repr=False)
+
+
+class SignOut(Body):
+    """The refresh token of the session that ends; whatever else is there ends nothing."""
+
+    refresh_token: Any = Field(default=None, repr=False)
+
+
+class NewNote(Body):
+    """A note to add."""
+
+    text: NotEmpty = Field(max_length=4000)
+
+
+Model = TypeVar("Model", bound=Body)
+
+
+async def read(request: Request, model: type[Model]) -> Model:
+    """Read the body as a model.
+
+    Raises:
+        UnsupportedMediaType: It is not said to be JSON.
+        TooLarge: It is over 16 KB.
+        BodyTimeout: It took more than ten seconds to arrive.
+        BadRequest: It is not strict JSON, or not of this shape.
+    """
+    if _media_type(request) != "application/json":
+        raise UnsupportedMediaType
+    raw = await _read_bounded(request)
+    try:
+        members = strict_json.read_object(raw)
+    except ValueError:
+        raise BadRequest("The body must be one JSON object, in UTF-8.") from None
+    try:
+        return model.model_validate(members)
+    except ValidationError as exc:
+        raise BadRequest(_sentence(exc)) from None
+
+
+def _media_type(request: Request) -> str:
+    values = request.headers.getlist("content-type")
+    return values[0].partition(";")[0].strip().lower() if len(values) == 1 else ""
+
+
+async def _read_bounded(request: Request) -> bytes:
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length[:20]) > MAXIMUM_BYTES:
+        raise TooLarge
+    try:
+        async with asyncio.timeout(MAXIMUM_SECONDS):
+            return await _collect(request)
+    except TimeoutError:
+        raise BodyTimeout from None
+    except ClientDisconnect:
+        raise BadRequest from None
+
+
+async def _collect(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAXIMUM_BYTES:
+            raise TooLarge
+    return bytes(body)
+
+
+def _sentence(exc: ValidationError) -> str:
+    # Names the field and the rule, never the value: it may be a password.
+    error = exc.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = ".".join(map(str, error["loc"]))
+    return f"{field}: {error['msg']}."

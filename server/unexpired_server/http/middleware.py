@@ -1,0 +1,152 @@
+"""Pure ASGI middleware: headers on every reply, and the last net under every request."""
+
+import logging
+import re
+import secrets
+import time
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
+
+from unexpired_server.errors import BadRequest, ServerFault
+from unexpired_server.http.responses import error_response
+from unexpired_server.ops.background import log_fault
+from unexpired_server.ops.metrics import Metrics
+
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+access = logging.getLogger("unexpired.access")
+
+NO_PAGE = "default-src 'none'"
+
+
+class SecurityHeadersMiddleware:
+    """Sets the security headers on every reply.
+
+    Args:
+        app: What replies.
+        policy: The page's own Content-Security-Policy. It is in the page too, where static hosts
+            serve it; what may frame the page can be said in a header only.
+    """
+
+    def __init__(self, app: ASGIApp, policy: str = NO_PAGE) -> None:
+        self._app = app
+        policy = f"{policy}; frame-ancestors 'none'"
+        self._headers = {**SECURITY_HEADERS, "Content-Security-Policy": policy}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and add to the reply."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(self._headers)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+class RequestLogMiddleware:
+    """Gives every request an id, and counts and logs its reply.
+
+    What is logged is the route, not the path: people paste tokens into addresses.
+
+    Args:
+        app: What replies.
+        metrics: Where it is counted.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and watch the reply."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status, request_id = 0, _request_id(Headers(scope=scope))
+
+        async def watched_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        began = time.perf_counter()
+        with bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, watched_send)
+            finally:
+                self._tell(scope, status, time.perf_counter() - began)
+
+    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+        route, method = route_of(scope), scope["method"]
+        self._metrics.answered(method, route, status, seconds)
+        details = {"route": route, "status": status, "ms": round(seconds * 1000, 1)}
+        access.info("%s", method if method.isalpha() else "?", extra=details)
+
+
+def route_of(scope: Scope) -> str:
+    """The pattern that a request's path fitted, such as /api/notes/{id}."""
+    return getattr(scope.get("route"), "path", None) or "none"
+
+
+def _request_id(headers: Headers) -> str:
+    # One from a proxy is kept, so that its log and ours can be laid side by side. No token has
+    # this form.
+    given = headers.get("x-request-id", "")
+    return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+class ServerErrorMiddleware:
+    """Answers 500 where we made a mistake, and logs where, without what the client sent.
+
+    Starlette's own net is outside of every middleware, so its replies would lack their
+    headers; and it lets the exception go on to a log that prints the exception's message.
+
+    Args:
+        app: What may fail.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and catch what falls."""
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched_send)
+        except Exception as exc:
+            if scope["type"] != "http" or started:
+                raise
+            log_fault(exc)
+            await error_response(ServerFault())(scope, receive, send)
+
+
+class JSONErrorCORSMiddleware(CORSMiddleware):
+    """Starlette's CORS, with refused preflights in our one error shape."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Answer a preflight; what is refused and why is in the browser's own message."""
+        response = super().preflight_response(request_headers)
+        if response.status_code < 400:  # noqa: PLR2004 - the first failing status
+            return response
+        refusal = error_response(BadRequest("This origin, method or header may not be used here."))
+        refusal.headers["Vary"] = response.headers["Vary"]
+        return refusal

@@ -1,0 +1,170 @@
+"""The page itself: its own files and nothing else of the folder they lie in."""
+
+import os
+from html.parser import HTMLParser
+from pathlib import Path, PurePath
+from wsgiref.headers import Headers
+
+from servestatic import ServeStaticASGI
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+from unexpired_server.errors import NotFound
+
+MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".py": "text/x-python; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".toml": "application/toml",
+    ".wasm": "application/wasm",
+    ".whl": "application/zip",
+    ".zip": "application/zip",
+}
+"""The system's own table differs from machine to machine, and modules and WebAssembly do not
+load under a wrong type."""
+
+ASSETS = "assets"
+
+
+def _media_type(path: str | os.PathLike[str]) -> str:
+    return MEDIA_TYPES.get(Path(path).suffix, "application/octet-stream")
+
+
+class PageFiles(StaticFiles):
+    """Static files that browsers always ask about again, and that may be missing altogether."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a file, whole: a server may ignore Range (RFC 9110, section 14.2)."""
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
+    async def check_config(self) -> None:
+        """A folder that is not there is a 404, not a fault."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Find a file, unless it is hidden or one of Python's caches."""
+        parts = PurePath(path).parts
+        if any(part.startswith(".") or part == "__pycache__" for part in parts):
+            raise NotFound
+        return await super().get_response(path, scope)
+
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        """Say what the file is, and that a kept copy must be checked by its ETag."""
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers["Cache-Control"] = "no-cache"
+        if "content-type" in response.headers:
+            response.headers["Content-Type"] = _media_type(full_path)
+        return response
+
+
+def _lasting_files(folder: Path) -> ServeStaticASGI:
+    """Files whose content never changes: their folder is named after it.
+
+    They are sent as `make site` compressed them, in what the browser takes of it. Those of a later
+    build are seen after a restart.
+    """
+    files = ServeStaticASGI(
+        _not_found,
+        folder if folder.is_dir() else None,
+        ASSETS,
+        max_age=None,
+        allow_all_origins=False,
+        add_headers_function=_lasting_headers,
+    )
+    for address in [address for address in files.files if "/." in address]:
+        del files.files[address]
+    return files
+
+
+def _lasting_headers(headers: Headers, path: str, _address: str) -> None:
+    headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    headers["Content-Type"] = _media_type(path)
+
+
+async def _not_found(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise NotFound
+
+
+class OneFile(PageFiles):
+    """One file of a folder, and nothing beside it.
+
+    Args:
+        folder: Where it is.
+        name: What it is called.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        super().__init__(directory=folder, check_dir=False)
+        self._name = name
+
+    def get_path(self, _scope: Scope) -> str:
+        """Always the one file, whatever was asked for."""
+        return self._name
+
+
+async def login(request: Request) -> Response:
+    """Send an address that people may know to the page's own sign-in view."""
+    query = request.url.query
+    target = f"/#/login?{query}" if query else "/#/login"
+    return RedirectResponse(target, 303)
+
+
+def page_routes(folder: Path | None) -> list[BaseRoute]:
+    """The routes of a page.
+
+    Args:
+        folder: Holds index.html, pyscript.toml, app/ and vendor/, or index.html and assets/ as
+            `make site` builds them; whatever is missing is 404. None where there is no page.
+    """
+    return [Route("/login", login), *(_file_routes(folder) if folder and _has_page(folder) else ())]
+
+
+def _has_page(folder: Path) -> bool:
+    """Whether there is a page: an installed server lies among other people's packages."""
+    return (folder / "index.html").is_file()
+
+
+def _file_routes(folder: Path) -> list[BaseRoute]:
+    return [
+        Route("/", OneFile(folder, "index.html"), methods=["GET"]),
+        Route("/pyscript.toml", OneFile(folder, "pyscript.toml"), methods=["GET"]),
+        Mount("/app", PageFiles(directory=folder / "app", check_dir=False)),
+        Mount("/vendor", PageFiles(directory=folder / "vendor", check_dir=False)),
+        Mount(f"/{ASSETS}", _lasting_files(folder / ASSETS)),
+    ]
+
+
+def page_policy(folder: Path | None) -> str | None:
+    """The Content-Security-Policy that the page asks for in its head, if there is a page."""
+    if folder is None:
+        return None
+    try:
+        page = (folder / "index.html").read_text("utf-8")
+    except OSError:
+        return None
+    reader = _PolicyReader()
+    reader.feed(page)
+    return reader.policy
+
+
+class _PolicyReader(HTMLParser):
+    policy: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        if tag == "meta" and (named.get("http-equiv") or "").lower() == "content-security-policy":
+            # Markup may break the line, a header may not.
+            self.policy = " ".join((named.get("content") or "").split())

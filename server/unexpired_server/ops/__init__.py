@@ -1,0 +1,1 @@
+"""Running a server: the process, its log, its metrics, its background jobs."""

@@ -1,0 +1,1 @@
+"""Sessions: their rules, their rows, their users, and who may end them."""

@@ -1,0 +1,178 @@
+"""All settings in one typed place: from flags, from UNEXPIRED_… variables, or these defaults."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from limits import parse
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from unexpired.secret_strength import weaknesses
+
+DAY = 86_400.0
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+DEMO: dict[str, Any] = {
+    "access_ttl": 20,
+    "leeway": 0,
+    "database_url": "sqlite+aiosqlite:///data/demo.sqlite3",
+    "keys_file": Path("data/demo-keys.json"),
+}
+"""What `--demo` sets where nothing else was asked for; the real data is never touched."""
+
+
+def _split(value: object) -> object:
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+"""Several values in one variable, separated by commas or spaces."""
+
+
+Algorithm = Literal["HS256", "EdDSA", "ES256"]
+
+
+class Settings(BaseSettings):
+    """How one server behaves. Every name is also the variable UNEXPIRED_<NAME>."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="UNEXPIRED_", frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    host: str = "127.0.0.1"
+    """The address to listen on."""
+    port: int = Field(default=8000, ge=0, le=65535)
+    """The port to listen on; 0 takes any free one."""
+    workers: int = Field(default=1, ge=1, le=64)
+    """How many processes serve."""
+    database_url: str = "sqlite+aiosqlite:///data/unexpired.sqlite3"
+    """Where users, sessions and notes are kept."""
+    secret: SecretStr | None = None
+    """The signing key, written as `python -m server secret` prints it; else the keys file."""
+    keys_file: Path = Path("data/keys.json")
+    """Where the signing keys are kept; made on first start when there is no secret."""
+    algorithm: Algorithm = "HS256"
+    """What access tokens are signed with; EdDSA and ES256 let others verify by our JWKS."""
+    access_ttl: int = Field(default=900, ge=1, le=int(DAY))
+    """How long an access token lives, in seconds."""
+    refresh_idle_ttl: float = Field(default=7 * DAY, ge=1, allow_inf_nan=False)
+    """How long a session lives without a refresh, in seconds."""
+    refresh_absolute_ttl: float = Field(default=30 * DAY, ge=1, allow_inf_nan=False)
+    """How long a session lives at all, in seconds."""
+    refresh_grace: float = Field(default=30, ge=0, allow_inf_nan=False)
+    """How long a just-used refresh token may be presented again, in seconds."""
+    refresh: bool = True
+    """Whether there are refresh tokens; without them a session lasts one access token."""
+    rotation: bool = True
+    """Whether every refresh replaces the refresh token."""
+    leeway: float = Field(default=60, ge=0, le=600)
+    """Clock tolerance when verifying access tokens, in seconds."""
+    issuer: str = Field(default="unexpired", min_length=1)
+    """The `iss` of our access tokens."""
+    audience: str = Field(default="unexpired", min_length=1)
+    """The `aud` of our access tokens."""
+    cors_origins: CommaSeparated = ()
+    """Other origins whose pages may call the API, exactly as browsers send them."""
+    strict_rfc6750: bool = False
+    """Whether an invalid token is answered with 401, as RFC 6750 has it, in place of 403."""
+    trusted_proxies: CommaSeparated = ()
+    """Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    rate_limit_url: str | None = None
+    """A Redis URL where tries are counted, when several nodes share the count."""
+    login_limit: str = "10 per 5 minutes"
+    """How many failed sign-ins an account or an address has; no limit when empty."""
+    refresh_limit: str = "300 per minute"
+    """How many refreshes a session or an address has that are refused, or follow within a second
+    of the last; no limit when empty."""
+    page_dir: Path | None = None
+    """The folder that holds the page: index.html, app/ and vendor/, or what `make site` builds."""
+    demo: bool = False
+    """Whether to serve a demonstration: a known user, short-lived tokens, loopback only."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _demo_defaults(cls, values: dict[str, Any]) -> dict[str, Any]:
+        wanted = str(values.get("demo", "")).lower() in {"1", "true", "yes", "on", "t", "y"}
+        return {**DEMO, **values} if wanted else values
+
+    @field_validator("secret")
+    @classmethod
+    def _strong(cls, secret: SecretStr | None) -> SecretStr | None:
+        reasons = weaknesses(secret.get_secret_value()) if secret is not None else []
+        if reasons:
+            raise ValueError(
+                f"is too weak: {' and '.join(reasons)}. Make a good one: python -m server secret"
+            )
+        return secret
+
+    @field_validator("login_limit", "refresh_limit")
+    @classmethod
+    def _rates(cls, rate: str) -> str:
+        try:
+            _ = rate and parse(rate)
+        except ValueError:
+            raise ValueError("must be a rate, such as 10 per 5 minutes") from None
+        return rate
+
+    @field_validator("rate_limit_url")
+    @classmethod
+    def _redis_urls(cls, url: str | None) -> str | None:
+        if url and not url.startswith(("redis://", "rediss://")):
+            raise ValueError("must be a Redis URL, such as redis://127.0.0.1:6379/0")
+        return url or None
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _exact_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            scheme, found, host = origin.partition("://")
+            if scheme not in {"http", "https"} or not found or not host or set(host) & set("/*?#@"):
+                raise ValueError("must be exact origins, such as https://app.example")
+        return origins
+
+    @model_validator(mode="after")
+    def _secrets_are_for_hmac(self) -> Self:
+        if self.secret is not None and self.algorithm != "HS256":
+            raise ValueError(
+                f"a secret signs with HS256; for {self.algorithm} leave it out, and the keys file "
+                "will hold the private key"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _demo_stays_home(self) -> Self:
+        if self.demo and self.host not in LOOPBACK:
+            raise ValueError("the demo has a known password, so it listens on loopback only")
+        return self
+
+
+class SettingsError(Exception):
+    """The server cannot start like this; the message is one readable sentence."""
+
+
+def load_settings(**flags: object) -> Settings:
+    """Read the settings; flags win over the environment.
+
+    Args:
+        **flags: Settings by name; None means not given.
+
+    Raises:
+        SettingsError: A setting is unknown, malformed, or not safe.
+    """
+    given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as exc:
+        raise SettingsError("; ".join(map(_sentence, exc.errors()))) from None
+
+
+def _sentence(error: Any) -> str:
+    name = ".".join(str(part) for part in error["loc"][:1]) or "settings"
+    reason = error["msg"].removeprefix("Value error, ")
+    return f"Setting {name}: {reason}" if error["loc"] else reason[0].upper() + reason[1:]

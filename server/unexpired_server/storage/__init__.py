@@ -1,0 +1,1 @@
+"""The tables and the database: SQLite or PostgreSQL, migrations, shared commits."""

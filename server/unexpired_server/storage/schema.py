@@ -1,0 +1,54 @@
+"""The tables. Times are Unix seconds; nothing here could be presented as a token.
+
+A change here needs a step in migrations/versions, which is what makes the tables.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("username", String(64), nullable=False, unique=True),
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("disabled_at", Double),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False, index=True),
+    Column("counter", BigInteger, nullable=False),
+    Column("created_at", Double, nullable=False, index=True),
+    Column("refreshed_at", Double, nullable=False),
+    Column("revoked_at", Double, index=True),
+    Column("device", String(200), nullable=False),
+    # From where it was last used; a session that is older than this column learns it when used.
+    Column("address", String(64)),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Double, nullable=False, index=True),
+    Column("kind", String(40), nullable=False),
+    # No foreign keys: an event outlives what it tells of.
+    Column("session_id", String(32)),
+    Column("user_id", String(32)),
+    Column("address", String(64)),
+)

@@ -1,0 +1,201 @@
+"""Access tokens: short-lived JWTs that are verified without asking the database (RFC 9068)."""
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from unexpired_server.errors import TokenError, TokenExpired, TokenInvalid
+from unexpired_server.settings import Settings
+from unexpired_server.tokens.jws import CompactJWS, parse_compact
+from unexpired_server.tokens.keys import KeyRing, Keys, VerifyingKey
+
+TYPE = "at+jwt"
+LATEST = 253_402_300_799
+"""The last second of the year 9999: nothing later can be written as a date."""
+
+REMEMBERED = 10_000
+"""How many verified tokens are remembered: 10 MB at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Who is asking, from a token that was verified.
+
+    Attributes:
+        user_id: The `sub`.
+        session_id: The `sid`.
+    """
+
+    user_id: str
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A fresh access token and how long it lives, in seconds."""
+
+    token: str
+    expires_in: int
+
+    def __repr__(self) -> str:
+        return f"IssuedToken(expires_in={self.expires_in})"
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedClaims:
+    """What a token must say to be taken.
+
+    Attributes:
+        issuer: Its `iss`, exactly.
+        audience: Its `aud`, exactly.
+        longest_life: Seconds that it may last at most.
+        leeway: Clock tolerance, in seconds.
+    """
+
+    issuer: str
+    audience: str
+    longest_life: float
+    leeway: float
+
+
+@dataclass(frozen=True, slots=True)
+class _VerifiedToken:
+    """What a signature was found to be good for; only the time is still to be looked at."""
+
+    claims: Claims
+    key: VerifyingKey
+    starts_at: float
+    expires_at: float
+
+
+class Verifier:
+    """Verifies access tokens.
+
+    Tokens that were verified are remembered with their key, so that the next request of a busy
+    client costs a look-up; whether the key is still on the ring, and the time, are looked at
+    every time.
+
+    Args:
+        keys: The keys, and nothing beyond.
+        expected: What a token must say.
+        now: The clock, in Unix seconds.
+    """
+
+    def __init__(self, keys: Keys, expected: ExpectedClaims, now: Callable[[], float]) -> None:
+        self._keys = keys
+        self._expected = expected
+        self._now = now
+        self._remembered: OrderedDict[str, _VerifiedToken] = OrderedDict()
+
+    def verify(self, token: str) -> Claims:
+        """Verify a token.
+
+        Raises:
+            TokenInvalid: It is malformed, not ours, or not meant for here.
+            TokenError: It is ours, but not valid yet.
+            TokenExpired: It is ours, and its time has passed.
+        """
+        known = self._remembered.get(token)
+        if known is None or self._keys.find(known.key.kid) is not known.key:
+            known = self._genuine(token)
+            self._check_time(known)
+            self._remember(token, known)
+        else:
+            self._remembered.move_to_end(token)
+            self._check_time(known)
+        return known.claims
+
+    def _remember(self, token: str, genuine: _VerifiedToken) -> None:
+        # Only genuine tokens get here, so nobody can push others' out with rubbish.
+        self._remembered[token] = genuine
+        if len(self._remembered) > REMEMBERED:
+            self._remembered.popitem(last=False)
+
+    def _genuine(self, token: str) -> _VerifiedToken:
+        compact = parse_compact(token)
+        key = self._signer(compact)
+        # Only what is signed is worth reading: expired and tampered is tampered.
+        payload = compact.payload
+        # RFC 7519 lets `aud` be a list; ours is one string, and exactly ours.
+        expected = (self._expected.issuer, self._expected.audience)
+        if (payload.get("iss"), payload.get("aud")) != expected:
+            raise TokenInvalid
+        claims = Claims(user_id=_text(payload, "sub"), session_id=_text(payload, "sid"))
+        _text(payload, "jti")
+        issued_at, expires_at = _time(payload, "iat"), _time(payload, "exp")
+        not_before = _time(payload, "nbf") if "nbf" in payload else issued_at
+        if not 0 <= expires_at - issued_at <= self._expected.longest_life:
+            raise TokenInvalid
+        return _VerifiedToken(claims, key, max(issued_at, not_before), expires_at)
+
+    def _signer(self, compact: CompactJWS) -> VerifyingKey:
+        header = compact.header
+        key = self._keys.find(header.get("kid"))
+        if key is None or header.get("alg") != key.alg or header.get("typ") != TYPE:
+            raise TokenInvalid
+        if not key.verifies(compact.message, compact.signature):
+            raise TokenInvalid
+        return key
+
+    def _check_time(self, genuine: _VerifiedToken) -> None:
+        now, leeway = self._now(), self._expected.leeway
+        if genuine.starts_at > now + leeway:
+            raise TokenError("The access token is not valid yet.")
+        if now >= genuine.expires_at + leeway:
+            raise TokenExpired(genuine.expires_at)
+
+
+class AccessTokens(Verifier):
+    """Issues access tokens, and verifies its own.
+
+    Args:
+        ring: The keys.
+        settings: Issuer, audience, lifetime and leeway.
+        now: The clock, in Unix seconds.
+    """
+
+    def __init__(self, ring: KeyRing, settings: Settings, now: Callable[[], float]) -> None:
+        expected = ExpectedClaims(
+            settings.issuer, settings.audience, settings.access_ttl, settings.leeway
+        )
+        super().__init__(ring, expected, now)
+        self._ring = ring
+        self._ttl = settings.access_ttl
+
+    def issue(self, user_id: str, session_id: str, session_left: float) -> IssuedToken:
+        """Issue a token for a session.
+
+        Args:
+            user_id: Becomes `sub`.
+            session_id: Becomes `sid`.
+            session_left: Seconds that the session still has; the token does not outlive it.
+        """
+        issued_at = int(self._now())
+        lifetime = max(1, min(self._ttl, int(session_left)))
+        claims = {
+            "iss": self._expected.issuer,
+            "aud": self._expected.audience,
+            "sub": user_id,
+            "sid": session_id,
+            "iat": issued_at,
+            "exp": issued_at + lifetime,
+            "jti": secrets.token_urlsafe(12),
+        }
+        return IssuedToken(self._ring.active.sign(claims, TYPE), lifetime)
+
+
+def _text(payload: dict[str, Any], name: str) -> str:
+    value = payload.get(name)
+    if not isinstance(value, str) or not value:
+        raise TokenInvalid
+    return value
+
+
+def _time(payload: dict[str, Any], name: str) -> float:
+    value = payload.get(name)
+    # A bool is an int to Python; NaN and infinity fail the comparison.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LATEST:
+        raise TokenInvalid
+    return value

@@ -1,0 +1,196 @@
+"""The key ring: several keys may verify, one signs.
+
+A key carries its algorithm. Verification takes both from the ring, chosen by `kid`, and never
+from what a token's header claims (RFC 8725, section 3.1).
+"""
+
+import hashlib
+import hmac
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import jwt
+from cryptography.hazmat.primitives.serialization import load_der_private_key
+from jwt.algorithms import Algorithm
+
+from unexpired.secret_strength import secret_bytes, weaknesses
+from unexpired_server.settings import Settings, SettingsError
+from unexpired_server.tokens import base64url, key_file
+from unexpired_server.tokens.key_file import KEY_ID_BYTES, KeyEntry
+
+logger = logging.getLogger("unexpired.server")
+
+
+@dataclass(frozen=True)
+class VerifyingKey:
+    """What verifies the signatures of one algorithm: for HS256 the secret, else a public key.
+
+    Args:
+        kid: Its id.
+        alg: Its one algorithm.
+        material: As PyJWT has prepared it.
+    """
+
+    kid: str
+    alg: str
+    material: Any = field(repr=False, compare=False)
+    _algorithm: Algorithm = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Looked up once: that costs more than verifying does.
+        object.__setattr__(self, "_algorithm", jwt.get_algorithm_by_name(self.alg))
+
+    def verifies(self, message: bytes, signature: bytes) -> bool:
+        """Whether the signature of a message was made with this key."""
+        return self._algorithm.verify(message, self.material, signature)
+
+    def jwk(self) -> dict[str, Any]:
+        """The key for others (RFC 7517, section 4); never asked of a secret one."""
+        shown: dict[str, Any] = self._algorithm.to_jwk(self.material, as_dict=True)
+        return {**shown, "kid": self.kid, "alg": self.alg, "use": "sig"}
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key, bound to one algorithm; its repr shows neither the key nor a part of it.
+
+    Args:
+        kid: Its id, 8 bytes in hexadecimal.
+        secret: An HMAC secret, or a private key as PKCS 8.
+        alg: HS256, EdDSA or ES256.
+    """
+
+    kid: str
+    secret: bytes = field(repr=False)
+    alg: str = "HS256"
+    verifying: VerifyingKey = field(init=False, repr=False, compare=False)
+    _signing: Any = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.is_public:
+            private: Any = load_der_private_key(self.secret, None)
+            signing, material = private, private.public_key()
+        else:
+            signing = material = jwt.get_algorithm_by_name(self.alg).prepare_key(self.secret)
+        object.__setattr__(self, "_signing", signing)
+        object.__setattr__(self, "verifying", VerifyingKey(self.kid, self.alg, material))
+
+    @property
+    def is_public(self) -> bool:
+        """Whether others can verify with it, without being able to sign."""
+        return self.alg != "HS256"
+
+    def sign(self, payload: dict[str, Any], typ: str) -> str:
+        """Sign claims as a compact JWT of a type."""
+        headers = {"kid": self.kid, "typ": typ}
+        return jwt.encode(payload, self._signing, algorithm=self.alg, headers=headers)
+
+    def derive(self, purpose: str) -> bytes:
+        """A 256-bit key for one other purpose, from which this key cannot be found."""
+        return hmac.digest(self.secret, f"unexpired {purpose}".encode(), "sha256")
+
+
+class Keys(Protocol):
+    """Where a verifier finds keys, and the only place where it looks."""
+
+    def find(self, kid: object) -> VerifyingKey | None:
+        """The key of this id, if there is one."""
+        ...
+
+
+@dataclass
+class KeyRing:
+    """The keys that verify, and the one of them that signs."""
+
+    active: Key
+    keys: Mapping[str, Key]
+
+    def find(self, kid: object) -> VerifyingKey | None:
+        """The key of this id, if it is on the ring; nothing outside is ever looked up."""
+        key = self.keys.get(kid) if isinstance(kid, str) else None
+        return key.verifying if key else None
+
+    def replace_with(self, other: "KeyRing") -> None:
+        """Become like another ring, for everyone who holds this one."""
+        self.active, self.keys = other.active, other.keys
+
+    def public(self) -> dict[str, list[dict[str, Any]]]:
+        """What others verify with, as a JWK set (RFC 7517, section 5); no secret is in it."""
+        return {"keys": [key.verifying.jwk() for key in self.keys.values() if key.is_public]}
+
+
+def ring_of(*keys: Key) -> KeyRing:
+    """A ring of some keys, of which the first signs."""
+    return KeyRing(active=keys[0], keys={key.kid: key for key in keys})
+
+
+def load_ring(settings: Settings, now: float | None = None) -> KeyRing:
+    """The ring that the settings ask for; a key file is made when there is neither.
+
+    Args:
+        settings: The secret, or the keys file and the algorithm.
+        now: Unix seconds, which decide which key signs; the system's when None.
+
+    Raises:
+        SettingsError: The key file is unreadable, open to others, or holds a weak key, or none
+            of its keys is for the algorithm that is asked for.
+    """
+    if settings.secret is not None:
+        return ring_of(_from_secret(settings.secret.get_secret_value().strip()))
+    path = settings.keys_file
+    if not path.exists():
+        key_file.create(path, settings.algorithm)
+    file = key_file.read(path)
+    if file.keys[-1].alg != settings.algorithm:
+        raise SettingsError(
+            f"Setting algorithm: the newest key in {path} is for {file.keys[-1].alg}. "
+            f"Make one: python -m server key rotate --algorithm {settings.algorithm}"
+        )
+    return _read(path, time.time() if now is None else now)
+
+
+def renew(ring: KeyRing, path: Path, now: float) -> None:
+    """Take over what has changed in the key file; a file that is no good changes nothing.
+
+    Args:
+        ring: What everyone holds.
+        path: The file.
+        now: Unix seconds.
+    """
+    try:
+        fresh = _read(path, now)
+    except SettingsError as exc:
+        logger.error("keeping the present keys: %s", exc)  # noqa: TRY400 - one sentence
+        return
+    # Only what is really new: a verified token is remembered together with its key.
+    if fresh != ring:
+        ring.replace_with(fresh)
+        logger.info("the keys have changed; %s signs", ring.active.kid)
+
+
+def _read(path: Path, now: float) -> KeyRing:
+    file = key_file.read(path)
+    try:
+        keys = {entry.kid: _key(entry) for entry in file.keys}
+    except ValueError:
+        raise SettingsError(f"{path} is not a readable key file (a key is damaged)") from None
+    return KeyRing(active=keys[file.signing(now)], keys=keys)
+
+
+def _key(entry: KeyEntry) -> Key:
+    if entry.alg != "HS256":
+        return Key(entry.kid, base64url.decode(entry.secret), entry.alg)
+    if reasons := weaknesses(entry.secret):
+        raise SettingsError(f"Key {entry.kid} of the key file is too weak: {' and '.join(reasons)}")
+    return Key(entry.kid, secret_bytes(entry.secret))
+
+
+def _from_secret(text: str) -> Key:
+    raw = secret_bytes(text)
+    # The id must be the same on every node that has the secret, and say nothing about it.
+    digest = hmac.digest(raw, b"unexpired key id", hashlib.sha256)
+    return Key(kid=digest[:KEY_ID_BYTES].hex(), secret=raw)

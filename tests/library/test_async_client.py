@@ -1,0 +1,552 @@
+"""AsyncClient on a transport in memory: one refresh for all, and nobody holds up the others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.library.conftest import API, FakeClock, error, reply, token_fields
+from unexpired import (
+    AsyncClient,
+    MemoryStore,
+    NotSignedIn,
+    Request,
+    Response,
+    SessionEnded,
+    SessionExpired,
+    Unreachable,
+)
+from unexpired.policy import Refresh
+from unexpired.ports import LocalLock
+
+Answer = Callable[[Request], Response]
+
+
+@dataclass
+class FakeServer:
+    """A server in memory, whose every answer can be replaced by a test's own."""
+
+    clock: FakeClock
+    generation: int = 0
+    life: float = 900
+    received: list[Request] = field(default_factory=list)
+    refresh_answer: Answer | None = None
+    api_answer: Answer | None = None
+    gate: asyncio.Event | None = None
+    has_refresh: bool = True
+
+    async def send(self, request: Request) -> Response:
+        self.received.append(request)
+        await asyncio.sleep(0)
+        if request.url.endswith("/api/login"):
+            return self._tokens()
+        if request.url.endswith("/api/refresh"):
+            if self.gate is not None:
+                await self.gate.wait()
+            return self.refresh_answer(request) if self.refresh_answer else self._tokens()
+        if request.url.endswith("/api/logout"):
+            return Response(204)
+        return self.api_answer(request) if self.api_answer else self._check(request)
+
+    def _tokens(self) -> Response:
+        self.generation += 1
+        fields = token_fields(self.generation, now=self.clock.wall, life=self.life)
+        return reply(200, fields if self.has_refresh else {**fields, "refreshToken": None})
+
+    def _check(self, request: Request) -> Response:
+        fields = token_fields(self.generation, now=self.clock.wall, life=self.life)
+        good = request.headers.get("authorization") == f"Bearer {fields['accessToken']}"
+        return reply(200, {"ok": True}) if good else error(401, "TOKEN_EXPIRED")
+
+    def count(self, path: str) -> int:
+        return sum(request.url == f"{API}{path}" for request in self.received)
+
+
+@dataclass
+class FakeNavigator:
+    at: str = "/notes?page=2#top"
+    gone: list[str] = field(default_factory=list)
+
+    def here(self) -> str:
+        return self.at
+
+    def go(self, url: str) -> None:
+        self.gone.append(url)
+
+
+@dataclass
+class Page:
+    """One page: a client and all that it touches."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    store: MemoryStore = field(default_factory=MemoryStore)
+    navigator: FakeNavigator = field(default_factory=FakeNavigator)
+    heard: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.server = FakeServer(self.clock)
+        self.client = self.open()
+
+    def open(self, **options: Any) -> AsyncClient:
+        """Open another page on the same store."""
+        client = AsyncClient(
+            self.server,
+            store=self.store,
+            navigator=self.navigator,
+            clock=self.clock,
+            **{"base_url": API, **options},
+        )
+        for name in ("signed_in", "refreshed", "expired", "signed_out", "degraded", "recovered"):
+            client.on(name, lambda *details, name=name: self.heard.append((name, *details)))
+        return client
+
+    def names(self) -> list[str]:
+        return [name for name, *_ in self.heard]
+
+
+@pytest.fixture
+async def tab() -> Page:
+    tab = Page()
+    await tab.client.sign_in("ada", "pw")
+    tab.server.received.clear()
+    return tab
+
+
+async def test_an_expired_token_is_renewed_behind_the_callers_back(tab: Page) -> None:
+    tab.clock.advance(901)
+    response = await tab.client.get("/api/notes")
+    assert (response.status_code, tab.server.count("/api/refresh")) == (200, 1)
+
+
+async def test_a_hundred_calls_with_an_expired_token_share_one_refresh(tab: Page) -> None:
+    tab.clock.advance(901)
+    calls = [tab.client.get(f"/api/notes/{n}") for n in range(100)]
+    responses = await asyncio.gather(*calls)
+    assert {response.status_code for response in responses} == {200}
+    assert tab.server.count("/api/refresh") == 1
+    assert len(tab.server.received) == 101
+
+
+async def test_a_server_that_says_expired_for_ever_gets_two_calls_and_one_refresh(
+    tab: Page,
+) -> None:
+    tab.server.api_answer = lambda _: error(401, "TOKEN_EXPIRED")
+    response = await tab.client.get("/api/notes")
+    assert response.status_code == 401
+    assert (tab.server.count("/api/notes"), tab.server.count("/api/refresh")) == (2, 1)
+
+
+async def test_one_cancelled_waiter_costs_the_others_nothing(tab: Page) -> None:
+    tab.clock.advance(901)
+    tab.server.gate = asyncio.Event()
+    calls = [asyncio.ensure_future(tab.client.get("/api/notes")) for _ in range(5)]
+    while not tab.server.received:
+        await asyncio.sleep(0)
+    calls[0].cancel()
+    await asyncio.sleep(0)
+    tab.server.gate.set()
+    others = await asyncio.gather(*calls[1:])
+    assert {response.status_code for response in others} == {200}
+    assert tab.server.count("/api/refresh") == 1
+
+
+async def test_a_hanging_refresh_is_bounded(tab: Page) -> None:
+    client = tab.open(refresh_timeout=0.05)
+    tab.clock.advance(901)
+    tab.server.gate = asyncio.Event()
+    with pytest.raises(Unreachable):
+        await client.refresh()
+    while client.state != "degraded":
+        await asyncio.sleep(0)
+
+
+async def test_a_hanging_api_is_bounded_by_the_calls_own_timeout(tab: Page) -> None:
+    tab.server.gate = asyncio.Event()
+    tab.clock.advance(901)
+    with pytest.raises(Unreachable, match="too long"):
+        await tab.client.get("/api/notes", timeout=0.02)
+    tab.server.gate.set()
+
+
+async def test_an_end_makes_one_event_and_one_redirect_however_many_wait(tab: Page) -> None:
+    tab.clock.advance(901)
+    tab.server.refresh_answer = lambda _: error(401, "REFRESH_REUSED")
+    calls = [tab.client.get("/api/notes") for _ in range(20)]
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(result) for result in results} == {SessionExpired}
+    assert tab.heard == [("signed_in",), ("expired", "REFRESH_REUSED")]
+    assert tab.navigator.gone == ["/login?next=%2Fnotes%3Fpage%3D2%23top&reason=expired"]
+    assert tab.store.load() is None
+
+
+async def test_a_call_without_a_session_asks_to_sign_in_once() -> None:
+    tab = Page()
+    for _ in range(3):
+        with pytest.raises(NotSignedIn):
+            await tab.client.get("/api/notes")
+    assert tab.server.received == []
+    assert tab.navigator.gone == ["/login?next=%2Fnotes%3Fpage%3D2%23top"]
+
+
+async def test_with_on_expired_event_nobody_is_led_away(tab: Page) -> None:
+    client = tab.open(on_expired="event")
+    tab.server.api_answer = lambda _: error(401, "SESSION_REVOKED")
+    with pytest.raises(SessionEnded):
+        await client.get("/api/notes")
+    assert tab.navigator.gone == []
+
+
+async def test_a_reload_takes_the_session_up_without_an_event(tab: Page) -> None:
+    tab.heard.clear()
+    again = tab.open()
+    assert again.state == "active"
+    assert again.user == {"id": 1, "username": "ada"}
+    assert (await again.get("/api/notes")).status_code == 200
+    assert tab.heard == []
+
+
+async def test_a_page_uses_the_token_that_another_page_renewed(tab: Page) -> None:
+    other = tab.open()
+    tab.clock.advance(901)
+    await tab.client.get("/api/notes")
+    assert (await other.get("/api/notes")).status_code == 200
+    assert tab.server.count("/api/refresh") == 1
+
+
+async def test_sign_out_in_one_page_ends_the_calls_of_the_other(tab: Page) -> None:
+    other = tab.open()
+    tab.server.gate = asyncio.Event()
+    tab.clock.advance(901)
+    waiting = asyncio.ensure_future(other.get("/api/notes"))
+    while not tab.server.received:
+        await asyncio.sleep(0)
+    await tab.client.sign_out()
+    tab.server.gate.set()
+    with pytest.raises(SessionEnded):
+        await waiting
+    assert tab.store.load() is None
+    assert other.state == "anonymous"
+
+
+async def test_a_record_written_late_by_another_page_does_not_undo_a_sign_out(tab: Page) -> None:
+    late = tab.store.load()
+    await tab.client.sign_out()
+    assert late is not None
+    tab.store.save(late)
+    tab.client.wake()
+    assert tab.client.state == "anonymous"
+    assert tab.store.load() is None
+
+
+async def test_another_users_sign_in_replaces_the_session_whole(tab: Page) -> None:
+    other = tab.open()
+    tab.server.generation = 10
+    await other.sign_in("bob", "pw")
+    tab.client.wake()
+    assert tab.client._manager.session.record == other._manager.session.record
+
+
+@pytest.mark.parametrize("garbage", ["", "{", "[]", '{"version": 0}', '{"version": 1}', "null"])
+async def test_garbage_in_the_store_counts_as_nothing_and_is_removed(garbage: str) -> None:
+    tab = Page()
+    tab.store.save(garbage)
+    assert tab.open().state == "anonymous"
+    assert tab.store.load() is None
+
+
+async def test_what_a_later_version_stored_is_left_alone() -> None:
+    tab = Page()
+    tab.store.save('{"version": 2, "more": true}')
+    assert tab.open().state == "anonymous"
+    assert tab.store.load() == '{"version": 2, "more": true}'
+
+
+async def test_a_listeners_mistake_stays_its_own(
+    tab: Page, caplog: pytest.LogCaptureFixture
+) -> None:
+    def careless() -> None:
+        raise RuntimeError(tab.store.load())
+
+    tab.client.on("refreshed", careless)
+    with caplog.at_level(logging.ERROR):
+        await tab.client.refresh()
+    assert "RuntimeError" in caplog.text
+    assert "rt1" not in caplog.text
+    assert tab.names() == ["signed_in", "refreshed"]
+
+
+async def test_a_listener_may_await_the_client(tab: Page) -> None:
+    answers: list[Response] = []
+
+    async def ask() -> None:
+        answers.append(await tab.client.get("/api/notes"))
+
+    tab.client.on("refreshed", ask)
+    tab.clock.advance(901)
+    await tab.client.get("/api/notes")
+    while not answers:
+        await asyncio.sleep(0)
+    assert answers[0].status_code == 200
+
+
+async def test_a_listener_can_be_taken_off(tab: Page) -> None:
+    heard: list[None] = []
+    off = tab.client.on("refreshed", lambda: heard.append(None))
+    await tab.client.refresh()
+    off()
+    off()
+    await tab.client.refresh()
+    assert len(heard) == 1
+
+
+def test_an_unknown_event_is_a_mistake_to_hear_of() -> None:
+    with pytest.raises(ValueError, match="no event 'expird'"):
+        Page().client.on("expird", print)  # type: ignore[arg-type]
+
+
+async def test_the_state_is_refreshing_while_it_is(tab: Page) -> None:
+    states: list[str] = []
+
+    def look(_request: Request) -> Response:
+        states.append(tab.client.state)
+        return Response(503)
+
+    tab.server.refresh_answer = look
+    with pytest.raises(Unreachable):
+        await tab.client.refresh()
+    assert (states, tab.client.state) == (["refreshing"], "degraded")
+
+
+async def test_the_watcher_renews_without_a_call(tab: Page) -> None:
+    await tab.client.ready()
+    tab.clock.advance(841)
+    tab.client.wake()
+    while tab.server.count("/api/refresh") == 0:
+        await asyncio.sleep(0)
+    tab.client.close()
+
+
+async def test_every_method_is_sent_as_such(tab: Page) -> None:
+    client = tab.client
+    for method in (client.get, client.head, client.options, client.post, client.put):
+        await method("/api/notes")
+    await client.patch("/api/notes")
+    await client.delete("/api/notes")
+    methods = [request.method for request in tab.server.received]
+    assert methods == ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
+
+
+async def test_each_post_has_its_own_idempotency_key_and_a_given_one_is_kept(tab: Page) -> None:
+    await tab.client.post("/api/notes", json={"text": "a"})
+    await tab.client.post("/api/notes", json={"text": "b"})
+    await tab.client.post("/api/notes", json={}, headers={"Idempotency-Key": "mine"})
+    await tab.client.get("/api/notes")
+    first, second, mine, get = (r.headers.get("idempotency-key") for r in tab.server.received)
+    assert first
+    assert second
+    assert first != second
+    assert (mine, get) == ("mine", None)
+
+
+async def test_what_the_client_shows_holds_no_part_of_a_token(tab: Page) -> None:
+    record = tab.client._manager.session.record
+    assert record is not None
+    shown = f"{tab.client.diagnose()} {tab.client!r} {record!r} {tab.server.received!r}"
+    for part in record.tokens.access_token.split("."):
+        assert part not in shown
+    assert str(record.tokens.refresh_token) not in shown
+
+
+async def test_the_way_back_is_read_from_the_sign_in_pages_address(tab: Page) -> None:
+    tab.navigator.at = "/login?next=%2Fnotes%3Fpage%3D2%23top"
+    assert tab.client.return_path("/") == "/notes?page=2#top"
+    tab.navigator.at = "/login?next=%2F%2Fevil.example"
+    assert tab.client.return_path("/home") == "/home"
+
+
+async def test_seconds_are_told_for_a_countdown(tab: Page) -> None:
+    tab.clock.advance(100)
+    assert (tab.client.expires_in, tab.client.refresh_in) == (800, 740)
+    await tab.client.sign_out()
+    assert (tab.client.expires_in, tab.client.refresh_in) == (None, None)
+
+
+async def test_whoever_goes_back_to_a_protected_page_is_led_to_sign_in_again() -> None:
+    tab = Page()
+    for visit in range(1, 4):
+        tab.client.wake(resume=True)  # as `pageshow` does after Back
+        for _ in range(2):
+            with pytest.raises(NotSignedIn):
+                await tab.client.get("/api/notes")
+        assert len(tab.navigator.gone) == visit
+
+
+async def test_at_the_sign_in_page_nobody_is_led_away() -> None:
+    tab = Page()
+    tab.navigator.at = "/login?next=%2Fnotes"
+    with pytest.raises(NotSignedIn):
+        await tab.client.get("/api/notes")
+    assert tab.navigator.gone == []
+
+
+async def test_a_refresh_without_an_answer_is_tried_again_even_when_nobody_looks(
+    tab: Page,
+) -> None:
+    client = tab.open(is_watched=lambda: False, tick=1e6)
+    client._manager.session._luck = lambda: 0.0  # noqa: SLF001 - the shortest pause there is
+    await client.ready()
+    tab.server.refresh_answer = lambda _: Response(503)
+    with pytest.raises(Unreachable):
+        await client.refresh()
+    tab.server.refresh_answer = None
+    while client.state != "active":
+        tab.clock.advance(0.1)
+        await asyncio.sleep(0.01)
+    assert tab.server.count("/api/refresh") == 2
+    client.close()
+
+
+async def test_fifty_calls_in_an_outage_make_one_refresh_for_each_step(tab: Page) -> None:
+    tab.client._manager.session._luck = lambda: 1.0  # noqa: SLF001
+    tab.clock.advance(901)
+    steps: list[float] = []
+
+    def fail(_request: Request) -> Response:
+        steps.append(tab.clock.ticks - 901)
+        return Response(503)
+
+    tab.server.refresh_answer = fail
+    calls = [asyncio.ensure_future(tab.client.get("/api/notes")) for _ in range(50)]
+    while not all(call.done() for call in calls):
+        for _ in range(200):
+            await asyncio.sleep(0)
+        tab.clock.advance(0.5)
+        tab.client.wake()
+    assert all(isinstance(call.exception(), Unreachable) for call in calls)
+    assert steps == [0, 1, 3, 7]
+    assert tab.names().count("degraded") == 1
+
+
+async def test_one_failed_refresh_and_a_good_one_leave_the_caller_with_an_answer(
+    tab: Page,
+) -> None:
+    tab.clock.advance(901)
+    answers = iter([Response(503)])
+    tab.server.refresh_answer = lambda _: next(answers, None) or tab.server._tokens()  # noqa: SLF001
+    tab.client._manager.session._luck = lambda: 0.0  # noqa: SLF001
+    call = asyncio.ensure_future(tab.client.get("/api/notes"))
+    while not call.done():
+        await asyncio.sleep(0.01)
+        tab.clock.advance(0.1)
+        tab.client.wake()
+    assert call.result().status_code == 200
+    assert tab.names() == ["signed_in", "degraded", "refreshed", "recovered"]
+
+
+async def test_when_the_network_is_back_nobody_waits_for_the_pause(tab: Page) -> None:
+    tab.server.refresh_answer = lambda _: Response(500)
+    with pytest.raises(Unreachable):
+        await tab.client.refresh()
+    tab.server.refresh_answer = None
+    tab.clock.advance(901)
+    tab.client.wake(resume=True)
+    assert (await tab.client.get("/api/notes")).status_code == 200
+
+
+async def test_a_lock_that_is_never_free_is_not_waited_for_without_end(tab: Page) -> None:
+    lock = LocalLock()
+    client = tab.open(lock=lock, refresh_timeout=0.02)
+    async with lock.hold(1):
+        with pytest.raises(Unreachable):
+            await client.refresh()
+        await asyncio.wait({client._renewal})  # type: ignore[type-var]  # noqa: SLF001
+    assert tab.server.count("/api/refresh") == 0
+    await client.refresh()
+
+
+async def test_a_closed_client_undoes_what_it_was_asked_to(tab: Page) -> None:
+    undone: list[str] = []
+    tab.client.on_close(lambda: undone.append("listeners"))
+    tab.client.close()
+    assert undone == ["listeners"]
+    assert tab.store.load() is not None
+
+
+async def test_an_async_listeners_mistake_stays_its_own_too(
+    tab: Page, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def careless() -> None:
+        raise RuntimeError
+
+    tab.client.on("refreshed", careless)
+    await tab.client.refresh()
+    while "RuntimeError" not in caplog.text:
+        await asyncio.sleep(0)
+
+
+async def test_a_refresh_for_a_generation_that_is_past_sends_nothing(tab: Page) -> None:
+    stale = tab.client._manager.session.require().generation
+    await tab.client.refresh()
+    await tab.client._refresh(Refresh(stale, 1))  # noqa: SLF001
+    assert tab.server.count("/api/refresh") == 1
+
+
+async def test_the_same_record_written_again_changes_nothing(tab: Page) -> None:
+    text = tab.store.load()
+    assert text is not None
+    tab.store.save(text + " ")
+    tab.client.wake()
+    assert tab.names() == ["signed_in"]
+    assert tab.store.load() == text + " "
+
+
+async def test_a_refusal_that_another_page_heard_is_known_here(tab: Page) -> None:
+    other = tab.open()
+    tab.server.refresh_answer = lambda _: error(401, "REFRESH_EXPIRED")
+    with pytest.raises(SessionExpired):
+        await other.refresh()
+    tab.client.wake()
+    assert tab.client.diagnose()["refused"] == "REFRESH_EXPIRED"
+    tab.clock.advance(901)
+    with pytest.raises(SessionExpired):
+        await tab.client.get("/api/notes")
+    assert tab.server.count("/api/refresh") == 1
+
+
+async def test_an_expiry_that_another_page_found_is_an_expiry_here() -> None:
+    tab = Page()
+    tab.server.has_refresh = False
+    await tab.client.sign_in("ada", "pw")
+    other = tab.open(on_expired="event")
+    tab.clock.advance(901)
+    tab.server.api_answer = lambda _: error(401, "TOKEN_EXPIRED")
+    with pytest.raises(SessionExpired):
+        await other.get("/api/notes")
+    tab.client.wake()
+    assert tab.client.state == "expired"
+    assert tab.navigator.gone[-1].endswith("reason=expired")
+
+
+async def test_who_waited_for_the_lock_uses_what_another_page_renewed_meanwhile(tab: Page) -> None:
+    lock = LocalLock()
+    other = tab.open(lock=lock)
+    tab.clock.advance(901)
+    async with lock.hold(1):
+        waiting = asyncio.ensure_future(other.get("/api/notes"))
+        while other._renewal is None:  # noqa: SLF001 - nothing tells that it waits for the lock
+            await asyncio.sleep(0)
+        await tab.client.refresh()
+    assert (await waiting).status_code == 200
+    assert tab.server.count("/api/refresh") == 1
+
+
+async def test_a_client_that_is_made_ready_twice_watches_once(tab: Page) -> None:
+    await tab.client.ready()
+    watch = tab.client._watch  # noqa: SLF001
+    assert (await tab.client.ready())._watch is watch  # noqa: SLF001
+    tab.client.close()

@@ -1,0 +1,478 @@
+"""Other servers' words: what is sent to them, and what their replies mean."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from tests.library.conftest import API, NOW, World, error, make_token, reply, token_fields
+from tests.library.test_policy import OK, bearer, finish, sent, start
+from unexpired import (
+    AsyncClient,
+    BadCredentials,
+    BadReply,
+    Dialect,
+    RateLimited,
+    Response,
+    SessionEnded,
+    SessionExpired,
+    UnexpiredError,
+    Unreachable,
+)
+from unexpired.messages import Request
+from unexpired.options import Options
+from unexpired.policy import Refresh
+
+ROOT = Path(__file__).parents[2]
+BARE = Response(401)
+ONLY_401 = Dialect(bare_401="expired", refused_statuses=frozenset({401}))
+
+
+def speaking(dialect: Dialect | dict[str, Any], **options: Any) -> World:
+    """Return a world whose server speaks a dialect."""
+    # A table is what a page's settings hold.
+    return World(options=Options(base_url=API, dialect=dialect, **options))  # type: ignore[arg-type]
+
+
+def sign_in_to(world: World, answer: Response) -> Request:
+    """Sign in with this reply; return what was sent."""
+    flow = world.policy.sign_in("s", "ada", "pw")
+    request = sent(next(flow))
+    with pytest.raises(StopIteration):
+        flow.send(answer)
+    return request
+
+
+def signed_in(world: World, **names: Any) -> World:
+    sign_in_to(world, reply(200, names or token_fields()))
+    return world
+
+
+def refresh_of(world: World, answer: Response) -> Request:
+    """Refresh with this reply; return what was sent."""
+    flow = world.policy.renew()
+    request = sent(next(flow))
+    with pytest.raises((StopIteration, UnexpiredError)):
+        flow.send(answer)
+    return request
+
+
+def sign_out_of(world: World) -> Request:
+    return sent(next(world.policy.sign_out()))
+
+
+def body(request: Request) -> Any:
+    assert isinstance(request.body, bytes)
+    return json.loads(request.body)
+
+
+def form(request: Request) -> Any:
+    assert isinstance(request.body, bytes)
+    assert request.headers["content-type"] == "application/x-www-form-urlencoded"
+    return {name: value for name, (value,) in parse_qs(request.body.decode()).items()}
+
+
+# -- What is sent ----------------------------------------------------------------------------------
+
+
+def test_by_default_the_words_are_our_own() -> None:
+    world = speaking(Dialect())
+    sign_in = sign_in_to(world, reply(200, token_fields()))
+    refresh, sign_out = refresh_of(world, Response(503)), sign_out_of(world)
+    assert body(sign_in) == {"username": "ada", "password": "pw"}
+    assert body(refresh) == body(sign_out) == {"refreshToken": "rt1.1"}
+    for request in (sign_in, refresh, sign_out):
+        assert request.method == "POST"
+        assert dict(request.headers) == {
+            "content-type": "application/json",
+            "accept": "application/json",
+        }
+        assert request.sensitive
+    assert [request.keepalive for request in (sign_in, refresh, sign_out)] == [False, False, True]
+
+
+def test_an_oauth_endpoint_is_asked_by_form_and_grant_type() -> None:
+    world = signed_in(
+        speaking(Dialect.oauth("page"), login_path="/token", refresh_path="/token"),
+        access_token=make_token(),
+        refresh_token="r1",
+    )
+    sign_in = sign_in_to(world, reply(200, {"access_token": "a", "refresh_token": "r1"}))
+    assert sign_in.url == f"{API}/token"
+    assert form(sign_in) == {
+        "grant_type": "password",
+        "client_id": "page",
+        "username": "ada",
+        "password": "pw",
+    }
+    refresh = refresh_of(world, Response(503))
+    assert form(refresh) == {
+        "grant_type": "refresh_token",
+        "client_id": "page",
+        "refresh_token": "r1",
+    }
+    assert form(sign_out_of(world)) == {
+        "token": "r1",
+        "token_type_hint": "refresh_token",
+        "client_id": "page",
+    }
+
+
+def test_a_form_keeps_every_character_of_a_password() -> None:
+    request = Dialect.oauth().sign_in_request(f"{API}/token", "ada", "p&=+ ü%\u2028")
+    assert form(request)["password"] == "p&=+ ü%\u2028"
+    assert "client_id" not in form(request)
+
+
+def test_a_refresh_token_can_be_presented_as_the_bearer() -> None:
+    world = speaking(Dialect.flask_jwt_extended())
+    signed_in(world, access_token="a1", refresh_token="r1")
+    for request in (refresh_of(world, Response(503)), sign_out_of(world)):
+        assert (request.headers["authorization"], body(request)) == ("Bearer r1", {})
+
+
+def test_the_field_of_a_refresh_is_the_last_part_of_where_the_token_was_found() -> None:
+    dialect = Dialect(access_token="data.access.token", refresh_token="data.refresh")
+    world = signed_in(speaking(dialect), data={"access": {"token": "a1"}, "refresh": "r1"})
+    assert body(refresh_of(world, Response(503))) == {"refresh": "r1"}
+    assert body(sign_out_of(world)) == {"refresh": "r1"}
+
+
+def test_the_fields_of_a_refresh_and_a_sign_out_can_have_names_of_their_own() -> None:
+    world = signed_in(speaking(Dialect(refresh_field="old", logout_field="token")))
+    assert body(refresh_of(world, Response(503))) == {"old": "rt1.1"}
+    assert body(sign_out_of(world)) == {"token": "rt1.1"}
+
+
+def test_constants_never_take_the_place_of_a_credential() -> None:
+    constants = {"username": "x", "password": "x", "refreshToken": "x", "app": "notes"}
+    dialect = Dialect(login_fields=constants, refresh_fields=constants, logout_fields=constants)
+    world = speaking(dialect)
+    sign_in = body(sign_in_to(world, reply(200, token_fields())))
+    assert sign_in == {**constants, "username": "ada", "password": "pw"}
+    assert body(refresh_of(world, Response(503)))["refreshToken"] == "rt1.1"
+    assert body(sign_out_of(world))["refreshToken"] == "rt1.1"
+
+
+def test_without_a_refresh_token_none_is_presented() -> None:
+    for dialect in (Dialect(), Dialect(refresh_as="bearer")):
+        request = dialect.refresh_request(API, None)
+        assert body(request) == {}
+        assert "authorization" not in request.headers
+
+
+def test_a_server_that_cannot_sign_out_is_sent_nothing() -> None:
+    world = signed_in(speaking(Dialect(), logout_path=""))
+    assert list(world.policy.sign_out()) == []
+    assert world.session.state == "anonymous"
+
+
+# -- What a reply to a sign-in or a refresh means --------------------------------------------------
+
+
+def test_tokens_are_found_by_their_paths() -> None:
+    dialect = Dialect(
+        access_token="data.tokens.access",
+        refresh_token="data.tokens.refresh",
+        expires_in="data.seconds",
+        user="data.account",
+    )
+    data = {
+        "tokens": {"access": "a1", "refresh": "r1"},
+        "seconds": 60,
+        "account": {"name": "ada"},
+    }
+    world = signed_in(speaking(dialect), data=data)
+    assert world.session.record is not None
+    tokens = world.session.record.tokens
+    assert (tokens.access_token, tokens.refresh_token, tokens.user) == ("a1", "r1", {"name": "ada"})
+    assert tokens.expires_at == NOW + 60
+
+
+@pytest.mark.parametrize("answer", [{"data": []}, {"data": None}, {"data": "a"}, [], {}])
+def test_a_path_that_leads_nowhere_finds_nothing(answer: Any) -> None:
+    flow = speaking(Dialect(access_token="data.access")).policy.sign_in("s", "ada", "pw")
+    next(flow)
+    with pytest.raises(Unreachable):
+        flow.send(reply(200, answer))
+
+
+@pytest.mark.parametrize(
+    ("dialect", "answer", "kind"),
+    [
+        (Dialect(), BARE, BadCredentials),
+        (Dialect(), error(401, "ANYTHING"), BadCredentials),
+        (Dialect(), error(400, "BAD_REQUEST"), BadReply),
+        (Dialect(), error(403, "BAD_CREDENTIALS"), BadReply),
+        (Dialect(), error(429, "RATE_LIMITED"), RateLimited),
+        (Dialect.oauth(), reply(400, {"error": "invalid_grant"}), BadCredentials),
+        (Dialect.oauth(), reply(401, {"error": "invalid_client"}), BadReply),
+        (Dialect.oauth(), reply(400, {"error": "invalid_scope"}), BadReply),
+        (Dialect.oauth(), reply(429, {"error": "invalid_grant"}), RateLimited),
+        (Dialect.oauth(), reply(500, {"error": "invalid_grant"}), Unreachable),
+        (Dialect.oauth(), BARE, BadCredentials),
+        (
+            Dialect(error_code="detail", bad_credentials=frozenset({"Incorrect password"})),
+            reply(400, {"detail": "Incorrect password"}),
+            BadCredentials,
+        ),
+        (Dialect.simplejwt(), reply(401, {"detail": "No active account found"}), BadCredentials),
+        (Dialect.flask_jwt_extended(), reply(401, {"msg": "Bad password"}), BadCredentials),
+    ],
+)
+def test_a_failed_sign_in_is_told_by_whose_fault_it_is(
+    dialect: Dialect, answer: Response, kind: type[UnexpiredError]
+) -> None:
+    flow = speaking(dialect).policy.sign_in("s", "ada", "pw")
+    next(flow)
+    with pytest.raises(kind) as failed:
+        flow.send(answer)
+    assert type(failed.value) is kind
+
+
+def test_a_code_for_developers_is_no_sentence_for_people() -> None:
+    flow = speaking(Dialect.oauth()).policy.sign_in("s", "ada", "pw")
+    next(flow)
+    with pytest.raises(BadReply) as failed:
+        flow.send(reply(401, {"error": "invalid_client", "error_description": "client x y"}))
+    assert str(failed.value) == BadReply.sentence
+    assert (failed.value.status_code, failed.value.code) == (401, "invalid_client")
+
+
+REFUSED = "REFRESH_INVALID"
+PORTAL = Response(401, headers=reply(401, content_type="text/html; charset=utf-8").headers)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "answer", "refused"),
+    [
+        (Dialect(), error(401, "REFRESH_REUSED"), "REFRESH_REUSED"),
+        (Dialect(), error(400, "SESSION_REVOKED"), "SESSION_REVOKED"),
+        (Dialect(), error(403, "REFRESH_REUSED"), None),
+        (Dialect(), error(401, "SOMETHING"), None),
+        (Dialect(), BARE, None),
+        (Dialect(), Response(404), None),
+        (Dialect(refused=frozenset({"OVER"})), error(401, "OVER"), REFUSED),
+        (Dialect(refused=frozenset({"OVER"})), error(401, "REFRESH_REUSED"), None),
+        (Dialect.oauth(), reply(400, {"error": "invalid_grant"}), REFUSED),
+        (Dialect.oauth(), reply(401, {"error": "invalid_client"}), None),
+        (Dialect.oauth(), reply(400, {"error": "invalid_request"}), None),
+        (Dialect.oauth(), reply(503, {"error": "invalid_grant"}), None),
+        (Dialect.oauth(), error(401, "REFRESH_EXPIRED"), None),
+        (Dialect.oauth(), BARE, None),
+        (Dialect.simplejwt(), reply(401, {"code": "token_not_valid"}), REFUSED),
+        (Dialect.simplejwt(), BARE, None),
+        (Dialect.flask_jwt_extended(), reply(401, {"msg": "Token has expired"}), REFUSED),
+        (Dialect.flask_jwt_extended(), reply(422, {"msg": "Not enough segments"}), REFUSED),
+        (Dialect.flask_jwt_extended(), Response(403), None),
+        (Dialect.flask_jwt_extended(), Response(500), None),
+        (ONLY_401, BARE, REFUSED),
+        (ONLY_401, error(401, "REFRESH_EXPIRED"), "REFRESH_EXPIRED"),
+        (ONLY_401, PORTAL, None),
+        (ONLY_401, Response(400), None),
+        (ONLY_401, Response(403), None),
+        (Dialect(refused_statuses=frozenset({403})), Response(403), REFUSED),
+    ],
+)
+def test_a_refresh_is_refused_only_by_what_the_dialect_says(
+    dialect: Dialect, answer: Response, refused: str | None
+) -> None:
+    """Whatever else the server says, the session is kept and the refresh is tried again."""
+    names = {"access": "a", "refresh": "r", "access_token": "a", "refresh_token": "r"}
+    world = signed_in(speaking(dialect), **token_fields(), **names)
+    refresh_of(world, answer)
+    assert world.session.record is not None
+    assert world.session.record.refused == refused
+    assert world.session.state == ("active" if refused else "degraded")
+
+
+def test_a_refresh_may_bring_no_new_refresh_token() -> None:
+    world = signed_in(speaking(Dialect.oauth()), access_token="a1", refresh_token="r1")
+    refresh_of(world, reply(200, {"access_token": "a2", "expires_in": 60}))
+    assert world.session.record is not None
+    tokens = world.session.record.tokens
+    assert (tokens.access_token, tokens.refresh_token) == ("a2", "r1")
+
+
+def test_a_server_may_ask_to_wait_in_any_dialect() -> None:
+    world = signed_in(speaking(Dialect.oauth()), access_token="a1", refresh_token="r1")
+    refresh_of(world, reply(503, {"error": "temporarily_unavailable"}, retry_after="25"))
+    assert world.session.pause_left(world.clock.monotonic()) == 25
+
+
+# -- What an answer to a call means ----------------------------------------------------------------
+
+
+def challenged(status: int, challenge: str) -> Response:
+    return reply(status, {"detail": "No."}, www_authenticate=challenge)
+
+
+def test_a_server_that_only_says_401_is_asked_once_more_after_one_refresh() -> None:
+    """A second 401 is the caller's: there is no second refresh."""
+    world = signed_in(speaking(ONLY_401))
+    flow = world.policy.call(world.get())
+    old = bearer(start(flow))
+    assert isinstance(flow.send(BARE), Refresh)
+    world.renew(reply(200, token_fields(2)))
+    assert bearer(flow.send(None)) != old
+    assert finish(flow, BARE) is BARE
+    assert world.session.state == "active"
+
+
+def test_without_a_refresh_token_a_bare_401_ends_the_session() -> None:
+    world = signed_in(speaking(ONLY_401), accessToken="a1")
+    flow = world.policy.call(world.get())
+    start(flow)
+    with pytest.raises(SessionExpired):
+        flow.send(BARE)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "answer"),
+    [
+        (ONLY_401, challenged(401, 'Bearer realm="x", error="invalid_token"')),
+        (ONLY_401, challenged(401, "Bearer")),
+        (ONLY_401, error(401, "TOKEN_EXPIRED")),
+        (ONLY_401, error(401, "SOMETHING")),
+        (Dialect.oauth(), BARE),
+        (Dialect.oauth(), challenged(403, "Bearer error=invalid_token")),
+        (Dialect.oauth(), reply(401, {"error": "Unauthorized"})),
+        (Dialect.simplejwt(), reply(401, {"code": "token_not_valid"})),
+        (Dialect.flask_jwt_extended(), reply(401, {"msg": "Token has expired"})),
+        (
+            Dialect(error_code="meta.why", expired=frozenset({"old"})),
+            reply(401, {"meta": {"why": "old"}}),
+        ),
+    ],
+)
+def test_an_expired_token_is_known_in_each_dialect(dialect: Dialect, answer: Response) -> None:
+    names = {"access": "a", "refresh": "r", "access_token": "a", "refresh_token": "r"}
+    world = signed_in(speaking(dialect), **token_fields(), **names)
+    flow = world.policy.call(world.get())
+    start(flow)
+    assert isinstance(flow.send(answer), Refresh)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "answer"),
+    [
+        (Dialect(), BARE),
+        (Dialect(), challenged(401, 'Bearer error="invalid_token"')),
+        (ONLY_401, Response(403)),
+        (ONLY_401, challenged(401, 'Bearer error="insufficient_scope"')),
+        (ONLY_401, challenged(401, 'Bearer realm="x", error="invalid_request", scope="y"')),
+        (Dialect.oauth(), challenged(403, 'Bearer error="insufficient_scope"')),
+        (Dialect.oauth(), error(403, "INVALID_TOKEN")),
+        (Dialect.simplejwt(), error(401, "TOKEN_EXPIRED")),
+        (Dialect.simplejwt(), BARE),
+        (Dialect.flask_jwt_extended(), reply(422, {"msg": "Not enough segments"})),
+    ],
+)
+def test_what_a_dialect_does_not_know_is_handed_back(dialect: Dialect, answer: Response) -> None:
+    names = {"access": "a", "refresh": "r", "access_token": "a", "refresh_token": "r"}
+    world = signed_in(speaking(dialect), **token_fields(), **names)
+    flow = world.policy.call(world.get())
+    start(flow)
+    assert finish(flow, answer) is answer
+
+
+@pytest.mark.parametrize(
+    ("dialect", "code", "told"),
+    [
+        (Dialect(), "INVALID_TOKEN", "INVALID_TOKEN"),
+        (Dialect(ended=frozenset({"KICKED"})), "KICKED", "SESSION_REVOKED"),
+        (Dialect(bare_401="expired"), "SESSION_REVOKED", "SESSION_REVOKED"),
+    ],
+)
+def test_an_ended_session_ends_with_a_code_of_ours(dialect: Dialect, code: str, told: str) -> None:
+    """So that pages and sentences need to know one list of codes alone."""
+    world = signed_in(speaking(dialect))
+    flow = world.policy.call(world.get())
+    start(flow)
+    with pytest.raises(SessionEnded) as ended:
+        flow.send(error(401, code))
+    assert ended.value.code == told
+
+
+def test_a_good_answer_is_handed_over_as_it_is() -> None:
+    world = signed_in(speaking(Dialect.oauth()), access_token="a1")
+    flow = world.policy.call(world.get())
+    start(flow)
+    assert finish(flow, OK) is OK
+
+
+# -- How a dialect is given ------------------------------------------------------------------------
+
+
+def test_a_table_of_the_pages_settings_is_a_dialect() -> None:
+    settings = tomllib.loads(
+        """
+        [unexpired.dialect]
+        access_token = "access"
+        expired = ["OLD"]
+        refused_statuses = [401]
+        login_fields = { app = "notes", version = 2 }
+        """
+    )["unexpired"]
+    options = Options(base_url=API, **settings)
+    assert options.dialect == Dialect(
+        access_token="access",
+        expired=frozenset({"OLD"}),
+        refused_statuses=frozenset({401}),
+        login_fields={"app": "notes", "version": 2},
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ({"acess_token": "x"}, "acess_token"),
+        ({"access_token": 1}, "access_token is a text"),
+        ({"user": None}, "user is a text"),
+        ({"encoding": "xml"}, "encoding is one of: json, form"),
+        ({"refresh_as": "cookie"}, "refresh_as is one of: field, bearer"),
+        ({"bare_401": "ended"}, "bare_401 is one of: handed_back, expired"),
+        ({"expired": "TOKEN_EXPIRED"}, "expired is a list of codes"),
+        ({"ended": [1]}, "ended is a list of codes"),
+        ({"refused_statuses": ["401"]}, "refused_statuses is a list of 4xx"),
+        ({"refused_statuses": [429]}, "refused_statuses is a list of 4xx"),
+        ({"refused_statuses": [503]}, "refused_statuses is a list of 4xx"),
+        ({"login_fields": ["a"]}, "login_fields is a table"),
+        ({"login_fields": {"secret": ["s3cret"]}}, "login_fields is a table"),
+        ({"logout_fields": {1: "x"}}, "logout_fields is a table"),
+        ("oauth", "a table of its attributes"),
+        (None, "a table of its attributes"),
+    ],
+)
+def test_a_mistake_in_a_dialect_is_named(table: Any, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint) as mistake:
+        Options(base_url=API, dialect=table)
+    assert "s3cret" not in str(mistake.value)
+
+
+def test_a_dialect_does_not_show_what_may_be_a_secret() -> None:
+    secret = {"client_secret": "s3cret"}
+    dialect = Dialect(login_fields=secret, refresh_fields=secret, logout_fields=secret)
+    assert "s3cret" not in repr(Options(base_url=API, dialect=dialect))
+
+
+def test_each_attribute_is_told_of() -> None:
+    assert Dialect.__doc__ is not None
+    for attribute in fields(Dialect):
+        assert f"        {attribute.name}: " in Dialect.__doc__, attribute.name
+
+
+def test_the_readmes_snippet_makes_its_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Options] = []
+    monkeypatch.setattr(AsyncClient, "in_browser", lambda **given: made.append(Options(**given)))
+    section = (ROOT / "README.md").read_text().split("### With another back end")[1]
+    exec(section.split("```python")[1].split("```")[0], {})  # noqa: S102 - our own words
+    assert [options.refresh_path for options in made] == ["/token", "/api/refresh"]
+    assert made[0].dialect == Dialect.oauth()
+    assert made[1].dialect.bare_401 == "expired"

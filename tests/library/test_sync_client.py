@@ -1,0 +1,540 @@
+"""Client on a transport in memory: the rules of AsyncClient, for code and threads that block."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.library.conftest import API, FakeClock, error, reply, token_fields
+from unexpired import (
+    AsyncClient,
+    BadCredentials,
+    Client,
+    MemoryStore,
+    NotSignedIn,
+    ReplayImpossible,
+    Request,
+    Response,
+    SessionEnded,
+    SessionExpired,
+    UnexpiredError,
+    Unreachable,
+)
+from unexpired.ports import ThreadLock
+
+Answer = Callable[[Request], Response]
+EVENTS = ("signed_in", "refreshed", "expired", "signed_out", "degraded", "recovered")
+
+
+@dataclass
+class FakeServer:
+    """A server in memory, whose every answer can be replaced by a test's own."""
+
+    clock: FakeClock
+    generation: int = 0
+    received: list[Request] = field(default_factory=list)
+    timeouts: list[float | None] = field(default_factory=list)
+    answers: dict[str, Answer] = field(default_factory=dict)
+
+    def send(self, request: Request, timeout: float | None) -> Response:
+        self.received.append(request)
+        self.timeouts.append(timeout)
+        path = request.url.removeprefix(API)
+        usual: dict[str, Answer] = {
+            "/api/login": self.login,
+            "/api/refresh": self.refresh,
+            "/api/logout": lambda _: Response(204),
+        }
+        return {**usual, **self.answers}.get(path, self.check)(request)
+
+    def login(self, _request: Request) -> Response:
+        self.generation += 1
+        return reply(200, token_fields(self.generation, now=self.clock.wall))
+
+    refresh = login
+
+    def check(self, request: Request) -> Response:
+        token = token_fields(self.generation, now=self.clock.wall)["accessToken"]
+        good = request.headers.get("authorization") == f"Bearer {token}"
+        return reply(200, {"ok": True}) if good else error(401, "TOKEN_EXPIRED")
+
+    def fail_refresh(self, answer: Response) -> None:
+        self.answers["/api/refresh"] = lambda _: answer
+
+    def count(self, path: str) -> int:
+        return sum(request.url == f"{API}{path}" for request in self.received)
+
+
+@dataclass
+class Somewhere:
+    """Where the person is; notes where they were sent."""
+
+    gone: list[str] = field(default_factory=list)
+
+    def here(self) -> str:
+        return "/notes"
+
+    def go(self, url: str) -> None:
+        self.gone.append(url)
+
+
+class CountedLock(ThreadLock):
+    """Knows how many have asked for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self._count = threading.Condition()
+
+    @contextmanager
+    def hold(self, timeout: float) -> Iterator[None]:
+        with self._count:
+            self.asked += 1
+            self._count.notify_all()
+        with super().hold(timeout):
+            yield
+
+    def wait_until_asked(self, times: int) -> None:
+        with self._count:
+            assert self._count.wait_for(lambda: self.asked >= times, timeout=10)
+
+
+@dataclass
+class Program:
+    """A program: a client and all that it touches."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    store: MemoryStore = field(default_factory=MemoryStore)
+    lock: CountedLock = field(default_factory=CountedLock)
+    person: Somewhere = field(default_factory=Somewhere)
+    heard: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.server = FakeServer(self.clock)
+        self.client = self.open()
+
+    def open(self, **options: Any) -> Client:
+        """Open another client on the same store."""
+        ports: dict[str, Any] = {"lock": self.lock, "base_url": API}
+        client = Client(
+            self.server,
+            store=self.store,
+            navigator=self.person,
+            clock=self.clock,
+            **{**ports, **options},
+        )
+        for name in EVENTS:
+            client.on(name, lambda *details, name=name: self.heard.append((name, *details)))  # type: ignore[arg-type]
+        return client
+
+    def outcomes(self, calls: int, client: Client | None = None) -> list[Any]:
+        """What so many threads get for one call each: the status, or the kind of the error."""
+
+        def call(_n: int) -> object:
+            try:
+                return (client or self.client).get("/api/notes").status_code
+            except UnexpiredError as problem:
+                return type(problem)
+
+        with ThreadPoolExecutor(calls) as threads:
+            return list(threads.map(call, range(calls)))
+
+
+@pytest.fixture
+def program() -> Program:
+    program = Program()
+    program.client.sign_in("ada", "pw")
+    program.server.received.clear()
+    return program
+
+
+def test_a_good_token_goes_with_one_call(program: Program) -> None:
+    """A call with a good token is one request, with the token."""
+    assert program.client.get("/api/notes").json() == {"ok": True}
+    assert len(program.server.received) == 1
+
+
+def test_an_expired_token_is_renewed_behind_the_callers_back(program: Program) -> None:
+    """What the clock says is over is renewed before the call."""
+    program.clock.advance(901)
+    assert program.client.get("/api/notes").status_code == 200
+    assert [request.url.removeprefix(API) for request in program.server.received] == [
+        "/api/refresh",
+        "/api/notes",
+    ]
+
+
+def test_a_token_that_only_the_server_knows_is_expired_is_renewed_too(program: Program) -> None:
+    """A 401 leads to one refresh and one more attempt."""
+    program.server.generation += 1
+    assert program.client.get("/api/notes").status_code == 200
+    assert (program.server.count("/api/notes"), program.server.count("/api/refresh")) == (2, 1)
+
+
+def test_a_server_that_says_expired_for_ever_gets_two_calls_and_one_refresh(
+    program: Program,
+) -> None:
+    """The second 401 is handed back."""
+    program.server.answers["/api/notes"] = lambda _: error(401, "TOKEN_EXPIRED")
+    assert program.client.get("/api/notes").status_code == 401
+    assert (program.server.count("/api/notes"), program.server.count("/api/refresh")) == (2, 1)
+
+
+def test_a_hundred_threads_share_one_refresh(program: Program) -> None:
+    """However many threads find the token expired, one refreshes and the rest go on with it."""
+    program.clock.advance(901)
+
+    def once_all_wait(request: Request) -> Response:
+        program.lock.wait_until_asked(100)
+        return program.server.refresh(request)
+
+    program.server.answers["/api/refresh"] = once_all_wait
+    assert program.outcomes(100) == [200] * 100
+    assert program.server.count("/api/refresh") == 1
+    assert [name for name, *_ in program.heard] == ["signed_in", "refreshed"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [(Response(503), Unreachable), (error(401, "REFRESH_REUSED"), SessionExpired)],
+)
+def test_threads_that_wait_for_one_attempt_share_what_came_of_it(
+    program: Program, answer: Response, kind: type[UnexpiredError]
+) -> None:
+    """An attempt that failed is not made again by each of those who waited for it."""
+    client = program.open(max_backoff=0)
+    program.clock.advance(901)
+
+    def once_all_wait(_request: Request) -> Response:
+        program.lock.wait_until_asked(20)
+        return answer
+
+    program.server.answers["/api/refresh"] = once_all_wait
+    assert program.outcomes(20, client) == [kind] * 20
+    assert program.server.count("/api/refresh") == 1
+
+
+def test_an_end_makes_one_event_and_one_redirect_however_many_threads(program: Program) -> None:
+    """A refused refresh ends the session once, for everybody."""
+    program.clock.advance(901)
+    program.server.fail_refresh(error(401, "REFRESH_EXPIRED"))
+    assert program.outcomes(20) == [SessionExpired] * 20
+    assert program.heard == [("signed_in",), ("expired", "REFRESH_EXPIRED")]
+    assert program.person.gone == ["/login?next=%2Fnotes&reason=expired"]
+    assert program.store.load() is None
+
+
+def test_a_revoked_session_ends(program: Program) -> None:
+    """The server's word ends it, without a refresh."""
+    program.server.answers["/api/notes"] = lambda _: error(401, "SESSION_REVOKED")
+    with pytest.raises(SessionEnded):
+        program.client.get("/api/notes")
+    assert program.client.state == "expired"
+    assert program.server.count("/api/refresh") == 0
+
+
+def test_a_call_of_nobody_sends_nothing_and_asks_to_sign_in() -> None:
+    """Without a session there is nothing to send."""
+    program = Program()
+    with pytest.raises(NotSignedIn):
+        program.client.get("/api/notes")
+    assert program.server.received == []
+    assert program.person.gone == ["/login?next=%2Fnotes"]
+
+
+def test_an_outage_is_waited_out(program: Program) -> None:
+    """A failed refresh is tried again after its pause, and the caller only sees the answer."""
+    program.clock.advance(901)
+    answers = iter([Response(503), Response(502)])
+    server = program.server
+    server.answers["/api/refresh"] = lambda request: next(answers, None) or server.refresh(request)
+    assert program.client.get("/api/notes").status_code == 200
+    assert program.clock.ticks > 901
+    assert [name for name, *_ in program.heard] == [
+        *("signed_in", "degraded"),
+        *("refreshed", "recovered"),
+    ]
+
+
+def test_a_long_outage_ends_the_call_and_not_the_session(program: Program) -> None:
+    """The refresh's patience bounds the wait; the tokens are kept."""
+    program.clock.advance(901)
+    program.server.fail_refresh(Response(503))
+    with pytest.raises(Unreachable):
+        program.client.get("/api/notes")
+    assert program.clock.ticks <= 901 + 10
+    assert program.client.state == "degraded"
+    assert program.store.load() is not None
+
+
+def test_who_has_no_patience_does_not_sleep(program: Program) -> None:
+    """Where waiting would freeze a page, the pause is told instead of slept."""
+    client = program.open(max_backoff=0)
+    program.clock.advance(901)
+    program.server.fail_refresh(Response(503))
+    with pytest.raises(Unreachable) as caught:
+        client.get("/api/notes")
+    assert caught.value.retry_after
+    assert program.clock.ticks == 901
+
+
+def test_a_call_takes_no_longer_than_its_timeout(program: Program) -> None:
+    """Each request gets what is left of the time; when it is over nothing more is sent."""
+
+    def slow(_request: Request) -> Response:
+        program.clock.advance(6)
+        return error(401, "TOKEN_EXPIRED")
+
+    program.server.answers["/api/notes"] = slow
+    with pytest.raises(Unreachable, match="too long"):
+        program.client.get("/api/notes", timeout=5)
+    assert program.server.timeouts[-1] == 5
+    assert len(program.server.received) == 1
+
+
+def test_what_is_left_of_the_time_bounds_the_second_attempt(program: Program) -> None:
+    """The bound is the call's, not each request's."""
+
+    def slow(request: Request) -> Response:
+        program.clock.advance(6)
+        return program.server.check(request)
+
+    program.server.answers["/api/notes"] = slow
+    program.client.get("/api/notes", timeout=8)
+    assert program.server.timeouts[-3:] == [8, 10, 2]  # The refresh has a bound of its own.
+
+
+def test_without_a_bound_none_is_passed_on(program: Program) -> None:
+    """None means none."""
+    program.client.get("/api/notes", timeout=None)
+    assert program.server.timeouts[-1] is None
+
+
+def test_a_busy_lock_is_waited_for_no_longer_than_the_call_may_take(program: Program) -> None:
+    """Another's refresh that hangs costs a call its own time at the most."""
+    waits: list[float] = []
+
+    class Busy:
+        def hold(self, timeout: float) -> AbstractContextManager[None]:
+            waits.append(timeout)
+            program.clock.advance(timeout)
+            raise Unreachable
+
+    client = program.open(lock=Busy())
+    program.clock.advance(901)
+    with pytest.raises(Unreachable):
+        client.get("/api/notes", timeout=3)
+    assert waits == [3]
+    with pytest.raises(Unreachable):
+        client.get("/api/notes")
+    assert waits == [3, 10]
+
+
+def test_a_network_that_fails_is_told_and_costs_nothing(program: Program) -> None:
+    """The transport's Unreachable reaches the caller; the session is kept."""
+
+    def cut(_request: Request) -> Response:
+        raise Unreachable
+
+    program.server.answers["/api/notes"] = cut
+    with pytest.raises(Unreachable):
+        program.client.get("/api/notes")
+    assert program.client.state == "active"
+
+
+def test_a_transports_own_mistake_leaves_the_session_as_it_was(program: Program) -> None:
+    """What is no outage comes through, and nothing counts as under way afterwards."""
+
+    def broken(_request: Request) -> Response:
+        raise RuntimeError
+
+    program.server.answers["/api/refresh"] = broken
+    with pytest.raises(RuntimeError):
+        program.client.refresh()
+    assert program.client.state == "active"
+    del program.server.answers["/api/refresh"]
+    program.client.refresh()
+
+
+def test_a_session_is_taken_up_from_the_store(program: Program) -> None:
+    """The next start of a program goes on with the session of the last."""
+    again = program.open()
+    assert (again.state, again.user) == ("active", {"id": 1, "username": "ada"})
+    assert again.get("/api/notes").status_code == 200
+
+
+def test_what_another_client_renewed_is_used(program: Program) -> None:
+    """Two clients of one store refresh once."""
+    other = program.open()
+    program.clock.advance(901)
+    program.client.get("/api/notes")
+    assert other.get("/api/notes").status_code == 200
+    assert program.server.count("/api/refresh") == 1
+
+
+def test_a_sign_out_elsewhere_is_heard(program: Program) -> None:
+    """``ready`` takes over what happened to the store."""
+    program.store.clear()
+    assert program.client.ready().state == "anonymous"
+    assert program.heard[-1] == ("signed_out", "elsewhere")
+
+
+def test_a_sign_out_during_a_call_ends_it(program: Program) -> None:
+    """An answer for a session that is gone is nobody's."""
+
+    def meanwhile(_request: Request) -> Response:
+        program.client.sign_out()
+        return reply(200, {"ok": True})
+
+    program.server.answers["/api/notes"] = meanwhile
+    with pytest.raises(SessionEnded):
+        program.client.get("/api/notes")
+    assert program.server.count("/api/logout") == 1
+    program.client.close()
+
+
+def test_wrong_credentials_are_told() -> None:
+    """Sign-in raises what AsyncClient's does."""
+    program = Program()
+    program.server.answers["/api/login"] = lambda _: error(401, "BAD_CREDENTIALS")
+    with pytest.raises(BadCredentials):
+        program.client.sign_in("ada", "wrong")
+
+
+def test_a_refused_refresh_is_told_and_not_asked_for_again(program: Program) -> None:
+    """The access token stays good until its end; the server is asked once."""
+    program.server.fail_refresh(error(401, "REFRESH_EXPIRED"))
+    for _ in range(2):
+        with pytest.raises(SessionExpired):
+            program.client.refresh()
+    assert program.server.count("/api/refresh") == 1
+    assert program.client.get("/api/notes").status_code == 200
+
+
+def test_a_refresh_of_nobody_is_refused() -> None:
+    """There is nothing to renew."""
+    with pytest.raises(NotSignedIn):
+        Program().client.refresh()
+
+
+def test_all_attempts_of_a_post_have_one_idempotency_key(program: Program) -> None:
+    """The second attempt of one POST repeats the key and the body; another POST has another."""
+    program.server.generation += 1
+    assert program.client.post("/api/notes", json={"text": "a"}).status_code == 200
+    program.client.post("/api/notes", json={"text": "a"})
+    first, _, second, other = program.server.received
+    keys = [request.headers["idempotency-key"] for request in (first, second, other)]
+    assert keys[0] == keys[1] != keys[2]
+    assert first.body == second.body == b'{"text": "a"}'
+
+
+def test_a_spent_stream_is_never_sent_again(program: Program) -> None:
+    """A body that can be sent once is not sent empty."""
+    program.server.generation += 1
+    with pytest.raises(ReplayImpossible):
+        program.client.post("/api/notes", content=iter([b"a"]))
+    assert program.server.count("/api/notes") == 1
+
+
+def test_every_method_is_sent_as_such(program: Program) -> None:
+    """The verbs are those of AsyncClient."""
+    client = program.client
+    for method in (client.get, client.head, client.options, client.put, client.patch):
+        method("/api/notes")
+    client.delete("/api/notes")
+    methods = [request.method for request in program.server.received]
+    assert methods == ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"]
+
+
+def test_what_the_client_shows_holds_no_part_of_a_token(program: Program) -> None:
+    """No repr, no diagnosis, no error."""
+    record = program.client._manager.session.record
+    assert record is not None
+    steps = program.client.exchange(Request("GET", f"{API}/api/notes"))
+    send = next(steps)
+    steps.close()
+    shown = f"{program.client.diagnose()} {program.client!r} {send!r} {steps!r}"
+    assert "CountedLock" in shown
+    for part in (*record.tokens.access_token.split("."), str(record.tokens.refresh_token)):
+        assert part not in shown
+
+
+def test_an_async_listener_is_heard_out_where_there_is_no_loop(program: Program) -> None:
+    """A program without an event loop may still await in a listener."""
+    heard: list[str] = []
+
+    async def listener() -> None:
+        heard.append(program.client.state)
+
+    program.client.on("refreshed", listener)
+    program.client.refresh()
+    assert heard == ["active"]
+
+
+def test_a_listener_may_call(program: Program) -> None:
+    """A listener that makes a call of its own gets its answer."""
+    answers: list[int] = []
+    program.client.on(
+        "refreshed", lambda: answers.append(program.client.get("/api/me").status_code)
+    )
+    program.clock.advance(901)
+    assert program.client.get("/api/notes").status_code == 200
+    assert answers == [200]
+
+
+@dataclass
+class Awaited:
+    """The same server, for a client that awaits."""
+
+    server: FakeServer
+
+    async def send(self, request: Request) -> Response:
+        return self.server.send(request, None)
+
+
+def beside(program: Program, page: AsyncClient) -> Client:
+    return Client(program.server, session_of=page)
+
+
+async def test_a_page_and_its_sync_code_are_one_session() -> None:
+    """Sign-in, store, generation and events are the page's; a refresh by either serves both."""
+    program = Program()
+    page = AsyncClient(
+        Awaited(program.server), store=program.store, clock=program.clock, base_url=API
+    )
+    heard: list[str] = []
+    for name in ("signed_in", "refreshed"):
+        page.on(name, lambda name=name: heard.append(name))
+    await page.sign_in("ada", "pw")
+    client = beside(program, page)
+    program.clock.advance(901)
+    assert client.get("/api/notes").status_code == 200
+    assert (await page.get("/api/notes")).status_code == 200
+    assert program.server.count("/api/refresh") == 1
+    assert heard == ["signed_in", "refreshed"]
+    assert client.diagnose()["generation"] == page.diagnose()["generation"] == 2
+    await page.sign_out()
+    with pytest.raises(NotSignedIn):
+        client.get("/api/notes")
+
+
+@pytest.mark.parametrize("own", [{"base_url": API}, {"store": MemoryStore()}])
+async def test_a_shared_session_brings_its_own_ports(own: dict[str, Any]) -> None:
+    """What would not be heeded is refused."""
+    program = Program()
+    page = AsyncClient(Awaited(program.server))
+    with pytest.raises(ValueError, match="a shared session"):
+        Client(program.server, session_of=page, **own)
+
+
+def test_a_lock_that_is_never_free_is_given_up() -> None:
+    """Who cannot have it in time hears so."""
+    lock = ThreadLock()
+    with lock.hold(1), pytest.raises(Unreachable), lock.hold(0.01):
+        pytest.fail("two hold it")

@@ -1,0 +1,103 @@
+"""How long to wait, what a reply's times mean, and the back-off."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.library.conftest import NOW, make_token, reply
+from unexpired.backoff import pause
+from unexpired.messages import Headers, Response
+from unexpired.sign_in_redirect import reason_for, sentence_for
+from unexpired.token_response import parse_token_response, retry_after
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "5"}, 5),
+        ({"retry-after": " 5 "}, 5),
+        ({"retry-after": "0"}, 0),
+        ({"retry-after": "-5"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "\u0665"}, None),
+        ({"retry-after": "9" * 30}, 3600),
+        ({"retry-after": "Fri, 15 Jan 2027 08:00:07 GMT"}, 7),
+        ({"retry-after": "Fri, 15 Jan 2027 07:00:00 GMT"}, 0),
+        (
+            {
+                "retry-after": "Fri, 15 Jan 2027 09:00:07 GMT",
+                "date": "Fri, 15 Jan 2027 09:00:00 GMT",
+            },
+            7,
+        ),
+        ({"retry-after": "Fri, 15 Jan 99999999 08:00:07 GMT"}, None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(Response(503, Headers(headers)), NOW) == seconds
+
+
+def test_a_small_skew_is_the_networks_delay() -> None:
+    answer = reply(200, {"accessToken": make_token(NOW, 900)})
+    tokens = parse_token_response(answer, requested_at=NOW + 1, received_at=NOW + 3)
+    assert tokens is not None
+    assert (tokens.skew, tokens.expires_at) == (0, NOW + 900)
+
+
+def test_a_large_skew_is_measured_at_the_middle_of_the_request() -> None:
+    answer = reply(200, {"accessToken": make_token(NOW, 900)})
+    tokens = parse_token_response(answer, requested_at=NOW - 3604, received_at=NOW - 3600)
+    assert tokens is not None
+    assert (tokens.skew, tokens.expires_at, tokens.lifetime) == (3602, NOW - 3602 + 900, 900)
+
+
+def test_a_token_that_seems_expired_on_arrival_means_that_our_clock_is_wrong() -> None:
+    answer = reply(200, {"accessToken": make_token(NOW, 2)})
+    tokens = parse_token_response(answer, requested_at=NOW + 4, received_at=NOW + 4)
+    assert tokens is not None
+    assert tokens.expires_at == NOW + 6
+
+
+@pytest.mark.parametrize(
+    ("token", "expires_in", "end"),
+    [
+        ("opaque", 900, NOW + 900),
+        ("opaque", "900", None),
+        ("opaque", True, NOW + 1),
+        ("opaque", -1, None),
+        ("opaque", None, None),
+    ],
+)
+def test_without_claims_the_replys_figure_counts(
+    token: str, expires_in: object, end: float | None
+) -> None:
+    answer = reply(200, {"accessToken": token, "expiresIn": expires_in})
+    tokens = parse_token_response(answer, requested_at=NOW, received_at=NOW)
+    assert tokens is not None
+    assert tokens.expires_at == end
+
+
+def test_an_end_without_an_issue_time_is_believed_if_it_lies_ahead() -> None:
+    for exp, end in ((NOW + 60, NOW + 60), (NOW - 60, None)):
+        token = make_token(NOW, 900, exp=int(exp), iat=None)
+        tokens = parse_token_response(
+            reply(200, {"accessToken": token}), requested_at=NOW, received_at=NOW
+        )
+        assert tokens is not None
+        assert tokens.expires_at == end
+
+
+def test_pauses_double_up_to_half_a_minute_and_are_drawn_in_full() -> None:
+    assert [pause(n, 1.0) for n in (1, 2, 3, 6, 7, 10_000)] == [1, 2, 4, 30, 30, 30]
+    assert pause(5, 0.5) == 8
+    assert pause(5, 0.0) == 0.1
+
+
+def test_each_reason_has_a_sentence_and_unknown_ones_none() -> None:
+    expired = "Your session has expired. Please log in again."
+    assert sentence_for(reason_for("REFRESH_REUSED")) == expired
+    revoked = sentence_for(reason_for("SESSION_REVOKED"))
+    assert revoked is not None
+    assert revoked.startswith(expired)
+    assert sentence_for("<script>") is sentence_for(None) is sentence_for("") is None

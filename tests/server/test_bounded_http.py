@@ -1,0 +1,131 @@
+"""What is let in as HTTP, byte by byte, and how much of it."""
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPResponse
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.server.process import Process
+from unexpired_server.ops.bounded_http import HEADER_BYTES
+
+PIECE = 1000
+TARGET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+LOGIN = json.dumps({"username": "demo", "password": "demo"})
+POST = b"POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n"
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """One server for all of them: it must outlive each."""
+    found = Process(tmp_path_factory.mktemp("server"), "serve", "--demo", "--port", "0")
+    yield found
+    found.stop()
+    assert "Traceback" not in found.log
+
+
+@pytest.fixture(autouse=True)
+def _lives(process: Process) -> Iterator[None]:
+    yield
+    assert process.ask("GET", "/healthz", None)[0] == 200
+
+
+def status_of(process: Process, *pieces: bytes) -> int:
+    """The status that answers these bytes, sent one piece after the other."""
+    address = urlsplit(process.address)
+    where = (address.hostname, address.port)
+    with socket.create_connection(where, timeout=20) as connection:
+        with suppress(BrokenPipeError, ConnectionResetError):  # It need not read everything.
+            for piece in pieces:
+                connection.sendall(piece)
+        try:
+            return int(connection.recv(100).split()[1])
+        except ConnectionResetError:
+            return 400
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        TARGET + b"X: a\x00b\r\n\r\n",
+        TARGET + b"X : a\r\n\r\n",
+        TARGET + b"X: a\r\n folded\r\n\r\n",
+        TARGET + b"X: a\n\n",
+        b"GET /healthz\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /healthz HTTP/3.7\r\nHost: x\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        POST + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        POST + b"Content-Length: +2\r\n\r\n{}",
+        CHUNKED + b"Content-Length: 2\r\n\r\n{}",
+        CHUNKED + b"Transfer-Encoding: identity\r\n\r\n{}",
+        CHUNKED + b"\r\n2;x\n{}\r\n0\r\n\r\n",
+        CHUNKED + b"\r\n0x2\r\n{}\r\n0\r\n\r\n",
+    ],
+)
+def test_bytes_that_two_readers_could_take_for_different_requests_are_refused(
+    process: Process, head: bytes
+) -> None:
+    """RFC 9112, sections 2.2, 5, 6.3, 7.1 and 11.2: no request is smuggled past a proxy."""
+    assert status_of(process, head) == 400
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /" + b"x" * HEADER_BYTES + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        TARGET + b"X: " + b"x" * HEADER_BYTES + b"\r\n\r\n",
+        TARGET + b"x:\r\n" * (HEADER_BYTES // 4) + b"\r\n",
+        TARGET + b"X: " + b"x" * 5_000_000,
+        CHUNKED + b"\r\n2;" + b"x" * (HEADER_BYTES + 1) + b"\r\n{}\r\n0\r\n\r\n",
+    ],
+    ids=["target", "header", "headers", "endless", "chunk extension"],
+)
+@pytest.mark.parametrize("size", [PIECE, 10_000_000], ids=["in pieces", "at once"])
+def test_what_is_too_large_before_a_body_is_refused(
+    process: Process, head: bytes, size: int
+) -> None:
+    """It is not gathered without end, however it comes."""
+    pieces = [head[at : at + size] for at in range(0, len(head), size)]
+    assert status_of(process, *pieces) in {400, 413}
+
+
+def test_a_large_head_that_is_not_too_large_is_taken(process: Process) -> None:
+    head = TARGET + b"X: " + b"x" * (HEADER_BYTES - 100) + b"\r\n\r\n"
+    assert status_of(process, head) == 200
+    assert status_of(process, *(head[at : at + PIECE] for at in range(0, len(head), PIECE))) == 200
+
+
+def test_a_header_that_is_no_ascii_is_for_the_application_to_judge(process: Process) -> None:
+    head = b"GET /api/me HTTP/1.1\r\nHost: x\r\nAuthorization: BearerAuthenticator \xff\r\n\r\n"
+    assert status_of(process, head) == 403
+
+
+def test_many_requests_in_a_row_are_not_added_up(process: Process) -> None:
+    address = urlsplit(process.address)
+    connection = HTTPConnection(str(address.hostname), address.port, timeout=20)
+    for _ in range(8):
+        connection.request("GET", "/healthz", headers={"X": "x" * (HEADER_BYTES // 2)})
+        assert _status(connection.getresponse()) == 200
+    connection.close()
+
+
+def test_an_offer_of_another_protocol_is_declined_and_the_request_answered(
+    process: Process,
+) -> None:
+    """As some clients make it with their first request (RFC 9110, section 7.8)."""
+    address = urlsplit(process.address)
+    connection = HTTPConnection(str(address.hostname), address.port, timeout=20)
+    headers = {"Connection": "Upgrade", "Upgrade": "h2c", "Content-Type": "application/json"}
+    for _ in range(2):
+        connection.request("POST", "/api/login", LOGIN, headers)
+        assert _status(connection.getresponse()) == 200
+    connection.close()
+
+
+def _status(reply: HTTPResponse) -> int:
+    reply.read()
+    return reply.status

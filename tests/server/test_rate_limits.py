@@ -1,0 +1,165 @@
+"""Rate limits: per account, per address, behind proxies, and over several nodes."""
+
+import asyncio
+import socket
+import uuid
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.server.harness import Node, StartNode
+from unexpired_server.http.rate_limits import address_key
+from unexpired_server.settings import SettingsError, load_settings
+
+REDIS = "redis://127.0.0.1:6379/0"
+
+
+async def login(node: Node, address: str, username: str = "ada", password: str = "wrong") -> Any:  # noqa: S107
+    """Sign in from an address, as the application sees it."""
+    transport = httpx.ASGITransport(node.app, client=(address, 9))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+        body = {"username": username, "password": password}
+        return await http.post("/api/login", json=body)
+
+
+def assert_limited(reply: httpx.Response) -> None:
+    assert (reply.status_code, reply.json()["code"]) == (429, "RATE_LIMITED")
+    assert 1 <= int(reply.headers["retry-after"]) <= 300
+
+
+async def test_ten_wrong_tries_on_an_account_close_it_to_every_address(node: Node) -> None:
+    for i in range(10):
+        assert (await login(node, f"192.0.2.{i}")).status_code == 401
+    assert_limited(await login(node, "192.0.2.99"))
+    # Not even the right password tells itself from a wrong one now.
+    assert_limited(await login(node, "192.0.2.99", password="correct horse"))
+    assert (await login(node, "192.0.2.1", "bob", "correct horse")).status_code == 200
+
+
+@pytest.mark.parametrize("networks", [("192.0.2.1",), ("2001:db8::1", "2001:db8::ffff:2")])
+async def test_ten_wrong_tries_from_an_address_close_it_for_every_account(
+    node: Node, networks: tuple[str, ...]
+) -> None:
+    for i in range(10):
+        assert (await login(node, networks[i % len(networks)], f"user{i}")).status_code == 401
+    assert_limited(await login(node, networks[0], "bob", "correct horse"))
+    assert (await login(node, "198.51.100.7", "bob", "correct horse")).status_code == 200
+
+
+async def test_names_that_look_the_same_are_one_account(node: Node) -> None:
+    for i in range(10):
+        await login(node, f"192.0.2.{i}", "Zo\u00eb" if i % 2 else "Zoe\u0308")
+    assert_limited(await login(node, "192.0.2.99", "Zo\u00eb"))
+
+
+async def test_good_sign_ins_are_never_counted(node: Node) -> None:
+    for _ in range(30):
+        assert (await login(node, "192.0.2.1", password="correct horse")).status_code == 200
+
+
+async def test_guesses_at_once_learn_no_more_than_ten_in_a_row(start: StartNode) -> None:
+    node = await start()
+    tries = [login(node, "192.0.2.1") for _ in range(30)]
+    replies = await asyncio.gather(*tries, login(node, "192.0.2.1", password="correct horse"))
+    statuses = [reply.status_code for reply in replies]
+    assert statuses.count(401) == 10
+    assert set(statuses[:30]) == {401, 429}
+    # The right guess came last: by then there was nothing more to learn.
+    assert statuses[30] == 429
+
+
+async def test_a_limit_ends_and_the_empty_one_is_none(start: StartNode) -> None:
+    node = await start(login_limit="1 per second")
+    assert (await login(node, "192.0.2.1")).status_code == 401
+    assert_limited(await login(node, "192.0.2.1"))
+    async with asyncio.timeout(5):
+        while (await login(node, "192.0.2.1", password="correct horse")).status_code != 200:
+            await asyncio.sleep(0.05)
+    free = await start(login_limit="")
+    assert {(await login(free, "192.0.2.1")).status_code for _ in range(20)} == {401}
+
+
+async def forwarded(node: Node, peer: str, header: str) -> list[int]:
+    """Eleven wrong tries on as many accounts, each said to come from another address."""
+    transport = httpx.ASGITransport(node.app, client=(peer, 9))
+    statuses = []
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+        for i in range(11):
+            body = {"username": f"user{i}", "password": "wrong"}
+            headers = {"X-Forwarded-For": header.format(i=i)}
+            statuses.append((await http.post("/api/login", json=body, headers=headers)).status_code)
+    return statuses
+
+
+async def test_x_forwarded_for_is_believed_only_from_trusted_proxies(start: StartNode) -> None:
+    trusting = await start(trusted_proxies="10.0.0.0/8")
+    assert set(await forwarded(trusting, "10.1.2.3", "192.0.2.{i}")) == {401}
+    # What stands before the proxy's own entry was sent by the client, who may say anything.
+    assert (await forwarded(trusting, "10.1.2.3", "192.0.2.{i}, 198.51.100.7"))[-1] == 429
+    assert (await forwarded(trusting, "203.0.113.9", "192.0.2.{i}"))[-1] == 429
+    wary = await start()
+    assert (await forwarded(wary, "10.1.2.3", "192.0.2.{i}"))[-1] == 429
+
+
+async def test_refreshes_that_are_refused_or_hasty_are_limited_and_others_are_not(
+    start: StartNode,
+) -> None:
+    node = await start(refresh_limit="5 per minute")
+    token = (await node.sign_in())["refreshToken"]
+    for _ in range(20):
+        node.clock.advance(2)
+        token = (await node.refreshed(token))["refreshToken"]
+    for _ in range(5):
+        token = (await node.refreshed(token))["refreshToken"]
+    assert_limited(await node.refresh(token))
+    fresh = await start(refresh_limit="5 per minute")
+    assert {(await fresh.refresh("rubbish")).status_code for _ in range(5)} == {401}
+    assert_limited(await fresh.refresh("rubbish"))
+
+
+def redis_answers() -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", 6379), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not redis_answers(), reason="no Redis on localhost:6379")
+async def test_nodes_that_share_a_redis_share_the_count(start: StartNode) -> None:
+    here, there = await start(rate_limit_url=REDIS), await start(rate_limit_url=REDIS)
+    username = uuid.uuid4().hex  # Redis outlives the test.
+    network = f"2001:db8:{username[:4]}:{username[4:8]}::"
+    for i in range(10):
+        node = (here, there)[i % 2]
+        assert (await login(node, f"{network}{i + 1}", username)).status_code == 401
+    for node in (here, there):
+        assert_limited(await login(node, f"{network}99", username))
+        assert_limited(await login(node, "192.0.2.1", username))
+
+
+async def test_without_its_redis_a_node_counts_alone(
+    start: StartNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = await start(rate_limit_url="redis://127.0.0.1:1/0")
+    for _ in range(10):
+        assert (await login(node, "192.0.2.1")).status_code == 401
+    assert_limited(await login(node, "192.0.2.1"))
+    assert "does not answer" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("login_limit", "often"), ("refresh_limit", "5 per"), ("rate_limit_url", "http://x")],
+)
+def test_a_limit_that_makes_no_sense_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"Setting {name}:"):
+        load_settings(**{name: value})
+
+
+def test_addresses_of_one_network_are_one_and_what_is_no_address_is_too() -> None:
+    assert address_key("2001:db8::1") == address_key("2001:db8:0:0:ffff::2")
+    assert address_key("2001:db8:0:1::1") != address_key("2001:db8::1")
+    assert address_key("192.0.2.1") != address_key("192.0.2.2")
+    assert address_key(None) == address_key("testclient")
