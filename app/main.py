@@ -5,7 +5,7 @@ from js import words as js_words
 from pyscript import config
 
 from unexpired import AsyncClient
-from unexpired.browser.fetch import FetchTransport
+from unexpired.browser import FetchTransport
 from views.activity.experiments import Experiments
 from views.activity.faults import FaultyClock, FaultyTransport
 from views.activity.recorder import Recorder

@@ -1,14 +1,15 @@
 """Unexpired keeps a web app signed in.
 
-    from unexpired import AsyncClient
+from unexpired import AsyncClient
 
-    client = AsyncClient.in_browser()
-    await client.sign_in("ada", "correct horse")
-    response = await client.get("/api/notes")  # never a 401 for an expired token
+client = AsyncClient.in_browser()
+await client.sign_in("ada", "correct horse")
+response = await client.get("/api/notes")  # never a 401 for an expired token
 
 """
 
 from unexpired.async_client import AsyncClient
+from unexpired.backoff import backoff
 from unexpired.claims import claims, expires_at, is_expiring_soon
 from unexpired.dialect import Dialect
 from unexpired.errors import (
@@ -38,6 +39,7 @@ from unexpired.ports import (
 )
 from unexpired.sign_in_redirect import sentence_for
 from unexpired.sync_client import Client
+from unexpired.token_response import parse_retry_after
 
 __all__ = [
     "AsyncClient",
@@ -66,8 +68,10 @@ __all__ = [
     "Transport",
     "UnexpiredError",
     "Unreachable",
+    "backoff",
     "claims",
     "expires_at",
     "is_expiring_soon",
+    "parse_retry_after",
     "sentence_for",
 ]

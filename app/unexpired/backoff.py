@@ -11,12 +11,12 @@ LONGEST_STEP = 30.0  # s
 SHORTEST_PAUSE = 0.1  # s, so that the luckiest draw is still a pause
 
 
-def pause(failures: int, luck: float) -> float:
-    """Return the seconds to wait after so many failures in a row.
+def backoff(attempt: int, jitter: float) -> float:
+    """Return the seconds to wait before the next attempt.
 
     Args:
-        failures: how many, at least 1.
-        luck: a random number from 0 to 1.
+        attempt: How many attempts in a row have failed, at least 1.
+        jitter: A random number from 0 to 1.
     """
-    step = min(FIRST_STEP * 2.0 ** min(failures - 1, 16), LONGEST_STEP)
-    return max(step * luck, SHORTEST_PAUSE)
+    step = min(FIRST_STEP * 2.0 ** min(attempt - 1, 16), LONGEST_STEP)
+    return max(step * jitter, SHORTEST_PAUSE)

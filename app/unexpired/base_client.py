@@ -75,6 +75,16 @@ class BaseClient(RequestMethods[Reply_co]):
         return self._manager.expires_in
 
     @property
+    def lifetime(self) -> float | None:
+        """How long the access token lives in all, in seconds; None when unknown."""
+        return self._manager.lifetime
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds for which the server asked for no refresh (``Retry-After``); None if it did not."""
+        return self._manager.retry_after
+
+    @property
     def refresh_in(self) -> float | None:
         """Seconds until the next refresh, or None."""
         return self._manager.refresh_in

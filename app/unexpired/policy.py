@@ -26,9 +26,9 @@ from unexpired.session import Generation, Record, Session
 from unexpired.token_response import (
     ENDINGS,
     EXPIRED,
+    parse_retry_after,
     parse_token_response,
     refusal,
-    retry_after,
     sign_in_error,
 )
 
@@ -218,7 +218,7 @@ class Policy:
             self.session.refuse(record.generation, code)
             raise SessionExpired(code)
         if tokens is None:
-            wait = retry_after(response, self.clock.now())
+            wait = parse_retry_after(response, self.clock.now())
             self.session.note_failed_refresh(record.generation, self.clock.monotonic(), wait)
             raise Unreachable(retry_after=wait)
         self.session.renew(record.generation, tokens)

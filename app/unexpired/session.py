@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NoReturn
 
-from unexpired.backoff import pause
+from unexpired.backoff import backoff
 from unexpired.errors import NotSignedIn, SessionEnded, SessionExpired, UnexpiredError
 from unexpired.token_response import ENDINGS, Tokens
 
@@ -150,16 +150,16 @@ class Session:
     """The one session of a page (or a process) and its state machine.
 
     Args:
-        luck: returns a random number from 0 to 1, for the jitter of the back-off.
+        jitter: returns a random number from 0 to 1, for the jitter of the back-off.
     """
 
-    def __init__(self, luck: Callable[[], float]) -> None:
+    def __init__(self, jitter: Callable[[], float]) -> None:
         self.record: Record | None = None
         self.events: list[Event] = []
         self.is_refreshing = False
         self.failures = 0
         self.ends_at = float("inf")  # when what was warned of ends, on the monotonic clock
-        self._luck = luck
+        self._jitter = jitter
         self._resume_at = 0.0  # when a refresh may be tried again, by our own back-off
         self._allowed_at = 0.0  # … and by the server's Retry-After, which nothing shortens
         self._gone: set[str] = set()  # sessions that this page saw end
@@ -221,6 +221,10 @@ class Session:
         """Return the seconds for which no refresh may be tried; ``now`` is monotonic."""
         return max(self._resume_at, self._allowed_at, now) - now
 
+    def retry_after_left(self, now: float) -> float:
+        """Return the seconds for which the server asked for no refresh; ``now`` is monotonic."""
+        return max(self._allowed_at - now, 0.0)
+
     # -- What happens to it ------------------------------------------------------------------
 
     def sign_in(self, session: str, tokens: Tokens) -> None:
@@ -271,7 +275,7 @@ class Session:
         if self.is_stale(stale):
             return
         self.failures += 1
-        self._resume_at = now + pause(self.failures, self._luck())
+        self._resume_at = now + backoff(self.failures, self._jitter())
         self._allowed_at = max(self._allowed_at, now + (retry_after or 0))
         if self.failures == 1:
             self.events.append(("degraded", ()))

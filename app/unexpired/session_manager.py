@@ -53,7 +53,7 @@ class SessionManager:
         self, options: Options, store: TokenStore, navigator: Navigator, clock: Clock
     ) -> None:
         self.options = options
-        self.session = Session(luck=random.random)
+        self.session = Session(jitter=random.random)
         self.policy = Policy(self.session, options, clock)
         self.emitter = EventEmitter()
         self._store = store
@@ -181,6 +181,17 @@ class SessionManager:
         return max(record.tokens.expires_at - self._clock.now(), 0.0)
 
     @property
+    def lifetime(self) -> float | None:
+        """How long the access token lives in all, in seconds; None when unknown."""
+        record = self.session.record
+        return record.tokens.lifetime if record else None
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds for which the server asked for no refresh (``Retry-After``); None if it did not."""
+        return self.session.retry_after_left(self._clock.monotonic()) or None
+
+    @property
     def refresh_in(self) -> float | None:
         """Seconds until the next refresh; None where there will be none."""
         record = self.session.record
@@ -197,7 +208,7 @@ class SessionManager:
             "generation": record.generation.number if record else None,
             "expires_in": self.expires_in,
             "refresh_in": self.refresh_in,
-            "lifetime": record.tokens.lifetime if record else None,
+            "lifetime": self.lifetime,
             "skew": record.tokens.skew if record else None,
             "can_renew": record.can_renew if record else False,
             "refused": record.refused if record else None,

@@ -98,7 +98,7 @@ def refusal(response: Response) -> str | None:
     return response.code if refused else None
 
 
-def retry_after(response: Response, now: float) -> float | None:
+def parse_retry_after(response: Response, now: float) -> float | None:
     """Return the seconds to wait by ``Retry-After`` (RFC 9110, section 10.2.3), or None.
 
     Args:
@@ -128,9 +128,9 @@ def sign_in_error(response: Response, now: float) -> UnexpiredError:
         case 401 if response.code == BAD_CREDENTIALS:
             return BadCredentials()
         case 429:
-            return RateLimited(retry_after(response, now))
+            return RateLimited(parse_retry_after(response, now))
         case status if status < 400 or status == 408 or status >= 500:  # noqa: PLR2004
-            return Unreachable(retry_after=retry_after(response, now))
+            return Unreachable(retry_after=parse_retry_after(response, now))
         case status:
             sentence = response.fields.get("error")
             return BadReply(

@@ -6,8 +6,7 @@ from typing import Any
 from js import document, location, setInterval
 from pyodide.ffi import create_proxy
 
-from unexpired import AsyncClient
-from unexpired.events import EventName
+from unexpired import AsyncClient, EventName
 from views.ui.dom import busy, listen_async
 from views.ui.i18n import tr
 
@@ -75,7 +74,7 @@ class SessionStatus:
 
     def _life_left(self) -> float:
         """The share of the access token's life that is left, 0 to 1."""
-        lifetime = self._client.diagnose()["lifetime"]
+        lifetime = self._client.lifetime
         return min((self._client.expires_in or 0) / lifetime, 1) if lifetime else 0
 
 

@@ -398,7 +398,7 @@ async def test_a_refresh_without_an_answer_is_tried_again_even_when_nobody_looks
     tab: Page,
 ) -> None:
     client = tab.open(is_watched=lambda: False, tick=1e6)
-    client._manager.session._luck = lambda: 0.0  # noqa: SLF001 - the shortest pause there is
+    client._manager.session._jitter = lambda: 0.0  # noqa: SLF001 - the shortest pause there is
     await client.ready()
     tab.server.refresh_answer = lambda _: Response(503)
     with pytest.raises(Unreachable):
@@ -412,7 +412,7 @@ async def test_a_refresh_without_an_answer_is_tried_again_even_when_nobody_looks
 
 
 async def test_fifty_calls_in_an_outage_make_one_refresh_for_each_step(tab: Page) -> None:
-    tab.client._manager.session._luck = lambda: 1.0  # noqa: SLF001
+    tab.client._manager.session._jitter = lambda: 1.0  # noqa: SLF001
     tab.clock.advance(901)
     steps: list[float] = []
 
@@ -438,7 +438,7 @@ async def test_one_failed_refresh_and_a_good_one_leave_the_caller_with_an_answer
     tab.clock.advance(901)
     answers = iter([Response(503)])
     tab.server.refresh_answer = lambda _: next(answers, None) or tab.server._tokens()  # noqa: SLF001
-    tab.client._manager.session._luck = lambda: 0.0  # noqa: SLF001
+    tab.client._manager.session._jitter = lambda: 0.0  # noqa: SLF001
     call = asyncio.ensure_future(tab.client.get("/api/notes"))
     while not call.done():
         await asyncio.sleep(0.01)

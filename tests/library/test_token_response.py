@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.library.conftest import NOW, make_token, reply
-from unexpired.backoff import pause
+from unexpired.backoff import backoff
 from unexpired.messages import Headers, Response
 from unexpired.sign_in_redirect import reason_for, sentence_for
-from unexpired.token_response import parse_token_response, retry_after
+from unexpired.token_response import parse_retry_after, parse_token_response
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ from unexpired.token_response import parse_token_response, retry_after
     ],
 )
 def test_retry_after_is_seconds_or_a_date(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry_after(Response(503, Headers(headers)), NOW) == seconds
+    assert parse_retry_after(Response(503, Headers(headers)), NOW) == seconds
 
 
 def test_a_small_skew_is_the_networks_delay() -> None:
@@ -89,9 +89,9 @@ def test_an_end_without_an_issue_time_is_believed_if_it_lies_ahead() -> None:
 
 
 def test_pauses_double_up_to_half_a_minute_and_are_drawn_in_full() -> None:
-    assert [pause(n, 1.0) for n in (1, 2, 3, 6, 7, 10_000)] == [1, 2, 4, 30, 30, 30]
-    assert pause(5, 0.5) == 8
-    assert pause(5, 0.0) == 0.1
+    assert [backoff(n, 1.0) for n in (1, 2, 3, 6, 7, 10_000)] == [1, 2, 4, 30, 30, 30]
+    assert backoff(5, 0.5) == 8
+    assert backoff(5, 0.0) == 0.1
 
 
 def test_each_reason_has_a_sentence_and_unknown_ones_none() -> None:

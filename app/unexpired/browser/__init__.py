@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     Built = TypeVar("Built", bound=AsyncClient)
     BuiltSync = TypeVar("BuiltSync", bound=Client)
 
+__all__ = ["FetchTransport", "connect", "connect_sync", "open_lock"]
+
 
 def connect(kind: type[Built], *, transport: Transport | None = None, **options: Any) -> Built:
     """Return a client of this kind on the page's fetch, storage and navigation.

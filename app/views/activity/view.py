@@ -60,7 +60,7 @@ class Activity:
         self._new_token()
 
     def _new_token(self) -> None:
-        lifetime, left = self._client.diagnose()["lifetime"], self._client.expires_in
+        lifetime, left = self._client.lifetime, self._client.expires_in
         if lifetime is not None and left is not None:
             due_in = self._client.refresh_in
             self._recorder.begin_life(lifetime=lifetime, left=left, due_in=due_in)

@@ -15,10 +15,17 @@ from typing import Any
 from js import Date, clearTimeout, document, navigator, setTimeout, window
 from pyodide.ffi import create_proxy
 
-from unexpired import AsyncClient, EventName, NotSignedIn, Response, UnexpiredError, Unreachable
-from unexpired.backoff import pause
-from unexpired.browser.locks import open_lock
-from unexpired.token_response import retry_after
+from unexpired import (
+    AsyncClient,
+    EventName,
+    NotSignedIn,
+    Response,
+    UnexpiredError,
+    Unreachable,
+    backoff,
+    parse_retry_after,
+)
+from unexpired.browser import open_lock
 from views.notes.pending_notes import Shelf, Waiting
 from views.ui.dom import listen, start
 from views.ui.error_messages import SESSION_IS_OVER
@@ -126,7 +133,7 @@ class Outbox:
             self._failures = 0
         except Unreachable as error:
             self._failures += 1
-            wait = max(pause(self._failures, random()), error.retry_after or 0)  # noqa: S311 - no secret
+            wait = max(backoff(self._failures, random()), error.retry_after or 0)  # noqa: S311 - no secret
             self._timer = setTimeout(self._flush_again, wait * 1000)
         except SESSION_IS_OVER:
             pass  # They wait for their writer.
@@ -197,5 +204,5 @@ def _note_in(response: Response) -> Mapping[str, Any]:
         SERVER_ERROR > response.status_code >= 400 and response.status_code not in ASK_AGAIN  # noqa: PLR2004
     )
     if not is_taken and not is_refused:
-        raise Unreachable(retry_after=retry_after(response, Date.now() / 1000))
+        raise Unreachable(retry_after=parse_retry_after(response, Date.now() / 1000))
     return response.raise_for_status().fields
