@@ -81,7 +81,7 @@ class BaseClient(RequestMethods[Reply_co]):
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds for which the server asked for no refresh (``Retry-After``); None if it did not."""
+        """Seconds that the server asked us to wait (``Retry-After``); None if it did not."""
         return self._manager.retry_after
 
     @property

@@ -188,7 +188,7 @@ class SessionManager:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds for which the server asked for no refresh (``Retry-After``); None if it did not."""
+        """Seconds that the server asked us to wait (``Retry-After``); None if it did not."""
         return self.session.retry_after_left(self._clock.monotonic()) or None
 
     @property

@@ -12,7 +12,11 @@ from tests.e2e.watch import Watch
 
 RUNTIME = "**/pyodide.asm.wasm"
 SNAPSHOT = "**/snapshot.gz"
-IN_PYTHON = "async (code) => (await (await import('/app/load_pyodide.mjs')).loadPyodide({})).runPython(code)"
+IN_PYTHON = (
+    "async (code) => {"
+    " const { loadPyodide } = await import('/app/load_pyodide.mjs');"
+    " return (await loadPyodide({})).runPython(code); }"
+)
 """The page's own interpreter, which is started once."""
 
 

@@ -73,7 +73,7 @@ class World:
     """A policy with everything that it sees."""
 
     clock: FakeClock = field(default_factory=FakeClock)
-    session: Session = field(default_factory=lambda: Session(luck=lambda: 1.0))
+    session: Session = field(default_factory=lambda: Session(jitter=lambda: 1.0))
     options: Options = field(default_factory=lambda: Options(base_url=API))
 
     @property

@@ -627,7 +627,7 @@ def test_without_a_session_the_watcher_only_ticks(world: World) -> None:
 
 
 def test_a_token_that_cannot_be_read_is_trusted_until_the_server_objects() -> None:
-    world = World(FakeClock(), Session(luck=lambda: 1.0), Options(base_url=API))
+    world = World(FakeClock(), Session(jitter=lambda: 1.0), Options(base_url=API))
     world.sign_in(accessToken="opaque", expiresIn=None)
     world.clock.advance(10**9)
     assert isinstance(start(world.policy.call(world.get())), Send)

@@ -1,4 +1,4 @@
-"""The translations of the page's sentences is whole: nothing is missing in it, and nothing is idle."""
+"""The translations are complete: no sentence is missing, and no entry is unused."""
 
 import ast
 import re

@@ -35,7 +35,7 @@ CODES = {
 
 @dataclass
 class Backend:
-    """Issues, refreshes and revokes by ``unexpired_server.sessions.rules``; its clock is the true one.
+    """Issues, refreshes and revokes by the server's own rules; its clock is the true one.
 
     Attributes:
         rows: the sessions, as the database would have them.

@@ -108,7 +108,7 @@ def test_the_installed_library_is_imported_without_the_project(
 
 
 def test_the_installed_server_serves_without_the_project(installed: Path, tmp_path: Path) -> None:
-    """`python -m unexpired_server` makes its tables, adds people, signs them in; there is no page."""
+    """It makes its tables, adds people and signs them in; there is no page."""
     assert "--page-dir" in run(installed, tmp_path, "-m", "unexpired_server", "serve", "--help")
     run(installed, tmp_path, "-m", "unexpired_server", "user", "add", "ada", stdin=f"{PASSWORD}\n")
     process = Process(
