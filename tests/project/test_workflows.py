@@ -25,6 +25,12 @@ PINNED = re.compile(r"([\w.-]+/[\w./-]+)@([0-9a-f]{40}) # v\d+\.\d+\.\d+")
 # The types that GitHub's form schema names.
 FORM_TYPES = {"checkboxes", "dropdown", "input", "markdown", "textarea"}
 
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+MAKE_TARGETS = set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.MULTILINE))
+TARGET = re.compile(r"[a-z][a-z-]*")
+PATH = re.compile(r"\b(?:tests|tools)/\S+|\S+\.lock\b")
+MANIFESTS = {"pip": ("pyproject.toml", "requirements.in"), "npm": ("package.json",)}
+
 
 def read(file: Path) -> dict[str, Any]:
     """Return what a YAML file says."""
@@ -47,6 +53,14 @@ def jobs(workflow: Path) -> dict[str, dict[str, Any]]:
 def steps(workflow: Path) -> list[dict[str, Any]]:
     """Return the steps of all of a workflow's jobs."""
     return [step for job in jobs(workflow).values() for step in job["steps"]]
+
+
+def commands(workflow: Path) -> list[str]:
+    """Return the command lines of a workflow, and those that its matrices fill in."""
+    lines = [line for step in steps(workflow) for line in step.get("run", "").splitlines()]
+    matrices = [job.get("strategy", {}).get("matrix", {}) for job in jobs(workflow).values()]
+    entries = [entry for matrix in matrices for entry in matrix.get("include", [])]
+    return [*lines, *(f"make {entry['targets']}" for entry in entries if "targets" in entry)]
 
 
 def test_there_is_something_to_check() -> None:
@@ -99,6 +113,25 @@ def test_actionlint_finds_nothing() -> None:
     command = [actionlint, "-no-color", "-shellcheck=", "-pyflakes=", *map(str, WORKFLOWS)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - Our own words.
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda file: file.stem)
+def test_a_workflow_calls_targets_and_files_that_exist(workflow: Path) -> None:
+    """A renamed target or a moved test would fail only after a push, or at the next release."""
+    lines = commands(workflow)
+    makes = [line.removeprefix("make ").split() for line in lines if line.startswith("make ")]
+    targets = {word for words in makes for word in words if TARGET.fullmatch(word)}
+    assert not targets - MAKE_TARGETS
+    paths = {path for line in lines for path in PATH.findall(line)}
+    assert not {path for path in paths if not (ROOT / path).exists()}
+
+
+def test_dependabot_looks_where_dependencies_are_declared() -> None:
+    """It fails for a folder without a manifest, on a page that few people open."""
+    for update in read(GITHUB / "dependabot.yml")["updates"]:
+        for folder in update.get("directories", []):
+            manifests = MANIFESTS[update["package-ecosystem"]]
+            assert any((ROOT / folder.strip("/") / name).exists() for name in manifests), folder
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda file: file.stem)
