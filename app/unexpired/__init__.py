@@ -8,6 +8,8 @@ response = await client.get("/api/notes")  # never a 401 for an expired token
 
 """
 
+from __future__ import annotations
+
 from unexpired.async_client import AsyncClient
 from unexpired.backoff import backoff
 from unexpired.claims import claims, expires_at, is_expiring_soon
@@ -40,6 +42,8 @@ from unexpired.ports import (
 from unexpired.sign_in_redirect import sentence_for
 from unexpired.sync_client import Client
 from unexpired.token_response import parse_retry_after
+
+__version__ = "0.1.0"  # A literal: in a page there is no package metadata to read it from.
 
 __all__ = [
     "AsyncClient",

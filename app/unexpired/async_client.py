@@ -1,13 +1,15 @@
-"""AsyncClient: the driver of the policy where there is an event loop, as in a browser."""
+"""AsyncClient: drives the policy where there is an event loop, as in a browser."""
 
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from unexpired.base_client import BaseClient
+from unexpired.content import RequestOptions
 from unexpired.errors import UnexpiredError, Unreachable
 from unexpired.messages import Request, Response
 from unexpired.options import Options
@@ -23,29 +25,31 @@ from unexpired.ports import (
     TokenStore,
     Transport,
 )
-from unexpired.session import Generation
-from unexpired.session_manager import RequestOptions, SessionManager, fresh_name
+from unexpired.session_manager import SessionManager, new_session_name
+from unexpired.session_record import Generation
 from unexpired.timers import Wakeup, timeout_after
 
 if TYPE_CHECKING:
     from httpx import AsyncBaseTransport, Auth
 
-TICK = 5.0  # s. Timers stop while a machine sleeps; this long after it wakes we notice.
-LOCK_PATIENCE = 2.0  # times refresh_timeout: longer than one holder may need, so nobody steals it.
+TICK_INTERVAL = 5.0  # s. Timers stop while a machine sleeps; we notice this long after it wakes.
+
+# The wait for the lock, in refresh_timeouts: more than one holder needs, so nobody jumps the queue.
+LOCK_TIMEOUT_FACTOR = 2.0
 
 
 class AsyncClient(BaseClient[Awaitable[Response]]):
     """Calls an API and keeps the person signed in.
 
     Args:
-        transport: sends the requests.
-        store: keeps the session; in memory by default.
-        lock: lets one refresh at a time; among the calls of this client by default.
-        navigator: takes the person to the sign-in page; nowhere by default.
-        clock: tells the time.
-        is_watched: whether a person looks; refreshes ahead of need are made only then.
-        tick: how often the clock is looked at, in seconds.
-        **options: see ``Options``.
+        transport: Sends the requests.
+        store: Stores the session; in memory by default.
+        lock: Lets one client at a time refresh; by default among the requests of this client.
+        navigator: Redirects to the sign-in page; by default nothing is redirected.
+        clock: The time.
+        is_watched: Returns whether the page is visible; only then is the token refreshed early.
+        tick: How often the clock is read, in seconds.
+        **options: See ``Options``.
     """
 
     def __init__(  # noqa: PLR0913 - the ports, each with a default
@@ -57,7 +61,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         navigator: Navigator | None = None,
         clock: Clock | None = None,
         is_watched: Callable[[], bool] = lambda: True,
-        tick: float = TICK,
+        tick: float = TICK_INTERVAL,
         **options: Any,
     ) -> None:
         super().__init__(
@@ -72,8 +76,8 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         self._lock = lock or LocalLock()
         self._is_watched = is_watched
         self._tick = tick
-        self._renewal: asyncio.Task[UnexpiredError | None] | None = None
-        self._watch: asyncio.Task[None] | None = None
+        self._refresh_task: asyncio.Task[UnexpiredError | None] | None = None
+        self._stay_ahead_task: asyncio.Task[None] | None = None
         self._wakeup = Wakeup()
         self._closers: list[Callable[[], None]] = []
         self._manager.load()
@@ -85,10 +89,10 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         """Return a client on the browser's fetch, storage, locks and navigation.
 
         Args:
-            transport: sends the requests, in place of the page's fetch.
-            **options: see ``Options``.
+            transport: Sends the requests instead of the page's fetch.
+            **options: See ``Options``.
         """
-        from unexpired.browser import connect  # noqa: PLC0415 - there is no JavaScript elsewhere
+        from unexpired.browser import connect  # noqa: PLC0415 - JavaScript exists only in a page
 
         return connect(cls, transport=transport, **options)
 
@@ -96,34 +100,40 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
     def on_desktop(
         cls, *, store: TokenStore | None = None, transport: Transport | None = None, **options: Any
     ) -> Self:
-        """Return a client for a program: on urllib, with the session kept in a file.
+        """Return a client for a program: on urllib, with the session stored in a file.
 
         Args:
-            store: keeps the session; by default a file of the user's, for this API alone.
-            transport: sends the requests, in place of urllib.
-            **options: see ``Options``; ``base_url`` is the API's address.
+            store: Stores the session; by default a file of the user's, one for each API.
+            transport: Sends the requests instead of urllib.
+            **options: See ``Options``; ``base_url`` is the API's address.
         """
-        from unexpired.desktop import connect  # noqa: PLC0415 - needs what only programs have
+        from unexpired.desktop import connect  # noqa: PLC0415 - needs the extra `desktop`
 
         return connect(cls, store=store, transport=transport, **options)
 
-    # -- Calls ---------------------------------------------------------------------------------
+    @classmethod
+    def in_process(cls, **options: Any) -> Self:
+        """Return ``on_desktop(…)``, of which this is the deprecated name."""
+        warnings.warn("in_process() is now on_desktop()", DeprecationWarning, stacklevel=2)
+        return cls.on_desktop(**options)
+
+    # -- Requests ------------------------------------------------------------------------------
 
     async def request(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Response:
-        """Make one call; a non-2xx reply is data, not an error.
+        """Make one request; a non-2xx response is data, not an error.
 
         Args:
-            method: the HTTP method.
-            url: absolute, or relative to the base URL or the page.
-            **options: see ``RequestOptions``.
+            method: The HTTP method.
+            url: Absolute, or relative to the base URL or the page.
+            **options: See ``RequestOptions``.
 
         Raises:
-            NotSignedIn: if there is no session.
-            SessionExpired: if the session's time is over.
-            SessionEnded: if the session was revoked or signed out.
-            Unreachable: if no answer came, or not in time.
-            ReplayImpossible: if the call must be repeated and its body is spent.
-            ValueError: if the URL or the body cannot be sent.
+            NotSignedIn: If there is no session.
+            SessionExpired: If the session has expired.
+            SessionEnded: If the session was revoked or signed out.
+            Unreachable: If no response came, or not in time.
+            ReplayImpossible: If the request must be repeated and its body is used up.
+            ValueError: If the URL or the body cannot be sent.
         """
         manager = self._manager
         request = manager.request(method, url, options)
@@ -140,9 +150,9 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
     # -- The session ---------------------------------------------------------------------------
 
     async def ready(self) -> Self:
-        """Start to look after the session: renew ahead of need, hear of other tabs."""
-        if self._watch is None:
-            self._watch = asyncio.ensure_future(self._stay_ahead())
+        """Start to maintain the session: refresh it early, and follow other tabs."""
+        if self._stay_ahead_task is None:
+            self._stay_ahead_task = asyncio.ensure_future(self._stay_ahead())
         self._manager.reload()
         return self
 
@@ -150,12 +160,12 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         """Sign in.
 
         Raises:
-            BadCredentials: if the name or the password is wrong.
-            RateLimited: if there were too many tries.
-            Unreachable: if no usable answer came.
-            BadReply: if the server refuses for another reason.
+            BadCredentials: If the username or the password is wrong.
+            RateLimited: If there were too many attempts.
+            Unreachable: If no usable response came.
+            BadReply: If the server refuses for another reason.
         """
-        await self._drive(self._manager.policy.sign_in(fresh_name(), username, password))
+        await self._drive(self._manager.policy.sign_in(new_session_name(), username, password))
 
     async def sign_out(self) -> None:
         """Sign out: here at once, and at the server if it can be reached."""
@@ -163,27 +173,28 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         await self._drive(self._manager.policy.sign_out())
 
     async def refresh(self) -> None:
-        """Renew the tokens now.
+        """Refresh the tokens now.
 
         Raises:
-            NotSignedIn: if there is no session.
-            SessionExpired: if the server refuses.
-            SessionEnded: if the session was signed out meanwhile.
-            Unreachable: if no usable answer came.
+            NotSignedIn: If there is no session.
+            SessionExpired: If the server refuses.
+            SessionEnded: If the session was signed out in the meantime.
+            Unreachable: If no usable response came.
         """
         self._manager.reload()
         stale = self._manager.session.require().generation
         await self._refresh(Refresh(stale, self._manager.options.refresh_timeout))
 
     def diagnose(self) -> dict[str, Any]:
-        """Return the facts that help to find a fault, without anything secret."""
+        """Return facts that help to find a fault, without secrets."""
         return {**super().diagnose(), "lock": type(self._lock).__name__}
 
     def wake(self, *, resume: bool = False) -> None:
-        """Look at the store and the clock anew: the page is seen again, or another tab wrote.
+        """Read the store and the clock again, as when another tab stored something.
 
         Args:
-            resume: the network may be back, so our own pause is over (a server's is not).
+            resume: Whether the page is visible again or the network is back. This ends the
+                back-off, but not the server's ``Retry-After``.
         """
         if resume:
             self._manager.session.resume()
@@ -192,24 +203,24 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         self._wakeup.wake_all()
 
     def close(self) -> None:
-        """Stop looking after the session; it stays stored."""
+        """Stop maintaining the session; it stays stored."""
         for closer in self._closers:
             closer()
-        if self._watch is not None:
-            self._watch.cancel()
+        if self._stay_ahead_task is not None:
+            self._stay_ahead_task.cancel()
 
     def on_close(self, closer: Callable[[], None]) -> None:
-        """Have something undone when the client is closed."""
+        """Call this function when the client is closed."""
         self._closers.append(closer)
 
     def httpx_auth(self) -> Auth:
-        """Return an ``auth=`` for ``httpx.AsyncClient``: attached, renewed, and retried."""
+        """Return an ``auth=`` for ``httpx.AsyncClient``: adds the token, refreshes and retries."""
         from unexpired.adapters.httpx import AsyncSessionAuth  # noqa: PLC0415 - httpx is optional
 
-        return AsyncSessionAuth(self)
+        return AsyncSessionAuth(self.exchange)
 
     def httpx_transport(self) -> AsyncBaseTransport:
-        """Return a ``transport=`` for ``httpx.AsyncClient`` on this client's own, as in a page."""
+        """Return a ``transport=`` for ``httpx.AsyncClient`` that sends through this client's."""
         from unexpired.adapters.httpx import FetchAdapterTransport  # noqa: PLC0415 - httpx is optional
 
         return FetchAdapterTransport(self.transport)
@@ -217,7 +228,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
     # -- The driver ----------------------------------------------------------------------------
 
     async def exchange(self, request: Request) -> AsyncGenerator[Send, Response]:
-        """Make one call whose requests somebody else sends; for adapters.
+        """Make one request that another HTTP library sends; for adapters.
 
         Yields each ``Send`` and is sent its response; ends with the last one. Raises what
         ``request`` raises.
@@ -236,7 +247,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             raise
 
     async def _drive(self, flow: Generator[Effect, Any, Any]) -> Response | None:
-        """Follow a flow to its end; return the last response."""
+        """Run a flow to its end; return the last response."""
         response = None
         async with aclosing(self._steps(flow)) as steps:
             try:
@@ -252,7 +263,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
                 return response
 
     async def _steps(self, flow: Generator[Effect, Any, Any]) -> AsyncGenerator[Send, Response]:
-        """Perform the effects of a flow, but yield what is to be sent."""
+        """Perform the effects of a flow, except that each ``Send`` is yielded."""
         manager = self._manager
         try:
             effect = next(flow)
@@ -290,13 +301,13 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             raise Unreachable from None
 
     async def _refresh(self, effect: Refresh) -> None:
-        """Wait for the one refresh of this page; who gives up leaves it to the others."""
+        """Wait for the one refresh of this page; a timeout here does not cancel it for others."""
         if self._manager.session.is_stale(effect.stale):
             self._manager.session.record_for(effect.stale)
             return
-        task = self._renewal
+        task = self._refresh_task
         if task is None or task.done():
-            task = self._renewal = asyncio.ensure_future(self._renew(effect.stale))
+            task = self._refresh_task = asyncio.ensure_future(self._renew(effect.stale))
         await asyncio.wait({task}, timeout=effect.within)
         if not task.done():
             raise Unreachable
@@ -306,7 +317,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
     async def _renew(self, stale: Generation) -> UnexpiredError | None:
         manager = self._manager
         try:
-            async with self._lock.hold(manager.options.refresh_timeout * LOCK_PATIENCE):
+            async with self._lock.hold(manager.options.refresh_timeout * LOCK_TIMEOUT_FACTOR):
                 manager.reload()
                 if not manager.session.is_stale(stale):
                     await self._drive(manager.policy.renew())

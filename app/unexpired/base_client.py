@@ -1,4 +1,4 @@
-"""What the clients offer alike: the verbs, and a look at the session."""
+"""What AsyncClient and Client have in common: the request methods and the view of the session."""
 
 from __future__ import annotations
 
@@ -6,54 +6,55 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, Unpack
 
+from unexpired.content import RequestOptions
 from unexpired.events import EventName, Listener
 from unexpired.session import State
-from unexpired.session_manager import RequestOptions, SessionManager
+from unexpired.session_manager import SessionManager
 
-Reply_co = TypeVar("Reply_co", covariant=True)
+Response_co = TypeVar("Response_co", covariant=True)
 
 
-class RequestMethods(ABC, Generic[Reply_co]):
-    """Calls to an API; ``Reply_co`` is a Response, or the promise of one."""
+class RequestMethods(ABC, Generic[Response_co]):
+    """The HTTP methods; ``Response_co`` is a Response, or an awaitable one."""
 
     @abstractmethod
-    def request(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Reply_co:
-        """Make one call; a non-2xx reply is data, not an error."""
+    def request(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Response_co:
+        """Make one request; a non-2xx response is data, not an error."""
 
-    def get(self, url: str, **options: Unpack[RequestOptions]) -> Reply_co:
+    def get(self, url: str, **options: Unpack[RequestOptions]) -> Response_co:
         """GET; see ``request``."""
         return self.request("GET", url, **options)
 
-    def head(self, url: str, **options: Unpack[RequestOptions]) -> Reply_co:
+    def head(self, url: str, **options: Unpack[RequestOptions]) -> Response_co:
         """HEAD; see ``request``."""
         return self.request("HEAD", url, **options)
 
-    def options(self, url: str, **options: Unpack[RequestOptions]) -> Reply_co:
+    def options(self, url: str, **options: Unpack[RequestOptions]) -> Response_co:
         """OPTIONS; see ``request``."""
         return self.request("OPTIONS", url, **options)
 
-    def post(self, url: str, **options: Unpack[RequestOptions]) -> Reply_co:
+    def post(self, url: str, **options: Unpack[RequestOptions]) -> Response_co:
         """POST; see ``request``."""
         return self.request("POST", url, **options)
 
-    def put(self, url: str, **options: Unpack[RequestOptions]) -> Reply_co:
+    def put(self, url: str, **options: Unpack[RequestOptions]) -> Response_co:
         """PUT; see ``request``."""
         return self.request("PUT", url, **options)
 
-    def patch(self, url: str, **options: Unpack[RequestOptions]) -> Reply_co:
+    def patch(self, url: str, **options: Unpack[RequestOptions]) -> Response_co:
         """PATCH; see ``request``."""
         return self.request("PATCH", url, **options)
 
-    def delete(self, url: str, **options: Unpack[RequestOptions]) -> Reply_co:
+    def delete(self, url: str, **options: Unpack[RequestOptions]) -> Response_co:
         """DELETE; see ``request``."""
         return self.request("DELETE", url, **options)
 
 
-class BaseClient(RequestMethods[Reply_co]):
-    """A client as its users see it.
+class BaseClient(RequestMethods[Response_co]):
+    """The properties and methods that both clients share.
 
     Args:
-        manager: holds the session; two clients of one page may share it.
+        manager: Holds the session; two clients of one page may share it.
     """
 
     def __init__(self, manager: SessionManager) -> None:
@@ -66,7 +67,7 @@ class BaseClient(RequestMethods[Reply_co]):
 
     @property
     def user(self) -> Mapping[str, Any] | None:
-        """Who is signed in, or None."""
+        """The user who is signed in, or None."""
         return self._manager.user
 
     @property
@@ -76,12 +77,12 @@ class BaseClient(RequestMethods[Reply_co]):
 
     @property
     def lifetime(self) -> float | None:
-        """How long the access token lives in all, in seconds; None when unknown."""
+        """How long the access token lives in total, in seconds; None if unknown."""
         return self._manager.lifetime
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that the server asked us to wait (``Retry-After``); None if it did not."""
+        """Seconds that the server still asks to wait (``Retry-After``); None if it does not."""
         return self._manager.retry_after
 
     @property
@@ -90,26 +91,31 @@ class BaseClient(RequestMethods[Reply_co]):
         return self._manager.refresh_in
 
     def on(self, event: EventName, listener: Listener) -> Callable[[], None]:
-        """Call the listener at each event; return a function that stops it.
+        """Call the listener at each event; return a function that unsubscribes it.
 
         Args:
             event: ``signed_in``, ``refreshed``, ``expiring`` (with the seconds left), ``expired``
-                (with the code), ``signed_out`` (``here`` or ``elsewhere``), ``degraded``,
+                (with the code), ``signed_out`` (``here`` or ``elsewhere``), ``degraded`` or
                 ``recovered``.
-            listener: a function, or where there is an event loop also a coroutine function.
+            listener: A function or a coroutine function.
 
         Raises:
-            ValueError: if there is no such event.
+            ValueError: If there is no such event.
         """
         return self._manager.emitter.on(event, listener)
 
     def return_path(self, default: str = "/") -> str:
         """Return the address to show after sign-in: where the person was, or the default.
 
-        It only ever points inside the page's own origin.
+        It is always inside the page's own origin.
         """
         return self._manager.return_path(default)
 
     def diagnose(self) -> dict[str, Any]:
-        """Return the facts that help to find a fault, without anything secret."""
+        """Return facts that help to find a fault, without secrets."""
         return self._manager.diagnose()
+
+    @staticmethod
+    def _manager_of(client: BaseClient[Any]) -> SessionManager:
+        """Return the manager of another client, whose session this one will share."""
+        return client._manager

@@ -1,7 +1,7 @@
 """Reading an access token without verifying it.
 
-Only the server can verify a token. The browser reads it to know when to refresh, and for nothing
-else: what stands in it is no proof of anything here.
+Only the server can verify a token. The client reads it to know when to refresh, and for nothing
+else: unverified claims prove nothing.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ def claims(token: str) -> Mapping[str, Any]:
     """Return the claims of a JWT (RFC 7519, section 4), unverified.
 
     Raises:
-        ValueError: if the token cannot be read.
+        ValueError: If the token cannot be read.
     """
-    import jwt  # noqa: PLC0415 - takes a while in a browser; only pages with a session need it
+    import jwt  # noqa: PLC0415 - slow to import in a browser; only pages with a session need it
 
     if len(token) > MAX_LENGTH:
         raise ValueError("not a readable token")
     try:
         return jwt.decode(token, options={"verify_signature": False})
     except (jwt.InvalidTokenError, ValueError, RecursionError):
-        # The cause may quote the token, so it is not carried along.
+        # The cause may quote the token, so it is not chained.
         raise ValueError("not a readable token") from None
 
 
@@ -50,12 +50,12 @@ def instant(token: str, claim: str) -> float | None:
 def is_expiring_soon(
     token: str | None, buffer_seconds: float = 60, now: float | None = None
 ) -> bool:
-    """Whether the token expires within the buffer, or has; what cannot be read counts as expiring.
+    """Return whether the token expires within the buffer, has expired, or cannot be read.
 
     Args:
-        token: an access token; None counts as expiring.
-        buffer_seconds: how long before its ``exp`` a token counts as expiring, in seconds.
-        now: the time to judge by, in Unix seconds; the device's clock by default.
+        token: An access token; None counts as expiring.
+        buffer_seconds: How long before its ``exp`` a token counts as expiring, in seconds.
+        now: The current time, in Unix seconds; the device's clock by default.
     """
     end = expires_at(token) if token else None
     if end is None:

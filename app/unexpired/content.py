@@ -1,17 +1,58 @@
-"""Turning what a caller gives into a body and its content type, once for all attempts."""
+"""From the options of a call to a request whose body is encoded once, for all its attempts."""
 
 from __future__ import annotations
 
 import json as jsonlib
 import secrets
 from collections.abc import AsyncIterable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import quote, urlencode
 
-from unexpired.messages import Body, OneShot
+from unexpired.messages import Body, Headers, OneShot, Request
 
 File = tuple[str, bytes] | tuple[str, bytes, str]
 Fields = Mapping[str, str | int | float | Iterable[str]]
+
+
+class RequestOptions(TypedDict, total=False):
+    """What every request method takes besides the method and the URL.
+
+    Attributes:
+        params: Added to the URL's query.
+        headers: Header fields.
+        json: Any JSON value, sent as the body.
+        content: Bytes, text, or an iterable of bytes that can be sent once, sent as the body.
+        data: Form fields.
+        files: Form files by field: ``(name, bytes)`` or ``(name, bytes, content type)``.
+        timeout: Seconds for the whole call; None for no limit; the client's by default.
+    """
+
+    params: Fields
+    headers: Mapping[str, str]
+    json: Any
+    content: bytes | str | OneShot
+    data: Fields
+    files: Mapping[str, File]
+    timeout: float | None
+
+
+def build_request(method: str, url: str, options: RequestOptions) -> Request:
+    """Return the request that these options describe.
+
+    Raises:
+        ValueError: If the body cannot be sent.
+    """
+    body, content_type = encode(
+        json=options.get("json"),
+        content=options.get("content"),
+        data=options.get("data"),
+        files=options.get("files"),
+    )
+    headers = Headers(options.get("headers") or {})
+    request = Request(method.upper(), merge_params(url, options.get("params")), headers, body)
+    if content_type is not None and "content-type" not in headers:
+        request = request.with_header("content-type", content_type)
+    return request
 
 
 def encode(
@@ -21,16 +62,16 @@ def encode(
     data: Fields | None = None,
     files: Mapping[str, File] | None = None,
 ) -> tuple[bytes | OneShot | None, str | None]:
-    """Return the body and its content type; None for each that there is none of.
+    """Return the body and its content type; each is None if there is none.
 
     Args:
-        json: any JSON value.
-        content: bytes or text as they are, or an iterable of bytes that can be sent once.
-        data: form fields.
-        files: form files by field: ``(name, bytes)`` or ``(name, bytes, content type)``.
+        json: Any JSON value.
+        content: Bytes or text to send unchanged, or an iterable of bytes that can be sent once.
+        data: Form fields.
+        files: Form files by field: ``(name, bytes)`` or ``(name, bytes, content type)``.
 
     Raises:
-        ValueError: if more than one kind of body is given, or a JSON value is none.
+        ValueError: If more than one kind of body is given, or ``json`` is not a JSON value.
     """
     if sum((json is not None, content is not None, data is not None or files is not None)) > 1:
         raise ValueError("give one of json, content, or data and files")
@@ -98,7 +139,7 @@ def read_body(body: Body) -> bytes | None:
     """Return the whole body, for a transport that blocks.
 
     Raises:
-        TypeError: if it is a stream that must be awaited.
+        TypeError: If the body is an asynchronous stream.
     """
     if body is None or isinstance(body, bytes):
         return body

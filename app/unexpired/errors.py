@@ -2,43 +2,43 @@
 
     UnexpiredError               never raised itself: catch it to catch everything below
     ├── NotSignedIn              nobody is signed in: ask the person to sign in
-    ├── SessionExpired           the session's time is over: the person signs in again
+    ├── SessionExpired           the session has expired: the person signs in again
     ├── SessionEnded             the session was ended: revoked, damaged, signed out elsewhere
-    ├── BadCredentials           the person's name or password is wrong
-    ├── RateLimited              too many tries: wait ``retry_after`` seconds
-    ├── Unreachable              no answer (network, outage): transient, the session is kept
-    ├── ReplayImpossible         the caller's body was a one-shot stream and is spent
-    └── BadReply                 the server's reply is not what the call asked for
+    ├── BadCredentials           the username or the password is wrong
+    ├── RateLimited              too many attempts: wait ``retry_after`` seconds
+    ├── Unreachable              no response (network, outage): transient, the session is kept
+    ├── ReplayImpossible         the caller's body was a one-shot stream, which is used up
+    └── BadReply                 the server's response is not what the request asked for
 
-No message, attribute or repr of these ever holds a part of a token.
+No message, attribute or repr of these errors ever contains a part of a token.
 """
 
 from __future__ import annotations
 
 
 class UnexpiredError(Exception):
-    """The base of all errors of this library; ``str(error)`` is a sentence for people."""
+    """The base of all errors of this library; ``str(error)`` is a message for people."""
 
-    sentence = "Something went wrong."
+    message = "Something went wrong."
 
-    def __init__(self, sentence: str | None = None) -> None:
-        super().__init__(sentence or self.sentence)
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.message)
 
 
 class NotSignedIn(UnexpiredError):  # noqa: N818 - named for the state, as its users say it
-    """A call needs a session and there is none."""
+    """The request needs a session and there is none."""
 
-    sentence = "Please sign in."
+    message = "Please sign in."
 
 
 class SessionExpired(UnexpiredError):  # noqa: N818
-    """The session is over because its time is, or because its refresh was refused.
+    """The session has expired, or the server refused to refresh it.
 
     Attributes:
-        code: the server's code for it, such as ``REFRESH_EXPIRED``.
+        code: The server's code for it, such as ``REFRESH_EXPIRED``.
     """
 
-    sentence = "Your session has expired. Please log in again."
+    message = "Your session has expired. Please log in again."
 
     def __init__(self, code: str = "TOKEN_EXPIRED") -> None:
         super().__init__()
@@ -46,13 +46,13 @@ class SessionExpired(UnexpiredError):  # noqa: N818
 
 
 class SessionEnded(UnexpiredError):  # noqa: N818
-    """The session was ended by someone: the server, another tab, or a sign-out meanwhile.
+    """The session was ended by the server, by another tab, or by a sign-out during the request.
 
     Attributes:
-        code: the server's code, such as ``SESSION_REVOKED``, or ``SIGNED_OUT``.
+        code: The server's code, such as ``SESSION_REVOKED``, or ``SIGNED_OUT``.
     """
 
-    sentence = "Your session has ended. Please log in again."
+    message = "Your session has ended. Please log in again."
 
     def __init__(self, code: str) -> None:
         super().__init__()
@@ -60,19 +60,19 @@ class SessionEnded(UnexpiredError):  # noqa: N818
 
 
 class BadCredentials(UnexpiredError):  # noqa: N818
-    """The server does not accept this name with this password."""
+    """The server does not accept this username with this password."""
 
-    sentence = "The username or the password is not right."
+    message = "The username or the password is not right."
 
 
 class RateLimited(UnexpiredError):  # noqa: N818
-    """The server asks to wait before the next try.
+    """The server asks to wait before the next attempt.
 
     Attributes:
-        retry_after: seconds to wait, or None when the server did not say.
+        retry_after: Seconds to wait; None if the server did not say.
     """
 
-    sentence = "Too many tries. Please wait a moment."
+    message = "Too many attempts. Please try again in a moment."
 
     def __init__(self, retry_after: float | None = None) -> None:
         super().__init__()
@@ -80,38 +80,38 @@ class RateLimited(UnexpiredError):  # noqa: N818
 
 
 class Unreachable(UnexpiredError):  # noqa: N818
-    """No answer came that could be used. The session is kept; trying again later may work.
+    """No usable response came. The session is kept; trying again later may work.
 
     Attributes:
-        retry_after: seconds the server asked us to wait, or None.
+        retry_after: Seconds that the server asked to wait; None if it did not.
     """
 
-    sentence = "The server cannot be reached right now. Please try again."
+    message = "The server cannot be reached right now. Please try again."
 
-    def __init__(self, sentence: str | None = None, *, retry_after: float | None = None) -> None:
-        super().__init__(sentence)
+    def __init__(self, message: str | None = None, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
         self.retry_after = retry_after
 
 
 class ReplayImpossible(UnexpiredError):  # noqa: N818
-    """The request must be sent again, but its body was a stream that is spent."""
+    """The request must be sent again, but its body was a stream that is used up."""
 
-    sentence = "The upload could not be repeated. Please send it again."
+    message = "The upload could not be repeated. Please send it again."
 
 
 class BadReply(UnexpiredError):  # noqa: N818
-    """The reply is not a success, or not of the form that the call needs.
+    """The response is not a success, or does not have the expected form.
 
     Attributes:
-        status_code: the reply's HTTP status.
-        code: the machine-readable code in the reply, or None.
+        status_code: The HTTP status of the response.
+        code: The machine-readable code in the response, or None.
     """
 
-    sentence = "The server sent a reply that could not be used."
+    message = "The server sent a response that could not be used."
 
     def __init__(
-        self, sentence: str | None = None, *, status_code: int = 0, code: str | None = None
+        self, message: str | None = None, *, status_code: int = 0, code: str | None = None
     ) -> None:
-        super().__init__(sentence)
+        super().__init__(message)
         self.status_code = status_code
         self.code = code

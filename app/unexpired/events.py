@@ -1,4 +1,4 @@
-"""Who wants to hear of what. A listener's mistake stays its own."""
+"""Event subscriptions. An exception in a listener is logged and never propagates."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class EventEmitter:
         self._tasks: set[asyncio.Future[None]] = set()
 
     def on(self, event: str, listener: Listener) -> Callable[[], None]:
-        """Call the listener at each event of this name; return a function that stops it.
+        """Call the listener at each event of this name; return a function that unsubscribes it.
 
         Raises:
-            ValueError: if there is no such event.
+            ValueError: If there is no such event.
         """
         if event not in self._by_event:
             raise ValueError(f"no event {event!r}; there are {', '.join(self._by_event)}")
-        key = object()  # So that a listener given twice can be removed once.
+        key = object()  # So that a listener that was added twice can be removed once.
         self._by_event[event][key] = listener
 
         def off() -> None:
@@ -39,35 +39,35 @@ class EventEmitter:
         return off
 
     def emit(self, event: str, *details: object) -> None:
-        """Tell everyone who listens; what they raise is logged and goes no further."""
+        """Call the listeners of an event; what they raise is logged."""
         for listener in tuple(self._by_event[event].values()):
             try:
-                answer = listener(*details)
-            except Exception as error:  # noqa: BLE001 - a listener's mistake must not cost a session
-                _complain(event, error)
+                result = listener(*details)
+            except Exception as error:  # noqa: BLE001 - a faulty listener must not cost a session
+                _log_failure(event, error)
             else:
-                if isinstance(answer, Awaitable):
-                    self._follow(event, answer)
+                if isinstance(result, Awaitable):
+                    self._run(event, result)
 
-    def _follow(self, event: str, answer: Awaitable[object]) -> None:
-        """Run an async listener beside us: it may await the client, which must not wait for it."""
+    def _run(self, event: str, result: Awaitable[object]) -> None:
+        """Run an async listener as a task: it may await the client, which must not wait for it."""
         try:
             asyncio.get_running_loop()
-        except RuntimeError:  # A sync program: nothing would ever run the task.
-            asyncio.run(_guarded(event, answer))
+        except RuntimeError:  # A sync program: no event loop would ever run the task.
+            asyncio.run(_logging_failure(event, result))
             return
-        task = asyncio.ensure_future(_guarded(event, answer))
+        task = asyncio.ensure_future(_logging_failure(event, result))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-async def _guarded(event: str, answer: Awaitable[object]) -> None:
+async def _logging_failure(event: str, result: Awaitable[object]) -> None:
     try:
-        await answer
+        await result
     except Exception as error:  # noqa: BLE001
-        _complain(event, error)
+        _log_failure(event, error)
 
 
-def _complain(event: str, error: Exception) -> None:
-    # Only the kind of the error: its text is not ours, and may quote a token.
+def _log_failure(event: str, error: Exception) -> None:
+    # Only the type of the error: its text is not ours, and may quote a token.
     _log.error("a listener for %r failed with %s", event, type(error).__name__)

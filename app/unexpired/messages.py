@@ -1,4 +1,4 @@
-"""Request and Response: frozen values, whose repr never shows a token, a body or a query."""
+"""Requests and responses as frozen values, whose repr never shows a token, a body or a query."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Body = bytes | OneShot | None
 
 
 class Headers(Mapping[str, str]):
-    """Header fields by name, in any case; a name given twice keeps both, joined by a comma.
+    """Header fields by name, in any case; a repeated name has its values joined by a comma.
 
-    RFC 9110, section 5.3.
+    See RFC 9110, section 5.3.
     """
 
     def __init__(self, fields: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
@@ -40,21 +40,21 @@ class Headers(Mapping[str, str]):
         return isinstance(name, str) and name.lower() in self._fields
 
     def __repr__(self) -> str:
-        """Show the names alone: values may be credentials."""
+        """Show only the names: values may be credentials."""
         return f"Headers({', '.join(self._fields)})"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Request:
-    """One HTTP request, ready to be sent any number of times unless its body is one-shot.
+    """One HTTP request, which can be sent any number of times unless its body is one-shot.
 
     Attributes:
-        method: in capitals.
-        url: absolute, or relative to the page.
-        headers: the header fields.
-        body: bytes, or an iterable of bytes that can be sent once, or None.
-        sensitive: its body carries a credential: it is neither cached nor redirected.
-        keepalive: it outlives the page that sends it (a sign-out on the way out).
+        method: The HTTP method, in capitals.
+        url: Absolute, or relative to the page.
+        headers: The header fields.
+        body: Bytes, or an iterable of bytes that can be sent once, or None.
+        sensitive: Whether the body carries a credential: it is then neither cached nor redirected.
+        keepalive: Whether the request outlives the page that sends it, as a sign-out must.
     """
 
     method: str
@@ -80,13 +80,13 @@ class Request:
 
 @dataclass(frozen=True, repr=False)
 class Response:
-    """One HTTP response, read whole.
+    """One HTTP response, read completely.
 
     Attributes:
-        status_code: the HTTP status.
-        headers: the header fields that the caller may see.
-        content: the body, as bytes.
-        url: where it came from, after redirects.
+        status_code: The HTTP status.
+        headers: The header fields that the caller may see.
+        content: The body, as bytes.
+        url: The URL of the response, after redirects.
     """
 
     status_code: int
@@ -101,7 +101,7 @@ class Response:
 
     @cached_property
     def text(self) -> str:
-        """The body as text, by the charset of the reply, else UTF-8; never raises."""
+        """The body as text, by the response's charset, else UTF-8; never raises."""
         charset = _charset(self.headers.get("content-type", ""))
         try:
             return self.content.decode(charset, errors="replace")
@@ -109,26 +109,26 @@ class Response:
             return self.content.decode(errors="replace")
 
     def json(self) -> Any:
-        """Return the body read as JSON.
+        """Return the body parsed as JSON.
 
         Raises:
-            BadReply: if the body is not JSON.
+            BadReply: If the body is not JSON.
         """
         try:
             return json.loads(self.content)
         except (ValueError, RecursionError) as error:
-            sentence = "The server's reply is not JSON."
-            raise BadReply(sentence, status_code=self.status_code) from error
+            message = "The server's response is not JSON."
+            raise BadReply(message, status_code=self.status_code) from error
 
     @cached_property
     def code(self) -> str | None:
-        """The machine-readable ``code`` of an error reply, or None where there is none."""
+        """The machine-readable ``code`` of an error response, or None if it has none."""
         code = self.fields.get("code")
         return code if isinstance(code, str) else None
 
     @cached_property
     def fields(self) -> Mapping[str, Any]:
-        """The body's JSON object; empty when the body is anything else."""
+        """The body's JSON object; empty if the body is anything else."""
         try:
             value = self.json()
         except BadReply:
@@ -139,13 +139,13 @@ class Response:
         """Return the response itself if its status is below 400.
 
         Raises:
-            BadReply: with the status and the code of the reply; its sentence is the server's own.
+            BadReply: Otherwise, with the status, the code and the message of the response.
         """
         if self.status_code < 400:  # noqa: PLR2004 - RFC 9110, section 15
             return self
-        sentence = self.fields.get("error")
+        message = self.fields.get("error")
         raise BadReply(
-            sentence if isinstance(sentence, str) else None,
+            message if isinstance(message, str) else None,
             status_code=self.status_code,
             code=self.code,
         )

@@ -1,4 +1,4 @@
-"""Every option of a client, in one place, with its unit and its default."""
+"""Every option of a client, with its unit and its default."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ from unexpired.origins import allowed_origins, origin_of, resolve
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a client behaves.
+    """The options of a client.
 
     Attributes:
-        base_url: where relative URLs are appended; empty: the page's own origin.
-        login_url: the sign-in page, a path or a hash route such as ``#/login``.
-        login_path: where a name and a password are exchanged for tokens.
-        refresh_path: where a refresh token is exchanged for new tokens.
-        logout_path: where a session is revoked; empty where the server cannot do that.
-        dialect: how the server names things; a table of its attributes makes one.
-        margin: how long before its end an access token is refreshed, in seconds; at most a
-            quarter of the token's life.
-        token_origins: further exact origins that may see the token.
-        storage: where the browser keeps the session.
-        storage_key: the name it is kept under.
-        refresh_timeout: the longest that a refresh, or a call waiting for one, takes, in seconds.
-        timeout: the longest that a call may take in all, in seconds; None for no bound.
-        on_expired: what to do when a session ends: go to the sign-in page, or only say so.
-        idempotency_keys: whether each POST gets an ``Idempotency-Key``, one for all its attempts.
-        page_url: the address of the page, filled in by ``in_browser``; empty where there is none.
+        base_url: The URL that relative URLs are appended to; empty for the page's own origin.
+        login_url: The sign-in page, a path or a hash route such as ``#/login``.
+        login_path: Where a username and a password are exchanged for tokens.
+        refresh_path: Where a refresh token is exchanged for new tokens.
+        logout_path: Where a session is revoked; empty if the server cannot do that.
+        dialect: The server's field names and error codes; a table of its attributes makes one.
+        margin: How long before its end an access token is refreshed, in seconds; at most a
+            quarter of the token's lifetime.
+        token_origins: Further exact origins that may see the token.
+        storage: Where the browser keeps the session.
+        storage_key: The name the session is stored under.
+        refresh_timeout: The longest that a refresh, or a request waiting for one, takes, in
+            seconds.
+        timeout: The longest that a request may take in total, in seconds; None for no limit.
+        on_expired: What happens when a session ends: a redirect to the sign-in page, or only the
+            event.
+        idempotency_keys: Whether each POST gets an ``Idempotency-Key``, one for all its attempts.
+        page_url: The address of the page, set by ``in_browser``; empty if there is none.
 
     Raises:
-        ValueError: if a time is not positive, an origin is not exact, or the dialect has no such
+        ValueError: If a time is not positive, an origin is not exact, or the dialect has no such
             attribute.
     """
 
@@ -61,7 +63,7 @@ class Options:
         if self.on_expired not in {"redirect", "event"}:
             raise ValueError('on_expired is "redirect" or "event"')
         object.__setattr__(self, "dialect", Dialect.of(self.dialect))
-        _ = self._trusted  # An inexact origin is a mistake to hear of at once.
+        _ = self._trusted  # Raises at once if an origin is not exact.
 
     @cached_property
     def _trusted(self) -> frozenset[str]:
@@ -70,13 +72,13 @@ class Options:
         )
 
     def resolve(self, url: str) -> str:
-        """Return the absolute URL that a call goes to.
+        """Return the absolute URL that a request goes to.
 
         Raises:
-            ValueError: if the URL holds what browsers read in ways of their own.
+            ValueError: If the URL has characters that browsers drop or replace.
         """
         return resolve(url, base_url=self.base_url, page_url=self.page_url)
 
     def trusts(self, url: str) -> bool:
-        """Whether an absolute URL may see the token."""
+        """Return whether an absolute URL may see the token."""
         return origin_of(url) in self._trusted

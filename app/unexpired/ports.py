@@ -1,11 +1,12 @@
-"""What the library needs from the world: tiny protocols, and their forms in memory.
+"""What the library needs from its environment, as small protocols, and their default forms.
 
-A port's asynchronous form is for ``AsyncClient``; ``Client`` takes the ``Sync…`` twin.
+``AsyncClient`` takes the asynchronous form of a port, ``Client`` its ``Sync…`` twin.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -14,12 +15,15 @@ from contextlib import (
     AbstractContextManager,
     asynccontextmanager,
     contextmanager,
+    suppress,
 )
 from typing import Protocol
 
 from unexpired.errors import Unreachable
 from unexpired.messages import Request, Response
 from unexpired.timers import timeout_after
+
+_log = logging.getLogger("unexpired")
 
 
 class Transport(Protocol):
@@ -28,57 +32,57 @@ class Transport(Protocol):
     async def send(self, request: Request) -> Response:
         """Return the response, whatever its status.
 
-        A cancelled ``send`` abandons the request.
+        Cancelling ``send`` abandons the request.
 
         Raises:
-            Unreachable: if no response came.
+            Unreachable: If no response came.
         """
         ...
 
 
 class SyncTransport(Protocol):
-    """Sends a request over the network, and waits."""
+    """Sends a request over the network, and blocks."""
 
     def send(self, request: Request, timeout: float | None) -> Response:
         """Return the response, whatever its status.
 
         Args:
-            request: what to send.
-            timeout: seconds after which to give up; None for no bound.
+            request: The request to send.
+            timeout: Seconds after which to give up; None for no limit.
 
         Raises:
-            Unreachable: if no response came in time.
+            Unreachable: If no response came in time.
         """
         ...
 
 
 class TokenStore(Protocol):
-    """Keeps one text; what it holds is the session and must be kept from others."""
+    """Stores one text: the session, which nobody else may read."""
 
     def load(self) -> str | None:
-        """Return what is stored, or None."""
+        """Return the stored text, or None."""
         ...
 
     def save(self, text: str) -> None:
-        """Store the text in place of what was there, whole or not at all."""
+        """Replace the stored text, completely or not at all."""
         ...
 
     def clear(self) -> None:
-        """Remove what is stored."""
+        """Remove the stored text."""
         ...
 
 
 class RefreshLock(Protocol):
-    """Lets one holder at a time refresh, among all that share the store."""
+    """Lets one client at a time refresh, among all that share the store."""
 
     def hold(self, timeout: float) -> AbstractAsyncContextManager[None]:
-        """Hold the lock for the length of a ``with`` block.
+        """Hold the lock for an ``async with`` block.
 
         Args:
-            timeout: seconds to wait for it at the most.
+            timeout: The longest wait for it, in seconds.
 
         Raises:
-            Unreachable: if it could not be had in time.
+            Unreachable: If the lock was not free in time.
         """
         ...
 
@@ -87,19 +91,19 @@ class SyncRefreshLock(Protocol):
     """``RefreshLock`` for the client that blocks."""
 
     def hold(self, timeout: float) -> AbstractContextManager[None]:
-        """Hold the lock for the length of a ``with`` block.
+        """Hold the lock for a ``with`` block.
 
         Args:
-            timeout: seconds to wait for it at the most.
+            timeout: The longest wait for it, in seconds.
 
         Raises:
-            Unreachable: if it could not be had in time.
+            Unreachable: If the lock was not free in time.
         """
         ...
 
 
 class Navigator(Protocol):
-    """Knows where the person is, and takes them elsewhere."""
+    """The address of the page, and the way to another one."""
 
     def here(self) -> str:
         """Return the path, query and hash of the page as it is shown."""
@@ -111,18 +115,18 @@ class Navigator(Protocol):
 
 
 class Clock(Protocol):
-    """Tells the time."""
+    """The time."""
 
     def now(self) -> float:
         """Return Unix seconds by the device's clock, which may be wrong and may jump."""
         ...
 
     def monotonic(self) -> float:
-        """Return seconds that only ever grow."""
+        """Return seconds that never decrease."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Wait, blocking; only the sync client calls this."""
+        """Block for ``seconds``; only the sync client calls this."""
         ...
 
 
@@ -135,13 +139,13 @@ class SystemClock:
 
 
 class MemoryStore:
-    """A store that forgets when the process ends, or the page is closed."""
+    """A store that lasts until the program ends or the page closes."""
 
     def __init__(self) -> None:
         self._text: str | None = None
 
     def load(self) -> str | None:
-        """Return what is stored, or None."""
+        """Return the stored text, or None."""
         return self._text
 
     def save(self, text: str) -> None:
@@ -149,12 +153,61 @@ class MemoryStore:
         self._text = text
 
     def clear(self) -> None:
-        """Forget the text."""
+        """Remove the text."""
         self._text = None
 
 
+class FallbackStore:
+    """A store that keeps the session in memory when another store fails.
+
+    Args:
+        store: The store to use as long as it works.
+        failure: The error that the store raises when it cannot read, write or remove the text.
+        place: The name of the store in log messages.
+    """
+
+    def __init__(self, store: TokenStore, failure: type[Exception], place: str) -> None:
+        self._store = store
+        self._failure = failure
+        self._place = place
+        self._unsaved: str | None = None  # the text that the store did not take
+
+    def load(self) -> str | None:
+        """Return the stored text, or None."""
+        if self._unsaved is not None:
+            return self._unsaved
+        try:
+            return self._store.load()
+        except self._failure:
+            return None
+
+    def save(self, text: str) -> None:
+        """Store the text, in memory if the store fails."""
+        try:
+            self._store.save(text)
+        except self._failure as error:
+            self._warn("%s cannot be written (%s): the session is kept in memory", error)
+            with suppress(self._failure):
+                self._store.clear()  # An older session must not come back at the next start.
+            self._unsaved = text
+        else:
+            self._unsaved = None
+
+    def clear(self) -> None:
+        """Remove the stored text."""
+        self._unsaved = None
+        try:
+            self._store.clear()
+        except self._failure as error:
+            self._warn("%s cannot be removed (%s)", error)
+
+    def _warn(self, text: str, error: Exception) -> None:
+        # The system's reason where there is one; any other text may quote the session.
+        _log.warning(text, self._place, getattr(error, "strerror", None) or type(error).__name__)
+
+
 class LocalLock:
-    """A lock among the clients of one process or page."""
+    """A lock among the clients of one program or page."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
@@ -174,7 +227,7 @@ class LocalLock:
 
 
 class ThreadLock:
-    """A lock among the threads of one process."""
+    """A lock among the threads of one program."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -191,11 +244,11 @@ class ThreadLock:
 
 
 class NoNavigator:
-    """For programs without pages: nowhere to go."""
+    """For programs, which have no pages."""
 
     def here(self) -> str:
-        """Return no address."""
+        """Return an empty address."""
         return ""
 
     def go(self, url: str) -> None:
-        """Stay."""
+        """Do nothing."""

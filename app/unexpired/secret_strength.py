@@ -1,7 +1,9 @@
-"""Is a secret strong enough to sign with? Rules that give their reasons.
+"""Whether a secret is strong enough to sign tokens with, and the reasons if it is not.
 
-Only the standard library's arithmetic is used, so that a browser can run this file as it is.
+It uses only the standard library, so that a browser can run this file unchanged.
 """
+
+from __future__ import annotations
 
 import base64
 import binascii
@@ -13,10 +15,10 @@ from itertools import pairwise
 MINIMUM_BYTES = 32
 """An HS256 key has at least 256 bits (RFC 7518, section 3.2)."""
 
-MINIMUM_VARIETY = 0.76
-"""How much of the variety of random bytes a secret must show, from 0 to 1.
+MINIMUM_ENTROPY_RATIO = 0.76
+"""The lowest entropy ratio of an acceptable secret, from 0 to 1.
 
-Of a million random 256-bit keys about one stays below; most sentences do.
+Of a million random 256-bit keys about one is below it; most sentences are.
 """
 
 WELL_KNOWN = (
@@ -53,7 +55,7 @@ WELL_KNOWN = (
 
 
 def secret_bytes(text: str) -> bytes:
-    """The key that a written secret stands for: hexadecimal, base64(url), or its UTF-8 bytes."""
+    """Return the key that a text stands for: hexadecimal, base64(url), or its UTF-8 bytes."""
     for decode in (_from_hex, _from_base64):
         raw = decode(text)
         if raw:
@@ -62,33 +64,33 @@ def secret_bytes(text: str) -> bytes:
 
 
 def weaknesses(text: str) -> list[str]:
-    """Why a written secret must not sign tokens; empty when nothing speaks against it."""
+    """Return the reasons why a secret must not sign tokens; empty if it is strong enough."""
     raw = secret_bytes(text.strip())
     reasons = []
     if len(raw) < MINIMUM_BYTES:
         reasons.append(f"it has {len(raw) * 8} bits, and at least {MINIMUM_BYTES * 8} are needed")
     if _is_well_known(text) or _is_well_known(raw.decode("ascii", "replace")):
         reasons.append("it is a well-known example")
-    if min(variety(raw), _spelled_variety(text.strip())) < MINIMUM_VARIETY:
+    if min(entropy_ratio(raw), _text_entropy_ratio(text.strip())) < MINIMUM_ENTROPY_RATIO:
         reasons.append("it has a pattern or too few different characters to be random")
     return reasons
 
 
-def variety(raw: bytes) -> float:
-    """How varied bytes are, compared with as many random ones: 0 (constant) to about 1."""
-    if len(raw) < 2:  # noqa: PLR2004 - a single byte has no variety
+def entropy_ratio(raw: bytes) -> float:
+    """Return the entropy of bytes relative to random ones: 0 (constant) to about 1."""
+    if len(raw) < 2:  # noqa: PLR2004 - a single byte has no entropy
         return 0.0
-    # Steps between neighbours unmask sequences such as 0123456789 or abcdef, whose characters
-    # are all different.
+    # The differences between neighbours reveal sequences such as 0123456789 or abcdef, whose
+    # characters are all different.
     steps = [(b - a) % 256 for a, b in pairwise(raw)]
     best = math.log2(min(len(raw), 64))
-    return min(_entropy(raw), _entropy(steps)) / best * _freshness(raw)
+    return min(_entropy(raw), _entropy(steps)) / best * _unrepeated_ratio(raw)
 
 
-def _spelled_variety(text: str) -> float:
-    # Words without spaces also read as base64, and what they decode to looks random. The
-    # spelling gives them away; of hexadecimal it says nothing.
-    return 1.0 if _from_hex(text) else variety(text.encode("utf-8", "surrogatepass"))
+def _text_entropy_ratio(text: str) -> float:
+    # Words without spaces are valid base64 too, and decode to bytes that look random. The text
+    # reveals them; the text of a hexadecimal key says nothing.
+    return 1.0 if _from_hex(text) else entropy_ratio(text.encode("utf-8", "surrogatepass"))
 
 
 def _entropy(values: Sequence[int]) -> float:
@@ -96,8 +98,8 @@ def _entropy(values: Sequence[int]) -> float:
     return -sum(n / total * math.log2(n / total) for n in Counter(values).values())
 
 
-def _freshness(raw: bytes) -> float:
-    """The share of three-byte runs that occur once: one passage said twice halves it."""
+def _unrepeated_ratio(raw: bytes) -> float:
+    """Return the share of different three-byte runs: a text that is repeated once has half."""
     runs = Counter(raw[i : i + 3] for i in range(len(raw) - 2))
     return len(runs) / max(1, runs.total())
 
@@ -106,7 +108,7 @@ def _is_well_known(text: str) -> bool:
     letters = rest = "".join(c for c in text.lower() if c.isalnum())
     for phrase in WELL_KNOWN:
         rest = rest.replace(phrase, "")
-    # What is left beside the phrase is all that an attacker has to guess.
+    # The characters besides the phrase are all that an attacker has to guess.
     return rest != letters and len(rest) < MINIMUM_BYTES // 2
 
 

@@ -1,14 +1,16 @@
-"""Client: the driver of the policy for code that blocks, in a program, a thread or a page."""
+"""Client: drives the policy for code that blocks, in a program, a thread or a page."""
 
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Generator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
-from unexpired.async_client import LOCK_PATIENCE, AsyncClient
+from unexpired.async_client import LOCK_TIMEOUT_FACTOR, AsyncClient
 from unexpired.base_client import BaseClient
+from unexpired.content import RequestOptions
 from unexpired.errors import SessionExpired, UnexpiredError, Unreachable
 from unexpired.messages import Request, Response
 from unexpired.options import Options
@@ -24,7 +26,7 @@ from unexpired.ports import (
     ThreadLock,
     TokenStore,
 )
-from unexpired.session_manager import RequestOptions, SessionManager, fresh_name
+from unexpired.session_manager import SessionManager, new_session_name
 
 if TYPE_CHECKING:
     from urllib.request import OpenerDirector
@@ -32,11 +34,11 @@ if TYPE_CHECKING:
     from httpx import Auth
     from requests.auth import AuthBase
 
-FOREVER = float("inf")
+NO_LIMIT = float("inf")
 
 
-class _GivenUp(Exception):  # noqa: N818
-    """The call's time is over. Flows must not hear of it: they would try on."""
+class _CallAborted(Exception):  # noqa: N818
+    """The call may take no longer. Not an UnexpiredError: a flow would catch that and go on."""
 
     def __init__(self, reason: Unreachable) -> None:
         super().__init__()
@@ -46,19 +48,19 @@ class _GivenUp(Exception):  # noqa: N818
 class Client(BaseClient[Response]):
     """Calls an API and keeps the person signed in; the sync twin of ``AsyncClient``.
 
-    It renews when a call needs it: nothing runs between the calls. Threads may share it.
+    It refreshes when a request needs it: nothing runs between the requests. Threads may share it.
 
     Args:
-        transport: sends the requests.
-        session_of: an AsyncClient of this thread, whose session this one shares; its store,
-            navigator, clock and options then count, and none of these may be given.
-        store: keeps the session; in memory by default.
-        lock: lets one refresh at a time; among the threads that use this client by default.
-        navigator: takes the person to the sign-in page; nowhere by default.
-        clock: tells the time, and sleeps.
-        patience: the longest pause of a back-off that is sat out, in seconds; where it would be
-            longer, the call raises Unreachable. A page has none: it would freeze.
-        **options: see ``Options``.
+        transport: Sends the requests.
+        session_of: An AsyncClient of this thread, whose session this client shares; its store,
+            navigator, clock and options apply, and must not be given here.
+        store: Stores the session; in memory by default.
+        lock: Lets one client at a time refresh; by default among the threads of this client.
+        navigator: Redirects to the sign-in page; by default nothing is redirected.
+        clock: The time, and how to sleep.
+        max_backoff: The longest back-off, in seconds, that a request waits through before raising
+            Unreachable; 0 in a page, which would freeze.
+        **options: See ``Options``.
     """
 
     def __init__(  # noqa: PLR0913 - the ports, each with a default
@@ -70,13 +72,13 @@ class Client(BaseClient[Response]):
         lock: SyncRefreshLock | None = None,
         navigator: Navigator | None = None,
         clock: Clock | None = None,
-        max_backoff: float = FOREVER,
+        max_backoff: float = NO_LIMIT,
         **options: Any,
     ) -> None:
         if session_of is not None and (options or store or navigator or clock):
             raise ValueError("a shared session brings its store, navigator, clock and options")
         super().__init__(
-            session_of._manager
+            self._manager_of(session_of)
             if session_of
             else SessionManager(
                 Options(**options),
@@ -89,8 +91,8 @@ class Client(BaseClient[Response]):
         self._lock = lock or ThreadLock()
         self._max_backoff = max_backoff
         self._clock = self._manager.policy.clock
-        # Between reading the session and writing it no other thread may step in.
-        self._turn = threading.RLock()
+        # No other thread may run between reading the session and writing it.
+        self._mutex = threading.RLock()
         if session_of is None:
             self._manager.load()
 
@@ -105,13 +107,22 @@ class Client(BaseClient[Response]):
         """Return a client on the browser's network, storage and navigation.
 
         Args:
-            session_of: the page's AsyncClient, whose session this one shares.
-            transport: sends the requests, in place of the page's own.
-            **options: see ``Options``.
+            session_of: The page's AsyncClient, whose session this client shares.
+            transport: Sends the requests instead of the page's own network.
+            **options: See ``Options``.
         """
-        from unexpired.browser import connect_sync  # noqa: PLC0415 - there is no JavaScript elsewhere
+        from unexpired.browser import connect_sync, share_session  # noqa: PLC0415 - needs a page
 
-        return connect_sync(cls, session_of=session_of, transport=transport, **options)
+        if session_of is None:
+            return connect_sync(cls, transport=transport, **options)
+        return share_session(
+            cls,
+            session_of.transport,
+            cls._manager_of(session_of).options.storage_key,
+            session_of=session_of,
+            transport=transport,
+            **options,
+        )
 
     @classmethod
     def on_desktop(
@@ -121,48 +132,54 @@ class Client(BaseClient[Response]):
         transport: SyncTransport | None = None,
         **options: Any,
     ) -> Self:
-        """Return a client for a program: on urllib, with the session kept in a file.
+        """Return a client for a program: on urllib, with the session stored in a file.
 
         Args:
-            store: keeps the session; by default a file of the user's, for this API alone.
-            transport: sends the requests, in place of urllib.
-            **options: see ``Options``; ``base_url`` is the API's address.
+            store: Stores the session; by default a file of the user's, one for each API.
+            transport: Sends the requests instead of urllib.
+            **options: See ``Options``; ``base_url`` is the API's address.
         """
-        from unexpired.desktop import connect_sync  # noqa: PLC0415 - needs what only programs have
+        from unexpired.desktop import connect_sync  # noqa: PLC0415 - needs the extra `desktop`
 
         return connect_sync(cls, store=store, transport=transport, **options)
 
-    # -- Calls ---------------------------------------------------------------------------------
+    @classmethod
+    def in_process(cls, **options: Any) -> Self:
+        """Return ``on_desktop(…)``, of which this is the deprecated name."""
+        warnings.warn("in_process() is now on_desktop()", DeprecationWarning, stacklevel=2)
+        return cls.on_desktop(**options)
+
+    # -- Requests ------------------------------------------------------------------------------
 
     def request(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Response:
-        """Make one call; a non-2xx reply is data, not an error.
+        """Make one request; a non-2xx response is data, not an error.
 
-        A refresh under way is never cut short by ``timeout``, for its reply would be lost: such a
-        call may take ``refresh_timeout`` seconds longer.
+        ``timeout`` never interrupts a refresh, whose response would be lost: such a call may take
+        ``refresh_timeout`` seconds longer.
 
         Args:
-            method: the HTTP method.
-            url: absolute, or relative to the base URL or the page.
-            **options: see ``RequestOptions``.
+            method: The HTTP method.
+            url: Absolute, or relative to the base URL or the page.
+            **options: See ``RequestOptions``.
 
         Raises:
-            NotSignedIn: if there is no session.
-            SessionExpired: if the session's time is over.
-            SessionEnded: if the session was revoked or signed out.
-            Unreachable: if no answer came, or not in time.
-            ReplayImpossible: if the call must be repeated and its body is spent.
-            ValueError: if the URL or the body cannot be sent.
+            NotSignedIn: If there is no session.
+            SessionExpired: If the session has expired.
+            SessionEnded: If the session was revoked or signed out.
+            Unreachable: If no response came, or not in time.
+            ReplayImpossible: If the request must be repeated and its body is used up.
+            ValueError: If the URL or the body cannot be sent.
         """
         request = self._manager.request(method, url, options)
-        bound = options.get("timeout", self._manager.options.timeout)
-        with closing(self.exchange(request, timeout=bound)) as steps:
-            return cast("Response", self._answer(steps))
+        timeout = options.get("timeout", self._manager.options.timeout)
+        with closing(self.exchange(request, timeout=timeout)) as steps:
+            return cast("Response", self._run(steps))
 
     # -- The session ---------------------------------------------------------------------------
 
     def ready(self) -> Self:
-        """Take over what others did to the store; nothing goes on in the background."""
-        with self._turn:
+        """Take over what others have stored; nothing is started in the background."""
+        with self._mutex:
             self._manager.reload()
         return self
 
@@ -170,12 +187,12 @@ class Client(BaseClient[Response]):
         """Sign in.
 
         Raises:
-            BadCredentials: if the name or the password is wrong.
-            RateLimited: if there were too many tries.
-            Unreachable: if no usable answer came.
-            BadReply: if the server refuses for another reason.
+            BadCredentials: If the username or the password is wrong.
+            RateLimited: If there were too many attempts.
+            Unreachable: If no usable response came.
+            BadReply: If the server refuses for another reason.
         """
-        self._drive(self._manager.policy.sign_in(fresh_name(), username, password))
+        self._drive(self._manager.policy.sign_in(new_session_name(), username, password))
 
     def sign_out(self) -> None:
         """Sign out: here at once, and at the server if it can be reached."""
@@ -183,76 +200,76 @@ class Client(BaseClient[Response]):
         self._drive(self._manager.policy.sign_out())
 
     def refresh(self) -> None:
-        """Renew the tokens now.
+        """Refresh the tokens now.
 
         Raises:
-            NotSignedIn: if there is no session.
-            SessionExpired: if the server refuses.
-            SessionEnded: if the session was signed out meanwhile.
-            Unreachable: if no usable answer came.
+            NotSignedIn: If there is no session.
+            SessionExpired: If the server refuses.
+            SessionEnded: If the session was signed out in the meantime.
+            Unreachable: If no usable response came.
         """
         self.ready()
-        patience = self._manager.options.refresh_timeout * LOCK_PATIENCE
-        self._refresh(Refresh(self._manager.session.require().generation, patience), patience)
+        within = self._manager.options.refresh_timeout * LOCK_TIMEOUT_FACTOR
+        self._refresh(Refresh(self._manager.session.require().generation, within), within)
 
     def diagnose(self) -> dict[str, Any]:
-        """Return the facts that help to find a fault, without anything secret."""
+        """Return facts that help to find a fault, without secrets."""
         return {**super().diagnose(), "lock": type(self._lock).__name__}
 
     def close(self) -> None:
-        """Do nothing: the session stays stored, and nothing runs that could be stopped."""
+        """Do nothing: the session stays stored, and nothing runs in the background."""
 
-    # -- For other people's code ---------------------------------------------------------------
+    # -- For other HTTP libraries --------------------------------------------------------------
 
     def opener(self) -> OpenerDirector:
         """Return an opener whose ``open`` is ``urllib.request.urlopen`` within the session."""
-        from unexpired.adapters.urllib import SessionOpener  # noqa: PLC0415 - only for who asks for it
+        from unexpired.adapters.urllib import SessionOpener  # noqa: PLC0415 - few programs need it
 
-        return SessionOpener(self)
+        return SessionOpener(self.request, self._manager.options.resolve)
 
     def requests_auth(self) -> AuthBase:
-        """Return an ``auth=`` for requests: attached, renewed, and retried."""
+        """Return an ``auth=`` for requests: adds the token, refreshes and retries."""
         from unexpired.adapters.requests import SessionAuth  # noqa: PLC0415 - requests is optional
 
-        return SessionAuth(self)
+        return SessionAuth(self.exchange, self._manager.options.trusts)
 
     def httpx_auth(self) -> Auth:
-        """Return an ``auth=`` for ``httpx.Client``: attached, renewed, and retried."""
+        """Return an ``auth=`` for ``httpx.Client``: adds the token, refreshes and retries."""
         from unexpired.adapters.httpx import SessionAuth  # noqa: PLC0415 - httpx is optional
 
-        return SessionAuth(self)
+        return SessionAuth(self.exchange)
 
     # -- The driver ----------------------------------------------------------------------------
 
     def exchange(
         self, request: Request, *, timeout: float | None = None
     ) -> Generator[Send, Response, Response]:
-        """Make one call whose requests somebody else sends; for adapters.
+        """Make one request that another HTTP library sends; for adapters.
 
         Yields each ``Send``, and is sent its response, or has ``Unreachable`` thrown in; returns
-        the call's response. Raises what ``request`` raises.
+        the last response. Raises what ``request`` raises.
 
         Args:
-            request: the call, without its token.
-            timeout: seconds after which to give up; None for no bound.
+            request: The request, without its token.
+            timeout: Seconds after which to give up; None for no limit.
         """
         self.ready()
-        deadline = self._clock.monotonic() + (FOREVER if timeout is None else timeout)
+        deadline = self._clock.monotonic() + (NO_LIMIT if timeout is None else timeout)
         flow = self._manager.policy.call(self._manager.with_idempotency_key(request))
         try:
             return cast("Response", (yield from self._steps(flow, deadline)))
-        except _GivenUp as given_up:
-            raise given_up.reason from None
+        except _CallAborted as aborted:
+            raise aborted.reason from None
         except UnexpiredError as error:
             self._manager.redirect_if_signed_out(error)
             raise
 
     def _drive(self, flow: Generator[Effect, Any, Any]) -> None:
-        with closing(self._steps(flow, FOREVER)) as steps:
-            self._answer(steps)
+        with closing(self._steps(flow, NO_LIMIT)) as steps:
+            self._run(steps)
 
-    def _answer(self, steps: Generator[Send, Response, Response | None]) -> Response | None:
-        """Send what the steps ask for, to their end."""
+    def _run(self, steps: Generator[Send, Response, Response | None]) -> Response | None:
+        """Send what the steps yield; return what they return."""
         try:
             send = next(steps)
             while True:
@@ -268,12 +285,12 @@ class Client(BaseClient[Response]):
     def _steps(
         self, flow: Generator[Effect, Any, Any], deadline: float
     ) -> Generator[Send, Response, Any]:
-        """Perform the effects of a flow, but yield what is to be sent."""
+        """Perform the effects of a flow, except that each ``Send`` is yielded."""
         try:
             effect = self._advance(flow.send, None)
             while True:
                 try:
-                    outcome = yield from self._perform(effect, self._left(deadline))
+                    outcome = yield from self._perform(effect, self._time_left(deadline))
                 except UnexpiredError as error:
                     effect = self._advance(flow.throw, error)
                 else:
@@ -281,28 +298,28 @@ class Client(BaseClient[Response]):
         except StopIteration as done:
             return done.value
         finally:
-            with self._turn:
+            with self._mutex:
                 flow.close()
                 self._manager.commit()
 
     def _advance(self, step: Any, outcome: Any) -> Effect:
-        with self._turn:
+        with self._mutex:
             self._manager.reload()
             effect: Effect = step(outcome)
             self._manager.commit()
         return effect
 
-    def _left(self, deadline: float) -> float:
+    def _time_left(self, deadline: float) -> float:
         left = deadline - self._clock.monotonic()
         if left <= 0:
-            raise _GivenUp(Unreachable("The server took too long to answer. Please try again."))
+            raise _CallAborted(Unreachable("The server took too long to answer. Please try again."))
         return left
 
     def _perform(self, effect: Effect, left: float) -> Generator[Send, Response, Response | None]:
         match effect:
             case Send(request, timeout):
-                bound = min(left, FOREVER if timeout is None else timeout)
-                return (yield Send(request, None if bound == FOREVER else bound))
+                shortest = min(left, NO_LIMIT if timeout is None else timeout)
+                return (yield Send(request, None if shortest == NO_LIMIT else shortest))
             case Sleep(seconds):
                 self._sleep(seconds, left)
             case _:
@@ -311,11 +328,11 @@ class Client(BaseClient[Response]):
 
     def _sleep(self, seconds: float, left: float) -> None:
         if seconds > self._max_backoff:
-            raise _GivenUp(Unreachable(retry_after=seconds))
+            raise _CallAborted(Unreachable(retry_after=seconds))
         self._clock.sleep(min(seconds, left))
 
     def _refresh(self, effect: Refresh, left: float) -> None:
-        """Refresh, unless somebody else did while this one waited for the lock."""
+        """Refresh, unless another client did so while this one waited for the lock."""
         session = self._manager.session
         failures = session.failures
         with self._lock.hold(min(effect.within, left)):
@@ -325,7 +342,7 @@ class Client(BaseClient[Response]):
         session.record_for(effect.stale)
 
     def _renew(self, failures: int) -> None:
-        """Make one attempt; who waited for another's shares what came of it."""
+        """Make one attempt, unless one has failed while this client waited for the lock."""
         session = self._manager.session
         if (code := session.require().refused) is not None:
             raise SessionExpired(code)

@@ -1,4 +1,4 @@
-"""Reading the server's replies to sign-in and refresh: the codes, the tokens, how long to wait."""
+"""Parsing the server's responses to sign-in and refresh: codes, tokens, ``Retry-After``."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from unexpired.claims import instant
 from unexpired.errors import BadCredentials, BadReply, RateLimited, UnexpiredError, Unreachable
 from unexpired.messages import Response
 
-# With these the server says that the session is dead. Nothing else ever ends a session.
+# The codes by which the server says that the session is dead. Nothing else ever ends a session.
 REFUSALS = frozenset({"REFRESH_EXPIRED", "REFRESH_INVALID", "REFRESH_REUSED", "SESSION_REVOKED"})
 ENDINGS = frozenset({"NO_TOKEN", "SESSION_REVOKED", "INVALID_TOKEN"})
 EXPIRED = "TOKEN_EXPIRED"
 BAD_CREDENTIALS = "BAD_CREDENTIALS"
 
-SMALL_SKEW = 5.0  # s. Less than this is the network's delay and the whole seconds of `iat`.
-LONGEST_WAIT = 3600.0  # s. A server's slip of a zero must not lock people out for a day.
+NEGLIGIBLE_SKEW = 5.0  # s. Less than this is the network's delay and the whole seconds of `iat`.
+MAX_RETRY_AFTER = 3600.0  # s. A server's surplus zero must not lock people out for a day.
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Tokens:
-    """What a reply with tokens brings, its times told by this device's clock.
+    """The tokens in a response, with their times by this device's clock.
 
     Attributes:
-        access_token: the bearer token.
-        refresh_token: the token to refresh with, or None in simple mode or when it stays the same.
-        expires_at: when the access token expires, in Unix seconds of this device; None: unknown.
-        lifetime: how long the access token lives in all, in seconds; None: unknown.
-        skew: the server's clock minus this device's, in seconds.
-        user: who it is, where the reply says so.
+        access_token: The bearer token.
+        refresh_token: The token to refresh with; None in simple mode, or if it stays the same.
+        expires_at: When the access token expires, in Unix seconds of this device; None if unknown.
+        lifetime: How long the access token lives in total, in seconds; None if unknown.
+        skew: The server's clock minus this device's, in seconds.
+        user: The user, if the response has one.
     """
 
     access_token: str
@@ -48,12 +48,12 @@ class Tokens:
 def parse_token_response(
     response: Response, *, requested_at: float, received_at: float
 ) -> Tokens | None:
-    """Return the tokens in a 200 reply, or None when there is no usable access token in it.
+    """Parse a token response (RFC 6749, section 5.1); return None without a usable access token.
 
     Args:
-        response: the reply to a sign-in or a refresh.
-        requested_at: when the request was sent, in Unix seconds of this device.
-        received_at: when the reply came.
+        response: The response to a sign-in or a refresh.
+        requested_at: When the request was sent, in Unix seconds of this device.
+        received_at: When the response came, in the same.
     """
     access, refresh = response.fields.get("accessToken"), response.fields.get("refreshToken")
     user = response.fields.get("user")
@@ -77,12 +77,12 @@ def _times(
 ) -> tuple[float | None, float | None, float]:
     """Return end, lifetime and skew of a token that was issued at about the midpoint.
 
-    A token that is new cannot have expired: where it seems so, it is our clock that is wrong.
+    A new token cannot have expired: if it seems to have, this device's clock is wrong.
     """
     exp, iat = instant(token, "exp"), instant(token, "iat")
     if exp is not None and iat is not None and exp > iat:
         skew = iat - midpoint
-        if abs(skew) < SMALL_SKEW and exp > received_at:
+        if abs(skew) < NEGLIGIBLE_SKEW and exp > received_at:
             skew = 0.0
         return exp - skew, exp - iat, skew
     if isinstance(expires_in, int | float) and expires_in > 0:
@@ -102,17 +102,17 @@ def parse_retry_after(response: Response, now: float) -> float | None:
     """Return the seconds to wait by ``Retry-After`` (RFC 9110, section 10.2.3), or None.
 
     Args:
-        response: the reply that may carry it, as seconds or as a date.
-        now: Unix seconds, used for a date when the reply has no ``Date`` of its own.
+        response: The response, whose ``Retry-After`` is in seconds or a date.
+        now: Unix seconds, used for a date if the response has no ``Date`` header.
     """
     value = response.headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
-        return min(float(value), LONGEST_WAIT)
+        return min(float(value), MAX_RETRY_AFTER)
     until = _http_date(value)
     if until is None:
         return None
     since = _http_date(response.headers.get("date", ""))
-    return min(max(until - (now if since is None else since), 0.0), LONGEST_WAIT)
+    return min(max(until - (now if since is None else since), 0.0), MAX_RETRY_AFTER)
 
 
 def _http_date(value: str) -> float | None:
@@ -123,7 +123,7 @@ def _http_date(value: str) -> float | None:
 
 
 def sign_in_error(response: Response, now: float) -> UnexpiredError:
-    """Return the error that a failed sign-in is raised as; the reply is in our own words."""
+    """Return the error for a failed sign-in, whose response a dialect has translated."""
     match response.status_code:
         case 401 if response.code == BAD_CREDENTIALS:
             return BadCredentials()
@@ -132,9 +132,9 @@ def sign_in_error(response: Response, now: float) -> UnexpiredError:
         case status if status < 400 or status == 408 or status >= 500:  # noqa: PLR2004
             return Unreachable(retry_after=parse_retry_after(response, now))
         case status:
-            sentence = response.fields.get("error")
+            message = response.fields.get("error")
             return BadReply(
-                sentence if isinstance(sentence, str) else None,
+                message if isinstance(message, str) else None,
                 status_code=status,
                 code=response.code,
             )

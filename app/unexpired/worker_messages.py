@@ -1,21 +1,19 @@
-"""What crosses between a page and its workers: calls and their answers, as plain values.
+"""The messages between a page and its workers: requests and their results, as plain values.
 
-The page's client makes the calls and holds the session. A worker only says what it wants, so
-neither a token nor anything to get one with is ever among these values.
+The page's client makes the requests and holds the session. A worker only describes a request, so
+no message ever contains a token or anything that could be exchanged for one.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, final
+from collections.abc import Awaitable
+from typing import Any, NotRequired, TypedDict, final
 
-from unexpired.content import read_body
+from unexpired.base_client import RequestMethods
+from unexpired.content import RequestOptions, build_request, read_body
 from unexpired.errors import UnexpiredError
 from unexpired.messages import Headers, Response
-from unexpired.session_manager import RequestOptions, build_request
-
-if TYPE_CHECKING:
-    from unexpired.async_client import AsyncClient
 
 _log = logging.getLogger("unexpired")
 
@@ -26,7 +24,7 @@ ERROR_TYPES["ValueError"] = ValueError
 
 
 class WorkerRequest(TypedDict):
-    """What a worker asks for; without a timeout, the client's own holds."""
+    """A request; without a timeout, the page's client uses its own."""
 
     method: str
     url: str
@@ -37,7 +35,7 @@ class WorkerRequest(TypedDict):
 
 @final
 class WorkerResponse(TypedDict):
-    """A Response."""
+    """A response."""
 
     status_code: int
     headers: dict[str, str]
@@ -47,57 +45,61 @@ class WorkerResponse(TypedDict):
 
 @final
 class WorkerError(TypedDict):
-    """An error: its type, its sentence, and its attributes."""
+    """An error: its type, its message and its attributes."""
 
     error: str
-    sentence: str
-    facts: dict[str, Any]
+    message: str
+    attributes: dict[str, Any]
 
 
 WorkerResult = WorkerResponse | WorkerError
 
 
 def worker_request(method: str, url: str, options: RequestOptions) -> WorkerRequest:
-    """Return what to ask for; see ``RequestOptions``.
+    """Return the message for a request; see ``RequestOptions``.
 
     Raises:
-        ValueError: if the body cannot be sent.
-        TypeError: if it is a stream that must be awaited.
+        ValueError: If the body cannot be sent.
+        TypeError: If the body is an asynchronous stream.
     """
     request = build_request(method, url, options)
-    call: WorkerRequest = {
+    message: WorkerRequest = {
         "method": request.method,
         "url": request.url,
         "headers": dict(request.headers),
         "body": read_body(request.body),
     }
     if "timeout" in options:
-        call["timeout"] = options["timeout"]
-    return call
+        message["timeout"] = options["timeout"]
+    return message
 
 
-async def perform(call: WorkerRequest, client: AsyncClient) -> WorkerResult:
-    """Make the call through the client; whatever goes wrong, there is an answer."""
+async def perform(
+    message: WorkerRequest, client: RequestMethods[Awaitable[Response]]
+) -> WorkerResult:
+    """Make the request through the client; return its result, whatever happens."""
     try:
-        return _reply(await client.request(call["method"], call["url"], **_options(call)))
+        response = await client.request(message["method"], message["url"], **_options(message))
+        return _response_message(response)
     except (UnexpiredError, ValueError) as error:
-        return {"error": type(error).__name__, "sentence": str(error), "facts": dict(vars(error))}
-    except Exception as error:  # noqa: BLE001 - else the worker would wait for ever
-        # Only the kind of the error: its text is not ours, and may quote a token.
-        _log.error("a worker's call failed with %s", type(error).__name__)
-        return {"error": "", "sentence": "the page could not make the call", "facts": {}}
+        attributes = dict(vars(error))
+        return {"error": type(error).__name__, "message": str(error), "attributes": attributes}
+    except Exception as error:  # noqa: BLE001 - without a result the worker would wait forever
+        # Only the type of the error: its text is not ours, and may quote a token.
+        _log.error("a worker's request failed with %s", type(error).__name__)
+        return {"error": "", "message": "the page could not make the request", "attributes": {}}
 
 
-def _options(call: WorkerRequest) -> RequestOptions:
-    options: RequestOptions = {"headers": call["headers"]}
-    if call["body"] is not None:
-        options["content"] = bytes(call["body"])  # It crosses as a view of the worker's memory.
-    if "timeout" in call:
-        options["timeout"] = call["timeout"]
+def _options(message: WorkerRequest) -> RequestOptions:
+    options: RequestOptions = {"headers": message["headers"]}
+    if message["body"] is not None:
+        options["content"] = bytes(message["body"])  # It arrives as a view of the worker's memory.
+    if "timeout" in message:
+        options["timeout"] = message["timeout"]
     return options
 
 
-def _reply(response: Response) -> WorkerResponse:
+def _response_message(response: Response) -> WorkerResponse:
     return {
         "status_code": response.status_code,
         "headers": dict(response.headers),
@@ -106,16 +108,16 @@ def _reply(response: Response) -> WorkerResponse:
     }
 
 
-def response_from(answer: WorkerResult) -> Response:
+def response_from(result: WorkerResult) -> Response:
     """Return the response, or raise what the page's client raised."""
-    if "error" in answer:
-        raise _raised(answer)
-    headers, content = Headers(answer["headers"]), bytes(answer["content"])
-    return Response(answer["status_code"], headers, content, answer["url"])
+    if "error" in result:
+        raise _error_from(result)
+    headers, content = Headers(result["headers"]), bytes(result["content"])
+    return Response(result["status_code"], headers, content, result["url"])
 
 
-def _raised(failure: WorkerError) -> Exception:
-    kind = ERROR_TYPES.get(failure["error"], RuntimeError)
-    error = kind.__new__(kind, failure["sentence"])
-    vars(error).update(failure["facts"])
+def _error_from(message: WorkerError) -> Exception:
+    kind = ERROR_TYPES.get(message["error"], RuntimeError)
+    error = kind.__new__(kind, message["message"])
+    vars(error).update(message["attributes"])
     return error

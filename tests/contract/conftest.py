@@ -14,7 +14,7 @@ import pytest
 from server.app import create_app
 from tests.server.harness import HASHER, PASSWORD, Clock, add_user
 from unexpired import AsyncClient, Headers, MemoryStore, Request, Response, Unreachable
-from unexpired.session import loads
+from unexpired.session_record import loads
 from unexpired.token_response import Tokens
 from unexpired_server.settings import Settings
 

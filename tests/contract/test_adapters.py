@@ -471,7 +471,7 @@ async def test_httpx_without_a_network_of_its_own_goes_through_ours(
 
 async def test_an_auth_of_the_other_world_is_a_mistake_to_hear_of(program: Program) -> None:
     """A sync auth in an async client would send nothing but the bare request."""
-    async with httpx.AsyncClient(auth=SessionAuth(program.client)) as http:
+    async with httpx.AsyncClient(auth=SessionAuth(program.client.exchange)) as http:
         with pytest.raises(TypeError, match="AsyncClient"):
             await http.get(f"{program.backend.url}/api/me")
     with (

@@ -192,7 +192,7 @@ def test_where_nothing_can_be_written_the_session_lasts_as_long_as_the_program(
     assert client.get("/api/me").status_code == 200
     assert client.diagnose()["generation"] == 2
     assert "file cannot be written" in caplog.text
-    assert "lock file cannot be had" in caplog.text
+    assert "lock file cannot be used" in caplog.text
     assert Client.on_desktop(base_url=blocked.backend.url).state == "anonymous"
 
 

@@ -44,8 +44,8 @@ for js_worker in js.document.querySelectorAll("script[worker]"):
     serve(client, js_worker.xworker.sync)
 """
 EARLY = """
-from unexpired.browser.worker import _line
-_line()._is_served.clear()
+from unexpired.browser.worker import _connection
+_connection()._is_served.clear()
 early = asyncio.ensure_future(client.get('/api/me'))
 await asyncio.sleep(0)
 early.done()

@@ -9,6 +9,7 @@ from typing import Any
 import jwt
 import pytest
 
+from unexpired import AsyncClient, Client
 from unexpired.messages import Headers, Request, Response
 from unexpired.options import Options
 from unexpired.policy import Policy
@@ -66,6 +67,11 @@ def reply(status: int, fields: Any = None, **headers: str) -> Response:
 def error(status: int, code: str, **headers: str) -> Response:
     """Return one of the server's error replies."""
     return reply(status, {"error": "A sentence.", "code": code}, **headers)
+
+
+def session_of(client: AsyncClient | Client) -> Session:
+    """Return the session behind a client."""
+    return client._manager.session  # noqa: SLF001 - what the public door does not show
 
 
 @dataclass

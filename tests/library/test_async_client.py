@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.library.conftest import API, FakeClock, error, reply, token_fields
+from tests.library.conftest import API, FakeClock, error, reply, session_of, token_fields
 from unexpired import (
     AsyncClient,
     MemoryStore,
@@ -248,7 +248,7 @@ async def test_another_users_sign_in_replaces_the_session_whole(tab: Page) -> No
     tab.server.generation = 10
     await other.sign_in("bob", "pw")
     tab.client.wake()
-    assert tab.client._manager.session.record == other._manager.session.record
+    assert session_of(tab.client).record == session_of(other).record
 
 
 @pytest.mark.parametrize("garbage", ["", "{", "[]", '{"version": 0}', '{"version": 1}', "null"])
@@ -354,7 +354,7 @@ async def test_each_post_has_its_own_idempotency_key_and_a_given_one_is_kept(tab
 
 
 async def test_what_the_client_shows_holds_no_part_of_a_token(tab: Page) -> None:
-    record = tab.client._manager.session.record
+    record = session_of(tab.client).record
     assert record is not None
     shown = f"{tab.client.diagnose()} {tab.client!r} {record!r} {tab.server.received!r}"
     for part in record.tokens.access_token.split("."):
@@ -398,7 +398,7 @@ async def test_a_refresh_without_an_answer_is_tried_again_even_when_nobody_looks
     tab: Page,
 ) -> None:
     client = tab.open(is_watched=lambda: False, tick=1e6)
-    client._manager.session._jitter = lambda: 0.0  # noqa: SLF001 - the shortest pause there is
+    session_of(client)._jitter = lambda: 0.0  # noqa: SLF001 - the shortest pause there is
     await client.ready()
     tab.server.refresh_answer = lambda _: Response(503)
     with pytest.raises(Unreachable):
@@ -412,7 +412,7 @@ async def test_a_refresh_without_an_answer_is_tried_again_even_when_nobody_looks
 
 
 async def test_fifty_calls_in_an_outage_make_one_refresh_for_each_step(tab: Page) -> None:
-    tab.client._manager.session._jitter = lambda: 1.0  # noqa: SLF001
+    session_of(tab.client)._jitter = lambda: 1.0  # noqa: SLF001
     tab.clock.advance(901)
     steps: list[float] = []
 
@@ -438,7 +438,7 @@ async def test_one_failed_refresh_and_a_good_one_leave_the_caller_with_an_answer
     tab.clock.advance(901)
     answers = iter([Response(503)])
     tab.server.refresh_answer = lambda _: next(answers, None) or tab.server._tokens()  # noqa: SLF001
-    tab.client._manager.session._jitter = lambda: 0.0  # noqa: SLF001
+    session_of(tab.client)._jitter = lambda: 0.0  # noqa: SLF001
     call = asyncio.ensure_future(tab.client.get("/api/notes"))
     while not call.done():
         await asyncio.sleep(0.01)
@@ -464,7 +464,7 @@ async def test_a_lock_that_is_never_free_is_not_waited_for_without_end(tab: Page
     async with lock.hold(1):
         with pytest.raises(Unreachable):
             await client.refresh()
-        await asyncio.wait({client._renewal})  # type: ignore[type-var]  # noqa: SLF001
+        await asyncio.wait({client._refresh_task})  # type: ignore[type-var]  # noqa: SLF001
     assert tab.server.count("/api/refresh") == 0
     await client.refresh()
 
@@ -490,7 +490,7 @@ async def test_an_async_listeners_mistake_stays_its_own_too(
 
 
 async def test_a_refresh_for_a_generation_that_is_past_sends_nothing(tab: Page) -> None:
-    stale = tab.client._manager.session.require().generation
+    stale = session_of(tab.client).require().generation
     await tab.client.refresh()
     await tab.client._refresh(Refresh(stale, 1))  # noqa: SLF001
     assert tab.server.count("/api/refresh") == 1
@@ -538,7 +538,7 @@ async def test_who_waited_for_the_lock_uses_what_another_page_renewed_meanwhile(
     tab.clock.advance(901)
     async with lock.hold(1):
         waiting = asyncio.ensure_future(other.get("/api/notes"))
-        while other._renewal is None:  # noqa: SLF001 - nothing tells that it waits for the lock
+        while other._refresh_task is None:  # noqa: SLF001 - nothing tells that it waits for the lock
             await asyncio.sleep(0)
         await tab.client.refresh()
     assert (await waiting).status_code == 200
@@ -547,6 +547,6 @@ async def test_who_waited_for_the_lock_uses_what_another_page_renewed_meanwhile(
 
 async def test_a_client_that_is_made_ready_twice_watches_once(tab: Page) -> None:
     await tab.client.ready()
-    watch = tab.client._watch  # noqa: SLF001
-    assert (await tab.client.ready())._watch is watch  # noqa: SLF001
+    watch = tab.client._stay_ahead_task  # noqa: SLF001
+    assert (await tab.client.ready())._stay_ahead_task is watch  # noqa: SLF001
     tab.client.close()

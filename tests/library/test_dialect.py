@@ -241,7 +241,7 @@ def test_a_code_for_developers_is_no_sentence_for_people() -> None:
     next(flow)
     with pytest.raises(BadReply) as failed:
         flow.send(reply(401, {"error": "invalid_client", "error_description": "client x y"}))
-    assert str(failed.value) == BadReply.sentence
+    assert str(failed.value) == BadReply.message
     assert (failed.value.status_code, failed.value.code) == (401, "invalid_client")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.library.conftest import API, FakeClock, error, reply, token_fields
+from tests.library.conftest import API, FakeClock, error, reply, session_of, token_fields
 from unexpired import (
     AsyncClient,
     BadCredentials,
@@ -454,7 +454,7 @@ def test_every_method_is_sent_as_such(program: Program) -> None:
 
 def test_what_the_client_shows_holds_no_part_of_a_token(program: Program) -> None:
     """No repr, no diagnosis, no error."""
-    record = program.client._manager.session.record
+    record = session_of(program.client).record
     assert record is not None
     steps = program.client.exchange(Request("GET", f"{API}/api/notes"))
     send = next(steps)

@@ -1,13 +1,11 @@
-"""How long to wait, what a reply's times mean, and the back-off."""
+"""The times in a token response, and ``Retry-After``."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.library.conftest import NOW, make_token, reply
-from unexpired.backoff import backoff
 from unexpired.messages import Headers, Response
-from unexpired.sign_in_redirect import reason_for, sentence_for
 from unexpired.token_response import parse_retry_after, parse_token_response
 
 
@@ -86,18 +84,3 @@ def test_an_end_without_an_issue_time_is_believed_if_it_lies_ahead() -> None:
         )
         assert tokens is not None
         assert tokens.expires_at == end
-
-
-def test_pauses_double_up_to_half_a_minute_and_are_drawn_in_full() -> None:
-    assert [backoff(n, 1.0) for n in (1, 2, 3, 6, 7, 10_000)] == [1, 2, 4, 30, 30, 30]
-    assert backoff(5, 0.5) == 8
-    assert backoff(5, 0.0) == 0.1
-
-
-def test_each_reason_has_a_sentence_and_unknown_ones_none() -> None:
-    expired = "Your session has expired. Please log in again."
-    assert sentence_for(reason_for("REFRESH_REUSED")) == expired
-    revoked = sentence_for(reason_for("SESSION_REVOKED"))
-    assert revoked is not None
-    assert revoked.startswith(expired)
-    assert sentence_for("<script>") is sentence_for(None) is sentence_for("") is None

@@ -148,7 +148,7 @@ async def test_a_fault_of_the_page_is_answered_too_and_tells_nothing(
     """Nobody waits for ever; what the fault says may quote a token, so only its kind is logged."""
     fails(KeyError("Bearer secret"))
     answer = await perform(worker_request("GET", "/x", {}), client)
-    with pytest.raises(RuntimeError, match="the page could not"):
+    with pytest.raises(RuntimeError, match="the page could not make the request"):
         response_from(answer)
     assert "KeyError" in caplog.text
     assert "secret" not in f"{caplog.text}{answer}"

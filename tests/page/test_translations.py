@@ -85,8 +85,8 @@ def _translated(module: Path) -> Iterator[str]:
 def _library() -> Iterator[str]:
     for kind in vars(errors).values():
         if isinstance(kind, type) and issubclass(kind, errors.UnexpiredError):
-            yield kind.sentence
-    yield from sign_in_redirect._SENTENCES.values()  # noqa: SLF001 - All of them, not those known here.
+            yield kind.message
+    yield from sign_in_redirect.MESSAGES.values()
     yield from filter(SENTENCE.match, _constants(ROOT / "app" / "unexpired" / "messages.py"))
     yield from get_args(session.State)
 

@@ -154,7 +154,7 @@ class Tab:
         """Close the tab in the middle of whatever it does."""
         self.is_dead = True
         self.client.close()
-        for task in (*self.calls, self.client._renewal):  # noqa: SLF001 - a crash asks nobody
+        for task in (*self.calls, self.client._refresh_task):  # noqa: SLF001 - a crash asks nobody
             if task is not None:
                 task.cancel()
         self.world.tabs.remove(self)

@@ -15,7 +15,8 @@ from tests.simulation.fault_model import simulate
 from tests.simulation.profile import months, office, storm
 from unexpired import Response, async_client, policy, session_manager
 from unexpired.ports import LocalLock
-from unexpired.session import Generation, Record, Session
+from unexpired.session import Session
+from unexpired.session_record import Generation, Record
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -52,14 +53,16 @@ def refused_on_any_error(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_commit_guard(patch: pytest.MonkeyPatch) -> None:
-    real = policy.Policy._take  # noqa: SLF001
+    real = policy.Policy._accept_refresh  # noqa: SLF001
 
-    def take(self: policy.Policy, record: Record, response: Response, requested_at: float) -> None:
+    def accept_refresh(
+        self: policy.Policy, record: Record, response: Response, requested_at: float
+    ) -> None:
         if self.session.record is None:
             self.session.restore(record)
         real(self, record, response, requested_at)
 
-    patch.setattr(policy.Policy, "_take", take)
+    patch.setattr(policy.Policy, "_accept_refresh", accept_refresh)
 
 
 def no_second_look_at_the_store(patch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from tests.simulation.backend import TOKENS, Backend, claims_of, presented_in, s
 from tests.simulation.profile import DAY, Profile
 from unexpired import Request
 from unexpired.ports import LocalLock
-from unexpired.session import loads
+from unexpired.session_record import loads
 from unexpired.token_response import Tokens
 
 if TYPE_CHECKING:

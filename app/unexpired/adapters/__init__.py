@@ -1,1 +1,1 @@
-"""Other people's HTTP libraries within the session; each module needs only its own library."""
+"""Adapters for other HTTP libraries; each module needs only its own library."""

@@ -1,66 +1,69 @@
-"""requests: ``requests.get(url, auth=client.requests_auth())`` is attached, renewed and retried."""
+"""requests: ``auth=client.requests_auth()`` adds the token to its requests, refreshes, retries."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from requests import PreparedRequest
 from requests import Response as TheirResponse
 from requests.auth import AuthBase
 
 from unexpired.messages import Body, Headers, Request, Response
-from unexpired.policy import Send
-
-if TYPE_CHECKING:
-    from unexpired.sync_client import Client
+from unexpired.policy import Exchange, Send
 
 Steps = Generator[Send, Response, Response]
 
+AUTH_FAILURES = {401, 403}
+
 
 class SessionAuth(AuthBase):
-    """Puts the requests that it is given to within a client's session.
+    """Makes requests within a session.
 
-    What the network does is told in requests' own errors, what becomes of the session in ours.
+    Network failures raise requests' own exceptions; session failures raise ours.
 
     Args:
-        client: whose session.
+        exchange: Makes a request within the session: ``Client.exchange``.
+        trusts: Returns whether a URL may see the token.
     """
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, exchange: Exchange, trusts: Callable[[str], bool]) -> None:
+        self._exchange = exchange
+        self._trusts = trusts
 
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
-        """Attach a token that is worth sending, and hear of the answer."""
-        steps = self._client.exchange(_request(r))
-        _apply(next(steps).request, r)
-        r.register_hook("response", partial(self._answered, steps))  # type: ignore[no-untyped-call]
+        """Add a valid token, and a hook for the response."""
+        steps = self._exchange(_request(r))
+        _update(r, next(steps).request)
+        r.register_hook("response", partial(self._on_response, steps))  # type: ignore[no-untyped-call]
         return r
 
-    def _answered(self, steps: Steps, reply: TheirResponse, **options: Any) -> TheirResponse:
-        """Send the request again for as long as the policy asks for it.
+    def _on_response(self, steps: Steps, response: TheirResponse, **options: Any) -> TheirResponse:
+        """Send the request again as long as the policy asks for it.
 
-        Of a redirect, requests asks again, with what it leads to; elsewhere no token follows.
+        requests follows a redirect itself and calls this hook with the next response; the token
+        does not follow to another origin.
         """
-        trusts = self._client._manager.options.trusts
-        while not reply.is_redirect and trusts(reply.request.url or ""):
+        while not response.is_redirect and self._trusts(response.request.url or ""):
             try:
-                send = steps.send(_response(reply))
+                send = steps.send(_response(response))
             except StopIteration:
                 break
-            reply = _again(reply, send.request, options)
-        return reply
+            response = _send_again(response, send.request, options)
+        return response
 
 
-def _again(reply: TheirResponse, request: Request, options: dict[str, Any]) -> TheirResponse:
-    _ = reply.content  # Read to its end, so that the connection can be used again.
-    reply.close()
-    prepared = reply.request.copy()
-    _apply(request, prepared)
-    connection: Any = reply.connection
+def _send_again(
+    response: TheirResponse, request: Request, options: dict[str, Any]
+) -> TheirResponse:
+    _ = response.content  # Read to its end, so that the connection can be used again.
+    response.close()
+    prepared = response.request.copy()
+    _update(prepared, request)
+    connection: Any = response.connection
     further: TheirResponse = connection.send(prepared, **options)
-    further.history.append(reply)
+    further.history.append(response)
     further.request = prepared
     return further
 
@@ -71,7 +74,7 @@ def _request(prepared: PreparedRequest) -> Request:
 
 
 def _body(body: Any) -> Body:
-    """Return a body that can be sent again as bytes, and any other as one that cannot."""
+    """Return the body as bytes if it can be sent again, else as an iterable that cannot."""
     if body is None or isinstance(body, bytes):
         return body
     return body.encode() if isinstance(body, str) else iter(())
@@ -84,14 +87,15 @@ def _text(headers: Any) -> dict[str, str]:
     }
 
 
-def _apply(request: Request, prepared: PreparedRequest) -> None:
-    """Take over the header fields that the policy has set."""
+def _update(prepared: PreparedRequest, request: Request) -> None:
+    """Set the header fields that the policy has set."""
     known = Headers(_text(prepared.headers))
     for name, value in request.headers.items():
         if known.get(name) != value:
             prepared.headers[name] = value
 
 
-def _response(reply: TheirResponse) -> Response:
-    content = reply.content if reply.status_code in {401, 403} else b""  # Else it may be a stream.
-    return Response(reply.status_code, Headers(reply.headers), content, reply.url)
+def _response(theirs: TheirResponse) -> Response:
+    # Any other content may be a stream that the caller reads.
+    content = theirs.content if theirs.status_code in AUTH_FAILURES else b""
+    return Response(theirs.status_code, Headers(theirs.headers), content, theirs.url)

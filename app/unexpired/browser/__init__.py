@@ -1,74 +1,94 @@
-"""The browser's side of the ports. Only the modules of this package touch JavaScript."""
+"""Browser implementations of the ports. Only the modules of this package touch JavaScript."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import js
 
 from unexpired.browser.fetch import FetchTransport
-from unexpired.browser.lifecycle import attend, is_visible
+from unexpired.browser.lifecycle import Wakeable, is_visible, wake_on_events
 from unexpired.browser.locks import open_lock
 from unexpired.browser.navigation import BrowserNavigator
 from unexpired.browser.storage import open_store
 
 if TYPE_CHECKING:
-    from unexpired.async_client import AsyncClient
     from unexpired.ports import SyncTransport, Transport
-    from unexpired.sync_client import Client
 
-    Built = TypeVar("Built", bound=AsyncClient)
-    BuiltSync = TypeVar("BuiltSync", bound=Client)
+Built = TypeVar("Built")
+BuiltWakeable = TypeVar("BuiltWakeable", bound=Wakeable)
 
-__all__ = ["FetchTransport", "connect", "connect_sync", "open_lock"]
+__all__ = ["FetchTransport", "connect", "connect_sync", "open_lock", "share_session"]
 
 
-def connect(kind: type[Built], *, transport: Transport | None = None, **options: Any) -> Built:
-    """Return a client of this kind on the page's fetch, storage and navigation.
+def connect(
+    build: Callable[..., BuiltWakeable], *, transport: Transport | None = None, **options: Any
+) -> BuiltWakeable:
+    """Return an async client on the page's fetch, storage, locks and navigation.
 
     Args:
-        kind: the class to build.
-        transport: sends the requests, in place of the page's fetch.
-        **options: see ``Options``.
+        build: The class of the client.
+        transport: Sends the requests instead of the page's fetch.
+        **options: See ``Options``.
     """
     key = options.get("storage_key", "unexpired")
-    client = kind(
+    client = build(
         transport or FetchTransport(),
         store=open_store(options.get("storage", "local"), key),
-        lock=open_lock(f"{key}:refresh"),
+        lock=open_lock(_lock_name(key)),
         navigator=BrowserNavigator(),
         is_watched=is_visible,
         page_url=str(js.location.href),
         **options,
     )
-    client.on_close(attend(client))
+    client.on_close(wake_on_events(client))
     return client
 
 
 def connect_sync(
-    kind: type[BuiltSync],
+    build: Callable[..., Built], *, transport: SyncTransport | None = None, **options: Any
+) -> Built:
+    """Return a sync client with a session of its own; see ``Client.in_browser``."""
+    key = options.get("storage_key", "unexpired")
+    return share_session(
+        build,
+        FetchTransport(),
+        key,
+        transport=transport,
+        store=open_store(options.get("storage", "local"), key),
+        navigator=BrowserNavigator(),
+        page_url=str(js.location.href),
+        **options,
+    )
+
+
+def share_session(
+    build: Callable[..., Built],
+    fetch: Transport,
+    storage_key: str,
     *,
-    session_of: AsyncClient | None = None,
     transport: SyncTransport | None = None,
     **options: Any,
-) -> BuiltSync:
-    """Return a sync client of this kind; see ``Client.in_browser``."""
+) -> Built:
+    """Return a sync client that shares the session under a storage key, and its refresh lock.
+
+    Args:
+        build: The class of the client.
+        fetch: Sends the requests where the engine can wait for a promise.
+        storage_key: The name the session is stored under.
+        transport: Sends the requests instead of the page's own network.
+        **options: Further arguments of the class.
+    """
     from unexpired.browser.jspi import JSPILock, JSPITransport  # noqa: PLC0415 - few pages block
     from unexpired.browser.xhr import XhrTransport  # noqa: PLC0415
 
-    key = options.get("storage_key", "unexpired")
-    awaits: Transport = FetchTransport()
-    if session_of is not None:
-        key, awaits = session_of._manager.options.storage_key, session_of.transport
-    else:
-        options |= {
-            "store": open_store(options.get("storage", "local"), key),
-            "navigator": BrowserNavigator(),
-            "page_url": str(js.location.href),
-        }
-    return kind(
-        transport or JSPITransport(awaits, otherwise=XhrTransport()),
-        session_of=session_of,
-        lock=JSPILock(open_lock(f"{key}:refresh")),
+    return build(
+        transport or JSPITransport(fetch, otherwise=XhrTransport()),
+        lock=JSPILock(open_lock(_lock_name(storage_key))),
         **{"max_backoff": 0, **options},
     )
+
+
+def _lock_name(storage_key: str) -> str:
+    return f"{storage_key}:refresh"

@@ -1,7 +1,7 @@
 """The browser's fetch as a transport.
 
 It wraps ``js.fetch`` itself: ``pyodide.http.pyfetch`` reports every failure as an abort, and
-``pyscript.fetch`` passes its options through JSON, where bytes and signals are lost.
+``pyscript.fetch`` passes its options through JSON, which loses bytes and signals.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from unexpired.messages import Body, Headers, Request, Response
 if TYPE_CHECKING:
     from unexpired.ports import Transport
 
+NETWORK_ERRORS = {"TypeError", "AbortError", "NetworkError", "TimeoutError"}
+
 
 class FetchTransport:
     """Sends requests through the page's fetch."""
 
     async def send(self, request: Request) -> Response:
         """Send the request; see ``Transport``."""
-        body = await _gathered(request.body)
+        body = await _read_body(request.body)
         js_abort = js.AbortController.new()
         try:
             js_response = await js.fetch(request.url, _init(request, body, js_abort.signal))
@@ -37,13 +39,13 @@ class FetchTransport:
             raise _translated(error) from None
         return Response(
             js_response.status,
-            unpacked(Headers(js.Object.fromEntries(js_response.headers).to_py())),
+            decoded_headers(Headers(js.Object.fromEntries(js_response.headers).to_py())),
             content,
             js_response.url,
         )
 
 
-async def _gathered(body: Body) -> bytes | None:
+async def _read_body(body: Body) -> bytes | None:
     """Return the whole body: not every browser can send a stream, and none over HTTP/1.1."""
     if body is None or isinstance(body, bytes):
         return body
@@ -61,13 +63,13 @@ def _init(request: Request, body: bytes | None, js_signal: Any) -> Any:
     }
     if body is not None:
         init["body"] = body
-    if request.sensitive:  # A 307 would carry the credential in the body to wherever it points.
+    if request.sensitive:  # A 307 would send the credential in the body to another address.
         init |= {"redirect": "error", "cache": "no-store", "credentials": "omit"}
     return to_js(init, dict_converter=js.Object.fromEntries)
 
 
-def unpacked(headers: Headers) -> Headers:
-    """Leave out what told of the content's packing: the browser has unpacked it."""
+def decoded_headers(headers: Headers) -> Headers:
+    """Return the headers without those of the encoding, which the browser has decoded."""
     if "content-encoding" not in headers:
         return headers
     untrue = {"content-encoding", "content-length"}
@@ -75,10 +77,8 @@ def unpacked(headers: Headers) -> Headers:
 
 
 def _translated(error: JsException) -> Exception:
-    """Return the network's failures as Unreachable, and a mistake in the request as it is."""
-    if error.name in {"TypeError", "AbortError", "NetworkError", "TimeoutError"}:
-        return Unreachable()
-    return error
+    """Return Unreachable for a network failure; an error in the request stays as it is."""
+    return Unreachable() if error.name in NETWORK_ERRORS else error
 
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
-"""Sync code that waits while the page lives on, where the engine can switch stacks.
+"""Sync code that does not block the page, in engines with JavaScript Promise Integration (JSPI).
 
-JavaScript Promise Integration (JSPI) lets Python wait for a promise in the middle of a function, if
-a task or a coroutine has called it. Everywhere else the sync forms do: they block.
+There Python can wait for a promise in the middle of a function, if a task or a coroutine called it.
+In other engines, and outside of tasks, the sync forms are used, which block the page.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class JSPITransport:
-    """Sends through a transport that awaits, or else through one that blocks.
+    """Sends through an async transport where the engine can wait for it, else through a sync one.
 
     Args:
-        transport: awaits.
-        otherwise: blocks.
+        transport: The async transport.
+        otherwise: The sync transport, which blocks.
     """
 
     def __init__(self, transport: Transport, otherwise: SyncTransport) -> None:
@@ -36,10 +36,10 @@ class JSPITransport:
         """Send the request; see ``SyncTransport``."""
         if not can_run_sync():
             return self._otherwise.send(request, timeout)
-        response: Response = run_sync(self._bounded(request, timeout))
+        response: Response = run_sync(self._send(request, timeout))
         return response
 
-    async def _bounded(self, request: Request, seconds: float | None) -> Response:
+    async def _send(self, request: Request, seconds: float | None) -> Response:
         try:
             async with timeout_after(seconds):
                 return await self._transport.send(request)
@@ -48,12 +48,13 @@ class JSPITransport:
 
 
 class JSPILock:
-    """A lock that awaits; where nothing can be awaited, nothing else runs in this page meanwhile.
+    """An async lock for sync code; it is skipped where the engine cannot wait for it.
 
-    Another tab may, then; the server's grace absorbs its refresh.
+    Then nothing else in this page runs meanwhile. Another tab may; the server's grace accepts its
+    refresh.
 
     Args:
-        lock: awaits.
+        lock: The async lock.
     """
 
     def __init__(self, lock: RefreshLock) -> None:

@@ -1,24 +1,31 @@
-"""When to look anew: the page is seen again, the network is back, another tab wrote."""
+"""The page's events that wake a client: visible again, online again, another tab's storage."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import js
 from pyodide.ffi import create_proxy
 
-if TYPE_CHECKING:
-    from unexpired.async_client import AsyncClient
+
+class Wakeable(Protocol):
+    """A client that reads the store and the clock again when it is woken."""
+
+    def wake(self, *, resume: bool = False) -> None:
+        """Read the store and the clock again; ``resume`` also ends the back-off."""
+
+    def on_close(self, closer: Callable[[], None]) -> None:
+        """Call this function when the client is closed."""
 
 
 def is_visible() -> bool:
-    """Whether the page is in front of somebody."""
+    """Return whether the page is visible."""
     return bool(js.document.visibilityState == "visible")
 
 
-def attend(client: AsyncClient) -> Callable[[], None]:
-    """Wake the client at each event that makes it worth looking; return what stops that."""
+def wake_on_events(client: Wakeable) -> Callable[[], None]:
+    """Wake the client at the page's events; return a function that stops this."""
 
     def on_return(_event: Any) -> None:
         if is_visible():

@@ -1,7 +1,7 @@
 """The Web Locks API as the refresh lock: one holder among all pages of an origin.
 
-The browser frees the lock of a page that is closed or crashes, so a killed tab holds nobody up.
-Nobody steals: a holder that is merely slow would otherwise refresh beside us.
+If a page is closed or crashes, the browser releases its lock, so other pages are not blocked. The
+lock is never stolen: a holder that is only slow would otherwise refresh at the same time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from unexpired.ports import LocalLock, RefreshLock
 
 
 class WebLock:
-    """An exclusive Web Lock of one name (W3C Web Locks API)."""
+    """An exclusive Web Lock with this name (W3C Web Locks API)."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -40,16 +40,16 @@ class WebLock:
                 released.set_result(None)
 
     async def _request(
-        self, granted: asyncio.Future[None], released: asyncio.Future[None], patience: float
+        self, granted: asyncio.Future[None], released: asyncio.Future[None], seconds: float
     ) -> None:
-        """Ask for the lock and keep it until it is released; give up after the patience."""
+        """Request the lock for this many seconds, and keep it until it is released."""
 
         async def while_held(_js_lock: Any) -> None:
-            if not released.done():  # Else the caller was cancelled while we waited in line.
+            if not released.done():  # Else the caller was cancelled while it waited.
                 granted.set_result(None)
                 await released
 
-        js_signal = js.AbortSignal.timeout(int(patience * 1000))
+        js_signal = js.AbortSignal.timeout(int(seconds * 1000))
         options = to_js({"signal": js_signal}, dict_converter=js.Object.fromEntries)
         callback = create_proxy(while_held)
         try:
@@ -61,9 +61,9 @@ class WebLock:
 
 
 def open_lock(name: str) -> RefreshLock:
-    """Return a Web Lock, or a lock of this page alone where there are none (insecure contexts).
+    """Return a Web Lock, or a lock of this page in insecure contexts, which have no Web Locks.
 
-    Without Web Locks it is still right: the server's grace absorbs a duplicate refresh.
+    Without Web Locks the server's grace accepts a duplicate refresh.
     """
     return WebLock(name) if getattr(js.navigator, "locks", None) else LocalLock()
 

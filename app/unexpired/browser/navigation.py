@@ -1,4 +1,4 @@
-"""Where the person is, and the way to the sign-in page."""
+"""The page's address, and redirects to the sign-in page."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ class BrowserNavigator:
         return f"{js.location.pathname}{js.location.search}{js.location.hash}"
 
     def go(self, url: str) -> None:
-        """Show another address; a hash route changes the view without loading the page anew."""
+        """Show another address; a hash route changes the view without reloading the page."""
         js.location.assign(url)

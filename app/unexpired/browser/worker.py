@@ -1,4 +1,4 @@
-"""Calls of a worker, made by the page's client: the session stays with the page.
+"""Requests of a worker, made by the page's client: the session stays in the page.
 
 In the page, where there is a ``<script type="py" worker>``:
 
@@ -9,9 +9,9 @@ In the worker:
     client = connect()
     response = await client.get("/api/notes")
 
-This needs no headers. Where the page is isolated by them (COOP and COEP), PyScript opens all of it
-to its workers, storage and tokens included: leave them out, unless sync code must wait in an engine
-that cannot switch stacks.
+This needs no headers. If COOP and COEP isolate the page, PyScript gives its workers access to all
+of it, including storage and tokens: leave them out, unless sync code must wait in an engine without
+JSPI.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from contextlib import suppress
 from functools import cache
 from inspect import isawaitable
 from itertools import count
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import Any, Unpack
 
 import js
 from pyodide.ffi import JsException, can_run_sync, run_sync, to_js
 
 from unexpired.base_client import RequestMethods
+from unexpired.content import RequestOptions
 from unexpired.errors import Unreachable
 from unexpired.messages import Response
 from unexpired.worker_messages import (
@@ -38,62 +39,57 @@ from unexpired.worker_messages import (
     worker_request,
 )
 
-if TYPE_CHECKING:
-    from unexpired.async_client import AsyncClient
-    from unexpired.session_manager import RequestOptions
-
-
 # -- In the page -------------------------------------------------------------------------------
 
 
-def serve(client: AsyncClient, js_sync: Any) -> None:
-    """Make the calls of one worker, for as long as the page lives.
+def serve(client: RequestMethods[Awaitable[Response]], js_sync: Any) -> None:
+    """Make the requests of one worker, as long as the page lives.
 
     Args:
-        client: the page's own, whose session it is.
-        js_sync: the ``sync`` of the worker.
+        client: The page's own client, with the session.
+        js_sync: The ``sync`` of the worker.
     """
-    desk = _Desk(client, js_sync)
-    js_sync.unexpired_hello = desk.hello
-    js_sync.unexpired_ask = desk.ask
-    js_sync.unexpired_drop = desk.drop
-    js_sync.unexpired_call = desk.call
-    desk.open()
+    server = _WorkerServer(client, js_sync)
+    js_sync.unexpired_ping = server.ping
+    js_sync.unexpired_request = server.request
+    js_sync.unexpired_cancel = server.cancel
+    js_sync.unexpired_request_sync = server.request_sync
+    server.announce()
 
 
-class _Desk:
-    """Where a worker's calls arrive."""
+class _WorkerServer:
+    """The page's end of the connection to one worker."""
 
-    def __init__(self, client: AsyncClient, js_sync: Any) -> None:
+    def __init__(self, client: RequestMethods[Awaitable[Response]], js_sync: Any) -> None:
         self._client = client
         self._js_sync = js_sync
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
-    def open(self) -> None:
-        """Tell the worker, should it have asked already."""
+    def announce(self) -> None:
+        """Notify a worker that started before the page served it."""
         self._start(0, self._announce())
 
-    def hello(self) -> None:
-        """WorkerResult a worker that asks whether anybody is here."""
+    def ping(self) -> None:
+        """Return nothing: that the call succeeds tells the worker that it is served."""
 
-    def ask(self, number: int, js_call: Any) -> None:
-        """Make a call, and send its answer when there is one."""
-        self._start(number, self._answer(number, js_call))
+    def request(self, number: int, js_request: Any) -> None:
+        """Make a request, and send its result when it is there."""
+        self._start(number, self._send_result(number, js_request))
 
-    def drop(self, number: int) -> None:
-        """Give up a call that nobody waits for any more."""
+    def cancel(self, number: int) -> None:
+        """Cancel a request whose caller has stopped waiting."""
         if task := self._tasks.get(number):
             task.cancel()
 
-    async def call(self, js_call: Any) -> Any:
-        """Make a call for somebody who is held up until it is answered."""
-        return _crossing(await perform(js_call.to_py(), self._client))
+    async def request_sync(self, js_request: Any) -> Any:
+        """Make a request for a worker that blocks until it has the result."""
+        return _to_js(await perform(js_request.to_py(), self._client))
 
-    async def _answer(self, number: int, js_call: Any) -> None:
-        self._js_sync.unexpired_answer(number, await self.call(js_call))
+    async def _send_result(self, number: int, js_request: Any) -> None:
+        self._js_sync.unexpired_result(number, await self.request_sync(js_request))
 
     async def _announce(self) -> None:
-        with suppress(JsException):  # It is not there yet, and will say hello.
+        with suppress(JsException):  # The worker has not started yet, and will ping.
             await self._js_sync.unexpired_served()
 
     def _start(self, number: int, work: Any) -> None:
@@ -105,116 +101,115 @@ class _Desk:
 
 
 def connect() -> WorkerClient:
-    """Return a client whose calls the page makes; they wait until it serves this worker."""
-    return WorkerClient(_line())
+    """Return a client whose requests the page makes; they wait until it serves this worker."""
+    return WorkerClient(_connection())
 
 
 def connect_sync() -> SyncWorkerClient:
     """Return the sync twin, for code that waits.
 
-    Where the engine can switch stacks, the worker lives on meanwhile; elsewhere it blocks, which
-    needs a page that is isolated.
+    In engines with JSPI the worker stays responsive; in others it blocks, which needs an isolated
+    page.
     """
-    return SyncWorkerClient(_line())
+    return SyncWorkerClient(_connection())
 
 
 class WorkerClient(RequestMethods[Awaitable[Response]]):
-    """``AsyncClient`` in a worker: the verbs, within the page's session."""
+    """``AsyncClient`` in a worker: the request methods, within the page's session."""
 
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, connection: _PageConnection) -> None:
+        self._connection = connection
 
     async def request(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Response:
-        """Make one call; see ``AsyncClient.request``."""
-        return response_from(await self._line.ask(worker_request(method, url, options)))
+        """Make one request; see ``AsyncClient.request``."""
+        return response_from(await self._connection.request(worker_request(method, url, options)))
 
 
 class SyncWorkerClient(RequestMethods[Response]):
-    """``Client`` in a worker: the verbs, within the page's session."""
+    """``Client`` in a worker: the request methods, within the page's session."""
 
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, connection: _PageConnection) -> None:
+        self._connection = connection
 
     def request(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Response:
-        """Make one call; see ``Client.request``.
+        """Make one request; see ``Client.request``.
 
         Raises:
-            RuntimeError: if nothing here can wait.
+            RuntimeError: If the engine cannot wait here.
         """
-        call = worker_request(method, url, options)
-        return response_from(self._answer(call))
+        return response_from(self._result_of(worker_request(method, url, options)))
 
-    def _answer(self, call: WorkerRequest) -> WorkerResult:
+    def _result_of(self, message: WorkerRequest) -> WorkerResult:
         if can_run_sync():
-            answer: WorkerResult = run_sync(self._line.ask(call))
-            return answer
+            result: WorkerResult = run_sync(self._connection.request(message))
+            return result
         if not js.crossOriginIsolated:
             raise RuntimeError("sync calls need a page with COOP and COEP, or an engine with JSPI")
-        return self._line.block(call)
+        return self._connection.request_sync(message)
 
 
-class _Line:
-    """The worker's end: what was asked, and waits for its answer."""
+class _PageConnection:
+    """The worker's end of the connection to the page."""
 
     def __init__(self, js_sync: Any) -> None:
         self._js_sync = js_sync
         self._numbers = count(1)
-        self._waiting: dict[int, asyncio.Future[WorkerResult]] = {}
+        self._results: dict[int, asyncio.Future[WorkerResult]] = {}
         self._is_served = asyncio.Event()
         js_sync.unexpired_served = self._is_served.set
-        js_sync.unexpired_answer = self._hear
+        js_sync.unexpired_result = self._set_result
 
-    async def ask(self, call: WorkerRequest) -> WorkerResult:
-        """Ask, and wait for the answer while everything else goes on."""
-        await self._reach()
+    async def request(self, message: WorkerRequest) -> WorkerResult:
+        """Send a request, and wait for its result."""
+        await self._wait_until_served()
         number = next(self._numbers)
-        answer: asyncio.Future[WorkerResult] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = answer
+        result: asyncio.Future[WorkerResult] = asyncio.get_running_loop().create_future()
+        self._results[number] = result
         try:
-            await _settled(self._js_sync.unexpired_ask(number, _crossing(call)))
-            return await answer
+            await _if_awaitable(self._js_sync.unexpired_request(number, _to_js(message)))
+            return await result
         except asyncio.CancelledError:
-            self._js_sync.unexpired_drop(number)
+            self._js_sync.unexpired_cancel(number)
             raise
         finally:
-            del self._waiting[number]
+            del self._results[number]
 
-    def block(self, call: WorkerRequest) -> WorkerResult:
-        """Ask, and do nothing else until there is an answer."""
+    def request_sync(self, message: WorkerRequest) -> WorkerResult:
+        """Send a request, and block until its result is there."""
         try:
-            answer: WorkerResult = self._js_sync.unexpired_call(_crossing(call)).to_py()
+            result: WorkerResult = self._js_sync.unexpired_request_sync(_to_js(message)).to_py()
         except JsException:
-            raise Unreachable from None  # The page does not serve us yet.
-        return answer
+            raise Unreachable from None  # The page does not serve this worker yet.
+        return result
 
-    async def _reach(self) -> None:
-        """Wait until the page serves us: either of the two may be the first to be there."""
+    async def _wait_until_served(self) -> None:
+        """Wait until the page serves this worker; either of them may start first."""
         if self._is_served.is_set():
             return
         try:
-            await _settled(self._js_sync.unexpired_hello())
+            await _if_awaitable(self._js_sync.unexpired_ping())
         except JsException:
             await self._is_served.wait()
         self._is_served.set()
 
-    def _hear(self, number: int, js_answer: Any) -> None:
-        answer = self._waiting.get(number)
-        if answer is not None and not answer.done():
-            answer.set_result(js_answer.to_py())
+    def _set_result(self, number: int, js_result: Any) -> None:
+        result = self._results.get(number)
+        if result is not None and not result.done():
+            result.set_result(js_result.to_py())
 
 
 @cache
-def _line() -> _Line:
-    from pyscript import sync  # noqa: PLC0415 - a page has none
+def _connection() -> _PageConnection:
+    from pyscript import sync  # noqa: PLC0415 - only a worker has it
 
-    return _Line(sync)
+    return _PageConnection(sync)
 
 
-async def _settled(value: Any) -> None:
-    """Wait for what was called on the other side; in an isolated page it is done already."""
+async def _if_awaitable(value: Any) -> None:
+    """Wait for a call to the other side; in an isolated page it has returned already."""
     if isawaitable(value):
         await value
 
 
-def _crossing(value: WorkerRequest | WorkerResult) -> Any:
+def _to_js(value: WorkerRequest | WorkerResult) -> Any:
     return to_js(value, dict_converter=js.Object.fromEntries)

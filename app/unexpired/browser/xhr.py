@@ -1,8 +1,8 @@
-"""The browser's blocking network: XMLHttpRequest, by way of pyodide-http.
+"""The browser's blocking network: XMLHttpRequest, through pyodide-http.
 
-On a page's main thread such a request cannot be bounded in time, and nothing else runs meanwhile
-(XMLHttpRequest Standard, the open() method). Beneath what pyodide-http patches: its urllib reads
-the body of a chunked reply, which the browser has put together, as if it still were in chunks.
+On a page's main thread such a request can have no timeout, and nothing else runs meanwhile
+(XMLHttpRequest Standard, the open() method). It calls pyodide-http's core, below what the library
+patches: its urllib would decode the chunks of a response that the browser has decoded already.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pyodide.ffi import JsException
 from pyodide_http import _core as xhr
 
-from unexpired.browser.fetch import unpacked
+from unexpired.browser.fetch import decoded_headers
 from unexpired.content import read_body
 from unexpired.errors import Unreachable
 from unexpired.messages import Headers, Request, Response
@@ -34,13 +34,13 @@ class XhrTransport:
             timeout=timeout or 0,
         )
         try:
-            reply = xhr.send(theirs)
+            response = xhr.send(theirs)
         except JsException as error:
             if error.name not in {"NetworkError", "TimeoutError"}:
                 raise
             raise Unreachable from None
-        headers = unpacked(Headers(reply.headers))
-        return Response(reply.status_code, headers, reply.body, request.url)
+        headers = decoded_headers(Headers(response.headers))
+        return Response(response.status_code, headers, response.body, request.url)
 
 
 if TYPE_CHECKING:

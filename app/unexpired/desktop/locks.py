@@ -1,7 +1,7 @@
-"""One refresh at a time among the processes of one user: a lock on a file.
+"""A lock on a file: one refresh at a time among the processes of one user.
 
-The system frees the lock of a process that dies, so a killed program holds nobody up. Where there
-can be no such file, it is still right: the server's grace absorbs a duplicate refresh.
+The system releases the lock of a process that dies, so a killed program blocks no other one. Where
+the file cannot be made, the server's grace still accepts a duplicate refresh.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class SyncProcessLock:
     """A lock on a file, for threads and processes.
 
     Args:
-        path: the lock file; its folder is made when it is missing.
+        path: The lock file; its folder is created if it is missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,7 +39,7 @@ class SyncProcessLock:
         """Hold the lock; see ``SyncRefreshLock``."""
         lock = FileLock(self._path, timeout=timeout)
         with self._among_threads.hold(timeout):
-            with _tolerance():
+            with _without_file():
                 _make_folder(self._path)
                 lock.acquire()
             try:
@@ -49,10 +49,10 @@ class SyncProcessLock:
 
 
 class ProcessLock:
-    """``SyncProcessLock`` for the client that awaits, which has one refresh at a time anyway.
+    """``SyncProcessLock`` for the client that awaits, which refreshes once at a time anyway.
 
     Args:
-        path: the lock file; its folder is made when it is missing.
+        path: The lock file; its folder is created if it is missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,7 +62,7 @@ class ProcessLock:
     async def hold(self, timeout: float) -> AsyncIterator[None]:  # noqa: ASYNC109 - the port's contract
         """Hold the lock; see ``RefreshLock``."""
         lock = AsyncFileLock(self._path, timeout=timeout, run_in_executor=False)
-        with _tolerance():
+        with _without_file():
             _make_folder(self._path)
             await lock.acquire()
         try:
@@ -76,14 +76,14 @@ def _make_folder(path: Path) -> None:
 
 
 @contextmanager
-def _tolerance() -> Iterator[None]:
-    """Go on without the file where it cannot be had; but who holds it is waited for."""
+def _without_file() -> Iterator[None]:
+    """Continue if the file cannot be locked, but raise if another process holds it too long."""
     try:
         yield
     except Timeout:
         raise Unreachable from None
     except OSError as error:
-        _log.warning("the session's lock file cannot be had: %s", error.strerror)
+        _log.warning("the session's lock file cannot be used: %s", error.strerror)
 
 
 if TYPE_CHECKING:

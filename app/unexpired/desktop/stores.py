@@ -1,9 +1,11 @@
-"""Where a program keeps a session: a file of its user's, or the system's keyring."""
+"""Stores for a program's session: a file of its user's, or the system's keyring.
+
+If a store fails, the session is kept in memory until the program ends.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import tempfile
 from pathlib import Path
@@ -12,57 +14,46 @@ from typing import TYPE_CHECKING
 import keyring
 from keyring.errors import KeyringError, PasswordDeleteError
 
+from unexpired.ports import FallbackStore
+
 if TYPE_CHECKING:
     from unexpired.ports import TokenStore
 
-_log = logging.getLogger("unexpired")
 
-
-class FileStore:
-    """A file that its owner alone may read, replaced whole at each change.
-
-    What cannot be written is kept in memory for as long as the program runs.
+class FileStore(FallbackStore):
+    """A file that only its owner may read, replaced atomically at each change.
 
     Args:
-        path: the file; its folder is made when it is missing.
+        path: The file; its folder is created if it is missing.
     """
 
     def __init__(self, path: Path | str) -> None:
-        self._path = Path(path)
-        self._unsaved: str | None = None
+        super().__init__(_File(Path(path)), OSError, "the session's file")
+
+
+class KeyringStore(FallbackStore):
+    """The system's keyring: Keychain, Credential Locker, Secret Service, KWallet.
+
+    Args:
+        service: The name to store the session under, such as the program's.
+        username: Distinguishes the sessions of one service.
+    """
+
+    def __init__(self, service: str, username: str = "session") -> None:
+        super().__init__(_KeyringEntry(service, username), KeyringError, "the keyring")
+
+
+class _File:
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
     def load(self) -> str | None:
-        """Return what is stored, or None."""
-        if self._unsaved is not None:
-            return self._unsaved
-        try:
-            return self._path.read_text("utf-8", errors="replace")
-        except OSError:
-            return None
+        return self._path.read_text("utf-8", errors="replace")
 
     def save(self, text: str) -> None:
-        """Store the text, in memory if it cannot be written."""
-        try:
-            self._replace(text)
-        except OSError as error:
-            _log.warning("the session's file cannot be written: %s", error.strerror)
-            self.clear()  # An older session must not come back at the next start.
-            self._unsaved = text
-        else:
-            self._unsaved = None
-
-    def clear(self) -> None:
-        """Remove the file."""
-        self._unsaved = None
-        try:
-            self._path.unlink(missing_ok=True)
-        except OSError as error:
-            _log.warning("the session's file cannot be removed: %s", error.strerror)
-
-    def _replace(self, text: str) -> None:
-        """Write beside the file, then take its place: a crash leaves the old one or the new."""
+        """Write beside the file, then replace it: a crash leaves the old one or the new."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # mkstemp: readable by its owner alone, and never through somebody else's link.
+        # mkstemp: only its owner can read it, and it never follows somebody else's link.
         handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -75,50 +66,23 @@ class FileStore:
                 Path(name).unlink()
             raise
 
+    def clear(self) -> None:
+        self._path.unlink(missing_ok=True)
 
-class KeyringStore:
-    """The system's keyring: Keychain, Credential Locker, Secret Service, KWallet.
 
-    What it does not take is kept in memory for as long as the program runs.
-
-    Args:
-        service: the name to keep the session under, such as the program's.
-        username: tells sessions of one service apart.
-    """
-
-    def __init__(self, service: str, username: str = "session") -> None:
+class _KeyringEntry:
+    def __init__(self, service: str, username: str) -> None:
         self._entry = (service, username)
-        self._unsaved: str | None = None
 
     def load(self) -> str | None:
-        """Return what is stored, or None."""
-        if self._unsaved is not None:
-            return self._unsaved
-        try:
-            return keyring.get_password(*self._entry)
-        except KeyringError:
-            return None
+        return keyring.get_password(*self._entry)
 
     def save(self, text: str) -> None:
-        """Store the text, in memory if the keyring is locked or missing."""
-        try:
-            keyring.set_password(*self._entry, text)
-        except KeyringError:
-            _log.warning("the keyring is locked or missing: kept in memory")
-            self.clear()
-            self._unsaved = text
-        else:
-            self._unsaved = None
+        keyring.set_password(*self._entry, text)
 
     def clear(self) -> None:
-        """Remove what is stored."""
-        self._unsaved = None
-        try:
+        with contextlib.suppress(PasswordDeleteError):  # There was no entry.
             keyring.delete_password(*self._entry)
-        except PasswordDeleteError:
-            return  # There was nothing.
-        except KeyringError:
-            _log.warning("the keyring is locked or missing")
 
 
 if TYPE_CHECKING:

@@ -11,15 +11,15 @@ from unexpired.messages import Request, Response
 if TYPE_CHECKING:
     from unexpired.ports import SyncTransport, Transport
 
-SECONDS = 60.0  # The caller gives up earlier; by then the thread must end by itself.
-THREADS = 64  # asyncio's own few could all wait for slow calls, and a refresh behind them.
+TIMEOUT = 60.0  # s. The caller gives up earlier; by then the thread must end by itself.
+THREADS = 64  # Slow requests could occupy asyncio's few default threads, and block a refresh.
 
 
 class ThreadedTransport:
     """Sends requests in threads.
 
     Args:
-        transport: sends them, and blocks.
+        transport: Sends a request, and blocks.
     """
 
     def __init__(self, transport: SyncTransport) -> None:
@@ -29,7 +29,7 @@ class ThreadedTransport:
     async def send(self, request: Request) -> Response:
         """Send the request; see ``Transport``."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._transport.send, request, SECONDS)
+        return await loop.run_in_executor(self._threads, self._transport.send, request, TIMEOUT)
 
 
 if TYPE_CHECKING:
