@@ -14,12 +14,11 @@ DOCS = ROOT / "docs"
 TUTORIAL = DOCS / "tutorial.md"
 """Followed step by step, in an empty folder (tests/e2e/test_tutorial.py)."""
 
-ERROR_TYPES = ("python", "sh", "toml", "html")
+KINDS = ("python", "sh", "toml", "html")
 API = "https://api.example.com"
 """The address that stands for the reader's own; a test puts a real server in its place."""
 
 IN_BROWSER = ("in_browser", "from js ", "from pyscript ")
-IN_WORKER = ".xworker"
 PAGES_IN_BROWSER = {"existing-page.md", "static-hosting.md", "other-servers.md"}
 
 
@@ -45,25 +44,17 @@ class Snippet:
     def is_for_browsers(self) -> bool:
         """Whether it is a page's Python."""
         is_marked = any(word in self.text for word in IN_BROWSER)
-        is_there = is_marked or self.page.name in PAGES_IN_BROWSER
-        return is_there and not self.is_for_workers
-
-    @property
-    def is_for_workers(self) -> bool:
-        """Whether it is Python of a page and its worker, which no one place can run."""
-        return IN_WORKER in self.text
+        return is_marked or self.page.name in PAGES_IN_BROWSER
 
     @property
     def is_for_programs(self) -> bool:
         """Whether it is Python that runs anywhere."""
-        return not self.is_for_browsers and not self.is_for_workers
+        return not self.is_for_browsers
 
 
 def pages() -> list[Path]:
     """Return every page with snippets, but not the tutorial."""
-    return [
-        page for page in everything() if page != TUTORIAL and list(snippets(page, *ERROR_TYPES))
-    ]
+    return [page for page in everything() if page != TUTORIAL and list(snippets(page, *KINDS))]
 
 
 def everything() -> list[Path]:

@@ -26,17 +26,14 @@ from typing import Any
 
 import httpx
 import pytest
-import requests
 from markdown_it import MarkdownIt
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.middleware.authentication import AuthenticationMiddleware
 
 from build_wheels import build
 from tests.docs.pages import (
     API,
     DOCS,
-    ERROR_TYPES,
+    KINDS,
     ROOT,
     Snippet,
     everything,
@@ -45,9 +42,8 @@ from tests.docs.pages import (
     snippets,
 )
 from tests.e2e.backend import Backend
-from unexpired import Client, Options
+from unexpired import Options
 from unexpired_server.http import starlette_backend
-from unexpired_server.http.exception_handlers import failure_handlers
 
 USER, PASSWORD = "ada", "correct horse"
 DATABASE = "postgresql+asyncpg://app:secret@db.example/unexpired"
@@ -65,13 +61,7 @@ FURTHER_KINDS = {
 SERVES = re.compile(r"server serve|http\.server")
 POLICY = re.compile(r'http-equiv="Content-Security-Policy"\s+content="([^"]+)"')
 
-WORKER = "".join(
-    file.read_text()
-    for file in (
-        ROOT / "app" / "unexpired" / "browser" / "worker.py",
-        *(ROOT / "examples" / "worker" / "app").glob("*.py"),
-    )
-)
+OWN_APPLICATION = "how-to/own-application.md"
 
 Namespace = dict[str, Any]
 
@@ -117,7 +107,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_no_snippet_is_of_a_kind_that_nothing_runs() -> None:
     """Whatever stands in a fence is run by a test here, or is the site's own."""
     found = {kind for page in everything() for kind in kinds(page)}
-    assert found - {*ERROR_TYPES, *FURTHER_KINDS} == set()
+    assert found - {*KINDS, *FURTHER_KINDS} == set()
 
 
 def kinds(page: Path) -> Iterator[str]:
@@ -130,34 +120,47 @@ def kinds(page: Path) -> Iterator[str]:
 # -- Python ----------------------------------------------------------------------------------------
 
 
-def test_nobody_is_signed_in_for_the_script(api: str, folder: Path) -> None:
-    """The script signs in where it must, and keeps its session in a file; so do its friends."""
+@pytest.fixture
+def pandas(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A stand-in for pandas, which reads tables with urlopen; no opener is left installed."""
+    stand_in = SimpleNamespace(read_csv=urllib.request.urlopen)
+    monkeypatch.setitem(sys.modules, "pandas", stand_in)
+    yield
+    urllib.request.install_opener(urllib.request.build_opener())
+
+
+@pytest.mark.usefixtures("pandas")
+def test_scripts_and_other_http_libraries_call_within_the_session(api: str, folder: Path) -> None:
+    """The script signs in where it must, and keeps its session in a file; the adapters use it."""
     done = run("how-to/desktop-and-adapters.md", api)
-    assert done["response"].status_code == 200
+    assert list(folder.glob("unexpired/*.json"))
     assert done["notes"] == {"notes": []}
     assert done["text"] == b'{"notes":[]}'
-    assert list(folder.glob("unexpired/*.json"))
+    with pytest.raises(urllib.error.HTTPError, match="404"):  # This server has no such table.
+        done["read_table"]()
+    assert done["client"].user is not None
 
 
 @pytest.mark.usefixtures("folder")
-def test_another_service_verifies_by_the_public_keys(api: str) -> None:
-    """The verifier tells whose a token is, and the code of what is none."""
-    done = run("how-to/several-nodes.md", api)
-    reply = httpx.post(f"{api}/api/login", json={"username": USER, "password": PASSWORD}).json()
-    ask = done["who_is_asking"]
-    assert asyncio.run(ask(reply["accessToken"])) == reply["user"]["id"]
-    assert asyncio.run(ask("no token")) == "INVALID_TOKEN"
+def test_an_application_of_ones_own_issues_and_verifies_tokens(api: str) -> None:
+    """The application has our routes; the verifier returns a token's user, or its error code."""
+    done = run(OWN_APPLICATION, api)
+    assert "/api/login" in {route.path for route in done["app"].routes}
     assert asyncio.run(answer(done["app"], "/mine")) == {"401": "NO_TOKEN"}
+    login = httpx.post(f"{api}/api/login", json={"username": USER, "password": PASSWORD}).json()
+    authenticate = done["authenticate"]
+    assert asyncio.run(authenticate(login["accessToken"])) == login["user"]["id"]
+    assert asyncio.run(authenticate("no token")) == "INVALID_TOKEN"
 
 
 async def answer(app: Starlette, path: str) -> dict[str, str]:
-    """Return the status and the code with which an application answers."""
+    """Return the status and the error code of an application's response."""
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http,
     ):
-        reply = await http.get(path)
-    return {str(reply.status_code): reply.json()["code"]}
+        response = await http.get(path)
+    return {str(response.status_code): response.json()["code"]}
 
 
 def test_the_tests_of_the_page_about_tests_pass() -> None:
@@ -170,62 +173,21 @@ def test_the_tests_of_the_page_about_tests_pass() -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_code_in_docstrings_makes_what_it_says(readme: Namespace) -> None:
+def test_code_in_docstrings_makes_what_it_says(api: str) -> None:
     """The reference shows one block of a docstring's code; it makes an application with routes."""
     sources = [*(ROOT / "server").rglob("*.py"), *(ROOT / "app").rglob("*.py")]
     assert [one for one in sources if "::\n\n" in one.read_text()] == [
         ROOT / "server/unexpired_server/http/starlette_backend.py"
     ]
     text = inspect.cleandoc(starlette_backend.__doc__ or "").partition("::\n\n")[2]
-    made = {**readme, "failure_handlers": failure_handlers, "yours": []}
+    made = {**run(OWN_APPLICATION, api), "yours": []}
     exec(inspect.cleandoc(text), made)  # noqa: S102 - That is the test.
     assert "/api/login" in {route.path for route in made["app"].routes}
 
 
-@pytest.mark.usefixtures("folder")
-def test_the_readmes_server_serves_what_it_is_given(readme: Namespace) -> None:
-    """An application made of the README's lines has our routes; its other lines can be run, too."""
-    assert "/api/login" in {route.path for route in readme["app"].routes}
-    assert inspect.iscoroutinefunction(readme["get"])
-
-
-@pytest.mark.usefixtures("folder")
-def test_the_readmes_libraries_call_within_the_session(readme: Namespace, api: str) -> None:
-    """requests, httpx and whatever calls urlopen get what the person who is signed in gets."""
-    client = Client.on_desktop(base_url=api)
-    client.sign_in(USER, PASSWORD)
-    assert readme["by_requests"](client) == readme["by_httpx"](client) == {"notes": []}
-    with pytest.raises(urllib.error.HTTPError, match="404"):  # There is no such table here.
-        readme["by_pandas"](client)
-    assert client.user is not None
-
-
-def test_what_is_said_of_workers_is_what_the_example_does() -> None:
-    """No one place runs the Python of two worlds; each call in it stands where it is tested."""
-    told = [one for page in pages() for one in snippets(page, "python") if one.is_for_workers]
-    assert told
-    lines = "".join(one.text for one in told).splitlines()
-    for line in (one for one in lines if not one.startswith("from ")):
-        assert line.partition("  #")[0].strip() in WORKER
-
-
-@pytest.fixture
-def readme(api: str) -> Iterator[Namespace]:
-    """What the README's Python has made, given what it does not say; pandas is a stand-in."""
-    yield run(
-        "../README.md",
-        api,
-        API=api,
-        AuthenticationMiddleware=AuthenticationMiddleware,
-        Middleware=Middleware,
-        Starlette=Starlette,
-        httpx=httpx,
-        my_routes=[],
-        pandas=SimpleNamespace(read_csv=urllib.request.urlopen),
-        requests=requests,
-        urllib=urllib,
-    )
-    urllib.request.install_opener(urllib.request.build_opener())
+def test_the_readmes_code_without_the_library_can_be_run(api: str) -> None:
+    """What the README compares us with is Python, too."""
+    assert inspect.iscoroutinefunction(run("../README.md", api)["get"])
 
 
 def test_all_python_is_run() -> None:
@@ -233,7 +195,7 @@ def test_all_python_is_run() -> None:
     run_here = {
         name(page) for page in pages() for one in snippets(page, "python") if one.is_for_programs
     }
-    how_to = ("desktop-and-adapters", "several-nodes", "testing")
+    how_to = ("desktop-and-adapters", "own-application", "testing")
     assert run_here == {"README.md", *(f"docs/how-to/{one}.md" for one in how_to)}
 
 
@@ -274,13 +236,13 @@ class Shell:
         self._folder = folder
         (folder / "dist").mkdir()
         shutil.copytree(wheels, folder / "build" / "wheels")
-        stand_in = folder / "bin" / "make"
-        stand_in.parent.mkdir()
-        stand_in.write_text(f'#!/bin/sh\nexec {shutil.which("make")} -n -C {ROOT} "$@"\n')
-        stand_in.chmod(0o755)
+        commands = folder / "bin"
+        commands.mkdir()
+        self._stand_in(commands / "make", f"{shutil.which('make')} -n -C {ROOT}")
+        self._stand_in(commands / "unexpired-server", f"{sys.executable} -m unexpired_server")
         self._environment = os.environ | {
-            "PATH": os.pathsep.join((str(stand_in.parent), _beside_python(), os.environ["PATH"])),
-            "PYTHONPATH": str(ROOT),
+            "PATH": os.pathsep.join((str(commands), _beside_python(), os.environ["PATH"])),
+            "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "app", ROOT / "server"))),
             "PYTHONUNBUFFERED": "1",
             "UNEXPIRED_PORT": "0",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
@@ -290,6 +252,11 @@ class Shell:
             "PIP_NO_DEPS": "1",
             "PIP_NO_INDEX": "1",
         }
+
+    @staticmethod
+    def _stand_in(path: Path, command: str) -> None:
+        path.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        path.chmod(0o755)
 
     def runs(self, text: str) -> None:
         """Run it to its end, which must be a good one."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.docs.pages import ERROR_TYPES, ROOT, TUTORIAL, Snippet, snippets
+from tests.docs.pages import KINDS, ROOT, TUTORIAL, Snippet, snippets
 
 LONGEST_PAUSE_MS = 60_000
 """Longer than the client ever waits before it tries again, or a busy machine to start Python."""
@@ -48,7 +48,7 @@ class Reader:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._steps = iter(list(snippets(TUTORIAL, *ERROR_TYPES)))
+        self._steps = iter(list(snippets(TUTORIAL, *KINDS)))
         self._folder = folder / "hello"
         self._folder.mkdir()
         (folder / "unexpired").mkdir()

@@ -468,11 +468,15 @@ def test_each_attribute_is_told_of() -> None:
         assert f"        {attribute.name}: " in Dialect.__doc__, attribute.name
 
 
-def test_the_readmes_snippet_makes_its_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_documented_snippets_make_their_clients(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Options] = []
     monkeypatch.setattr(AsyncClient, "in_browser", lambda **given: made.append(Options(**given)))
-    section = (ROOT / "README.md").read_text().split("### With another back end")[1]
-    exec(section.split("```python")[1].split("```")[0], {})  # noqa: S102 - our own words
-    assert [options.refresh_path for options in made] == ["/token", "/api/refresh"]
-    assert made[0].dialect == Dialect.oauth()
-    assert made[1].dialect.bare_401 == "expired"
+    page = ROOT / "docs" / "how-to" / "other-servers.md"
+    names: dict[str, Any] = {}
+    for block in page.read_text().split("```python")[1:]:
+        exec(block.split("```")[0], names)  # noqa: S102 - our own words
+    assert [options.refresh_path for options in made] == [
+        "/token", "/api/token/refresh/", "/refresh",
+    ]  # fmt: skip
+    assert made[0].dialect == Dialect.oauth("notes")
+    assert names["plain"].bare_401 == "expired"
