@@ -1,4 +1,4 @@
-"""How Sphinx builds the site: Markdown, the docstrings, and tables made from the code."""
+"""Configure Sphinx: Markdown pages, docstrings, and tables generated from the code."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ html_copy_source = False
 html_show_sphinx = False
 
 autodoc_member_order = "bysource"
-autodoc_mock_imports = ["js", "pyodide", "pyscript"]  # The browser's own.
+autodoc_mock_imports = ["js", "pyodide", "pyscript"]  # These exist only in a browser.
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
-# The names of other libraries have no page here; every name of ours must have one.
+# Names of other libraries are not documented here; every name of ours must be.
 nitpick_ignore_regex = [("py:.*", r"(?!unexpired\b).*")]
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False

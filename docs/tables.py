@@ -1,8 +1,8 @@
-"""Tables that are made from the code at each build: they cannot grow old.
+"""Tables that are generated from the code at each build, so they are always up to date.
 
 ``settings-list``  the server's settings, from the typed class and its docstrings
-``calls-table``    the calls of the HTTP API, from what ``/openapi.json`` is made of
-``codes-table``    the codes of the HTTP API, from the tree of errors
+``calls-table``    the calls of the HTTP API, from the operations of ``/openapi.json``
+``codes-table``    the codes of the HTTP API, from the error classes
 ``commands-table`` the server's commands, from its command line
 """
 
@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
+from pydantic import BaseModel
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
 from unexpired_server.cli import main
 from unexpired_server.errors import Failure
-from unexpired_server.http.openapi import OPERATIONS, Operation
+from unexpired_server.http.openapi import OPERATIONS
 from unexpired_server.settings import DAY, Settings
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ Row = tuple[str, ...]
 
 
 class Table(SphinxDirective):
-    """A table whose rows come from the code."""
+    """A table with rows from the code."""
 
     head: ClassVar[Row]
 
@@ -36,7 +37,7 @@ class Table(SphinxDirective):
         raise NotImplementedError
 
     def run(self) -> list[Any]:
-        """Write the table in Markdown, and have it read."""
+        """Return the table's nodes, by way of Markdown."""
         ruler = ("---",) * len(self.head)
         lines = (f"| {' | '.join(row)} |" for row in (self.head, ruler, *self.rows()))
         return self.parse_text_to_nodes("\n".join(lines))
@@ -46,17 +47,17 @@ class SettingsList(SphinxDirective):
     """Every setting of the server, in the order of the class."""
 
     def run(self) -> list[Any]:
-        """Write a list of definitions in Markdown, and have it read."""
-        told = ModuleAnalyzer.for_module("unexpired_server.settings").find_attr_docs()
+        """Return the nodes of a definition list, by way of Markdown."""
+        documented = ModuleAnalyzer.for_module("unexpired_server.settings").find_attr_docs()
         entries = (
-            f"`UNEXPIRED_{name.upper()}`, {_shown(field.default)}\n"
-            f": {' '.join(told['Settings', name]).strip()}\n"
+            f"`UNEXPIRED_{name.upper()}`, {_formatted(field.default)}\n"
+            f": {' '.join(documented['Settings', name]).strip()}\n"
             for name, field in Settings.model_fields.items()
         )
         return self.parse_text_to_nodes("\n".join(entries))
 
 
-def _shown(value: object) -> str:
+def _formatted(value: object) -> str:
     if value is None or value == ():
         return "none"
     if isinstance(value, bool):
@@ -73,34 +74,27 @@ class CallsTable(Table):
 
     def rows(self) -> Iterator[Row]:
         """Return a row for each operation."""
-        for one in OPERATIONS:
-            body = _fields(one)
-            call = f"`{one.method.upper()} {one.path}`{f' `{body}`' if body else ''}"
-            codes = ", ".join(f"`{failure.code}`" for failure in one.failures)
-            yield call, one.summary, f"{one.status} {_shows(one)}", codes
+        for operation in OPERATIONS:
+            call = f"`{operation.method.upper()} {operation.path}` {_properties(operation.takes)}"
+            success = f"{operation.status} {_properties(operation.shows)}"
+            codes = ", ".join(f"`{failure.code}`" for failure in operation.failures)
+            yield call, operation.summary, success, codes
 
 
-def _fields(one: Operation) -> str:
-    if one.takes is None:
+def _properties(model: type[BaseModel] | None) -> str:
+    if model is None:
         return ""
-    properties = one.takes.model_json_schema(by_alias=True)["properties"]
-    return f"{{{', '.join(properties)}}}"
-
-
-def _shows(one: Operation) -> str:
-    if one.shows is None:
-        return ""
-    properties = one.shows.model_json_schema(by_alias=True)["properties"]
+    properties = model.model_json_schema(by_alias=True)["properties"]
     return f"`{{{', '.join(properties)}}}`"
 
 
 class CodesTable(Table):
     """Every code of the API."""
 
-    head = ("code", "status", "what it means", "its sentence")
+    head = ("code", "status", "meaning", "sentence")
 
     def rows(self) -> Iterator[Row]:
-        """Return a row for each leaf of the tree, by status."""
+        """Return a row for each error, ordered by status."""
         for kind in sorted(_leaves(Failure), key=lambda kind: kind.status):
             meaning = (kind.__doc__ or "").split("\n\n")[0]
             yield f"`{kind.code}`", str(kind.status), meaning, kind.sentence
@@ -115,17 +109,16 @@ def _leaves(kind: type[Failure]) -> Iterator[type[Failure]]:
 
 
 class CommandsTable(Table):
-    """Every command of ``python -m server``."""
+    """Every command of ``unexpired-server``."""
 
     head = ("command", "")
 
     def rows(self) -> Iterator[Row]:
-        """Return a row for each command, in the order in which it was added."""
+        """Return a row for each command, in the order of the command line."""
         for words, command in _commands(main):
             pieces = command.collect_usage_pieces(click.Context(command))
             arguments = (piece for piece in pieces if piece != "[OPTIONS]")
-            told = (command.help or "").split("\n\n")
-            yield f"`{' '.join((*words, *arguments))}`", " ".join(" ".join(told).split())
+            yield f"`{' '.join((*words, *arguments))}`", " ".join((command.help or "").split())
 
 
 def _commands(group: click.Group, *words: str) -> Iterator[tuple[Row, click.Command]]:
@@ -137,7 +130,7 @@ def _commands(group: click.Group, *words: str) -> Iterator[tuple[Row, click.Comm
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Tell Sphinx of the tables."""
+    """Register the tables with Sphinx."""
     app.add_directive("settings-list", SettingsList)
     app.add_directive("calls-table", CallsTable)
     app.add_directive("codes-table", CodesTable)

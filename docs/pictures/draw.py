@@ -1,8 +1,8 @@
-"""Draws the pictures of the protocol beside itself: SVG, readable on light ground and on dark.
+"""Draw the sequence diagrams of the protocol: SVG, for light and dark backgrounds.
 
     python docs/pictures/draw.py
 
-Each picture is a list of what happens between actors, from above to below.
+Each picture is a list of steps between actors, from top to bottom, and is written beside this file.
 """
 
 from __future__ import annotations
@@ -27,48 +27,48 @@ svg { background: #1b1f24 } text { fill: #e4e7eb } .box { fill: #1f3b33 }
 
 
 @dataclass(frozen=True)
-class Say:
-    """One actor tells another; a reply is drawn with a broken line, one that is lost with a cross.
+class Arrow:
+    """A message from one actor to another.
 
     Attributes:
-        start: who tells, counted from the left.
-        end: who hears.
-        words: what.
-        reply: whether it answers.
-        lost: whether it never arrives.
+        start: The sender, counted from the left.
+        end: The receiver.
+        label: The text above the arrow.
+        is_response: Whether it is a response, drawn with a dashed line.
+        is_lost: Whether it never arrives, drawn with a cross.
     """
 
     start: int
     end: int
-    words: str
-    reply: bool = False
-    lost: bool = False
+    label: str
+    is_response: bool = False
+    is_lost: bool = False
 
 
 @dataclass(frozen=True)
 class Note:
-    """What happens at one actor, or from one to another.
+    """A remark at one actor.
 
     Attributes:
-        at: the actor, counted from the left.
-        words: what.
+        at: The actor, counted from the left.
+        text: The remark.
     """
 
     at: int
-    words: str
+    text: str
 
 
-Step = Say | Note
+Step = Arrow | Note
 
 
 @dataclass(frozen=True)
 class Picture:
-    """What happens between some actors.
+    """A sequence diagram.
 
     Attributes:
-        title: what is told to those who do not see it.
-        actors: who takes part, from left to right.
-        steps: what happens, from above to below.
+        title: The text for people who cannot see the picture.
+        actors: Their names, from left to right.
+        steps: The steps, from top to bottom.
     """
 
     title: str
@@ -103,32 +103,32 @@ def _x(at: int) -> int:
     return EDGE + at * COLUMN
 
 
-def _text(x: float, y: float, words: str) -> str:
-    return f'<text x="{x:g}" y="{y:g}" text-anchor="middle">{escape(words)}</text>'
+def _text(x: float, y: float, text: str) -> str:
+    return f'<text x="{x:g}" y="{y:g}" text-anchor="middle">{escape(text)}</text>'
 
 
 def _drawn(step: Step, y: int) -> str:
-    return _arrow(step, y) if isinstance(step, Say) else _note(step, y)
+    return _arrow(step, y) if isinstance(step, Arrow) else _note(step, y)
 
 
 def _note(note: Note, y: int) -> str:
-    x, width = _x(note.at), 9 + 7.3 * len(note.words)
+    x, width = _x(note.at), 9 + 7.3 * len(note.text)
     left = max(4, x - width / 2)
     box = f'<rect class="note" x="{left:g}" y="{y - 18}" width="{width:g}" height="27" rx="4"/>'
-    return box + _text(left + width / 2, y, note.words)
+    return box + _text(left + width / 2, y, note.text)
 
 
-def _arrow(say: Say, y: int) -> str:
-    start, end = _x(say.start), _x(say.end)
+def _arrow(arrow: Arrow, y: int) -> str:
+    start, end = _x(arrow.start), _x(arrow.end)
     side = 1 if end > start else -1
-    stop = (start + end) / 2 if say.lost else end - side * 2
-    dashes = ' stroke-dasharray="6 4"' if say.reply else ""
+    stop = (start + end) / 2 if arrow.is_lost else end - side * 2
+    dashes = ' stroke-dasharray="6 4"' if arrow.is_response else ""
     line = f'<line class="arrow"{dashes} x1="{start}" y1="{y}" x2="{stop:g}" y2="{y}"/>'
-    return line + (_cross(stop, y) if say.lost else _head(stop, y, side)) + _label(say, y)
+    return line + (_cross(stop, y) if arrow.is_lost else _head(stop, y, side)) + _label(arrow, y)
 
 
-def _label(say: Say, y: int) -> str:
-    return _text((_x(say.start) + _x(say.end)) / 2, y - 8, say.words)
+def _label(arrow: Arrow, y: int) -> str:
+    return _text((_x(arrow.start) + _x(arrow.end)) / 2, y - 8, arrow.label)
 
 
 def _head(x: float, y: float, side: int) -> str:
@@ -143,77 +143,77 @@ def _cross(x: float, y: float) -> str:
     )
 
 
-def _answer(words: str, start: int = 2, end: int = 1, *, lost: bool = False) -> Say:
-    return Say(start, end, words, reply=True, lost=lost)
+def _response(label: str, start: int = 2, end: int = 1, *, is_lost: bool = False) -> Arrow:
+    return Arrow(start, end, label, is_response=True, is_lost=is_lost)
 
 
 PAGE = ("your code", "client", "server")
 PICTURES = {
     "ahead": Picture(
-        "The client renews the tokens a minute ahead, so that a call never meets an expired one.",
+        "The client refreshes the tokens a minute ahead, so that no request meets an expired one.",
         PAGE,
         (
-            Note(1, "a minute before the token's end"),
-            Say(1, 2, "POST /api/refresh"),
-            _answer("200, the next pair"),
-            Say(0, 1, 'get("/api/notes")'),
-            Say(1, 2, "GET /api/notes"),
-            _answer("200"),
-            _answer("200", 1, 0),
+            Note(1, "a minute before the token expires"),
+            Arrow(1, 2, "POST /api/refresh"),
+            _response("200, the next token pair"),
+            Arrow(0, 1, 'get("/api/notes")'),
+            Arrow(1, 2, "GET /api/notes"),
+            _response("200"),
+            _response("200", 1, 0),
         ),
     ),
     "retry": Picture(
-        "An expired token costs one refresh and one retry; the caller sees the answer alone.",
+        "An expired token costs one refresh and one retry; the caller only sees the response.",
         PAGE,
         (
-            Note(1, "the machine slept past the token's end"),
-            Say(0, 1, 'post("/api/notes")'),
-            Say(1, 2, "POST /api/notes"),
-            _answer("401 TOKEN_EXPIRED"),
-            Say(1, 2, "POST /api/refresh"),
-            _answer("200, the next pair"),
-            Say(1, 2, "the same POST, once more"),
-            _answer("201"),
-            _answer("201", 1, 0),
+            Note(1, "the token expired while the machine slept"),
+            Arrow(0, 1, 'post("/api/notes")'),
+            Arrow(1, 2, "POST /api/notes"),
+            _response("401 TOKEN_EXPIRED"),
+            Arrow(1, 2, "POST /api/refresh"),
+            _response("200, the next token pair"),
+            Arrow(1, 2, "the same POST, once more"),
+            _response("201"),
+            _response("201", 1, 0),
         ),
     ),
     "tabs": Picture(
-        "Two tabs find an expired token at once: one refreshes under a lock, the other waits"
-        " for the lock, finds newer tokens in the store, and does not refresh.",
+        "Two tabs meet an expired token at once: one refreshes under a lock, the other waits for"
+        " the lock, finds newer tokens in the store, and does not refresh.",
         ("tab one", "store and lock", "tab two", "server"),
         (
-            Say(0, 1, "takes the lock"),
-            Say(2, 1, "waits for the lock"),
-            Say(0, 3, "POST /api/refresh, for all of its calls"),
-            Say(3, 0, "200, the next pair", reply=True),
-            Say(0, 1, "stores the pair, frees the lock"),
-            Say(1, 2, "has the lock, and newer tokens", reply=True),
-            Say(2, 3, "its calls, with the new token"),
+            Arrow(0, 1, "acquires the lock"),
+            Arrow(2, 1, "waits for the lock"),
+            Arrow(0, 3, "POST /api/refresh, for all its requests"),
+            _response("200, the next token pair", 3, 0),
+            Arrow(0, 1, "stores the pair, releases the lock"),
+            _response("acquires it, finds newer tokens", 1, 2),
+            Arrow(2, 3, "its requests, with the new token"),
         ),
     ),
     "grace": Picture(
-        "A refresh token that is repeated within its grace gets the same successor; one that"
-        " comes later ends the session.",
+        "A refresh token that is repeated within its grace gets the same successor; one that is"
+        " presented later ends the session.",
         ("client", "server", "thief"),
         (
-            Say(0, 1, "refresh with token 1"),
-            Say(1, 0, "token 2", reply=True, lost=True),
-            Note(0, "no answer is no end"),
-            Say(0, 1, "refresh with token 1, again"),
+            Arrow(0, 1, "refresh with token 1"),
+            _response("token 2", 1, 0, is_lost=True),
+            Note(0, "no response: keep the session"),
+            Arrow(0, 1, "refresh with token 1, again"),
             Note(1, "within 30 s: the same successor"),
-            Say(1, 0, "token 2", reply=True),
-            Say(2, 1, "refresh with token 1, stolen"),
-            Note(1, "after the grace: two holders, one a thief"),
-            Say(1, 2, "401 REFRESH_REUSED", reply=True),
-            Say(0, 1, "its next call"),
-            Say(1, 0, "401 SESSION_REVOKED", reply=True),
+            _response("token 2", 1, 0),
+            Arrow(2, 1, "refresh with token 1, stolen"),
+            Note(1, "after the grace: revoke the session"),
+            _response("401 REFRESH_REUSED", 1, 2),
+            Arrow(0, 1, "its next request"),
+            _response("401 SESSION_REVOKED", 1, 0),
         ),
     ),
 }
 
 
 def main() -> None:
-    """Draw them all."""
+    """Write each picture into its file."""
     for name, picture in PICTURES.items():
         (HERE / f"{name}.svg").write_text(picture.drawn())
 
