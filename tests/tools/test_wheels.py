@@ -1,52 +1,31 @@
 """The distributions that `make wheel` builds: what is in them, and that they work alone."""
 
-import subprocess
-import sys
+from __future__ import annotations
+
 import zipfile
-from email.parser import Parser
+from html.parser import HTMLParser
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 from packaging.requirements import Requirement
 
-from build_wheels import ROOT, build
-from tests.server.process import PASSWORD, Process, clean_environment
+from build_wheels import ABSOLUTE, PACKAGE, ROOT, SERVER, address, build, make_links_absolute
+from tests.server.process import PASSWORD, Process
+from tests.tools.distributions import (
+    LIBRARY_WHEEL,
+    PROJECTS,
+    SERVER_WHEEL,
+    VERSION,
+    WHEELS,
+    described,
+    metadata,
+    project_table,
+    run_installed,
+)
 
-LIBRARY = "unexpired-0.1.0-py3-none-any.whl"
-SERVER = "unexpired_server-0.1.0-py3-none-any.whl"
-
-
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheels")
-    assert [wheel.name for wheel in build(folder)] == [LIBRARY, SERVER]
-    return folder
-
-
-@pytest.fixture(scope="module")
-def installed(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both wheels, in a folder that holds nothing else."""
-    folder = tmp_path_factory.mktemp("installed")
-    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
-    options = ("--no-index", "--no-deps", "--target", str(folder))
-    both = (str(wheels / LIBRARY), str(wheels / SERVER))
-    subprocess.run([*pip, *options, *both], check=True)  # noqa: S603 - Our own words.
-    return folder
-
-
-def run(installed: Path, folder: Path, *words: str, stdin: str = "") -> str:
-    """Run Python as somebody would who has the wheels, and not this project."""
-    done = subprocess.run(  # noqa: S603 - Our own words.
-        [sys.executable, *words],
-        cwd=folder,
-        env={**clean_environment(), "PYTHONPATH": str(installed)},
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+EACH = pytest.mark.parametrize("name", PROJECTS)
 
 
 def files(wheel: Path) -> set[str]:
@@ -65,33 +44,112 @@ def sources(folder: Path) -> set[str]:
 
 def requirements(wheel: Path) -> dict[str, Requirement]:
     """What a wheel needs, by name; its extras aside."""
-    with zipfile.ZipFile(wheel) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        metadata = Parser().parsestr(archive.read(name).decode())
-    needs = [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
+    needs = [Requirement(line) for line in metadata(wheel).get_all("Requires-Dist", [])]
     return {need.name: need for need in needs if need.marker is None}
 
 
 def test_the_librarys_wheel_holds_the_library_and_nothing_else(wheels: Path) -> None:
     """Every module and the mark of its types; no server, no page; PyJWT is all it needs."""
-    assert files(wheels / LIBRARY) == sources(ROOT / "app" / "unexpired")
-    assert "unexpired/py.typed" in files(wheels / LIBRARY)
-    assert requirements(wheels / LIBRARY).keys() == {"pyjwt"}
+    assert files(wheels / LIBRARY_WHEEL) == sources(ROOT / "app" / "unexpired")
+    assert requirements(wheels / LIBRARY_WHEEL).keys() == {"pyjwt"}
 
 
 def test_the_servers_wheel_holds_the_server_and_nothing_else(wheels: Path) -> None:
     """Its migrations are among it, and the library is not."""
-    assert files(wheels / SERVER) == sources(ROOT / "server" / "unexpired_server")
+    assert files(wheels / SERVER_WHEEL) == sources(ROOT / "server" / "unexpired_server")
     assert "unexpired_server/storage/migrations/versions/r0001_first_tables.py" in files(
-        wheels / SERVER
+        wheels / SERVER_WHEEL
     )
-    assert {"pyjwt", "starlette", "uvicorn"} <= requirements(wheels / SERVER).keys()
+    assert {"pyjwt", "starlette", "uvicorn"} <= requirements(wheels / SERVER_WHEEL).keys()
+
+
+@EACH
+def test_a_version_stands_in_one_place_and_its_copies_agree(wheels: Path, name: str) -> None:
+    """The project file, `__version__` and the wheel's metadata name the same version."""
+    module = import_module(name.replace("-", "_"))
+    wheel = metadata(wheels / WHEELS[name])
+    assert project_table(name)["version"] == module.__version__ == wheel["Version"] == VERSION
+
+
+@EACH
+def test_the_types_are_for_everyone_to_check_against(wheels: Path, name: str) -> None:
+    """Type checkers read a package's annotations only where py.typed is (PEP 561)."""
+    assert f"{name.replace('-', '_')}/py.typed" in files(wheels / WHEELS[name])
+    assert "Typing :: Typed" in metadata(wheels / WHEELS[name]).get_all("Classifier", [])
+
+
+@EACH
+def test_the_readme_works_without_the_files_beside_it(wheels: Path, name: str) -> None:
+    """On the package index every link and picture is absolute, or within the page."""
+    targets = links(str(metadata(wheels / WHEELS[name]).get_payload()))
+    assert [one for one in targets if not one.startswith(("https://", "#"))] == []
+    assert any(f"/v{VERSION}/" in one for one in targets)
+
+
+@EACH
+def test_the_readme_links_only_to_what_there_is(name: str) -> None:
+    """A link that is made absolute leads to a file of the repository."""
+    home = PROJECTS[name]
+    relative = [one for one in links((home / "README.md").read_text()) if not ABSOLUTE.match(one)]
+    assert [one for one in relative if not (home / one.partition("#")[0]).exists()] == []
+
+
+def test_links_of_all_kinds_are_made_absolute(tmp_path: Path) -> None:
+    """Markdown's and HTML's; code, absolute links and fragments stay as they are."""
+    readme = tmp_path / "README.md"
+    code = '```html\n<img src="a.png">\n```\n'
+    kept = f"[a](https://a.example) [b](#b)\n{code}"
+    readme.write_text(
+        f'{kept}[c](docs/index.md#c) [![d](docs/d.svg)][e]\n<a href="docs">\n\n[e]: LICENSE\n'
+    )
+    make_links_absolute(readme, ROOT)
+    place = f"{project_table('unexpired')['urls']['Source']}/{{}}/v{VERSION}"
+    blob, raw, tree = (place.format(kind) for kind in ("blob", "raw", "tree"))
+    assert readme.read_text() == (
+        f"{kept}[c]({blob}/docs/index.md#c) [![d]({raw}/docs/d.svg)][e]\n"
+        f'<a href="{tree}/docs">\n\n[e]: {blob}/LICENSE\n'
+    )
+    assert address("../LICENSE", SERVER) == f"{blob}/LICENSE"
+
+
+def test_both_distributions_carry_the_same_licence() -> None:
+    """A project file can name only a licence beside it."""
+    assert (SERVER / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
+def test_the_servers_command_is_called_unexpired_server(
+    wheels: Path, installed: Path, tmp_path: Path
+) -> None:
+    """The wheel has one console script, and it runs."""
+    script = f"[console_scripts]\nunexpired-server = {PACKAGE}.cli:main"
+    assert described(wheels / SERVER_WHEEL, "entry_points.txt").strip() == script
+    assert "serve" in run_installed(installed, tmp_path, "unexpired-server", "--help")
+
+
+def links(markdown: str) -> list[str]:
+    """Return the targets of a document's links and pictures."""
+    return [*Targets(MarkdownIt().enable("table").render(markdown)).found]
+
+
+class Targets(HTMLParser):
+    """Collects what the elements of a document refer to."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - Its signature.
+        self.found += [
+            value for name, value in attrs if name in {"href", "src", "srcset"} and value
+        ]
 
 
 def test_the_same_tree_gives_the_same_bytes(wheels: Path, tmp_path: Path) -> None:
     """Neither the place nor the time of a build shows in it."""
     again = {wheel.name: wheel.read_bytes() for wheel in build(tmp_path)}
-    assert again == {name: (wheels / name).read_bytes() for name in (LIBRARY, SERVER)}
+    assert again == {name: (wheels / name).read_bytes() for name in WHEELS.values()}
     for name in again:
         with zipfile.ZipFile(wheels / name) as archive:
             assert {entry.date_time[0] for entry in archive.infolist()} == {1980}
@@ -102,15 +160,19 @@ def test_the_installed_library_is_imported_without_the_project(
 ) -> None:
     """`import unexpired` finds the wheel's own files, and they are whole."""
     program = "import unexpired; print(unexpired.__file__, *unexpired.__all__)"
-    place, *names = run(installed, tmp_path, "-c", program).split()
+    place, *names = run_installed(installed, tmp_path, "-c", program).split()
     assert Path(place) == installed / "unexpired" / "__init__.py"
     assert {"AsyncClient", "Client"} <= set(names)
 
 
 def test_the_installed_server_serves_without_the_project(installed: Path, tmp_path: Path) -> None:
     """It makes its tables, adds people and signs them in; there is no page."""
-    assert "--page-dir" in run(installed, tmp_path, "-m", "unexpired_server", "serve", "--help")
-    run(installed, tmp_path, "-m", "unexpired_server", "user", "add", "ada", stdin=f"{PASSWORD}\n")
+    assert "--page-dir" in run_installed(
+        installed, tmp_path, "-m", "unexpired_server", "serve", "--help"
+    )
+    run_installed(
+        installed, tmp_path, "-m", "unexpired_server", "user", "add", "ada", stdin=f"{PASSWORD}\n"
+    )
     process = Process(
         tmp_path, "serve", "--port", "0", module="unexpired_server", PYTHONPATH=str(installed)
     )
