@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from server.app import create_app
-from tests.server.harness import HASHER, PASSWORD, Clock, add_user
+from tests.server.harness import HASHER, PASSWORD, add_user
+from tests.support.clock import FakeClock
 from unexpired import AsyncClient, Headers, MemoryStore, Request, Response, Unreachable
 from unexpired.session_record import loads
 from unexpired.token_response import Tokens
@@ -41,27 +42,27 @@ class Wire:
 
 
 @dataclass
-class DeviceClock:
-    """The clock of a device: the server's, wrong by a skew in seconds."""
+class SkewedClock:
+    """The clock of a device, which differs from the server's by ``skew`` seconds."""
 
-    true: Clock
-    skew: float = 0.0
+    server: FakeClock
+    skew: float
 
     def now(self) -> float:
-        return self.true() + self.skew
+        return self.server.now() + self.skew
 
     def monotonic(self) -> float:
-        return self.true()
+        return self.server.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        self.true.advance(seconds)
+        self.server.sleep(seconds)
 
 
 @dataclass
 class Device:
     """One device of ada's: a client, its wire to the server, and the time."""
 
-    clock: Clock
+    clock: FakeClock
     wire: Wire
     skew: float = 0.0
     store: MemoryStore = field(default_factory=MemoryStore)
@@ -72,7 +73,7 @@ class Device:
 
     def open_page(self) -> AsyncClient:
         """Open another page on the same storage, without a lock between the two."""
-        clock = DeviceClock(self.clock, self.skew)
+        clock = SkewedClock(self.clock, self.skew)
         return AsyncClient(self.wire, store=self.store, clock=clock, base_url=BASE)
 
     def tokens(self) -> Tokens:
@@ -94,7 +95,7 @@ async def start_device(tmp_path: Path) -> AsyncIterator[StartDevice]:
     async with AsyncExitStack() as stack:
 
         async def start(*, skew: float = 0.0, **changes: Any) -> Device:
-            clock = Clock()
+            clock = FakeClock()
             settings = Settings(
                 database_url=f"sqlite+aiosqlite:///{tmp_path}/data/contract.sqlite3",
                 keys_file=tmp_path / "data" / "keys.json",

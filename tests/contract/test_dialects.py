@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from examples.fastapi_backend.main import ACCESS_TTL, Accounts, create_app
-from tests.contract.conftest import BASE, DeviceClock, Wire
-from tests.server.harness import Clock
+from tests.contract.conftest import BASE, Wire
+from tests.support.clock import FakeClock
 from unexpired import (
     AsyncClient,
     BadCredentials,
@@ -37,7 +37,7 @@ PASSWORD = "correct horse"
 class Person:
     """Ada, signed in to the FastAPI example by a client that no test has helped."""
 
-    clock: Clock
+    clock: FakeClock
     accounts: Accounts
     wire: Wire
     store: MemoryStore
@@ -51,14 +51,14 @@ class Person:
 
 @pytest.fixture
 async def person() -> AsyncIterator[Person]:
-    clock, store = Clock(), MemoryStore()
+    clock, store = FakeClock(), MemoryStore()
     app = create_app(clock)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:
         wire = Wire(http)
         client = AsyncClient(
             wire,
             store=store,
-            clock=DeviceClock(clock),
+            clock=clock,
             base_url=BASE,
             login_path="/token",
             refresh_path="/token",

@@ -16,7 +16,7 @@ from examples.fastapi_backend import main as example
 from tests.e2e.browser_library import FOLDER, Library
 from tests.e2e.conftest import ContextFactory, ServerFactory
 from tests.e2e.watch import Watch
-from tests.server.harness import Clock
+from tests.support.clock import FakeClock
 
 TOKEN = "POST /token"
 ASK = "(await client.get('/users/me')).json()"
@@ -30,7 +30,7 @@ class Api:
     """The example as it runs: where, and by which clock."""
 
     url: str
-    clock: Clock
+    clock: FakeClock
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def pages(page_origin: str) -> list[str]:
 @pytest.fixture
 def api(pages: list[str]) -> Iterator[Api]:
     """The example on an origin of its own."""
-    clock = Clock()
+    clock = FakeClock()
     config = uvicorn.Config(example.create_app(clock, pages), log_level="warning")
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -1,4 +1,4 @@
-"""What the library's tests share: a clock set by hand, tokens, replies, a policy to feed."""
+"""What the library's tests share: tokens, replies, a policy to feed."""
 
 from __future__ import annotations
 
@@ -9,36 +9,16 @@ from typing import Any
 import jwt
 import pytest
 
+from tests.support.clock import START, FakeClock
 from unexpired import AsyncClient, Client
 from unexpired.messages import Headers, Request, Response
 from unexpired.options import Options
 from unexpired.policy import Policy
 from unexpired.session import Session
 
-NOW = 1_800_000_000.0
+NOW = START
 API = "https://api.example"
 KEY = "a key for tests, long enough for HS256 and never used elsewhere"
-
-
-@dataclass
-class FakeClock:
-    """A clock that only a test moves."""
-
-    wall: float = NOW
-    ticks: float = 0.0
-
-    def now(self) -> float:
-        return self.wall
-
-    def monotonic(self) -> float:
-        return self.ticks
-
-    def sleep(self, seconds: float) -> None:
-        self.advance(seconds)
-
-    def advance(self, seconds: float) -> None:
-        self.wall += seconds
-        self.ticks += seconds
 
 
 def make_token(now: float = NOW, life: float = 900, **claims: Any) -> str:

@@ -7,16 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.library.conftest import (
-    API,
-    NOW,
-    FakeClock,
-    World,
-    error,
-    make_token,
-    reply,
-    token_fields,
-)
+from tests.library.conftest import API, NOW, World, error, make_token, reply, token_fields
+from tests.support.clock import FakeClock
 from unexpired.errors import (
     BadCredentials,
     BadReply,

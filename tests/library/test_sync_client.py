@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.library.conftest import API, FakeClock, error, reply, session_of, token_fields
+from tests.library.conftest import API, error, reply, session_of, token_fields
+from tests.support.clock import FakeClock
 from unexpired import (
     AsyncClient,
     BadCredentials,

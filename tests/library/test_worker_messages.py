@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.library.conftest import API, FakeClock, error
+from tests.library.conftest import API, error
 from tests.library.test_async_client import FakeServer
+from tests.support.clock import FakeClock
 from unexpired import (
     AsyncClient,
     BadCredentials,

@@ -11,15 +11,16 @@ import httpx
 import pytest
 
 from server.app import create_app
-from tests.server.harness import HASHER, Clock, Node, StartNode
+from tests.server.harness import HASHER, Node, StartNode
 from tests.server.process import Process, StartProcess
 from tests.server.stores import DEFAULT_STORE, Postgres, fill
+from tests.support.clock import FakeClock
 from unexpired_server.settings import Settings
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -77,7 +78,9 @@ def make_settings(tmp_path: Path, store: str) -> Callable[..., Settings]:
 
 
 @pytest.fixture
-async def start(make_settings: Callable[..., Settings], clock: Clock) -> AsyncIterator[StartNode]:
+async def start(
+    make_settings: Callable[..., Settings], clock: FakeClock
+) -> AsyncIterator[StartNode]:
     """Start nodes over one database, which has the users ada and bob."""
     async with AsyncExitStack() as stack:
 

@@ -12,8 +12,9 @@ import click
 import httpx
 
 from server.app import create_app
-from tests.server.harness import HASHER, Clock, Node
+from tests.server.harness import HASHER, Node
 from tests.server.stores import fill
+from tests.support.clock import FakeClock
 from unexpired_server.settings import Settings
 
 PATHS = [
@@ -113,7 +114,7 @@ async def _on_fresh_data(requests: int, seed: int) -> Counter[int]:
         url = f"sqlite+aiosqlite:///{folder}/fuzz.sqlite3"
         await fill(url)
         settings = Settings(database_url=url, keys_file=Path(folder) / "keys.json")
-        app, clock = create_app(settings, hasher=HASHER), Clock(time.time())
+        app, clock = create_app(settings, hasher=HASHER), FakeClock(time.time())
         transport = httpx.ASGITransport(app)
         async with (
             app.router.lifespan_context(app),

@@ -1,4 +1,4 @@
-"""What the server's tests share: a clock to turn, a node to ask, and tokens to forge."""
+"""What the server's tests share: a node to ask, and tokens to forge."""
 
 import asyncio
 import hashlib
@@ -11,6 +11,7 @@ import httpx
 from argon2 import PasswordHasher
 from starlette.applications import Starlette
 
+from tests.support.clock import START, FakeClock
 from unexpired_server.sessions.passwords import Passwords
 from unexpired_server.sessions.users import Users
 from unexpired_server.settings import Settings
@@ -18,23 +19,9 @@ from unexpired_server.storage.database import Database
 from unexpired_server.tokens import base64url
 from unexpired_server.tokens.keys import Key, KeyRing, load_ring
 
-START = 1_800_000_000.0
 PASSWORD = "correct horse"
 HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 Headers = list[tuple[bytes, bytes]]
-
-
-@dataclass
-class Clock:
-    """A clock that moves only when a test turns it."""
-
-    time: float = START
-
-    def __call__(self) -> float:
-        return self.time
-
-    def advance(self, seconds: float) -> None:
-        self.time += seconds
 
 
 @dataclass(frozen=True)
@@ -57,7 +44,7 @@ class Node:
 
     app: Starlette
     settings: Settings
-    clock: Clock
+    clock: FakeClock
     http: httpx.AsyncClient
     ring: KeyRing = field(init=False)
 

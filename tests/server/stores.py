@@ -10,7 +10,8 @@ from sqlalchemy import NullPool, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from tests.server.harness import HASHER, PASSWORD, START
+from tests.server.harness import HASHER, PASSWORD
+from tests.support.clock import START
 from unexpired_server.sessions.passwords import Passwords
 from unexpired_server.sessions.users import Users
 from unexpired_server.storage.database import Database

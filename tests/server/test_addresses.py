@@ -5,8 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.server.harness import START, Node, StartNode, bearer
+from tests.server.harness import Node, StartNode, bearer
 from tests.server.stores import rows
+from tests.support.clock import START
 from unexpired_server.service import policy_of
 from unexpired_server.sessions.rules import RefreshTokenClaims, SessionPolicy
 from unexpired_server.sessions.store import Store

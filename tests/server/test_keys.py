@@ -7,7 +7,8 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.server.harness import START, Clock, Node, StartNode
+from tests.server.harness import Node, StartNode
+from tests.support.clock import START, FakeClock
 from unexpired_server.cli import main
 from unexpired_server.errors import TokenExpired, TokenInvalid, Unavailable
 from unexpired_server.settings import Settings, SettingsError, load_settings
@@ -230,7 +231,7 @@ async def test_another_service_verifies_with_only_the_address_of_the_public_keys
 
 
 async def test_a_remote_verifier_survives_an_outage_of_the_issuer_and_rubbish_from_it() -> None:
-    clock, answers = Clock(), [b"not json", b'{"keys": 5}', b'{"keys": [5, {"alg": "HS256"}]}']
+    clock, answers = FakeClock(), [b"not json", b'{"keys": 5}', b'{"keys": [5, {"alg": "HS256"}]}']
 
     async def fetch(_address: str) -> bytes:
         if not answers:

@@ -16,7 +16,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
-from tests.server.harness import HASHER, PASSWORD, START, Clock, bearer, other_key
+from tests.server.harness import HASHER, PASSWORD, bearer, other_key
+from tests.support.clock import START, FakeClock
 from unexpired_server.http.exception_handlers import failure_handlers
 from unexpired_server.http.middleware import SecurityHeadersMiddleware, ServerErrorMiddleware
 from unexpired_server.http.starlette_backend import BearerBackend, on_bearer_error
@@ -37,7 +38,7 @@ STORES = ("sqlite", "postgres")
 
 
 @pytest.fixture
-def service(make_settings: Callable[..., Settings], clock: Clock) -> Service:
+def service(make_settings: Callable[..., Settings], clock: FakeClock) -> Service:
     return Service(make_settings(), now=clock, hasher=HASHER)
 
 

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.server.harness import START, Node, sign
+from tests.server.harness import Node, sign
+from tests.support.clock import START
 from unexpired_server.errors import TokenInvalid
 from unexpired_server.settings import Settings
 from unexpired_server.tokens import base64url
