@@ -11,8 +11,8 @@ from build_site import build
 from tests.e2e.backend import ROOT, Backend
 from tests.e2e.conftest import PATIENCE_MS
 from tests.e2e.person import Person
-from tests.e2e.proxy import Proxy
 from tests.e2e.watch import Watch
+from tests.support.proxy import HTTPProxy
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +29,16 @@ def settings(built: Path) -> dict[str, float | str]:
 
 
 @pytest.fixture
-def proxy(backend: Backend) -> Iterator[Proxy]:
+def proxy(backend: Backend) -> Iterator[HTTPProxy]:
     """What the browser's cache cannot answer passes here."""
-    proxy = Proxy(backend.url)
+    proxy = HTTPProxy(backend.url)
     proxy.start()
     yield proxy
     proxy.stop()
 
 
 @pytest.fixture
-def home(proxy: Proxy) -> str:
+def home(proxy: HTTPProxy) -> str:
     return proxy.url
 
 
@@ -61,7 +61,7 @@ def context(
 
 
 def test_a_second_visit_fetches_the_page_alone(
-    person: Person, page: Page, proxy: Proxy, watch: Watch
+    person: Person, page: Page, proxy: HTTPProxy, watch: Watch
 ) -> None:
     """What was built never changes under its name: the browser does not even ask about it."""
     person.opens().signs_in().is_at_notes()

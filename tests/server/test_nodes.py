@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from tests.server.harness import Node, StartNode, bearer
-from tests.server.proxy import Proxy
 from tests.server.stores import Postgres, rows
+from tests.support.proxy import TCPProxy
 from unexpired_server.service import Service
 from unexpired_server.storage import database
 
@@ -17,8 +17,8 @@ STORES = ("postgres",)
 
 
 @pytest.fixture
-async def proxy(store: str) -> AsyncIterator[Proxy]:
-    between = Proxy(store)
+async def proxy(store: str) -> AsyncIterator[TCPProxy]:
+    between = TCPProxy(store)
     await between.open()
     yield between
     between.resume()
@@ -51,7 +51,7 @@ def unanswered(replies: list[httpx.Response]) -> int:
 
 @pytest.mark.parametrize("how", ["cut", "terminated"])
 async def test_a_database_that_restarts_under_load_costs_no_session(
-    start: StartNode, proxy: Proxy, store: str, how: str
+    start: StartNode, proxy: TCPProxy, store: str, how: str
 ) -> None:
     nodes = [await start(database_url=proxy.url) for _ in range(2)]
     tokens = [one["refreshToken"] for one in await sessions_of(nodes[0], 20)]
@@ -78,7 +78,7 @@ async def test_a_database_that_restarts_under_load_costs_no_session(
 
 
 async def test_a_database_that_stops_moving_is_given_up_in_time_and_costs_no_session(
-    start: StartNode, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    start: StartNode, proxy: TCPProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "PATIENCE_SECONDS", 2)  # Of the driver too, from here on.
     nodes = [await start(database_url=proxy.url) for _ in range(2)]

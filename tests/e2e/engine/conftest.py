@@ -11,23 +11,23 @@ from tests.e2e.backend import Backend
 from tests.e2e.browser_library import Library
 from tests.e2e.conftest import ContextFactory, ServerFactory
 from tests.e2e.engine.helpers import until
-from tests.e2e.proxy import Proxy
 from tests.e2e.watch import Watch
+from tests.support.proxy import HTTPProxy
 
 CREW = 5
 
 
 @pytest.fixture(scope="session")
-def proxied(serve: ServerFactory) -> Iterator[Proxy]:
+def proxied(serve: ServerFactory) -> Iterator[HTTPProxy]:
     """The server behind a proxy."""
-    proxy = Proxy(serve().url)
+    proxy = HTTPProxy(serve().url)
     proxy.start()
     yield proxy
     proxy.stop()
 
 
 @pytest.fixture(scope="session")
-def crew(context_of: ContextFactory, proxied: Proxy) -> list[Library]:
+def crew(context_of: ContextFactory, proxied: HTTPProxy) -> list[Library]:
     """Some tabs with the library, started once."""
     context = context_of(proxied.url)
     return [Library(context.new_page()) for _ in range(CREW)]
@@ -40,14 +40,14 @@ def context(crew: list[Library]) -> BrowserContext:
 
 
 @pytest.fixture
-def proxy(proxied: Proxy) -> Proxy:
+def proxy(proxied: HTTPProxy) -> HTTPProxy:
     """The proxy, passing everything on."""
     proxied.clear()
     return proxied
 
 
 @pytest.fixture
-def watch(context: BrowserContext, proxy: Proxy) -> Iterator[Watch]:
+def watch(context: BrowserContext, proxy: HTTPProxy) -> Iterator[Watch]:
     """A watch on all the tabs, which must end without a complaint."""
     with Watch(context, proxy.url) as watch:
         yield watch
@@ -61,7 +61,7 @@ def catch_up(tab: Library, leader: Library) -> None:
 
 
 @pytest.fixture
-def tabs(crew: list[Library], proxy: Proxy, watch: Watch) -> Iterator[list[Library]]:
+def tabs(crew: list[Library], proxy: HTTPProxy, watch: Watch) -> Iterator[list[Library]]:
     """All the tabs, signed in to one session; nothing before this counts."""
     for tab in crew:
         tab.start_anew()

@@ -9,8 +9,8 @@ import pytest
 
 from tests.e2e.browser_library import Library
 from tests.e2e.engine.helpers import GET_ME, ME, NOTES, REFRESH, until
-from tests.e2e.proxy import Proxy
 from tests.e2e.watch import Watch
+from tests.support.proxy import HTTPProxy
 
 BODIES = {
     "JSON": "json={'text': 'naïve'}",
@@ -22,10 +22,10 @@ BODIES = {
 
 
 def test_a_late_401_for_an_old_token_is_repeated_without_a_refresh(
-    outdated: Library, proxy: Proxy
+    outdated: Library, proxy: HTTPProxy
 ) -> None:
     """A 401 that arrives when another call has already renewed the token only needs a repeat."""
-    release = proxy.holds("/api/sessions", times=1)
+    release = proxy.hold("/api/sessions", times=1)
     outdated.run("task = asyncio.ensure_future(outcome(client.get('/api/sessions')))\nNone")
     until(lambda: proxy.count("GET /api/sessions") == 1)
     assert outdated.run(GET_ME) == 200
@@ -35,7 +35,7 @@ def test_a_late_401_for_an_old_token_is_repeated_without_a_refresh(
 
 
 @pytest.mark.parametrize("kind", BODIES)
-def test_the_same_body_is_sent_again(outdated: Library, proxy: Proxy, kind: str) -> None:
+def test_the_same_body_is_sent_again(outdated: Library, proxy: HTTPProxy, kind: str) -> None:
     """After a refresh the server gets the very same bytes under the same idempotency key."""
     outdated.run(f"await outcome(client.post('/api/notes', {BODIES[kind]}))")
     first, second = proxy.calls(NOTES)
@@ -55,7 +55,7 @@ def test_a_post_across_a_refresh_has_its_effect_once(outdated: Library) -> None:
     assert [note["text"] for note in notes].count(text) == 1
 
 
-def test_a_stream_is_sent_after_the_refresh_that_is_due(tab: Library, proxy: Proxy) -> None:
+def test_a_stream_is_sent_after_the_refresh_that_is_due(tab: Library, proxy: HTTPProxy) -> None:
     """A body that can be sent once is not risked on a token that is about to expire."""
     tab.reopen(expiresAt=time.time() + 5, lifetime=900)
     body = json.dumps({"text": "streamed"}).encode()
@@ -70,14 +70,14 @@ def test_a_stream_is_sent_after_the_refresh_that_is_due(tab: Library, proxy: Pro
     assert proxy.count(REFRESH) == 1
 
 
-def test_a_spent_stream_is_never_sent_empty(outdated: Library, proxy: Proxy) -> None:
+def test_a_spent_stream_is_never_sent_empty(outdated: Library, proxy: HTTPProxy) -> None:
     """When a stream must be repeated, the caller hears of it; the server gets no empty body."""
     call = "await outcome(client.post('/api/notes', content=iter([b'a', b'b'])))"
     assert outdated.run(call) == "ReplayImpossible"
     assert [call.body for call in proxy.calls(NOTES)] == [b"ab"]
 
 
-def test_the_callers_own_authorization_is_left_alone(tab: Library, proxy: Proxy) -> None:
+def test_the_callers_own_authorization_is_left_alone(tab: Library, proxy: HTTPProxy) -> None:
     """Who brings credentials of their own gets the answer to those, whatever it is."""
     call = "await outcome(client.get('/api/me', headers={'Authorization': 'Basic eA=='}))"
     assert tab.run(call) == 401
@@ -85,9 +85,9 @@ def test_the_callers_own_authorization_is_left_alone(tab: Library, proxy: Proxy)
     assert (proxy.count(REFRESH), tab.run("client.state")) == (0, "active")
 
 
-def test_one_cancelled_caller_costs_the_others_nothing(outdated: Library, proxy: Proxy) -> None:
+def test_one_cancelled_caller_costs_the_others_nothing(outdated: Library, proxy: HTTPProxy) -> None:
     """Five wait for one refresh; one gives up; four get their answer."""
-    release = proxy.holds("/api/refresh", times=1)
+    release = proxy.hold("/api/refresh", times=1)
     outdated.run(
         "calls = [asyncio.ensure_future(outcome(client.get('/api/me'))) for _ in range(5)]\nNone"
     )
@@ -98,13 +98,13 @@ def test_one_cancelled_caller_costs_the_others_nothing(outdated: Library, proxy:
     assert proxy.count(REFRESH) == 1
 
 
-def test_a_call_is_bounded_by_its_own_timeout(tab: Library, proxy: Proxy) -> None:
+def test_a_call_is_bounded_by_its_own_timeout(tab: Library, proxy: HTTPProxy) -> None:
     """A server that does not answer costs as many seconds as the caller allows."""
-    proxy.holds("/api/me")
+    proxy.hold("/api/me")
     assert tab.run("await outcome(client.get('/api/me', timeout=0.3))") == "Unreachable"
 
 
-def test_a_listeners_mistake_stays_its_own(tab: Library, proxy: Proxy, watch: Watch) -> None:
+def test_a_listeners_mistake_stays_its_own(tab: Library, proxy: HTTPProxy, watch: Watch) -> None:
     """A listener that raises, and one that awaits the client, hold up neither refresh nor call."""
     tab.run(
         "answers = []\n"

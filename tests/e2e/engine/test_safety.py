@@ -7,8 +7,8 @@ from playwright.sync_api import ConsoleMessage, Request, Route
 
 from tests.e2e.browser_library import Library
 from tests.e2e.engine.helpers import GET_ME, LOGOUT, until
-from tests.e2e.proxy import Proxy
 from tests.e2e.watch import Watch
+from tests.support.proxy import HTTPProxy
 
 BLOCK = """
   window.storages = {};
@@ -88,21 +88,21 @@ def test_a_blocked_storage_is_done_without(tab: Library) -> None:
         tab.page.evaluate(UNBLOCK)
 
 
-def test_a_sign_out_needs_no_server(tab: Library, proxy: Proxy) -> None:
+def test_a_sign_out_needs_no_server(tab: Library, proxy: HTTPProxy) -> None:
     """The tokens are gone before the server is asked, and it is asked."""
-    proxy.holds("/api/logout")
+    proxy.hold("/api/logout")
     tab.run("task = asyncio.ensure_future(client.sign_out())\nNone")
     until(lambda: tab.record == {})
     until(lambda: proxy.count(LOGOUT) == 1)
     proxy.clear()
-    proxy.drops("/api/logout")
+    proxy.drop("/api/logout")
     tab.sign_in()
     tab.run("await client.sign_out()")
     assert tab.record == {}
 
 
 def test_nothing_that_is_said_holds_a_part_of_a_token(
-    tab: Library, proxy: Proxy, watch: Watch
+    tab: Library, proxy: HTTPProxy, watch: Watch
 ) -> None:
     """Neither events, errors, reprs, diagnose() nor the console, in good times and bad."""
     said: list[str] = []
@@ -125,10 +125,10 @@ def test_nothing_that_is_said_holds_a_part_of_a_token(
         "json.dumps([repr(record), repr(record.tokens), repr(client), client.diagnose(),\n"
         "            repr(error), str(error), repr(events), repr(client._manager.policy)])"
     )
-    release = proxy.holds("/api/me", times=1)
+    release = proxy.hold("/api/me", times=1)
     said.append(str(tab.run(shown)))
     release()
-    proxy.answers("/api/me", 401, {"code": "SESSION_REVOKED"})
+    proxy.respond("/api/me", 401, {"code": "SESSION_REVOKED"})
     tab.run(GET_ME)
     said.append(str(tab.run("repr(events)")))
     for each in (record, tab.record or record):

@@ -9,8 +9,8 @@ from playwright.sync_api import expect
 from tests.e2e.backend import PASSWORDS
 from tests.e2e.browser_library import Library
 from tests.e2e.engine.helpers import GET_ME, GET_NOTES, ME, REFRESH, until
-from tests.e2e.proxy import Proxy
 from tests.e2e.watch import Watch
+from tests.support.proxy import HTTPProxy
 
 WITHOUT_LOCKS = "Object.defineProperty(navigator, 'locks', {value: undefined, configurable: true})"
 WITH_LOCKS = "delete navigator.locks"
@@ -29,10 +29,10 @@ def end(tab: Library) -> object:
 
 
 def test_tabs_that_expire_together_refresh_once(
-    outdated: Library, tabs: list[Library], proxy: Proxy
+    outdated: Library, tabs: list[Library], proxy: HTTPProxy
 ) -> None:
     """Five tabs find their common token expired; one refreshes, and all get their answer."""
-    release = proxy.holds("/api/refresh", times=1)
+    release = proxy.hold("/api/refresh", times=1)
     for tab in tabs:
         begin(tab, GET_ME)
     until(lambda: proxy.count(ME) == len(tabs) and proxy.count(REFRESH) == 1)
@@ -42,7 +42,9 @@ def test_tabs_that_expire_together_refresh_once(
     assert outdated.run(GET_ME) == 200
 
 
-def test_a_tab_takes_the_token_that_another_one_renewed(tabs: list[Library], proxy: Proxy) -> None:
+def test_a_tab_takes_the_token_that_another_one_renewed(
+    tabs: list[Library], proxy: HTTPProxy
+) -> None:
     """What one tab renewed is used by the next call of another, without a refresh or a 401."""
     tabs[0].run("await client.refresh()")
     assert tabs[1].run(GET_ME) == 200
@@ -52,12 +54,12 @@ def test_a_tab_takes_the_token_that_another_one_renewed(tabs: list[Library], pro
 
 
 def test_a_tab_that_is_killed_in_mid_refresh_holds_nobody_up(
-    tabs: list[Library], proxy: Proxy
+    tabs: list[Library], proxy: HTTPProxy
 ) -> None:
     """The browser frees the lock of a tab that is closed; the next one in line goes on."""
     doomed = Library(tabs[0].page.context.new_page())
     doomed.run("open_client()\nNone")
-    proxy.holds("/api/refresh", times=1)
+    proxy.hold("/api/refresh", times=1)
     begin(doomed, BEGIN_REFRESH)
     until(lambda: proxy.count(REFRESH) == 1)
     begin(tabs[0], BEGIN_REFRESH)
@@ -68,14 +70,14 @@ def test_a_tab_that_is_killed_in_mid_refresh_holds_nobody_up(
 
 
 def test_without_web_locks_the_servers_grace_keeps_the_session(
-    outdated: Library, tabs: list[Library], proxy: Proxy
+    outdated: Library, tabs: list[Library], proxy: HTTPProxy
 ) -> None:
     """Two tabs that cannot see each other refresh both, and both go on."""
     for tab in tabs[:2]:
         tab.page.evaluate(WITHOUT_LOCKS)
         tab.reopen()
         assert tab.run("client.diagnose()['lock']") == "LocalLock"
-    release = proxy.holds("/api/refresh")
+    release = proxy.hold("/api/refresh")
     for tab in tabs[:2]:
         begin(tab, GET_ME)
     until(lambda: proxy.count(REFRESH) == 2)
@@ -89,10 +91,10 @@ def test_without_web_locks_the_servers_grace_keeps_the_session(
 
 
 def test_a_sign_out_reaches_the_other_tabs_and_ends_their_waiting_calls(
-    outdated: Library, tabs: list[Library], proxy: Proxy
+    outdated: Library, tabs: list[Library], proxy: HTTPProxy
 ) -> None:
     """A tab hears of a sign-out elsewhere by itself; a call that waits there ends with a type."""
-    proxy.holds("/api/refresh")
+    proxy.hold("/api/refresh")
     begin(tabs[1], GET_ME)
     until(lambda: proxy.count(REFRESH) == 1)
     outdated.run("await client.sign_out()")
@@ -103,7 +105,7 @@ def test_a_sign_out_reaches_the_other_tabs_and_ends_their_waiting_calls(
 
 
 def test_another_user_who_signs_in_is_the_one_in_every_tab(
-    tabs: list[Library], proxy: Proxy
+    tabs: list[Library], proxy: HTTPProxy
 ) -> None:
     """After a sign-in as somebody else no tab shows or sends anything of the first one."""
     first = tabs[0].record["accessToken"]
@@ -116,10 +118,10 @@ def test_another_user_who_signs_in_is_the_one_in_every_tab(
 
 
 def test_an_answer_for_the_first_user_never_reaches_the_second_ones_page(
-    tabs: list[Library], proxy: Proxy
+    tabs: list[Library], proxy: HTTPProxy
 ) -> None:
     """An answer that was on its way when somebody else signed in is handed to nobody."""
-    release = proxy.holds("/api/notes", times=1)
+    release = proxy.hold("/api/notes", times=1)
     begin(tabs[1], GET_NOTES)
     until(lambda: proxy.count("GET /api/notes") == 1)
     tabs[0].run(f"await client.sign_in('grace', {PASSWORDS['grace']!r})")
@@ -127,13 +129,13 @@ def test_an_answer_for_the_first_user_never_reaches_the_second_ones_page(
     assert end(tabs[1]) == "SessionEnded"
 
 
-def test_nothing_in_flight_undoes_a_sign_out(tabs: list[Library], proxy: Proxy) -> None:
+def test_nothing_in_flight_undoes_a_sign_out(tabs: list[Library], proxy: HTTPProxy) -> None:
     """A refresh that answers after a sign-out, here or in another tab, leaves the storage empty."""
     for signing_out in tabs[:2]:
         tabs[0].sign_in()
         tabs[1].run("client.wake()")
         proxy.clear()
-        release = proxy.holds("/api/refresh", times=1)
+        release = proxy.hold("/api/refresh", times=1)
         begin(tabs[0], BEGIN_REFRESH)
         until(lambda: proxy.count(REFRESH) == 1)
         signing_out.run("await client.sign_out()")

@@ -8,8 +8,8 @@ import pytest
 
 from tests.e2e.browser_library import Library
 from tests.e2e.engine.helpers import GET_ME, ME, REFRESH, until
-from tests.e2e.proxy import Proxy
 from tests.e2e.watch import Watch
+from tests.support.proxy import HTTPProxy
 
 HOUR = 3600
 HIDE = "Object.defineProperty(document, 'visibilityState', {value: 'hidden', configurable: true})"
@@ -17,7 +17,7 @@ SHOW = "delete document.visibilityState; document.dispatchEvent(new Event('visib
 
 
 def test_a_page_that_is_seen_again_after_an_hour_refreshes_once(
-    tab: Library, proxy: Proxy, watch: Watch
+    tab: Library, proxy: HTTPProxy, watch: Watch
 ) -> None:
     """Hidden, it does nothing though its token expires; seen again, it renews before any 401."""
     tab.page.evaluate(HIDE)
@@ -33,20 +33,20 @@ def test_a_page_that_is_seen_again_after_an_hour_refreshes_once(
 
 
 def test_a_machine_that_wakes_before_its_network_stays_signed_in(
-    tab: Library, proxy: Proxy
+    tab: Library, proxy: HTTPProxy
 ) -> None:
     """Awake, but cut off for some seconds yet: the refresh is tried again until it succeeds."""
     tab.page.evaluate(HIDE)
     tab.reopen(expiresAt=time.time() - HOUR)
     tab.run("await client.ready()\nNone")
-    proxy.answers("/api/refresh", 502, times=2)
+    proxy.respond("/api/refresh", 502, times=2)
     tab.page.evaluate(SHOW)
     until(lambda: tab.run("client.state") == "active" and proxy.count(REFRESH) == 3)
     assert tab.run("[event[0] for event in events]") == ["degraded", "refreshed", "recovered"]
 
 
 @pytest.mark.parametrize("skew", [-HOUR, HOUR])
-def test_a_wrong_device_clock_costs_no_refresh(tab: Library, proxy: Proxy, skew: int) -> None:
+def test_a_wrong_device_clock_costs_no_refresh(tab: Library, proxy: HTTPProxy, skew: int) -> None:
     """With the device's clock an hour off, a fresh token is neither expired nor immortal."""
     tab.page.evaluate(f"window.right = Date.now; Date.now = () => right() + {skew * 1000}")
     try:
@@ -61,7 +61,7 @@ def test_a_wrong_device_clock_costs_no_refresh(tab: Library, proxy: Proxy, skew:
         tab.page.evaluate("Date.now = right")
 
 
-def test_a_token_of_thirty_days_is_not_refreshed_in_a_loop(tab: Library, proxy: Proxy) -> None:
+def test_a_token_of_thirty_days_is_not_refreshed_in_a_loop(tab: Library, proxy: HTTPProxy) -> None:
     """A wait beyond what a browser's timer can hold (2^31 ms) does not end at once."""
     month = 30 * 24 * HOUR
     tab.reopen(expiresAt=time.time() + month, lifetime=month)
@@ -71,7 +71,7 @@ def test_a_token_of_thirty_days_is_not_refreshed_in_a_loop(tab: Library, proxy: 
     assert proxy.count(REFRESH) == 0
 
 
-def test_focus_and_blur_change_nothing(tab: Library, proxy: Proxy) -> None:
+def test_focus_and_blur_change_nothing(tab: Library, proxy: HTTPProxy) -> None:
     """Looking away and back ten times makes no refresh and no event."""
     tab.run("await client.ready()\nNone")
     for _ in range(10):
@@ -83,7 +83,7 @@ def test_focus_and_blur_change_nothing(tab: Library, proxy: Proxy) -> None:
 
 @pytest.mark.parametrize(("left", "refreshes"), [(61, 0), (59, 1)])
 def test_a_token_is_refreshed_a_minute_ahead(
-    tab: Library, proxy: Proxy, watch: Watch, left: int, refreshes: int
+    tab: Library, proxy: HTTPProxy, watch: Watch, left: int, refreshes: int
 ) -> None:
     """With 61 seconds left nothing happens; with 59 it is renewed before any 401."""
     tab.reopen(expiresAt=time.time() + left + 0.5 * (left > 60), lifetime=900)
@@ -93,7 +93,7 @@ def test_a_token_is_refreshed_a_minute_ahead(
 
 
 def test_a_token_that_lives_for_a_minute_is_not_refreshed_in_a_loop(
-    tab: Library, proxy: Proxy
+    tab: Library, proxy: HTTPProxy
 ) -> None:
     """The margin is capped at a quarter of the life, so that a fresh short token is not due."""
     tab.reopen(expiresAt=time.time() + 60, lifetime=60)
@@ -102,7 +102,7 @@ def test_a_token_that_lives_for_a_minute_is_not_refreshed_in_a_loop(
     assert proxy.count(REFRESH) == 0
 
 
-def test_the_page_refreshes_ahead_of_need_without_a_call(tab: Library, proxy: Proxy) -> None:
+def test_the_page_refreshes_ahead_of_need_without_a_call(tab: Library, proxy: HTTPProxy) -> None:
     """A page that is looked at renews its token by itself."""
     tab.reopen(expiresAt=time.time() + 2, lifetime=4)
     tab.run("await client.ready()\nNone")

@@ -1,4 +1,4 @@
-"""A proxy between the browser and the server that fails as a test tells it to."""
+"""Proxies on loopback that fail as a test asks: one for HTTP, one for a database's TCP."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import h11
 import httpx
+from sqlalchemy.engine import make_url
 
 CHUNK = 65536
+POSTGRES_PORT = 5432
 HOP_BY_HOP = {b"connection", b"transfer-encoding", b"content-encoding", b"content-length", b"host"}
 
-Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
+RawResponse = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
 @dataclass
-class Received:
+class ReceivedRequest:
     """One request as it reached the proxy.
 
     Attributes:
-        at: when, in monotonic seconds.
+        at: When, in monotonic seconds.
     """
 
     method: str
@@ -42,78 +44,77 @@ class Received:
 
 @dataclass
 class Fault:
-    """What happens to the requests for a path, for so many of them.
+    """What happens to the next requests for a path.
 
     Attributes:
-        path: the path, without the query.
-        times: for how many requests; None for all.
-        answer: answered by the proxy itself; the server hears nothing.
-        delay: held for so many seconds first.
-        drop: the connection is closed in place of a request or of a reply.
-        gate: held until the test opens it.
+        path: The path, without the query.
+        times: How many requests; None for all.
+        response: Sent by the proxy; the server never sees the request.
+        drops: The connection is closed instead of forwarding the request or its response.
+        gate: The request waits until the test opens it.
     """
 
     path: str
     times: int | None = None
-    answer: Answer | None = None
-    delay: float = 0.0
-    drop: str = ""
+    response: RawResponse | None = None
+    drops: Literal["request", "response"] | None = None
     gate: threading.Event | None = None
 
 
 @dataclass
-class Proxy:
-    """Listens on a free port of its own and passes everything on to the server.
+class HTTPProxy:
+    """Listens on a free port, in a thread, and forwards every request to the server.
 
     Args:
-        upstream: the server's address.
+        upstream: The server's address.
     """
 
     upstream: str
-    received: list[Received] = field(default_factory=list)
+    received: list[ReceivedRequest] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     url: str = ""
 
-    # -- What a test says ----------------------------------------------------------------------
+    # -- What a test asks for ------------------------------------------------------------------
 
     def clear(self) -> None:
-        """Pass everything on from now on, and forget what was received."""
+        """Forward everything from now on, and forget the requests so far."""
         for fault in self.faults:
             if fault.gate is not None:
                 fault.gate.set()
         self.faults.clear()
         self.received.clear()
 
-    def answers(
+    def respond(
         self, path: str, status: int, body: Any = "", times: int | None = None, **headers: str
     ) -> None:
-        """Answer in the server's place; names of headers are written with underscores."""
+        """Respond in the server's place; header names are written with underscores."""
         kind = "text/html" if isinstance(body, str) else "application/json"
         content = body if isinstance(body, str) else json.dumps(body)
         named = {"content-type": kind, **headers}
         fields = [(k.replace("_", "-").encode(), v.encode()) for k, v in named.items()]
-        self.faults.append(Fault(path, times, answer=(status, fields, content.encode())))
+        self.faults.append(Fault(path, times, response=(status, fields, content.encode())))
 
-    def delays(self, path: str, seconds: float, times: int | None = None) -> None:
-        """Hold requests for a while."""
-        self.faults.append(Fault(path, times, delay=seconds))
+    def drop(
+        self,
+        path: str,
+        what: Literal["request", "response"] = "request",
+        times: int | None = None,
+    ) -> None:
+        """Close the connection instead of forwarding the request or its response."""
+        self.faults.append(Fault(path, times, drops=what))
 
-    def drops(self, path: str, what: str = "request", times: int | None = None) -> None:
-        """Close the connection in place of the ``request`` or of the ``reply``."""
-        self.faults.append(Fault(path, times, drop=what))
-
-    def holds(self, path: str, times: int | None = None) -> Callable[[], None]:
+    def hold(self, path: str, times: int | None = None) -> Callable[[], None]:
         """Hold requests until the returned function is called."""
         gate = threading.Event()
         self.faults.append(Fault(path, times, gate=gate))
         return gate.set
 
     def count(self, call: str) -> int:
-        """How often this was asked for, such as "POST /api/refresh"."""
+        """Return how many of these requests arrived, such as "POST /api/refresh"."""
         return len(self.calls(call))
 
-    def calls(self, call: str) -> list[Received]:
-        """The requests of this kind, in order."""
+    def calls(self, call: str) -> list[ReceivedRequest]:
+        """Return the requests of this kind, in order."""
         return [received for received in self.received if received.call == call]
 
     # -- Running -------------------------------------------------------------------------------
@@ -127,7 +128,7 @@ class Proxy:
         ready.wait()
 
     def stop(self) -> None:
-        """Close everything."""
+        """Close every connection and stop listening."""
         self.clear()
         self._loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join()
@@ -168,19 +169,19 @@ class Proxy:
                 return fault
         return None
 
-    async def forward(self, received: Received, target: str) -> Answer:
-        """Ask the server."""
+    async def forward(self, received: ReceivedRequest, target: str) -> RawResponse:
+        """Send the request to the server and return its response."""
         kept = {k: v for k, v in received.headers.items() if k.encode() not in HOP_BY_HOP}
-        answer = await self._http.request(
+        response = await self._http.request(
             received.method, target, headers=kept, content=received.body
         )
-        fields = [(k, v) for k, v in answer.headers.raw if k.lower() not in HOP_BY_HOP]
-        return answer.status_code, fields, answer.content
+        fields = [(k, v) for k, v in response.headers.raw if k.lower() not in HOP_BY_HOP]
+        return response.status_code, fields, response.content
 
 
 @dataclass
 class _Connection:
-    proxy: Proxy
+    proxy: HTTPProxy
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
@@ -190,10 +191,10 @@ class _Connection:
             request, body = await self._request(connection)
             if request is None:
                 return
-            answer = await self._answer(request, body)
-            if answer is None:
+            response = await self._response(request, body)
+            if response is None:
                 return
-            self._send(connection, answer, is_head=request.method == b"HEAD")
+            self._send(connection, response, is_head=request.method == b"HEAD")
             await self.writer.drain()
             if connection.our_state is not h11.DONE:
                 return
@@ -214,23 +215,22 @@ class _Connection:
             else:
                 return None, b""
 
-    async def _answer(self, request: h11.Request, body: bytes) -> Answer | None:
+    async def _response(self, request: h11.Request, body: bytes) -> RawResponse | None:
         proxy, target = self.proxy, request.target.decode()
         headers = {k.decode(): v.decode() for k, v in request.headers}
         path = target.partition("?")[0]
-        received = Received(request.method.decode(), path, headers, body, time.monotonic())
+        received = ReceivedRequest(request.method.decode(), path, headers, body, time.monotonic())
         proxy.received.append(received)
         fault = proxy.fault_for(path) or Fault(path)
-        await asyncio.sleep(fault.delay)
         if fault.gate is not None:
             await asyncio.to_thread(fault.gate.wait)
-        if fault.drop == "request":
+        if fault.drops == "request":
             return None
-        answer = fault.answer or await proxy.forward(received, target)
-        return None if fault.drop else answer
+        response = fault.response or await proxy.forward(received, target)
+        return None if fault.drops else response
 
-    def _send(self, connection: h11.Connection, answer: Answer, *, is_head: bool) -> None:
-        status, fields, content = answer
+    def _send(self, connection: h11.Connection, response: RawResponse, *, is_head: bool) -> None:
+        status, fields, content = response
         fields = [*fields, (b"content-length", str(len(content)).encode())]
         events: Iterable[Any] = (
             h11.Response(status_code=status, headers=fields),
@@ -239,3 +239,62 @@ class _Connection:
         )
         for event in events:
             self.writer.write(connection.send(event) or b"")
+
+
+class TCPProxy:
+    """Forwards bytes to a database, in the test's own event loop, until it is paused or cut.
+
+    Args:
+        url: The database's address.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._upstream = make_url(url)
+        self._server: asyncio.Server | None = None
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        """The database's address through this proxy."""
+        address = self._upstream.set(host="127.0.0.1", port=self._port)
+        return address.render_as_string(hide_password=False)
+
+    async def open(self) -> None:
+        """Listen on a free port; when opened again, on the same one."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    def pause(self) -> None:
+        """Keep every connection open and forward nothing."""
+        self._flowing.clear()
+
+    def resume(self) -> None:
+        """Forward what was held back, and everything after it."""
+        self._flowing.set()
+
+    def cut(self) -> None:
+        """Abort every connection and stop listening, as a restarting server does."""
+        if self._server:
+            self._server.close()
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, port = self._upstream.host or "127.0.0.1", self._upstream.port or POSTGRES_PORT
+        upstream_reader, upstream_writer = await asyncio.open_connection(host, port)
+        await asyncio.gather(
+            self._pump(reader, upstream_writer), self._pump(upstream_reader, writer)
+        )
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        with suppress(OSError):
+            while chunk := await reader.read(CHUNK):
+                await self._flowing.wait()
+                writer.write(chunk)
+                await writer.drain()
+        self._writers.discard(writer)
+        writer.close()
