@@ -15,7 +15,7 @@ from benchmarks.browser.hosting import available, is_ready, serving, visitor
 from benchmarks.processes import HERE, ROOT
 from benchmarks.results import Goal, Part, Row, Series, ratio
 from build_wheels import build_library
-from tests.e2e.backend import PASSWORDS, Backend
+from tests.support.server_process import PASSWORDS, ServerProcess
 
 PAGE = HERE / "browser" / "calls"
 MODULES = HERE / "browser" / "node_modules"
@@ -96,7 +96,7 @@ class Bench:
     """
 
     page: Page
-    backend: Backend
+    backend: ServerProcess
     rows: dict[str, Row]
 
     def warm_up(self) -> None:
@@ -168,7 +168,7 @@ def measure(rounds: int, browsers: Sequence[str]) -> Part:
 
 
 @contextmanager
-def _page_of_calls() -> Iterator[Backend]:
+def _page_of_calls() -> Iterator[ServerProcess]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "page"
         shutil.copytree(PAGE, folder)
@@ -181,7 +181,7 @@ def _page_of_calls() -> Iterator[Backend]:
 
 
 def _measured(
-    playwright: Playwright, browser: str, backend: Backend, rounds: int
+    playwright: Playwright, browser: str, backend: ServerProcess, rounds: int
 ) -> dict[str, Row]:
     rows = {name: Row(f"{name} ({browser})") for name in dict.fromkeys((*CALLERS, *RENEWERS))}
     with visitor(playwright, browser) as context:

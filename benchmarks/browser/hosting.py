@@ -9,7 +9,7 @@ from typing import Any
 from playwright.sync_api import BrowserContext, BrowserType, Page, Playwright
 
 from browsers import choose
-from tests.e2e.backend import Backend
+from tests.support.server_process import ServerProcess
 
 PATIENCE_MS = 60_000
 # Nothing of the browser's own may compete with the page for the network.
@@ -17,12 +17,12 @@ QUIET_CHROMIUM = ("--disable-quic", "--disable-background-networking")
 
 
 @contextmanager
-def serving(**settings: float | str) -> Iterator[Backend]:
+def serving(**settings: float | str) -> Iterator[ServerProcess]:
     """Run the project's server, with these settings and a folder of its own."""
     with ExitStack() as stack:
-        backend = Backend(Path(stack.enter_context(tempfile.TemporaryDirectory())), settings)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        backend = ServerProcess.with_users(folder, **settings)
         stack.callback(backend.stop)
-        backend.start()
         yield backend
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +14,21 @@ import pytest
 from server.app import create_app
 from tests.server.harness import HASHER, PASSWORD, add_user
 from tests.support.clock import FakeClock
+from tests.support.server_process import ServerProcess
 from unexpired import AsyncClient, Headers, MemoryStore, Request, Response, Unreachable
 from unexpired.session_record import loads
 from unexpired.token_response import Tokens
 from unexpired_server.settings import Settings
 
 BASE = "http://127.0.0.1"
+
+
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """The server in a process of its own."""
+    server = ServerProcess.with_users(tmp_path_factory.mktemp("server"))
+    yield server
+    server.stop()
 
 
 @dataclass

@@ -1,14 +1,14 @@
-"""What the server has counted."""
+"""Reads the server's metrics."""
 
 from __future__ import annotations
 
 import re
-import urllib.request
+
+from tests.support.server_process import ServerProcess
 
 REFRESHES = re.compile(r"^unexpired_refreshes_total\{.*\} (\d+)", re.MULTILINE)
 
 
-def refreshes(url: str) -> int:
-    """How many refreshes the server at this address has decided so far, one way or another."""
-    with urllib.request.urlopen(f"{url}/metrics", timeout=10) as reply:  # noqa: S310 - loopback
-        return sum(map(int, REFRESHES.findall(reply.read().decode())))
+def refreshes(server: ServerProcess) -> int:
+    """Return how many refreshes the server has answered so far, whatever the outcome."""
+    return sum(map(int, REFRESHES.findall(server.text("/metrics"))))

@@ -23,7 +23,7 @@ import requests
 
 from tests.contract.foreign_servers import Stranger, expired, leads_to, says
 from tests.contract.metrics_client import refreshes
-from tests.e2e.backend import PASSWORDS, Backend
+from tests.support.server_process import PASSWORDS, ServerProcess
 from unexpired import (
     AsyncClient,
     Client,
@@ -40,7 +40,7 @@ from unexpired.adapters.httpx import SessionAuth
 class Program:
     """A program in which ada is signed in."""
 
-    backend: Backend
+    backend: ServerProcess
     store: MemoryStore
     client: Client
 
@@ -52,7 +52,7 @@ class Program:
 
     def refreshes(self) -> int:
         """How many refreshes the server has decided so far."""
-        return refreshes(self.backend.url)
+        return refreshes(self.backend)
 
     def open(self, *origins: str) -> Client:
         """Open a client of the same session, which shows its token to these origins, too."""
@@ -63,16 +63,8 @@ class Program:
         return AsyncClient.on_desktop(store=self.store, base_url=self.backend.url)
 
 
-@pytest.fixture(scope="module")
-def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    backend = Backend(tmp_path_factory.mktemp("server"), {})
-    backend.start()
-    yield backend
-    backend.stop()
-
-
 @pytest.fixture
-def program(backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+def program(backend: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     store = MemoryStore()
     client = Client.on_desktop(store=store, base_url=backend.url)

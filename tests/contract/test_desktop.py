@@ -19,7 +19,8 @@ from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked, PasswordDeleteError
 
 from tests.contract.metrics_client import refreshes
-from tests.e2e.backend import PASSWORDS, ROOT, Backend
+from tests.support.paths import ROOT
+from tests.support.server_process import PASSWORDS, ServerProcess
 from unexpired import AsyncClient, Client, NotSignedIn, Unreachable
 from unexpired.desktop import FileStore, KeyringStore, ProcessLock, SyncProcessLock
 
@@ -49,7 +50,7 @@ with SyncProcessLock(Path(sys.argv[1])).hold(5):
 class SecondProcess:
     """Where one user's programs run, one server for all of them."""
 
-    backend: Backend
+    backend: ServerProcess
     home: Path
 
     def start(self, script: str, *args: str) -> subprocess.Popen[str]:
@@ -87,16 +88,8 @@ class SecondProcess:
         self.file.write_text(json.dumps({**self.record, "accessToken": token}))
 
 
-@pytest.fixture(scope="module")
-def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    backend = Backend(tmp_path_factory.mktemp("server"), {})
-    backend.start()
-    yield backend
-    backend.stop()
-
-
 @pytest.fixture
-def desk(backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SecondProcess:
+def desk(backend: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SecondProcess:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     return SecondProcess(backend, tmp_path)
 
@@ -131,7 +124,7 @@ def test_programs_that_find_the_token_expired_together_refresh_once(desk: Second
     """The lock on a file lets one of them refresh; the others use what it stored."""
     desk.run("signs in")
     desk.expire()
-    before = refreshes(desk.backend.url)
+    before = refreshes(desk.backend)
     children = [desk.start("asks together", desk.backend.url) for _ in range(5)]
     for child in children:
         assert child.stdout is not None
@@ -142,7 +135,7 @@ def test_programs_that_find_the_token_expired_together_refresh_once(desk: Second
         child.stdin.flush()
     answers = [child.communicate(timeout=30)[0].strip() for child in children]
     assert answers == ["200"] * 5
-    assert refreshes(desk.backend.url) == before + 1
+    assert refreshes(desk.backend) == before + 1
     assert desk.record["generation"] == 2
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from sybil.document import Document
 from sybil.parsers.myst import CodeBlockParser
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 DOCS = ROOT / "docs"
 TUTORIAL = DOCS / "tutorial.md"
 """Followed step by step, in an empty folder (tests/e2e/test_tutorial.py)."""

@@ -14,10 +14,8 @@ from urllib.parse import unquote, urldefrag, urlsplit
 import pytest
 
 import unexpired
-from tests.docs.pages import everything, snippets
+from tests.docs.pages import DOCS, everything, snippets
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCS = ROOT / "docs"
 LOADED = {"img": "src", "script": "src", "link": "href", "source": "srcset", "iframe": "src"}
 
 

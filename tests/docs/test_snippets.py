@@ -34,14 +34,14 @@ from tests.docs.pages import (
     API,
     DOCS,
     KINDS,
-    ROOT,
     Snippet,
     everything,
     name,
     pages,
     snippets,
 )
-from tests.e2e.backend import Backend
+from tests.support.paths import ROOT
+from tests.support.server_process import ServerProcess
 from unexpired import Options
 from unexpired_server.http import starlette_backend
 
@@ -77,8 +77,7 @@ def parametrized(kind: str) -> pytest.MarkDecorator:
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server that knows the reader's user, and signs for others to verify."""
-    backend = Backend(tmp_path_factory.mktemp("api"), {"algorithm": "EdDSA"})
-    backend.start()
+    backend = ServerProcess.with_users(tmp_path_factory.mktemp("api"), algorithm="EdDSA")
     backend.run("user", "passwd", USER, stdin=PASSWORD)
     yield backend.url
     backend.stop()

@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Page, Route, expect
 
-from tests.e2e.backend import PASSWORDS
+from tests.support.server_process import PASSWORDS
 
 FOLDER = Path(__file__).parent / "library"
 

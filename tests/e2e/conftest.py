@@ -10,9 +10,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expect
 
 from browsers import choose
-from tests.e2e.backend import Backend
 from tests.e2e.person import Person
 from tests.e2e.watch import Watch
+from tests.support.server_process import ServerProcess
 
 HERE = Path(__file__).parent
 PATIENCE_MS = 60_000
@@ -23,7 +23,7 @@ UNOPTIMISED = {"chromium": ["--js-flags=--liftoff-only"], "firefox": []}
 
 expect.set_options(timeout=PATIENCE_MS)
 
-ServerFactory = Callable[..., Backend]
+ServerFactory = Callable[..., ServerProcess]
 ContextFactory = Callable[[str], BrowserContext]
 
 
@@ -53,13 +53,13 @@ def base_url() -> None:
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerFactory]:
     """Start a server with these settings, or give the one that has them already."""
-    running: dict[tuple[tuple[str, float | str], ...], Backend] = {}
+    running: dict[tuple[tuple[str, float | str], ...], ServerProcess] = {}
 
-    def factory(**settings: float | str) -> Backend:
+    def factory(**settings: float | str) -> ServerProcess:
         key = tuple(sorted(settings.items()))
         if key not in running:
-            running[key] = Backend(tmp_path_factory.mktemp("server"), settings)
-            running[key].start()
+            folder = tmp_path_factory.mktemp("server")
+            running[key] = ServerProcess.with_users(folder, **settings)
         return running[key]
 
     yield factory
@@ -74,13 +74,13 @@ def settings() -> dict[str, float]:
 
 
 @pytest.fixture
-def backend(serve: ServerFactory, settings: dict[str, float]) -> Backend:
+def backend(serve: ServerFactory, settings: dict[str, float]) -> ServerProcess:
     """The server that the page calls."""
     return serve(**settings)
 
 
 @pytest.fixture
-def home(backend: Backend) -> str:
+def home(backend: ServerProcess) -> str:
     """The address of what the page is loaded from: the server too, unless a module says else."""
     return backend.url
 
@@ -112,7 +112,7 @@ def context(context_of: ContextFactory, home: str) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def watch(context: BrowserContext, home: str, backend: Backend) -> Iterator[Watch]:
+def watch(context: BrowserContext, home: str, backend: ServerProcess) -> Iterator[Watch]:
     """A watch on the test's browser context, which must end without a complaint."""
     with Watch(context, home) as watch:
         watch.admit(backend.url)

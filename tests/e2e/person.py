@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.backend import PASSWORDS
+from tests.support.server_process import PASSWORDS
 
 
 class Person:

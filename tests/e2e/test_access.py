@@ -7,10 +7,10 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.e2e.backend import ROOT
 from tests.e2e.faults import lose
 from tests.e2e.person import Person
 from tests.e2e.watch import Watch
+from tests.support.paths import ROOT
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 FINDINGS = """async () => (await axe.run()).violations.map(

@@ -7,10 +7,10 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.backend import PASSWORDS, Backend
 from tests.e2e.faults import lose
 from tests.e2e.person import Person
 from tests.e2e.watch import Watch
+from tests.support.server_process import PASSWORDS, ServerProcess
 
 DEVICES = "/#/devices"
 NAMES = {"chromium": "Chrome", "firefox": "Firefox"}
@@ -20,7 +20,7 @@ SignInElsewhere = Callable[[str], httpx.Client]
 
 
 @pytest.fixture
-def elsewhere(backend: Backend) -> Iterator[SignInElsewhere]:
+def elsewhere(backend: ServerProcess) -> Iterator[SignInElsewhere]:
     """Sign grace in on another device; return a client that bears its token."""
     with ExitStack() as clients:
 
@@ -31,7 +31,7 @@ def elsewhere(backend: Backend) -> Iterator[SignInElsewhere]:
         yield sign_in_with
 
 
-def client_of(backend: Backend, user_agent: str) -> httpx.Client:
+def client_of(backend: ServerProcess, user_agent: str) -> httpx.Client:
     return httpx.Client(base_url=backend.url, headers={"User-Agent": user_agent})
 
 

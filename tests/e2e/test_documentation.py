@@ -10,10 +10,10 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.docs.pages import API, DOCS, name, pages, snippets
-from tests.e2e.backend import Backend
 from tests.e2e.browser_library import Library
 from tests.e2e.conftest import ContextFactory
 from tests.e2e.watch import Watch
+from tests.support.server_process import ServerProcess
 
 USER, PASSWORD = "ada", "correct horse"
 ENDED = (
@@ -31,22 +31,21 @@ END_SESSIONS = "(await client.post('/api/logout-all')).status_code"
 
 
 @pytest.fixture(scope="module")
-def reader_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+def reader_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server of its own, which knows the reader's user."""
-    backend = Backend(tmp_path_factory.mktemp("server"), {})
-    backend.start()
+    backend = ServerProcess.with_users(tmp_path_factory.mktemp("server"))
     backend.run("user", "passwd", USER, stdin=PASSWORD)
     yield backend
     backend.stop()
 
 
 @pytest.fixture
-def backend(reader_backend: Backend) -> Backend:
+def backend(reader_backend: ServerProcess) -> ServerProcess:
     return reader_backend
 
 
 @pytest.fixture(scope="module")
-def laboratory(context_of: ContextFactory, reader_backend: Backend) -> Library:
+def laboratory(context_of: ContextFactory, reader_backend: ServerProcess) -> Library:
     """The library in a page of its own, started once."""
     return Library(context_of(reader_backend.url).new_page())
 
@@ -80,13 +79,15 @@ def read(source: Path, library: Library, url: str) -> None:
 
 
 @pytest.mark.parametrize("source", PAGES, ids=map(name, PAGES))
-def test_python_for_pages_runs_in_a_page(source: Path, library: Library, backend: Backend) -> None:
+def test_python_for_pages_runs_in_a_page(
+    source: Path, library: Library, backend: ServerProcess
+) -> None:
     """Every snippet runs as it stands, one after the other."""
     read(source, library, backend.url)
 
 
 def test_a_page_that_follows_the_guide_leads_to_sign_in_and_back(
-    library: Library, backend: Backend, page: Page
+    library: Library, backend: ServerProcess, page: Page
 ) -> None:
     """A call without a session leads to the form, which says why, signs in, and leads back."""
     page.evaluate("location.hash = '#/notes?from=guide'")

@@ -8,8 +8,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from build_example import build
-from tests.e2e.backend import PASSWORDS, ROOT
 from tests.e2e.watch import Watch
+from tests.support.paths import ROOT
+from tests.support.server_process import PASSWORDS
 
 REFRESH = "POST /api/refresh"
 ME = "GET /api/me"

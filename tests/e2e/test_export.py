@@ -7,10 +7,10 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.backend import Backend
 from tests.e2e.faults import lose
 from tests.e2e.person import Person
 from tests.e2e.watch import Watch
+from tests.support.server_process import ServerProcess
 
 NOTES = "GET /api/notes"
 REFRESH = "POST /api/refresh"
@@ -24,7 +24,7 @@ def downloads(browser_name: str) -> None:
 
 
 @pytest.fixture
-def exporter(writer: Person, backend: Backend) -> Person:
+def exporter(writer: Person, backend: ServerProcess) -> Person:
     """Somebody at their notes, whose access token has expired, which only the server knows."""
     text = writer.page.evaluate("localStorage.getItem('unexpired')")
     record = json.loads(text)

@@ -2,7 +2,7 @@
 
 import tomllib
 
-from tests.e2e.backend import ROOT
+from tests.support.paths import ROOT
 
 ELSEWHERE = (
     *("app/unexpired/adapters/requests.py", "app/unexpired/adapters/httpx.py"),

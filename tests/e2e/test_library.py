@@ -5,10 +5,10 @@ import time
 import pytest
 from playwright.sync_api import BrowserContext, Route
 
-from tests.e2e.backend import Backend
 from tests.e2e.browser_library import Library
 from tests.e2e.conftest import ContextFactory, ServerFactory
 from tests.e2e.watch import Watch
+from tests.support.server_process import ServerProcess
 
 ME = "GET /api/me"
 REFRESH = "POST /api/refresh"
@@ -44,7 +44,7 @@ def signed_in(library: Library, watch: Watch) -> Library:
 
 
 @pytest.fixture
-def outdated(signed_in: Library, backend: Backend) -> Library:
+def outdated(signed_in: Library, backend: ServerProcess) -> Library:
     """The library with a session whose access token has expired, which only the server knows."""
     signed_in.reopen(accessToken=backend.expired(signed_in.record["accessToken"]))
     return signed_in

@@ -13,11 +13,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from build_site import build
-from tests.e2e.backend import ROOT, Backend
 from tests.e2e.conftest import ServerFactory
 from tests.e2e.person import Person
 from tests.e2e.test_story import EXPIRED, REFRESH
 from tests.e2e.watch import Sent, Watch
+from tests.support.paths import ROOT
+from tests.support.server_process import ServerProcess
 
 NOTES = "/apps/notes/"
 OTHER = "/apps/other/"
@@ -63,13 +64,13 @@ def settings(host: Host) -> dict[str, float | str]:
 
 
 @pytest.fixture
-def home(host: Host, backend: Backend) -> str:
+def home(host: Host, backend: ServerProcess) -> str:
     host.publish(NOTES, backend.url)
     return host.url
 
 
 @pytest.fixture
-def stranger(host: Host, serve: ServerFactory) -> Backend:
+def stranger(host: Host, serve: ServerFactory) -> ServerProcess:
     """A server that lets other pages in, but not those of the host."""
     stranger = serve(cors_origins="https://elsewhere.example")
     host.publish(OTHER, stranger.url)
@@ -77,7 +78,7 @@ def stranger(host: Host, serve: ServerFactory) -> Backend:
 
 
 def test_a_page_hosted_elsewhere_keeps_its_session_and_its_place(
-    person: Person, page: Page, backend: Backend, watch: Watch
+    person: Person, page: Page, backend: ServerProcess, watch: Watch
 ) -> None:
     """Tokens are renewed in silence; after the end the person is back, with what they typed."""
     sid = signed_in_session(person, PLACE)
@@ -95,7 +96,7 @@ def test_a_page_hosted_elsewhere_keeps_its_session_and_its_place(
 
 
 def test_an_api_that_does_not_know_the_page_is_out_of_reach(
-    person: Person, watch: Watch, stranger: Backend
+    person: Person, watch: Watch, stranger: ServerProcess
 ) -> None:
     """A person reads a sentence; the browser's own words stay in its console."""
     watch.admit(stranger.url)

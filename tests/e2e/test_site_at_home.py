@@ -8,11 +8,12 @@ import pytest
 from playwright.sync_api import BrowserContext, BrowserType, Page
 
 from build_site import build
-from tests.e2e.backend import ROOT, Backend
 from tests.e2e.conftest import PATIENCE_MS
 from tests.e2e.person import Person
 from tests.e2e.watch import Watch
+from tests.support.paths import ROOT
 from tests.support.proxy import HTTPProxy
+from tests.support.server_process import ServerProcess
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def settings(built: Path) -> dict[str, float | str]:
 
 
 @pytest.fixture
-def proxy(backend: Backend) -> Iterator[HTTPProxy]:
+def proxy(backend: ServerProcess) -> Iterator[HTTPProxy]:
     """What the browser's cache cannot answer passes here."""
     proxy = HTTPProxy(backend.url)
     proxy.start()

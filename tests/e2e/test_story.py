@@ -4,10 +4,10 @@ import jwt
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.backend import Backend
 from tests.e2e.faults import lose
 from tests.e2e.person import Person
 from tests.e2e.watch import Watch
+from tests.support.server_process import ServerProcess
 
 EXPIRED = "Your session has expired. Please log in again."
 REFRESH = "**/api/refresh"
@@ -35,7 +35,7 @@ def test_tokens_expire_and_the_person_never_notices(
 
 
 def test_a_revoked_session_gives_back_the_place_and_the_unsent_note(
-    person: Person, page: Page, backend: Backend, watch: Watch
+    person: Person, page: Page, backend: ServerProcess, watch: Watch
 ) -> None:
     """Half a note is typed, the session is revoked: a sentence, a sign-in, and on they write."""
     person.opens(PLACE).signs_in().is_at_notes()

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Route
 
-from tests.e2e.backend import ROOT, Backend
 from tests.e2e.browser_library import Library
 from tests.e2e.conftest import ContextFactory, ServerFactory
 from tests.e2e.watch import Watch
+from tests.support.paths import ROOT
+from tests.support.server_process import ServerProcess
 
 ME = "GET /api/me"
 REFRESH = "POST /api/refresh"
@@ -114,7 +115,7 @@ def library(laboratory: Library, watch: Watch) -> Iterator[Library]:
 
 
 @pytest.fixture
-def outdated(library: Library, backend: Backend) -> Library:
+def outdated(library: Library, backend: ServerProcess) -> Library:
     """The same, with an access token that has expired, which only the server knows."""
     library.reopen(accessToken=backend.expired(library.record["accessToken"]))
     library.run(WORDS)

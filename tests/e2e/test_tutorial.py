@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.docs.pages import KINDS, ROOT, TUTORIAL, Snippet, snippets
+from tests.docs.pages import KINDS, TUTORIAL, Snippet, snippets
+from tests.support.paths import ROOT
 
 LONGEST_PAUSE_MS = 60_000
 """Longer than the client ever waits before it tries again, or a busy machine to start Python."""

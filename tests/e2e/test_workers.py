@@ -10,10 +10,10 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Route
 
 from build_example import build
-from tests.e2e.backend import Backend
 from tests.e2e.browser_library import FOLDER, Library
 from tests.e2e.conftest import ContextFactory
 from tests.e2e.watch import Watch
+from tests.support.server_process import ServerProcess
 
 ME = "GET /api/me"
 REFRESH = "POST /api/refresh"
@@ -99,13 +99,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def backend(serve: Any, folder: Path) -> Backend:
-    started: Backend = serve(page_dir=str(folder))
+def backend(serve: Any, folder: Path) -> ServerProcess:
+    started: ServerProcess = serve(page_dir=str(folder))
     return started
 
 
 @pytest.fixture(scope="session")
-def laboratory(context_of: ContextFactory, backend: Backend) -> Workers:
+def laboratory(context_of: ContextFactory, backend: ServerProcess) -> Workers:
     """The page and its workers, started once: each test gets a client of its own."""
     return opened(context_of(backend.url).new_page())
 
@@ -127,7 +127,7 @@ def workers(laboratory: Workers, watch: Watch) -> Workers:
 
 
 @pytest.fixture
-def outdated(workers: Workers, backend: Backend) -> Workers:
+def outdated(workers: Workers, backend: ServerProcess) -> Workers:
     """The same, with an access token that has expired, which only the server knows."""
     workers.reopen(accessToken=backend.expired(workers.record["accessToken"]))
     workers.run(SERVE)
@@ -252,7 +252,7 @@ def test_the_page_is_closed_to_its_workers(workers: Workers) -> None:
 
 
 def test_sync_code_blocks_in_an_isolated_page(
-    laboratory: Workers, backend: Backend, watch: Watch
+    laboratory: Workers, backend: ServerProcess, watch: Watch
 ) -> None:
     """With the headers any engine waits: the worker is held up, the page is not."""
     page = laboratory.page.context.new_page()

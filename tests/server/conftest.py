@@ -12,9 +12,9 @@ import pytest
 
 from server.app import create_app
 from tests.server.harness import HASHER, Node, StartNode
-from tests.server.process import Process, StartProcess
 from tests.server.stores import DEFAULT_STORE, Postgres, fill
 from tests.support.clock import FakeClock
+from tests.support.server_process import ServerProcess, StartProcess
 from unexpired_server.settings import Settings
 
 
@@ -105,11 +105,12 @@ async def node(start: StartNode) -> Node:
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[StartProcess]:
     """Serve on a free port; what is still running afterwards is stopped."""
-    started: list[Process] = []
+    started: list[ServerProcess] = []
 
-    def start(*args: str, **environment: str) -> Process:
-        started.append(Process(tmp_path, "serve", "--port", "0", *args, **environment))
-        return started[-1]
+    def start(*args: str, **environment: str) -> ServerProcess:
+        process = ServerProcess(tmp_path, *args, **environment)
+        started.append(process.start())
+        return process
 
     yield start
     for process in started:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.server.process import Process
+from tests.support.server_process import ServerProcess
 from unexpired_server.ops.bounded_http import HEADER_BYTES
 
 PIECE = 1000
@@ -20,23 +20,23 @@ CHUNKED = POST + b"Transfer-Encoding: chunked\r\n"
 
 
 @pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """One server for all of them: it must outlive each."""
-    found = Process(tmp_path_factory.mktemp("server"), "serve", "--demo", "--port", "0")
+    found = ServerProcess(tmp_path_factory.mktemp("server"), "--demo").start()
     yield found
     found.stop()
     assert "Traceback" not in found.log
 
 
 @pytest.fixture(autouse=True)
-def _lives(process: Process) -> Iterator[None]:
+def _lives(process: ServerProcess) -> Iterator[None]:
     yield
     assert process.ask("GET", "/healthz", None)[0] == 200
 
 
-def status_of(process: Process, *pieces: bytes) -> int:
+def status_of(process: ServerProcess, *pieces: bytes) -> int:
     """The status that answers these bytes, sent one piece after the other."""
-    address = urlsplit(process.address)
+    address = urlsplit(process.url)
     where = (address.hostname, address.port)
     with socket.create_connection(where, timeout=20) as connection:
         with suppress(BrokenPipeError, ConnectionResetError):  # It need not read everything.
@@ -67,7 +67,7 @@ def status_of(process: Process, *pieces: bytes) -> int:
     ],
 )
 def test_bytes_that_two_readers_could_take_for_different_requests_are_refused(
-    process: Process, head: bytes
+    process: ServerProcess, head: bytes
 ) -> None:
     """RFC 9112, sections 2.2, 5, 6.3, 7.1 and 11.2: no request is smuggled past a proxy."""
     assert status_of(process, head) == 400
@@ -86,26 +86,26 @@ def test_bytes_that_two_readers_could_take_for_different_requests_are_refused(
 )
 @pytest.mark.parametrize("size", [PIECE, 10_000_000], ids=["in pieces", "at once"])
 def test_what_is_too_large_before_a_body_is_refused(
-    process: Process, head: bytes, size: int
+    process: ServerProcess, head: bytes, size: int
 ) -> None:
     """It is not gathered without end, however it comes."""
     pieces = [head[at : at + size] for at in range(0, len(head), size)]
     assert status_of(process, *pieces) in {400, 413}
 
 
-def test_a_large_head_that_is_not_too_large_is_taken(process: Process) -> None:
+def test_a_large_head_that_is_not_too_large_is_taken(process: ServerProcess) -> None:
     head = TARGET + b"X: " + b"x" * (HEADER_BYTES - 100) + b"\r\n\r\n"
     assert status_of(process, head) == 200
     assert status_of(process, *(head[at : at + PIECE] for at in range(0, len(head), PIECE))) == 200
 
 
-def test_a_header_that_is_no_ascii_is_for_the_application_to_judge(process: Process) -> None:
+def test_a_header_that_is_no_ascii_is_for_the_application_to_judge(process: ServerProcess) -> None:
     head = b"GET /api/me HTTP/1.1\r\nHost: x\r\nAuthorization: BearerAuthenticator \xff\r\n\r\n"
     assert status_of(process, head) == 403
 
 
-def test_many_requests_in_a_row_are_not_added_up(process: Process) -> None:
-    address = urlsplit(process.address)
+def test_many_requests_in_a_row_are_not_added_up(process: ServerProcess) -> None:
+    address = urlsplit(process.url)
     connection = HTTPConnection(str(address.hostname), address.port, timeout=20)
     for _ in range(8):
         connection.request("GET", "/healthz", headers={"X": "x" * (HEADER_BYTES // 2)})
@@ -114,10 +114,10 @@ def test_many_requests_in_a_row_are_not_added_up(process: Process) -> None:
 
 
 def test_an_offer_of_another_protocol_is_declined_and_the_request_answered(
-    process: Process,
+    process: ServerProcess,
 ) -> None:
     """As some clients make it with their first request (RFC 9110, section 7.8)."""
-    address = urlsplit(process.address)
+    address = urlsplit(process.url)
     connection = HTTPConnection(str(address.hostname), address.port, timeout=20)
     headers = {"Connection": "Upgrade", "Upgrade": "h2c", "Content-Type": "application/json"}
     for _ in range(2):

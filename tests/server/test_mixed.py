@@ -12,7 +12,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.server import fuzz
 from tests.server.harness import PASSWORD, Node
-from tests.server.process import Process, StartProcess
+from tests.support.server_process import ServerProcess, StartProcess
 
 
 async def test_bad_requests_are_never_answered_with_a_server_error(
@@ -26,8 +26,8 @@ async def test_bad_requests_are_never_answered_with_a_server_error(
 def test_every_call_answers_as_it_is_described(serve: StartProcess, store: str) -> None:
     """What our OpenAPI document allows and forbids, tried with ada's token, one call at a time."""
     unlimited = {"UNEXPIRED_LOGIN_LIMIT": "", "UNEXPIRED_REFRESH_LIMIT": ""}
-    process: Process = serve("--database-url", store, **unlimited)
-    schema = schemathesis.openapi.from_url(f"{process.address}/openapi.json")
+    process: ServerProcess = serve("--database-url", store, **unlimited)
+    schema = schemathesis.openapi.from_url(f"{process.url}/openapi.json")
     tried = 0
     for found in schema.get_all_operations():
         operation = found.ok()  # type: ignore[union-attr]

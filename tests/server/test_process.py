@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.server.process import PASSWORD, Process, StartProcess, clean_environment
+from tests.support.server_process import PASSWORD, ServerProcess, StartProcess, clean_environment
 from unexpired_server.cli import main
 from unexpired_server.ops.serve import listen
 
@@ -34,7 +34,7 @@ Run = Callable[..., Result]
 
 def test_a_first_start_makes_private_data_and_serves(serve: StartProcess, tmp_path: Path) -> None:
     process = serve()
-    assert process.announced == process.address
+    assert process.announced == process.url
     assert process.ask("GET", "/healthz", None) == (200, {"status": "ok"})
     data = tmp_path / "data"
     assert data.stat().st_mode & 0o777 == 0o700
@@ -47,7 +47,7 @@ def test_the_demo_has_its_user_its_short_tokens_and_its_own_files(
     serve: StartProcess, tmp_path: Path
 ) -> None:
     process = serve("--demo")
-    assert process.announced == f"{process.address}  sign in as demo / demo"
+    assert process.announced == f"{process.url}  sign in as demo / demo"
     assert process.sign_in("demo", "demo")["expiresIn"] == 20
     names = {file.name for file in (tmp_path / "data").iterdir()}
     assert {"demo.sqlite3", "demo-keys.json"} <= names
@@ -139,7 +139,7 @@ def test_sessions_are_listed_and_revoked_from_the_command_line_within_five_secon
     assert "no live session" in again.stderr
 
 
-def assert_soon_revoked(process: Process, token: str) -> None:
+def assert_soon_revoked(process: ServerProcess, token: str) -> None:
     deadline = time.monotonic() + 5
     while process.get("/api/me", token)[0] == 200:
         assert time.monotonic() < deadline, "the revocation was not heard within five seconds"
@@ -227,7 +227,7 @@ def test_replies_are_not_held_back_by_nagles_algorithm() -> None:
 
 
 def test_an_address_that_is_taken_is_one_sentence(serve: StartProcess, run: Run) -> None:
-    port = serve("--demo").address.rpartition(":")[2]
+    port = serve("--demo").url.rpartition(":")[2]
     result = run("serve", "--demo", "--port", port)
     assert result.exit_code == 2
     assert f"Cannot listen on 127.0.0.1 port {port}: Address already in use" in result.stderr

@@ -9,13 +9,13 @@ from http.client import HTTPException
 import pytest
 
 from tests.server.harness import PASSWORD
-from tests.server.process import Process, StartProcess
+from tests.support.server_process import ServerProcess, StartProcess
 
 STORES = ("sqlite", "postgres")
 
 
 @pytest.fixture
-def node_process(serve: StartProcess, store: str) -> Callable[..., Process]:
+def node_process(serve: StartProcess, store: str) -> Callable[..., ServerProcess]:
     """A node over the test's store; all nodes share one key file."""
     return lambda *args: serve("--database-url", store, *args)
 
@@ -23,7 +23,7 @@ def node_process(serve: StartProcess, store: str) -> Callable[..., Process]:
 class Load:
     """Sessions that are refreshed without a pause, each by a thread of its own."""
 
-    def __init__(self, process: Process, sessions: int) -> None:
+    def __init__(self, process: ServerProcess, sessions: int) -> None:
         self.tokens = [process.sign_in("ada", PASSWORD)["refreshToken"] for _ in range(sessions)]
         self.statuses: list[int] = []
         self.refreshes = threading.Semaphore(0)
@@ -58,7 +58,7 @@ class Load:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_node_that_ends_under_load_loses_no_session_and_no_refresh(
-    node_process: Callable[..., Process], how: signal.Signals
+    node_process: Callable[..., ServerProcess], how: signal.Signals
 ) -> None:
     dying = node_process("--rotation")
     load = Load(dying, 5)
@@ -76,7 +76,7 @@ def test_a_node_that_ends_under_load_loses_no_session_and_no_refresh(
 
 
 def test_several_workers_serve_as_one_and_count_together(
-    node_process: Callable[..., Process],
+    node_process: Callable[..., ServerProcess],
 ) -> None:
     process = node_process("--workers", "2")
     tokens = process.sign_in("ada", PASSWORD)

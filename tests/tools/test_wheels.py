@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from packaging.requirements import Requirement
 
 from build_wheels import ABSOLUTE, PACKAGE, ROOT, SERVER, address, build, make_links_absolute
-from tests.server.process import PASSWORD, Process
+from tests.support.server_process import PASSWORD, ServerProcess
 from tests.tools.distributions import (
     LIBRARY_WHEEL,
     PROJECTS,
@@ -173,9 +173,7 @@ def test_the_installed_server_serves_without_the_project(installed: Path, tmp_pa
     run_installed(
         installed, tmp_path, "-m", "unexpired_server", "user", "add", "ada", stdin=f"{PASSWORD}\n"
     )
-    process = Process(
-        tmp_path, "serve", "--port", "0", module="unexpired_server", PYTHONPATH=str(installed)
-    )
+    process = ServerProcess(tmp_path, module="unexpired_server", PYTHONPATH=str(installed)).start()
     try:
         assert process.ask("GET", "/healthz", None) == (200, {"status": "ok"})
         tokens = process.sign_in("ada", PASSWORD)
@@ -193,9 +191,7 @@ def test_an_installed_server_shows_nothing_of_the_packages_around_it(
     stranger = installed / "app" / "settings.py"
     stranger.parent.mkdir()
     stranger.write_text("PASSWORD = 'somebody elses'")
-    process = Process(
-        tmp_path, "serve", "--port", "0", module="unexpired_server", PYTHONPATH=str(installed)
-    )
+    process = ServerProcess(tmp_path, module="unexpired_server", PYTHONPATH=str(installed)).start()
     try:
         assert process.ask("GET", "/app/settings.py", None)[0] == 404
     finally:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import BrowserContext
 
-from tests.e2e.backend import Backend
 from tests.e2e.browser_library import Library
 from tests.e2e.conftest import ContextFactory, ServerFactory
 from tests.e2e.engine.helpers import until
 from tests.e2e.watch import Watch
 from tests.support.proxy import HTTPProxy
+from tests.support.server_process import ServerProcess
 
 CREW = 5
 
@@ -86,7 +86,7 @@ def tab(tabs: list[Library]) -> Library:
 
 
 @pytest.fixture
-def outdated(tab: Library, tabs: list[Library], backend: Backend) -> Library:
+def outdated(tab: Library, tabs: list[Library], backend: ServerProcess) -> Library:
     """One tab whose access token has expired, which only the server knows; so have the others'."""
     token = backend.expired(tab.record["accessToken"])
     tab.reopen(accessToken=token)

@@ -6,11 +6,11 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.e2e.backend import PASSWORDS
 from tests.e2e.browser_library import Library
 from tests.e2e.engine.helpers import GET_ME, GET_NOTES, ME, REFRESH, until
 from tests.e2e.watch import Watch
 from tests.support.proxy import HTTPProxy
+from tests.support.server_process import PASSWORDS
 
 WITHOUT_LOCKS = "Object.defineProperty(navigator, 'locks', {value: undefined, configurable: true})"
 WITH_LOCKS = "delete navigator.locks"
