@@ -1,15 +1,14 @@
-"""What the library's tests share: tokens, replies, a policy to feed."""
+"""What the library's tests share: a policy to feed."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
-import jwt
 import pytest
 
 from tests.support.clock import START, FakeClock
+from tests.support.fake_server import API, reply, token_fields
 from unexpired import AsyncClient, Client
 from unexpired.messages import Headers, Request, Response
 from unexpired.options import Options
@@ -17,36 +16,6 @@ from unexpired.policy import Policy
 from unexpired.session import Session
 
 NOW = START
-API = "https://api.example"
-KEY = "a key for tests, long enough for HS256 and never used elsewhere"
-
-
-def make_token(now: float = NOW, life: float = 900, **claims: Any) -> str:
-    """Return a real JWT that was issued now and lives so many seconds."""
-    return jwt.encode({"iat": int(now), "exp": int(now + life), "sub": "1", **claims}, KEY)
-
-
-def token_fields(n: int = 1, *, now: float = NOW, life: float = 900, **more: Any) -> dict[str, Any]:
-    """Return the fields of a reply with the n-th tokens of a session."""
-    return {
-        "accessToken": make_token(now, life, jti=str(n)),
-        "refreshToken": f"rt1.{n}",
-        "tokenType": "Bearer",
-        "expiresIn": life,
-        "user": {"id": 1, "username": "ada"},
-        **more,
-    }
-
-
-def reply(status: int, fields: Any = None, **headers: str) -> Response:
-    """Return a JSON reply; header names are given with underscores."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Response(status, Headers(named), json.dumps(fields).encode() if fields else b"")
-
-
-def error(status: int, code: str, **headers: str) -> Response:
-    """Return one of the server's error replies."""
-    return reply(status, {"error": "A sentence.", "code": code}, **headers)
 
 
 def session_of(client: AsyncClient | Client) -> Session:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from tests.library.conftest import API, error, reply, session_of, token_fields
+from tests.library.conftest import session_of
 from tests.support.clock import FakeClock
+from tests.support.fake_server import API, AsyncFakeServer, error
 from unexpired import (
     AsyncClient,
     MemoryStore,
@@ -24,48 +24,6 @@ from unexpired import (
 )
 from unexpired.policy import Refresh
 from unexpired.ports import LocalLock
-
-Answer = Callable[[Request], Response]
-
-
-@dataclass
-class FakeServer:
-    """A server in memory, whose every answer can be replaced by a test's own."""
-
-    clock: FakeClock
-    generation: int = 0
-    life: float = 900
-    received: list[Request] = field(default_factory=list)
-    refresh_answer: Answer | None = None
-    api_answer: Answer | None = None
-    gate: asyncio.Event | None = None
-    has_refresh: bool = True
-
-    async def send(self, request: Request) -> Response:
-        self.received.append(request)
-        await asyncio.sleep(0)
-        if request.url.endswith("/api/login"):
-            return self._tokens()
-        if request.url.endswith("/api/refresh"):
-            if self.gate is not None:
-                await self.gate.wait()
-            return self.refresh_answer(request) if self.refresh_answer else self._tokens()
-        if request.url.endswith("/api/logout"):
-            return Response(204)
-        return self.api_answer(request) if self.api_answer else self._check(request)
-
-    def _tokens(self) -> Response:
-        self.generation += 1
-        fields = token_fields(self.generation, now=self.clock.wall, life=self.life)
-        return reply(200, fields if self.has_refresh else {**fields, "refreshToken": None})
-
-    def _check(self, request: Request) -> Response:
-        fields = token_fields(self.generation, now=self.clock.wall, life=self.life)
-        good = request.headers.get("authorization") == f"Bearer {fields['accessToken']}"
-        return reply(200, {"ok": True}) if good else error(401, "TOKEN_EXPIRED")
-
-    def count(self, path: str) -> int:
-        return sum(request.url == f"{API}{path}" for request in self.received)
 
 
 @dataclass
@@ -90,7 +48,7 @@ class Page:
     heard: list[tuple[Any, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.server = FakeServer(self.clock)
+        self.server = AsyncFakeServer(self.clock)
         self.client = self.open()
 
     def open(self, **options: Any) -> AsyncClient:
@@ -136,7 +94,7 @@ async def test_a_hundred_calls_with_an_expired_token_share_one_refresh(tab: Page
 async def test_a_server_that_says_expired_for_ever_gets_two_calls_and_one_refresh(
     tab: Page,
 ) -> None:
-    tab.server.api_answer = lambda _: error(401, "TOKEN_EXPIRED")
+    tab.server.responses["/api/notes"] = lambda _: error(401, "TOKEN_EXPIRED")
     response = await tab.client.get("/api/notes")
     assert response.status_code == 401
     assert (tab.server.count("/api/notes"), tab.server.count("/api/refresh")) == (2, 1)
@@ -176,7 +134,7 @@ async def test_a_hanging_api_is_bounded_by_the_calls_own_timeout(tab: Page) -> N
 
 async def test_an_end_makes_one_event_and_one_redirect_however_many_wait(tab: Page) -> None:
     tab.clock.advance(901)
-    tab.server.refresh_answer = lambda _: error(401, "REFRESH_REUSED")
+    tab.server.responses["/api/refresh"] = lambda _: error(401, "REFRESH_REUSED")
     calls = [tab.client.get("/api/notes") for _ in range(20)]
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert {type(result) for result in results} == {SessionExpired}
@@ -196,7 +154,7 @@ async def test_a_call_without_a_session_asks_to_sign_in_once() -> None:
 
 async def test_with_on_expired_event_nobody_is_led_away(tab: Page) -> None:
     client = tab.open(on_expired="event")
-    tab.server.api_answer = lambda _: error(401, "SESSION_REVOKED")
+    tab.server.responses["/api/notes"] = lambda _: error(401, "SESSION_REVOKED")
     with pytest.raises(SessionEnded):
         await client.get("/api/notes")
     assert tab.navigator.gone == []
@@ -317,7 +275,7 @@ async def test_the_state_is_refreshing_while_it_is(tab: Page) -> None:
         states.append(tab.client.state)
         return Response(503)
 
-    tab.server.refresh_answer = look
+    tab.server.responses["/api/refresh"] = look
     with pytest.raises(Unreachable):
         await tab.client.refresh()
     assert (states, tab.client.state) == (["refreshing"], "degraded")
@@ -401,10 +359,10 @@ async def test_a_refresh_without_an_answer_is_tried_again_even_when_nobody_looks
     client = tab.open(is_watched=lambda: False, tick=1e6)
     session_of(client)._jitter = lambda: 0.0  # noqa: SLF001 - the shortest pause there is
     await client.ready()
-    tab.server.refresh_answer = lambda _: Response(503)
+    tab.server.responses["/api/refresh"] = lambda _: Response(503)
     with pytest.raises(Unreachable):
         await client.refresh()
-    tab.server.refresh_answer = None
+    del tab.server.responses["/api/refresh"]
     while client.state != "active":
         tab.clock.advance(0.1)
         await asyncio.sleep(0.01)
@@ -421,7 +379,7 @@ async def test_fifty_calls_in_an_outage_make_one_refresh_for_each_step(tab: Page
         steps.append(tab.clock.ticks - 901)
         return Response(503)
 
-    tab.server.refresh_answer = fail
+    tab.server.responses["/api/refresh"] = fail
     calls = [asyncio.ensure_future(tab.client.get("/api/notes")) for _ in range(50)]
     while not all(call.done() for call in calls):
         for _ in range(200):
@@ -438,7 +396,9 @@ async def test_one_failed_refresh_and_a_good_one_leave_the_caller_with_an_answer
 ) -> None:
     tab.clock.advance(901)
     answers = iter([Response(503)])
-    tab.server.refresh_answer = lambda _: next(answers, None) or tab.server._tokens()  # noqa: SLF001
+    tab.server.responses["/api/refresh"] = lambda request: (
+        next(answers, None) or tab.server.issue(request)
+    )
     session_of(tab.client)._jitter = lambda: 0.0  # noqa: SLF001
     call = asyncio.ensure_future(tab.client.get("/api/notes"))
     while not call.done():
@@ -450,10 +410,10 @@ async def test_one_failed_refresh_and_a_good_one_leave_the_caller_with_an_answer
 
 
 async def test_when_the_network_is_back_nobody_waits_for_the_pause(tab: Page) -> None:
-    tab.server.refresh_answer = lambda _: Response(500)
+    tab.server.responses["/api/refresh"] = lambda _: Response(500)
     with pytest.raises(Unreachable):
         await tab.client.refresh()
-    tab.server.refresh_answer = None
+    del tab.server.responses["/api/refresh"]
     tab.clock.advance(901)
     tab.client.wake(resume=True)
     assert (await tab.client.get("/api/notes")).status_code == 200
@@ -508,7 +468,7 @@ async def test_the_same_record_written_again_changes_nothing(tab: Page) -> None:
 
 async def test_a_refusal_that_another_page_heard_is_known_here(tab: Page) -> None:
     other = tab.open()
-    tab.server.refresh_answer = lambda _: error(401, "REFRESH_EXPIRED")
+    tab.server.responses["/api/refresh"] = lambda _: error(401, "REFRESH_EXPIRED")
     with pytest.raises(SessionExpired):
         await other.refresh()
     tab.client.wake()
@@ -525,7 +485,7 @@ async def test_an_expiry_that_another_page_found_is_an_expiry_here() -> None:
     await tab.client.sign_in("ada", "pw")
     other = tab.open(on_expired="event")
     tab.clock.advance(901)
-    tab.server.api_answer = lambda _: error(401, "TOKEN_EXPIRED")
+    tab.server.responses["/api/notes"] = lambda _: error(401, "TOKEN_EXPIRED")
     with pytest.raises(SessionExpired):
         await other.get("/api/notes")
     tab.client.wake()

@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from tests.library.conftest import NOW, make_token
+from tests.library.conftest import NOW
+from tests.support.fake_server import make_token
 from unexpired import claims, expires_at, is_expiring_soon
 
 

@@ -11,8 +11,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from tests.library.conftest import API, NOW, World, error, make_token, reply, token_fields
+from tests.library.conftest import NOW, World
 from tests.library.test_policy import OK, bearer, finish, sent, start
+from tests.support.fake_server import API, error, make_token, reply, token_fields
 from unexpired import (
     AsyncClient,
     BadCredentials,

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.library.conftest import API, NOW, World, error, make_token, reply, token_fields
+from tests.library.conftest import NOW, World
 from tests.support.clock import FakeClock
+from tests.support.fake_server import API, error, make_token, reply, token_fields
 from unexpired.errors import (
     BadCredentials,
     BadReply,

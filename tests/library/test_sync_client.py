@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.library.conftest import API, error, reply, session_of, token_fields
+from tests.library.conftest import session_of
 from tests.support.clock import FakeClock
+from tests.support.fake_server import API, SyncFakeServer, error, reply
 from unexpired import (
     AsyncClient,
     BadCredentials,
@@ -29,47 +30,7 @@ from unexpired import (
 )
 from unexpired.ports import ThreadLock
 
-Answer = Callable[[Request], Response]
 EVENTS = ("signed_in", "refreshed", "expired", "signed_out", "degraded", "recovered")
-
-
-@dataclass
-class FakeServer:
-    """A server in memory, whose every answer can be replaced by a test's own."""
-
-    clock: FakeClock
-    generation: int = 0
-    received: list[Request] = field(default_factory=list)
-    timeouts: list[float | None] = field(default_factory=list)
-    answers: dict[str, Answer] = field(default_factory=dict)
-
-    def send(self, request: Request, timeout: float | None) -> Response:
-        self.received.append(request)
-        self.timeouts.append(timeout)
-        path = request.url.removeprefix(API)
-        usual: dict[str, Answer] = {
-            "/api/login": self.login,
-            "/api/refresh": self.refresh,
-            "/api/logout": lambda _: Response(204),
-        }
-        return {**usual, **self.answers}.get(path, self.check)(request)
-
-    def login(self, _request: Request) -> Response:
-        self.generation += 1
-        return reply(200, token_fields(self.generation, now=self.clock.wall))
-
-    refresh = login
-
-    def check(self, request: Request) -> Response:
-        token = token_fields(self.generation, now=self.clock.wall)["accessToken"]
-        good = request.headers.get("authorization") == f"Bearer {token}"
-        return reply(200, {"ok": True}) if good else error(401, "TOKEN_EXPIRED")
-
-    def fail_refresh(self, answer: Response) -> None:
-        self.answers["/api/refresh"] = lambda _: answer
-
-    def count(self, path: str) -> int:
-        return sum(request.url == f"{API}{path}" for request in self.received)
 
 
 @dataclass
@@ -117,7 +78,7 @@ class Program:
     heard: list[tuple[Any, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.server = FakeServer(self.clock)
+        self.server = SyncFakeServer(self.clock)
         self.client = self.open()
 
     def open(self, **options: Any) -> Client:
@@ -182,7 +143,7 @@ def test_a_server_that_says_expired_for_ever_gets_two_calls_and_one_refresh(
     program: Program,
 ) -> None:
     """The second 401 is handed back."""
-    program.server.answers["/api/notes"] = lambda _: error(401, "TOKEN_EXPIRED")
+    program.server.responses["/api/notes"] = lambda _: error(401, "TOKEN_EXPIRED")
     assert program.client.get("/api/notes").status_code == 401
     assert (program.server.count("/api/notes"), program.server.count("/api/refresh")) == (2, 1)
 
@@ -193,9 +154,9 @@ def test_a_hundred_threads_share_one_refresh(program: Program) -> None:
 
     def once_all_wait(request: Request) -> Response:
         program.lock.wait_until_asked(100)
-        return program.server.refresh(request)
+        return program.server.issue(request)
 
-    program.server.answers["/api/refresh"] = once_all_wait
+    program.server.responses["/api/refresh"] = once_all_wait
     assert program.outcomes(100) == [200] * 100
     assert program.server.count("/api/refresh") == 1
     assert [name for name, *_ in program.heard] == ["signed_in", "refreshed"]
@@ -216,7 +177,7 @@ def test_threads_that_wait_for_one_attempt_share_what_came_of_it(
         program.lock.wait_until_asked(20)
         return answer
 
-    program.server.answers["/api/refresh"] = once_all_wait
+    program.server.responses["/api/refresh"] = once_all_wait
     assert program.outcomes(20, client) == [kind] * 20
     assert program.server.count("/api/refresh") == 1
 
@@ -224,7 +185,7 @@ def test_threads_that_wait_for_one_attempt_share_what_came_of_it(
 def test_an_end_makes_one_event_and_one_redirect_however_many_threads(program: Program) -> None:
     """A refused refresh ends the session once, for everybody."""
     program.clock.advance(901)
-    program.server.fail_refresh(error(401, "REFRESH_EXPIRED"))
+    program.server.responses["/api/refresh"] = lambda _: error(401, "REFRESH_EXPIRED")
     assert program.outcomes(20) == [SessionExpired] * 20
     assert program.heard == [("signed_in",), ("expired", "REFRESH_EXPIRED")]
     assert program.person.gone == ["/login?next=%2Fnotes&reason=expired"]
@@ -233,7 +194,7 @@ def test_an_end_makes_one_event_and_one_redirect_however_many_threads(program: P
 
 def test_a_revoked_session_ends(program: Program) -> None:
     """The server's word ends it, without a refresh."""
-    program.server.answers["/api/notes"] = lambda _: error(401, "SESSION_REVOKED")
+    program.server.responses["/api/notes"] = lambda _: error(401, "SESSION_REVOKED")
     with pytest.raises(SessionEnded):
         program.client.get("/api/notes")
     assert program.client.state == "expired"
@@ -254,7 +215,7 @@ def test_an_outage_is_waited_out(program: Program) -> None:
     program.clock.advance(901)
     answers = iter([Response(503), Response(502)])
     server = program.server
-    server.answers["/api/refresh"] = lambda request: next(answers, None) or server.refresh(request)
+    server.responses["/api/refresh"] = lambda request: next(answers, None) or server.issue(request)
     assert program.client.get("/api/notes").status_code == 200
     assert program.clock.ticks > 901
     assert [name for name, *_ in program.heard] == [
@@ -266,7 +227,7 @@ def test_an_outage_is_waited_out(program: Program) -> None:
 def test_a_long_outage_ends_the_call_and_not_the_session(program: Program) -> None:
     """The refresh's patience bounds the wait; the tokens are kept."""
     program.clock.advance(901)
-    program.server.fail_refresh(Response(503))
+    program.server.responses["/api/refresh"] = lambda _: Response(503)
     with pytest.raises(Unreachable):
         program.client.get("/api/notes")
     assert program.clock.ticks <= 901 + 10
@@ -278,7 +239,7 @@ def test_who_has_no_patience_does_not_sleep(program: Program) -> None:
     """Where waiting would freeze a page, the pause is told instead of slept."""
     client = program.open(max_backoff=0)
     program.clock.advance(901)
-    program.server.fail_refresh(Response(503))
+    program.server.responses["/api/refresh"] = lambda _: Response(503)
     with pytest.raises(Unreachable) as caught:
         client.get("/api/notes")
     assert caught.value.retry_after
@@ -292,7 +253,7 @@ def test_a_call_takes_no_longer_than_its_timeout(program: Program) -> None:
         program.clock.advance(6)
         return error(401, "TOKEN_EXPIRED")
 
-    program.server.answers["/api/notes"] = slow
+    program.server.responses["/api/notes"] = slow
     with pytest.raises(Unreachable, match="too long"):
         program.client.get("/api/notes", timeout=5)
     assert program.server.timeouts[-1] == 5
@@ -306,7 +267,7 @@ def test_what_is_left_of_the_time_bounds_the_second_attempt(program: Program) ->
         program.clock.advance(6)
         return program.server.check(request)
 
-    program.server.answers["/api/notes"] = slow
+    program.server.responses["/api/notes"] = slow
     program.client.get("/api/notes", timeout=8)
     assert program.server.timeouts[-3:] == [8, 10, 2]  # The refresh has a bound of its own.
 
@@ -343,7 +304,7 @@ def test_a_network_that_fails_is_told_and_costs_nothing(program: Program) -> Non
     def cut(_request: Request) -> Response:
         raise Unreachable
 
-    program.server.answers["/api/notes"] = cut
+    program.server.responses["/api/notes"] = cut
     with pytest.raises(Unreachable):
         program.client.get("/api/notes")
     assert program.client.state == "active"
@@ -355,11 +316,11 @@ def test_a_transports_own_mistake_leaves_the_session_as_it_was(program: Program)
     def broken(_request: Request) -> Response:
         raise RuntimeError
 
-    program.server.answers["/api/refresh"] = broken
+    program.server.responses["/api/refresh"] = broken
     with pytest.raises(RuntimeError):
         program.client.refresh()
     assert program.client.state == "active"
-    del program.server.answers["/api/refresh"]
+    del program.server.responses["/api/refresh"]
     program.client.refresh()
 
 
@@ -393,7 +354,7 @@ def test_a_sign_out_during_a_call_ends_it(program: Program) -> None:
         program.client.sign_out()
         return reply(200, {"ok": True})
 
-    program.server.answers["/api/notes"] = meanwhile
+    program.server.responses["/api/notes"] = meanwhile
     with pytest.raises(SessionEnded):
         program.client.get("/api/notes")
     assert program.server.count("/api/logout") == 1
@@ -403,14 +364,14 @@ def test_a_sign_out_during_a_call_ends_it(program: Program) -> None:
 def test_wrong_credentials_are_told() -> None:
     """Sign-in raises what AsyncClient's does."""
     program = Program()
-    program.server.answers["/api/login"] = lambda _: error(401, "BAD_CREDENTIALS")
+    program.server.responses["/api/login"] = lambda _: error(401, "BAD_CREDENTIALS")
     with pytest.raises(BadCredentials):
         program.client.sign_in("ada", "wrong")
 
 
 def test_a_refused_refresh_is_told_and_not_asked_for_again(program: Program) -> None:
     """The access token stays good until its end; the server is asked once."""
-    program.server.fail_refresh(error(401, "REFRESH_EXPIRED"))
+    program.server.responses["/api/refresh"] = lambda _: error(401, "REFRESH_EXPIRED")
     for _ in range(2):
         with pytest.raises(SessionExpired):
             program.client.refresh()
@@ -493,7 +454,7 @@ def test_a_listener_may_call(program: Program) -> None:
 class Awaited:
     """The same server, for a client that awaits."""
 
-    server: FakeServer
+    server: SyncFakeServer
 
     async def send(self, request: Request) -> Response:
         return self.server.send(request, None)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.library.conftest import NOW, make_token, reply
+from tests.library.conftest import NOW
+from tests.support.fake_server import make_token, reply
 from unexpired.messages import Headers, Response
 from unexpired.token_response import parse_retry_after, parse_token_response
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.library.conftest import API, error
-from tests.library.test_async_client import FakeServer
 from tests.support.clock import FakeClock
+from tests.support.fake_server import API, AsyncFakeServer, error
 from unexpired import (
     AsyncClient,
     BadCredentials,
@@ -29,12 +28,12 @@ Fails = Callable[[Exception], None]
 
 
 @pytest.fixture
-def server() -> FakeServer:
-    return FakeServer(FakeClock())
+def server() -> AsyncFakeServer:
+    return AsyncFakeServer(FakeClock())
 
 
 @pytest.fixture
-async def client(server: FakeServer) -> AsyncClient:
+async def client(server: AsyncFakeServer) -> AsyncClient:
     client = AsyncClient(server, clock=server.clock, base_url=API)
     await client.sign_in("ada", "correct horse")
     server.received.clear()
@@ -42,10 +41,10 @@ async def client(server: FakeServer) -> AsyncClient:
 
 
 async def test_a_call_arrives_as_it_was_made_and_its_response_comes_back(
-    server: FakeServer, client: AsyncClient
+    server: AsyncFakeServer, client: AsyncClient
 ) -> None:
     """Method, parameters, headers and body go one way; status, headers and bytes the other."""
-    server.api_answer = lambda _: Response(418, {"x": "y"}, b"\xff", f"{API}/tea")  # type: ignore[arg-type]
+    server.responses["/api/notes?a=b"] = lambda _: Response(418, {"x": "y"}, b"\xff", f"{API}/tea")  # type: ignore[arg-type]
     call = worker_request(
         "post", "/api/notes", {"params": {"a": "b"}, "json": {"text": "hi"}, "headers": {"X": "1"}}
     )
@@ -58,7 +57,7 @@ async def test_a_call_arrives_as_it_was_made_and_its_response_comes_back(
 
 
 async def test_a_view_of_memory_is_as_good_as_bytes(
-    server: FakeServer, client: AsyncClient
+    server: AsyncFakeServer, client: AsyncClient
 ) -> None:
     """Bytes reach the other side as a view of memory that is not theirs to keep."""
     call: Any = {**worker_request("POST", "/x", {"content": b"abc"}), "body": memoryview(b"abc")}
@@ -71,7 +70,7 @@ async def test_a_view_of_memory_is_as_good_as_bytes(
 
 
 async def test_nothing_that_crosses_holds_a_part_of_a_token(
-    server: FakeServer, client: AsyncClient
+    server: AsyncFakeServer, client: AsyncClient
 ) -> None:
     """The token is added on the page's side, after the call has crossed."""
     call = worker_request("GET", "/api/notes", {})
@@ -156,10 +155,10 @@ async def test_a_fault_of_the_page_is_answered_too_and_tells_nothing(
 
 
 async def test_an_expired_token_is_renewed_on_the_pages_side(
-    server: FakeServer, client: AsyncClient
+    server: AsyncFakeServer, client: AsyncClient
 ) -> None:
     """The worker's side sees the 200 of the second attempt."""
     answers = [error(401, "TOKEN_EXPIRED"), Response(200)]
-    server.api_answer = lambda _: answers.pop(0)
+    server.responses["/x"] = lambda _: answers.pop(0)
     assert response_from(await perform(worker_request("GET", "/x", {}), client)).status_code == 200
     assert server.count("/api/refresh") == 1

@@ -12,9 +12,8 @@ from email.parser import Parser
 from pathlib import Path
 from typing import Any
 
-from tests.support.server_process import clean_environment
-
 from build_wheels import ROOT, SERVER
+from tests.support.server_process import clean_environment
 
 PROJECTS = {"unexpired": ROOT, "unexpired-server": SERVER}
 
