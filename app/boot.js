@@ -1,5 +1,5 @@
-// What must happen before Python exists, and nothing else: speak the person's language, say what is
-// loading, keep what is typed, and offer a way out when the runtime cannot be loaded.
+// Runs before Python does, and does only what cannot wait for it: translates the markup, shows the
+// progress of loading, keeps what is typed, and offers a reload when the runtime cannot be loaded.
 "use strict";
 {
   const STALLED_MS = 60_000;
@@ -9,43 +9,43 @@
     "Loading files": "Opening the page",
   };
   const root = document.documentElement;
-  const SPOKEN = ["aria-label", "placeholder", "title"];
+  const TRANSLATED_ATTRIBUTES = ["aria-label", "placeholder", "title"];
   const isReady = () => root.dataset.ready === "true";
-  const part = (id) => document.getElementById(id);
+  const byId = (id) => document.getElementById(id);
 
-  // The first of the person's languages that the page speaks; English stands in the sources.
+  // The first of the person's languages that has translations. The English messages are in the sources.
   const translations = { en: {}, ...globalThis.translations };
   const languages = navigator.languages.map((tag) => tag.split("-")[0].toLowerCase());
   root.lang = languages.find((language) => Object.hasOwn(translations, language)) ?? "en";
-  const words = translations[root.lang];
-  globalThis.words = words; // Python reads them, too.
-  const told = (text) => words[text.replace(/\s+/g, " ")] ?? text;
+  const pageTranslations = translations[root.lang];
+  globalThis.pageTranslations = pageTranslations; // main.py reads them too.
+  const tr = (text) => pageTranslations[text.replace(/\s+/g, " ")] ?? text;
 
   const translate = (tree) => {
     for (const element of tree.querySelectorAll("*")) {
       if (element instanceof HTMLTemplateElement) translate(element.content);
-      for (const name of SPOKEN) {
-        if (element.hasAttribute(name)) element.setAttribute(name, told(element.getAttribute(name)));
+      for (const name of TRANSLATED_ATTRIBUTES) {
+        if (element.hasAttribute(name)) element.setAttribute(name, tr(element.getAttribute(name)));
       }
       for (const node of element.childNodes) {
-        if (node.nodeType === Node.TEXT_NODE) node.data = node.data.replace(/\S(.*\S)?/s, told);
+        if (node.nodeType === Node.TEXT_NODE) node.data = node.data.replace(/\S(.*\S)?/s, tr);
       }
     }
   };
-  // All of the markup is there, and nothing has been painted: the style sheets are on their way.
-  const interactive = () => {
+  // By then all markup is parsed, but nothing is painted: the style sheets are still loading.
+  const onReadyStateChange = () => {
     if (document.readyState === "interactive" && root.lang !== "en") translate(document.body);
   };
-  document.addEventListener("readystatechange", interactive);
+  document.addEventListener("readystatechange", onReadyStateChange);
 
-  // Someone with a session need not look at the sign-in form while Python starts.
+  // Lets the style sheet hide the sign-in form while Python starts, if there is a session.
   try {
     root.dataset.returning = String(localStorage.getItem(root.dataset.storageKey) !== null);
   } catch {
-    root.dataset.returning = "false"; // Storage is blocked: nobody can be signed in.
+    root.dataset.returning = "false"; // Storage is blocked, so there is no session.
   }
 
-  // No form ever reloads the page; one that is sent too early is kept until Python can answer it.
+  // No form reloads the page. One that is submitted before Python runs is marked, and sent later.
   addEventListener(
     "submit",
     (event) => {
@@ -57,22 +57,22 @@
     true,
   );
 
-  const fail = () => {
-    if (document.readyState === "loading") addEventListener("DOMContentLoaded", fail);
-    else if (!isReady()) part("boot-failed").hidden = false;
+  const showFailure = () => {
+    if (document.readyState === "loading") addEventListener("DOMContentLoaded", showFailure);
+    else if (!isReady()) byId("boot-failed").hidden = false;
   };
-  let stalled = setTimeout(fail, STALLED_MS);
+  let stalled = setTimeout(showFailure, STALLED_MS);
   addEventListener("py:progress", ({ detail }) => {
     clearTimeout(stalled);
-    stalled = setTimeout(fail, STALLED_MS);
-    part("boot").querySelector("progress").value += 1;
-    if (STAGES[detail]) part("boot-stage").textContent = told(STAGES[detail]);
+    stalled = setTimeout(showFailure, STALLED_MS);
+    byId("boot").querySelector("progress").value += 1;
+    if (STAGES[detail]) byId("boot-stage").textContent = tr(STAGES[detail]);
   });
-  addEventListener("error", ({ target }) => ["SCRIPT", "LINK"].includes(target.tagName) && fail(), true);
-  addEventListener("unhandledrejection", fail);
-  addEventListener("py:done", fail, true); // The page is ready before main.py is done, or never.
+  addEventListener("error", ({ target }) => ["SCRIPT", "LINK"].includes(target.tagName) && showFailure(), true);
+  addEventListener("unhandledrejection", showFailure);
+  addEventListener("py:done", showFailure, true); // Unless the page is ready, main.py has failed.
 
-  // A reload forgets a form. The name is worth keeping; a password is never stored.
+  // A reload clears the form. Keep the username; the password must not be stored.
   const field = () => document.querySelector("#sign-in [name=username]");
   addEventListener("click", ({ target }) => {
     if (target.id !== "boot-reload") return;

@@ -1,53 +1,55 @@
-// The interpreter that PyScript is given: Pyodide, woken from a snapshot of its memory.
+// Loads Pyodide for PyScript, from a snapshot of its memory.
 //
-// vendor/pyodide/snapshot.gz is Python as it is after its start, with what the page imports already
-// imported (tools/make_snapshot.mjs). Where it does not fit, Pyodide starts as it always did.
+// vendor/pyodide/snapshot.gz contains a started interpreter with the page's imports preloaded
+// (tools/make_snapshot.mjs). If a browser cannot load it, Pyodide starts normally.
 import createModule from "../vendor/pyodide/pyodide.asm.mjs";
-import { loadPyodide as start, version } from "../vendor/pyodide/pyodide.mjs";
+import { loadPyodide as startPyodide, version } from "../vendor/pyodide/pyodide.mjs";
 
 export { version };
 
-const HOME = new URL("../vendor/pyodide/", import.meta.url);
-const indexURL = HOME.href;
+const VENDOR = new URL("../vendor/pyodide/", import.meta.url);
+const indexURL = VENDOR.href;
 
-// Python wakes while PyScript is still loading; what it says meanwhile goes to the console.
-let listener = { stdout: console.log, stderr: console.error };
+// Loading starts before PyScript asks for it. Until then, output goes to the console.
+let streams = { stdout: console.log, stderr: console.error };
 const output = {
-  stdout: (line) => listener.stdout(line),
-  stderr: (line) => listener.stderr(line),
+  stdout: (line) => streams.stdout(line),
+  stderr: (line) => streams.stderr(line),
 };
 const archives = fetchArchives();
-const awake = wake();
-for (const promise of [archives, awake]) promise.catch(() => {}); // Whoever awaits it hears of it.
+const restored = restoreSnapshot();
+// loadPyodide handles the errors; without this, the browser would report them as unhandled before.
+for (const promise of [archives, restored]) promise.catch(() => {});
 
 export async function loadPyodide(options) {
-  listener = options;
-  const python = await awake.catch(() => start({ ...options, indexURL }));
-  return furnished(python, await archives);
+  streams = options;
+  const python = await restored.catch(() => startPyodide({ ...options, indexURL }));
+  return withArchives(python, await archives);
 }
 
-async function wake() {
-  // WebKit cannot take up a memory that another engine made: it would only be tried in vain.
+async function restoreSnapshot() {
+  // WebKit cannot restore memory that another engine wrote, so do not download it.
   if ("GestureEvent" in globalThis) throw new Error("WebKit");
-  const _loadSnapshot = await fetchMemory();
-  let native;
+  const _loadSnapshot = await fetchSnapshot();
+  let chosen;
   const createPyodideModule = async (settings) => {
     const module = await createModule(settings);
-    native = trampoline(module);
+    chosen = trampoline(module);
     return module;
   };
-  const python = await start({ ...output, indexURL, createPyodideModule, _loadSnapshot });
-  // The engine that made the snapshot may have had no better way than through JavaScript, which is
-  // slower, and where nothing can be awaited (pyodide.ffi.run_sync).
-  trampoline(python._module, native);
-  // What else is drawn by lot, secrets and uuid, asks the browser each time.
+  const python = await startPyodide({ ...output, indexURL, createPyodideModule, _loadSnapshot });
+  // The snapshot contains the trampoline of the engine that made it. That may be the one through
+  // JavaScript, which is slower and rules out pyodide.ffi.run_sync.
+  trampoline(python._module, chosen);
+  // The snapshot is the same for everybody, so `random` needs a new seed; `secrets` and `uuid` have
+  // none and ask the browser each time.
   python.runPython("import random; random.seed()");
-  performance.mark("python-woken"); // For whoever measures.
+  performance.mark("python-restored"); // Tests and benchmarks read it.
   return python;
 }
 
-// What is not in the snapshot is imported from the archives as they are, unpacked nowhere.
-function furnished(python, archives) {
+// Modules that are not in the snapshot are imported from the archives, which are not unpacked.
+function withArchives(python, archives) {
   for (const [path, content] of archives) {
     python.FS.mkdirTree(path.slice(0, path.lastIndexOf("/")));
     python.FS.writeFile(path, content);
@@ -57,19 +59,19 @@ function furnished(python, archives) {
   return python;
 }
 
-// The function by which Python calls others, as Pyodide chose it when it looked at this engine.
+// Gets or sets the function through which Python calls C functions; Pyodide chooses it per engine.
 function trampoline(module, chosen) {
   const { HEAP32, __PyRuntime, __PyEM_EMSCRIPTEN_TRAMPOLINE_OFFSET: offset } = module;
-  const place = (__PyRuntime + HEAP32[offset >>> 2]) >>> 2;
-  if (chosen !== undefined) HEAP32[place] = chosen;
-  return HEAP32[place];
+  const index = (__PyRuntime + HEAP32[offset >>> 2]) >>> 2;
+  if (chosen !== undefined) HEAP32[index] = chosen;
+  return HEAP32[index];
 }
 
-async function fetchMemory() {
-  const packed = await fetchBytes("snapshot.gz");
-  const [first, second] = packed;
-  if (first !== 0x1f || second !== 0x8b) return packed; // The host's own encoding was undone.
-  const memory = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+async function fetchSnapshot() {
+  const bytes = await fetchBytes("snapshot.gz");
+  const [first, second] = bytes;
+  if (first !== 0x1f || second !== 0x8b) return bytes; // The host sent it with Content-Encoding.
+  const memory = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(memory).arrayBuffer());
 }
 
@@ -80,7 +82,7 @@ async function fetchArchives() {
 }
 
 async function fetchBytes(name) {
-  const response = await fetch(new URL(name, HOME));
+  const response = await fetch(new URL(name, VENDOR));
   if (!response.ok) throw new Error(`${name}: ${response.status}`);
   return new Uint8Array(await response.arrayBuffer());
 }

@@ -1,7 +1,8 @@
-"""The page's composition root: wires the client, the views and the settings of pyscript.toml."""
+"""Builds the page: creates the client and the views, with the settings from pyscript.toml."""
 
-from js import document
-from js import words as js_words
+from __future__ import annotations
+
+from js import document, pageTranslations
 from pyscript import config
 
 from unexpired import AsyncClient
@@ -16,10 +17,10 @@ from views.notes.outbox import Outbox
 from views.notes.view import Notes
 from views.router import Router, View
 from views.secret_key import SecretKey
-from views.session_banner import Notices
+from views.session_banner import SessionBanner
 from views.session_status import SessionStatus
 from views.sign_in import SignIn
-from views.ui.i18n import learn
+from views.ui.i18n import set_translations
 
 HOME = "/notes"
 SIGN_IN = "/login"
@@ -27,8 +28,8 @@ KEY = "/secret-key"
 
 
 async def start() -> None:
-    """Bring the page to life."""
-    learn(js_words.to_py())
+    """Start the page."""
+    set_translations(pageTranslations.to_py())
     network, clock = FaultyTransport(FetchTransport()), FaultyClock()
     recorder = Recorder(network)
     settings = config.get("unexpired", {})
@@ -44,7 +45,7 @@ async def start() -> None:
         KEY: SecretKey(),
     }
     await client.ready()
-    Notices(client, sign_in=f"#{SIGN_IN}").start()
+    SessionBanner(client, sign_in=f"#{SIGN_IN}").start()
     SessionStatus(client, sign_in=f"#{SIGN_IN}").start()
     Router(
         document.getElementById("view"),
@@ -57,5 +58,5 @@ async def start() -> None:
     document.documentElement.dataset.ready = "true"
 
 
-# PyScript runs this module as an async one, and hears of what goes wrong here.
+# PyScript allows top-level await here. An error ends the start-up, and boot.js shows it.
 await start()  # type: ignore[top-level-await]  # noqa: F704, PLE1142

@@ -144,7 +144,7 @@ def _show_devices(page: Page) -> None:
 
 
 def _show_secret_key(page: Page) -> None:
-    page.get_by_label("Judge a secret that you have").fill("correct horse battery staple")
+    page.get_by_label("Check an existing secret").fill("correct horse battery staple")
 
 
 def _show_activity(page: Page) -> None:

@@ -1,1 +1,4 @@
-"""The page's views: each module shows one thing and calls the client; none knows another."""
+"""The page's views: each room shows one part of the page and calls the client.
+
+``ui`` is below all rooms. No other room imports one of its neighbours; only ``main`` knows all.
+"""

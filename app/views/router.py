@@ -1,4 +1,6 @@
-"""Which view the address names: hash routes, so that a change of view reloads nothing."""
+"""Shows the view that the URL's fragment names, so that changing the view reloads nothing."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol
@@ -11,28 +13,32 @@ from views.ui.i18n import tr
 
 
 class View(Protocol):
-    """What the router needs to know of a view."""
+    """A view, as the router uses it."""
 
     title: str
     element: Any
 
     def show(self, query: Mapping[str, str]) -> None:
-        """Take the stage: the element is in the page, the query is the address's."""
+        """Update the view; called after its element was put into the page.
+
+        Args:
+            query: The query parameters of the route.
+        """
 
 
 class Router:
-    """Keeps in the page the one view that the address's hash names.
+    """Keeps the view in the page that the URL's fragment names.
 
     Args:
-        outlet: The element that holds the view.
+        outlet: The element that contains the view.
         views: The views by their path, such as "/notes".
-        home: The path for an address that names none.
-        sign_in: The path of the view to sign in.
+        home: The path to show for an unknown path.
+        sign_in: The path of the sign-in view.
         public: The paths of the other views that need no session.
-        is_signed_in: Whether the other views may be shown.
+        is_signed_in: Returns whether the views that need a session can be shown.
     """
 
-    def __init__(  # noqa: PLR0913 - the composition root names each of them once
+    def __init__(  # noqa: PLR0913 - main.py passes each of them once, by name
         self,
         outlet: Any,
         views: Mapping[str, View],
@@ -48,29 +54,29 @@ class Router:
         self._sign_in = sign_in
         self._public = {sign_in, *public}
         self._is_signed_in = is_signed_in
-        self._followed = ""
+        self._current_hash = ""
 
     def start(self) -> None:
-        """Show what the address names now, and from now on."""
-        listen(window, "hashchange", lambda _: self._follow())
-        self._follow()
+        """Show the current view, and follow each change of the fragment."""
+        listen(window, "hashchange", lambda _: self._route())
+        self._route()
 
-    def _follow(self) -> None:
-        if self._followed and self._followed == location.hash:
-            return  # A redirect has been followed at once, before its event.
-        self._followed = location.hash
+    def _route(self) -> None:
+        if self._current_hash and self._current_hash == location.hash:
+            return  # `_redirect` has already shown this view; this is its late event.
+        self._current_hash = location.hash
         path, _, query = location.hash.removeprefix("#").partition("?")
         if path not in self._views:
             self._redirect(self._home)
         elif path not in self._public and not self._is_signed_in():
-            self._redirect(f"{self._sign_in}?next={_here()}")
+            self._redirect(f"{self._sign_in}?next={_current_url()}")
         else:
             self._show(path, {name: values[0] for name, values in parse_qs(query).items()})
 
     def _redirect(self, path: str) -> None:
-        # `replace`: Back must not lead to the address that redirects.
+        # `replace`, so that Back does not lead to the address that redirects.
         location.replace(f"#{path}")
-        self._follow()
+        self._route()
 
     def _show(self, path: str, query: Mapping[str, str]) -> None:
         view = self._views[path]
@@ -81,7 +87,7 @@ class Router:
         view.show(query)
 
 
-def _here() -> str:
+def _current_url() -> str:
     return quote(f"{location.pathname}{location.search}{location.hash}", safe="")
 
 

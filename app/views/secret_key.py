@@ -1,4 +1,6 @@
-"""Secret key: makes the key that a server signs with, and judges one that is given."""
+"""Secret key: generates a signing key for a server, and checks an existing one."""
+
+from __future__ import annotations
 
 import secrets
 from base64 import urlsafe_b64encode
@@ -9,75 +11,75 @@ from js import document, navigator
 from pyodide.ffi import JsException
 
 from unexpired.secret_strength import weaknesses
-from views.ui.dom import listen, listen_async, stamp
-from views.ui.i18n import retold, tr
+from views.ui.dom import clone_template, listen, listen_async
+from views.ui.i18n import tr, tr_numbers
 
 VARIABLE = "UNEXPIRED_SECRET="
-FINE = "Nothing speaks against it: random enough, and long enough to sign tokens."
+STRONG = "Strong enough: long and random."
 
 
 class SecretKey:
-    """The view that makes a key; it sends nothing and stores nothing."""
+    """The Secret key view; it sends and stores nothing."""
 
     title = "Secret key"
 
     def __init__(self) -> None:
-        self.element = stamp("secret-key")
-        self._maker = self.element.querySelector(".maker")
-        self._line = self._maker.querySelector("textarea")
-        self._said = self._maker.querySelector(".said")
-        self._given = self.element.querySelector(".judge input")
-        self._judgement = self.element.querySelector(".judge [role=status]")
-        listen(self._maker, "change", lambda _: self._make())
-        listen(self._maker, "submit", lambda _: self._make())
-        listen_async(self._maker.querySelector("[type=button]"), "click", lambda _: self._copy())
-        listen(self._given, "input", lambda _: self._classify())
+        self.element = clone_template("secret-key")
+        self._form = self.element.querySelector(".generate")
+        self._line = self._form.querySelector("textarea")
+        self._result = self._form.querySelector(".result")
+        self._given = self.element.querySelector(".check input")
+        self._verdict = self.element.querySelector(".check [role=status]")
+        listen(self._form, "change", lambda _: self._generate())
+        listen(self._form, "submit", lambda _: self._generate())
+        listen_async(self._form.querySelector("[type=button]"), "click", lambda _: self._copy())
+        listen(self._given, "input", lambda _: self._check())
 
     def show(self, _: Mapping[str, str]) -> None:
-        """Make a fresh key; the last one is not for whoever comes next."""
+        """Generate a new key, so that the next person does not see the last one."""
         self.element.querySelector("h1").focus()
         self._given.value = ""
-        self._classify()
-        self._make()
+        self._check()
+        self._generate()
 
-    def _make(self) -> None:
+    def _generate(self) -> None:
         bits = int(self._choice("bits"))
-        # In a browser this is crypto.getRandomValues.
-        raw = secrets.token_bytes(bits // 8)
-        self._line.value = f"{VARIABLE}{_spelled(raw, self._choice('spelling'))}"
-        self._said.textContent = tr("A fresh key of {} bits.", bits)
+        # In a browser this calls crypto.getRandomValues.
+        key = secrets.token_bytes(bits // 8)
+        self._line.value = f"{VARIABLE}{_encode(key, self._choice('encoding'))}"
+        self._result.textContent = tr("A new key of {} bits.", bits)
 
     def _choice(self, name: str) -> str:
-        return str(self._maker.elements.namedItem(name).value)
+        return str(self._form.elements.namedItem(name).value)
 
     async def _copy(self) -> None:
         try:
             await navigator.clipboard.writeText(self._line.value)
-            self._said.textContent = tr("Copied.")
-        except (JsException, AttributeError):  # Forbidden, or not there outside HTTPS.
+            self._result.textContent = tr("Copied.")
+        except (JsException, AttributeError):  # Not permitted, or no clipboard without HTTPS.
             self._line.select()
-            self._said.textContent = tr("Selected: copy it with your keyboard or menu.")
+            self._result.textContent = tr("Selected: copy it with your keyboard or menu.")
 
-    def _classify(self) -> None:
+    def _check(self) -> None:
         text = str(self._given.value).strip().removeprefix(VARIABLE)
         reasons = weaknesses(text) if text else []
-        self._judgement.dataset.kind = "" if not text else "weak" if reasons else "fine"
+        self._verdict.dataset.kind = "" if not text else "weak" if reasons else "strong"
         if not reasons:
-            self._judgement.textContent = tr(FINE) if text else ""
+            self._verdict.textContent = tr(STRONG) if text else ""
             return
-        sentence = document.createElement("p")
-        sentence.textContent = tr("It must not sign tokens:")
-        self._judgement.replaceChildren(sentence, _list(reasons))
+        heading = document.createElement("p")
+        heading.textContent = tr("Do not sign tokens with it:")
+        self._verdict.replaceChildren(heading, _list(reasons))
 
 
-def _spelled(raw: bytes, spelling: str) -> str:
-    return raw.hex() if spelling == "hex" else urlsafe_b64encode(raw).rstrip(b"=").decode()
+def _encode(key: bytes, encoding: str) -> str:
+    return key.hex() if encoding == "hex" else urlsafe_b64encode(key).rstrip(b"=").decode()
 
 
 def _list(reasons: list[str]) -> Any:
     items = document.createElement("ul")
     for reason in reasons:
         item = document.createElement("li")
-        item.textContent = retold(reason)
+        item.textContent = tr_numbers(reason)
         items.append(item)
     return items

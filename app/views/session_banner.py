@@ -1,4 +1,6 @@
-"""What a person should hear of the session in whatever view they are, and is no reason to stop."""
+"""The line below the header: an outage, or the end of a session that cannot be renewed."""
+
+from __future__ import annotations
 
 import math
 import time
@@ -11,129 +13,120 @@ from pyodide.ffi import create_once_callable, create_proxy
 
 from unexpired import AsyncClient, EventName, Unreachable
 from views.ui.dom import busy, is_busy, listen_async
-from views.ui.error_messages import SESSION_IS_OVER
-from views.ui.i18n import counted, tr
+from views.ui.error_messages import SESSION_OVER
+from views.ui.i18n import tr, tr_plural
 
 RECONNECTING = "Reconnecting… You are still signed in, and what you write is kept."
-STILL_AWAY = "Still no answer. You stay signed in, and it is tried again by itself."
-PATIENCE = "The server asks to be left alone for {}. You stay signed in until then."
+STILL_OFFLINE = "Still offline. You stay signed in; retrying automatically."
+SERVER_BUSY = "The server is busy. Retrying in {}. You stay signed in."
 CONNECTED = "Connected again."
 ENDING = "Your session ends in {} and cannot be renewed. What you write is kept."
-STAY, AGAIN = "Stay signed in", "Sign in again"
-GOOD_NEWS_MS, TICK_MS = 5_000, 500
-A_MOMENT = 0.1  # s
-AGAIN_QUERY = "again=1"  # Whoever is signed in and comes to sign in all the same.
-SPOKEN = {30, 10}  # s before the end; the seconds between are for the eyes alone
-Act = Callable[[], Coroutine[Any, Any, None]]
+STAY, SIGN_IN_AGAIN = "Stay signed in", "Sign in again"
+CONNECTED_MS, TICK_MS = 5_000, 500
+AGAIN_QUERY = "again=1"  # Shows the sign-in view although the session has not ended yet.
+ANNOUNCED = {30, 10}  # s before the end; a screen reader skips the seconds in between
+Action = Callable[[], Coroutine[Any, Any, None]]
 OVER: tuple[EventName, ...] = ("signed_in", "signed_out", "expired")
 
 
-class Notices:
-    """One quiet line under the header, spoken politely, with what can be done about it.
+class SessionBanner:
+    """A status line with one button for what the person can do about it.
 
     Args:
-        client: Whose session it is about.
-        sign_in: The address to sign in at.
+        client: The client whose session is shown.
+        sign_in: The address of the sign-in view.
     """
 
     def __init__(self, client: AsyncClient, *, sign_in: str) -> None:
         self._client = client
         self._sign_in = sign_in
-        self._line = document.querySelector("#notice p")
-        self._button = document.querySelector("#notice button")
-        self._act: Act = self._stay
-        self._ends_at: float | None = None  # by the monotonic clock, once it is announced
+        self._line = document.querySelector("#session-banner p")
+        self._button = document.querySelector("#session-banner button")
+        self._action: Action = self._stay
+        self._ends_at: float | None = None  # in monotonic seconds, once it is announced
 
     def start(self) -> None:
-        """Speak from now on."""
-        listen_async(self._button, "click", lambda _: self._act())
-        self._client.on("degraded", self._degraded)
-        self._client.on("recovered", self._recovered)
-        self._client.on("expiring", self._expiring)
+        """Show the session's events from now on."""
+        listen_async(self._button, "click", lambda _: self._action())
+        self._client.on("degraded", self._on_degraded)
+        self._client.on("recovered", self._on_recovered)
+        self._client.on("expiring", self._on_expiring)
         for event in OVER:
             self._client.on(event, lambda *_: self._clear())
         setInterval(create_proxy(self._tick), TICK_MS)
         if self._client.state == "degraded":
-            self._degraded()
+            self._on_degraded()
 
-    # -- No answer -----------------------------------------------------------------------------
+    # -- An outage -----------------------------------------------------------------------------
 
-    def _degraded(self) -> None:
-        self._say(tr(RECONNECTING))
+    def _on_degraded(self) -> None:
+        self._show(tr(RECONNECTING))
         self._offer(STAY, self._stay)
 
     async def _stay(self) -> None:
-        """Try at once, and say what came of it; what goes well is an event."""
+        """Refresh now, unless the server asked to wait; success is shown by its event."""
         if is_busy(self._button):
             return
-        if wait := self._asked_to_wait():
-            self._say(tr(PATIENCE, _seconds(wait)))
+        self._client.wake(resume=True)
+        if wait := self._client.retry_after:
+            self._show(tr(SERVER_BUSY, _seconds(wait)))
             return
         with busy(self._button):
             try:
                 await self._client.refresh()
             except Unreachable:
-                self._say(tr(STILL_AWAY))
-            except SESSION_IS_OVER:
-                return  # Refused: its end is announced, or it has ended and the sign-in says why.
+                self._show(tr(STILL_OFFLINE))
+            except SESSION_OVER:
+                return  # An event has announced the end, or the sign-in view shows the reason.
 
-    def _asked_to_wait(self) -> float:
-        """For how many seconds the server wants no refresh; our own pause a person may cut."""
-        self._client.wake(resume=True)
-        facts = self._client.diagnose()
-        if facts["refresh_in"] is None or facts["lifetime"] is None:
-            return 0
-        due_in = facts["expires_in"] - min(facts["margin"], facts["lifetime"] / 4)
-        return float(facts["refresh_in"]) if facts["refresh_in"] > due_in + A_MOMENT else 0
-
-    def _recovered(self) -> None:
+    def _on_recovered(self) -> None:
         self._clear()
-        self._say(tr(CONNECTED))
-        setTimeout(create_once_callable(self._fade), GOOD_NEWS_MS)
+        self._show(tr(CONNECTED))
+        setTimeout(create_once_callable(self._hide_connected), CONNECTED_MS)
 
-    def _fade(self) -> None:
+    def _hide_connected(self) -> None:
         if self._line.textContent == tr(CONNECTED):
             self._clear()
 
-    # -- A near end ----------------------------------------------------------------------------
+    # -- The end of the session ----------------------------------------------------------------
 
-    def _expiring(self, left: float) -> None:
-        self._ends_at = time.monotonic() + left
-        self._say(tr(ENDING, _seconds(left)))
-        self._offer(AGAIN, self._again)
+    def _on_expiring(self, seconds: float) -> None:
+        self._ends_at = time.monotonic() + seconds
+        self._show(tr(ENDING, _seconds(seconds)))
+        self._offer(SIGN_IN_AGAIN, self._sign_in_again)
 
-    async def _again(self) -> None:
+    async def _sign_in_again(self) -> None:
         here = quote(f"{location.pathname}{location.search}{location.hash}", safe="")
         location.hash = f"{self._sign_in}?{AGAIN_QUERY}&next={here}"
 
     def _tick(self) -> None:
         if self._ends_at is not None:
             left = math.ceil(max(self._ends_at - time.monotonic(), 0))
-            self._say(tr(ENDING, _seconds(left)), aloud=left in SPOKEN)
+            self._show(tr(ENDING, _seconds(left)), announce=left in ANNOUNCED)
             self._button.hidden = location.hash.startswith(self._sign_in)
 
-    # -- How -----------------------------------------------------------------------------------
+    # -- The line and its button ---------------------------------------------------------------
 
-    def _say(self, sentence: str, *, aloud: bool = True) -> None:
-        if self._line.textContent != sentence:
-            self._line.setAttribute("aria-live", "polite" if aloud else "off")
-            self._line.textContent = sentence
+    def _show(self, message: str, *, announce: bool = True) -> None:
+        if self._line.textContent != message:
+            self._line.setAttribute("aria-live", "polite" if announce else "off")
+            self._line.textContent = message
 
-    def _offer(self, words: str, act: Act) -> None:
-        self._button.textContent, self._act = tr(words), act
+    def _offer(self, label: str, action: Action) -> None:
+        self._button.textContent, self._action = tr(label), action
         self._button.hidden = False
 
-    def _withdraw(self) -> None:
-        """Take the button away; who has the focus on it goes on at the view's heading."""
+    def _hide_button(self) -> None:
+        """Hide the button; if it has the focus, move that to the view's heading."""
         if document.activeElement == self._button:
             document.querySelector("#view h1").focus()
         self._button.hidden = True
 
     def _clear(self) -> None:
         self._ends_at = None
-        self._withdraw()
-        self._say("")
+        self._hide_button()
+        self._show("")
 
 
-def _seconds(left: float) -> str:
-    return counted(math.ceil(left), "1 second", "{} seconds")
+def _seconds(seconds: float) -> str:
+    return tr_plural(math.ceil(seconds), "1 second", "{} seconds")

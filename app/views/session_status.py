@@ -1,4 +1,6 @@
-"""The session, in sight in every view: who is signed in, and for how long without a refresh."""
+"""The session in the header: the user, the state, and the time until the next refresh."""
+
+from __future__ import annotations
 
 import math
 from typing import Any
@@ -22,11 +24,11 @@ CHANGES: tuple[EventName, ...] = (
 
 
 class SessionStatus:
-    """The status region, the user's name and the way out.
+    """The status region, the user's name and the sign-out button.
 
     Args:
-        client: Whose session is shown.
-        sign_in: The address to show after a sign-out.
+        client: The client whose session is shown.
+        sign_in: The address to go to after a sign-out.
     """
 
     def __init__(self, client: AsyncClient, *, sign_in: str) -> None:
@@ -34,51 +36,51 @@ class SessionStatus:
         self._sign_in = sign_in
         self._state = document.querySelector("#session .state")
         self._countdown = document.querySelector("#session .countdown")
-        self._ring = document.querySelector("#session .life")
+        self._ring = document.querySelector("#session .lifetime")
         self._username = document.getElementById("username")
         self._button = document.getElementById("sign-out")
 
     def start(self) -> None:
-        """Show the session now, at each change, and as time goes by."""
+        """Show the session, and update it on each change and twice a second."""
         listen_async(self._button, "click", lambda _: self._sign_out())
-        self._client.on("signed_out", self._left)
+        self._client.on("signed_out", self._on_signed_out)
         for event in CHANGES:
-            self._client.on(event, lambda *_: self._draw())
-        setInterval(create_proxy(self._draw), TICK_MS)
-        self._draw()
+            self._client.on(event, lambda *_: self._update())
+        setInterval(create_proxy(self._update), TICK_MS)
+        self._update()
 
     async def _sign_out(self) -> None:
         with busy(self._button):
             await self._client.sign_out()
 
-    def _left(self, where: str) -> None:
-        if where == "here":  # From elsewhere, the client itself leads to the sign-in page.
+    def _on_signed_out(self, where: str) -> None:
+        if where == "here":  # After a sign-out in another tab, the client itself redirects.
             location.replace(self._sign_in)
 
-    def _draw(self) -> None:
+    def _update(self) -> None:
         user = self._client.user
         document.documentElement.dataset.state = self._client.state
-        _write(self._username, str(user["username"]) if user else "")
-        _write(self._state, tr(self._client.state))
-        _write(self._countdown, self._outlook())
-        self._ring.setAttribute("stroke-dasharray", f"{100 * self._life_left():.1f} 100")
+        _set_text(self._username, str(user["username"]) if user else "")
+        _set_text(self._state, tr(self._client.state))
+        _set_text(self._countdown, self._next_event())
+        self._ring.setAttribute("stroke-dasharray", f"{100 * self._remaining_share():.1f} 100")
 
-    def _outlook(self) -> str:
-        """What happens next, and in how many seconds."""
-        until_refresh, until_end = self._client.refresh_in, self._client.expires_in
-        if until_refresh is not None:
+    def _next_event(self) -> str:
+        """Return what happens next to the session, and in how many seconds."""
+        refresh_in, expires_in = self._client.refresh_in, self._client.expires_in
+        if refresh_in is not None:
             degraded = self._client.state == "degraded"
-            sentence = "trying again in {} s" if degraded else "next refresh in {} s"
-            return tr(sentence, math.ceil(until_refresh))
-        return "" if until_end is None else tr("ends in {} s", math.ceil(until_end))
+            message = "trying again in {} s" if degraded else "next refresh in {} s"
+            return tr(message, math.ceil(refresh_in))
+        return "" if expires_in is None else tr("ends in {} s", math.ceil(expires_in))
 
-    def _life_left(self) -> float:
-        """The share of the access token's life that is left, 0 to 1."""
+    def _remaining_share(self) -> float:
+        """Return how much of the access token's lifetime remains, from 0 to 1."""
         lifetime = self._client.lifetime
         return min((self._client.expires_in or 0) / lifetime, 1) if lifetime else 0
 
 
-def _write(element: Any, text: str) -> None:
-    # Only real changes: a screen reader speaks each one.
+def _set_text(element: Any, text: str) -> None:
+    # A screen reader announces each write, even of the same text.
     if element.textContent != text:
         element.textContent = text

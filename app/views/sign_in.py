@@ -1,4 +1,6 @@
-"""Sign in: the form that stands in the page before Python runs."""
+"""Sign in: the form that is in the page before Python runs."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,8 +8,8 @@ from typing import Any
 from js import document, location
 
 from unexpired import AsyncClient, sentence_for
-from views.ui.dom import busy, is_busy, listen, say, start
-from views.ui.error_messages import TYPED_IS_KEPT, told_in
+from views.ui.dom import busy, is_busy, listen, show_alert, start_task
+from views.ui.error_messages import INPUT_IS_KEPT, errors_shown_in
 from views.ui.i18n import tr
 
 
@@ -16,7 +18,7 @@ class SignIn:
 
     Args:
         client: Signs the person in.
-        home: Where to go afterwards when the address does not say.
+        home: The address to go to afterwards, if the URL names none.
     """
 
     title = "Sign in"
@@ -31,11 +33,11 @@ class SignIn:
         listen(self._form, "submit", lambda _: self._submit())
 
     def show(self, query: Mapping[str, str]) -> None:
-        """Say why the person is here, and go on with the form as it was left."""
+        """Show why a sign-in is needed; submit the form if it was sent before Python ran."""
         if self._client.user is not None and "again" not in query:
-            self._go_back()
+            self._return()
             return
-        say(self._alert, tr(sentence_for(query.get("reason")) or ""), kind="notice")
+        show_alert(self._alert, tr(sentence_for(query.get("reason")) or ""), kind="notice")
         if not self._form.contains(document.activeElement):
             self._field("username").focus()
         if self._form.hasAttribute("data-pending"):
@@ -44,21 +46,21 @@ class SignIn:
 
     def _submit(self) -> None:
         self._form.removeAttribute("data-pending")
-        start(self._sign_in(self._field("username").value, self._field("password").value))
+        start_task(self._sign_in(self._field("username").value, self._field("password").value))
 
     async def _sign_in(self, username: str, password: str) -> None:
         if is_busy(self._button):
             return
-        with busy(self._button), told_in(self._alert, comfort=TYPED_IS_KEPT):
+        with busy(self._button), errors_shown_in(self._alert, hint=INPUT_IS_KEPT):
             await self._client.sign_in(username, password)
             self._form.reset()
-            self._go_back()
+            self._return()
         if self._alert.textContent:
             self._field("password").select()
 
     def _field(self, name: str) -> Any:
         return self._form.elements.namedItem(name)
 
-    def _go_back(self) -> None:
-        # Back must not lead to a sign-in form that has been used, hence `replace`.
+    def _return(self) -> None:
+        # `replace`, so that Back does not lead to a form that was already used.
         location.replace(self._client.return_path(self._home))

@@ -1,4 +1,4 @@
-"""Somebody in front of the page, who finds things by the names that they can read or hear."""
+"""A person who uses the page, and finds its elements by their accessible names."""
 
 from collections.abc import Mapping
 
@@ -8,16 +8,16 @@ from tests.support.server_process import PASSWORDS
 
 
 class Person:
-    """Uses the page as people do.
+    """Uses the page through its accessible names.
 
     Args:
         page: The browser tab.
-        words: What the page says, under its English sentences, in another language.
+        translations: The page's texts in another language, keyed by the English ones.
     """
 
-    def __init__(self, page: Page, words: Mapping[str, str] | None = None) -> None:
+    def __init__(self, page: Page, translations: Mapping[str, str] | None = None) -> None:
         self.page = page
-        self._words = words or {}
+        self._translations = translations or {}
         self.username = page.get_by_label(self.reads("Username"))
         self.password = page.get_by_label(self.reads("Password"))
         self.sign_in_button = page.get_by_role("button", name=self.reads("Sign in"))
@@ -28,9 +28,9 @@ class Person:
         self.status = page.get_by_role("status", name=self.reads("Session"))
         self.alert = page.get_by_role("alert").filter(visible=True)
 
-    def reads(self, sentence: str) -> str:
-        """What the page says to this person for an English sentence."""
-        return self._words.get(sentence, sentence)
+    def reads(self, text: str) -> str:
+        """Return an English text as the page shows it to this person."""
+        return self._translations.get(text, text)
 
     def opens(self, address: str = "/") -> "Person":
         """Open the page and wait until Python runs."""
@@ -43,32 +43,32 @@ class Person:
         return self
 
     def signs_in(self, name: str = "ada", password: str | None = None) -> "Person":
-        """Fill in the form and send it."""
+        """Fill in the form and submit it."""
         self.username.fill(name)
         self.password.fill(password or PASSWORDS[name])
         self.sign_in_button.click()
         return self
 
     def is_at_sign_in(self) -> None:
-        """See the sign-in view."""
+        """Expect the sign-in view."""
         expect(self.heading("Sign in")).to_be_visible()
 
     def is_at_notes(self) -> None:
-        """See the notes, loaded."""
+        """Expect the notes, loaded."""
         expect(self.heading("Notes")).to_be_visible()
         expect(self.notes).not_to_have_attribute("aria-busy", "true")
 
     def adds(self, text: str) -> Locator:
-        """Write a note, and see it in the list."""
+        """Add a note, and return its item once it is in the list."""
         self.new_note.fill(text)
         self.add_button.click()
         expect(self.note(text)).to_be_visible()
         return self.note(text)
 
     def note(self, text: str) -> Locator:
-        """The notes in the list with this text."""
+        """Return the items with this text."""
         return self.page.get_by_role("listitem").filter(has_text=text)
 
     def heading(self, name: str) -> Locator:
-        """The heading of a view."""
+        """Return the heading of a view."""
         return self.page.get_by_role("heading", name=self.reads(name), exact=True)

@@ -1,4 +1,4 @@
-"""The page for everybody: assistive technology, keyboard, narrow screens, large text."""
+"""Accessibility: assistive technology, keyboard, narrow screens, large text."""
 
 from collections.abc import Callable, Iterator
 from typing import Literal
@@ -19,7 +19,7 @@ MOVING = """() => [...document.querySelectorAll("body *")].filter((element) => {
     const { transitionDuration, animationName } = getComputedStyle(element);
     return animationName !== "none" || transitionDuration !== "0s";
 }).map(({ tagName, id, className }) => `${tagName} ${id} ${className.baseVal ?? className}`)"""
-# As if another tab had heard that the session cannot be renewed, near its end.
+# As if another tab had stored that the session cannot be renewed, shortly before its end.
 ENDING = """() => {
     const record = JSON.parse(localStorage.getItem("unexpired"));
     const near = { expiresAt: Date.now() / 1000 + 50, refused: "REFRESH_EXPIRED" };
@@ -27,7 +27,7 @@ ENDING = """() => {
     dispatchEvent(new StorageEvent("storage", { key: "unexpired" }));
 }"""
 RUNTIME = "**/pyodide.asm.wasm"
-# In between, the focus may be on the browser's own buttons: then nothing in the page has it.
+# The focus may also be on the browser's own buttons; then the body is the active element.
 OUTSIDE = """() => {
     const { activeElement } = document;
     return activeElement.matches("dialog, dialog *, body") ? "" : activeElement.outerHTML;
@@ -47,13 +47,13 @@ Scheme = Literal["light", "dark"]
 
 @pytest.fixture
 def tour(person: Person, page: Page, watch: Watch) -> Tour:
-    """Open view after view, in good times and in bad; return what a check finds in any."""
+    """Return a function that runs a check in every state of the page and returns its findings."""
 
     def findings(check: Check) -> list[str]:
         found: list[str] = []
         for state in _states(person, page):
             found += [f"{state}: {finding}" for finding in check()]
-        # Of the boot that was made to fail, and was left for another.
+        # The first state is a failed start.
         watch.forgive("Failed to", "wasm", "Error", "Preload", "Fetch API cannot load", "aborted")
         return found
 
@@ -61,23 +61,23 @@ def tour(person: Person, page: Page, watch: Watch) -> Tour:
 
 
 def _states(person: Person, page: Page) -> Iterator[str]:
-    """What the page can show, one after the other, by name."""
+    """Bring the page into each of its states; yield the name of each."""
     yield from _before_sign_in(person, page)
     person.signs_in().is_at_notes()
     person.adds(f"a note {uuid4()}")
     for path, heading in VIEWS.items():
         page.goto(f"/#/{path}")
         expect(person.heading(heading)).to_be_visible()
-        _furnish(page, path)
+        _fill(page, path)
         yield path
-    yield from _in_trouble(page)
+    yield from _with_errors(page)
 
 
 def _before_sign_in(person: Person, page: Page) -> Iterator[str]:
     restore = lose(page, RUNTIME)
     page.goto("/#/login?reason=expired")
     expect(person.alert).to_contain_text("could not be loaded completely")
-    yield "a boot that failed"
+    yield "a failed start"
     restore()
     page.reload()
     person.waits_until_ready()
@@ -88,7 +88,7 @@ def _before_sign_in(person: Person, page: Page) -> Iterator[str]:
     yield "a wrong password"
 
 
-def _in_trouble(page: Page) -> Iterator[str]:
+def _with_errors(page: Page) -> Iterator[str]:
     page.goto("/#/devices")
     page.get_by_role("button", name="Sign out everywhere").click()
     expect(page.get_by_role("dialog")).to_be_visible()
@@ -96,27 +96,27 @@ def _in_trouble(page: Page) -> Iterator[str]:
     page.keyboard.press("Escape")
     page.goto("/#/activity")
     page.get_by_role("button", name="Go offline").click()
-    expect(_notice(page)).to_contain_text("Reconnecting…")
+    expect(_banner(page)).to_contain_text("Reconnecting…")
     yield "no network"
     page.goto("/#/notes")
     expect(page.get_by_role("button", name="Try again").first).to_be_visible()
-    yield "an error beside what it concerns"
+    yield "an error in a view"
     page.goto("/#/activity")
     page.get_by_role("button", name="Come back online").click()
-    expect(_notice(page)).to_have_text("Connected again.")
+    expect(_banner(page)).to_have_text("Connected again.")
     page.evaluate(ENDING)
-    expect(_notice(page)).to_contain_text("and cannot be renewed")
-    yield "a near end"
+    expect(_banner(page)).to_contain_text("and cannot be renewed")
+    yield "a session that ends soon"
 
 
-def _notice(page: Page) -> Locator:
-    return page.locator("#notice").get_by_role("status")
+def _banner(page: Page) -> Locator:
+    return page.locator("#session-banner").get_by_role("status")
 
 
-def _furnish(page: Page, path: str) -> None:
-    """Have the view show what it can show."""
+def _fill(page: Page, path: str) -> None:
+    """Make the view show all that it can."""
     if path == "notes":
-        _write_in_vain(page)
+        _add_unsent_notes(page)
     elif path == "activity":
         for summary in page.locator("summary").all():
             summary.click()
@@ -126,17 +126,17 @@ def _furnish(page: Page, path: str) -> None:
     elif path == "devices":
         expect(page.get_by_text("this device")).to_be_visible()
     elif path == "secret-key":
-        page.get_by_label("Judge a secret that you have").fill("changeme")
+        page.get_by_label("Check an existing secret").fill("changeme")
 
 
-def _write_in_vain(page: Page) -> None:
-    """Have one note refused, and another wait."""
-    for answer, text in ((refuse, "Not sent"), (cut, "Waiting for the network…")):
+def _add_unsent_notes(page: Page) -> None:
+    """Add one note that is refused, and one that stays pending."""
+    for respond, text in ((refuse, "Not sent"), (cut, "Waiting for the network…")):
         page.route(NOTES, cut)
         page.get_by_label("New note").fill(f"a note {uuid4()}")
         page.get_by_role("button", name="Add note").click()
         expect(page.get_by_text("Waiting for the network…")).to_be_visible()
-        page.route(NOTES, answer)  # The last one that was given answers.
+        page.route(NOTES, respond)  # Playwright calls the newest handler.
         expect(page.get_by_text(text)).to_be_visible()
 
 
@@ -149,11 +149,11 @@ def refuse(route: Route) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_in_any_view(tour: Tour, page: Page, scheme: Scheme) -> None:
-    """Names, roles, contrast and structure are in order, in both colour schemes."""
+def test_axe_finds_no_violation(tour: Tour, page: Page, scheme: Scheme) -> None:
+    """Names, roles, contrast and structure are correct in both colour schemes."""
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     if not page.evaluate(f"matchMedia('(prefers-color-scheme: {scheme})').matches"):
-        pytest.skip(f"Nobody can ask this browser for its {scheme} colours from without.")
+        pytest.skip(f"This browser cannot emulate the {scheme} colour scheme.")
 
     def check() -> list[str]:
         page.evaluate(f"{AXE.read_text()}; null")
@@ -164,22 +164,20 @@ def test_axe_finds_nothing_in_any_view(tour: Tour, page: Page, scheme: Scheme) -
 
 
 @pytest.mark.parametrize(("width", "text"), [(320, "100%"), (640, "200%")])
-def test_nothing_sticks_out_on_narrow_screens_or_with_large_text(
-    tour: Tour, page: Page, width: int, text: str
-) -> None:
-    """At 320 px, and with text of twice the size, no view scrolls sideways (WCAG 1.4.10, 1.4.4)."""
+def test_no_view_scrolls_sideways(tour: Tour, page: Page, width: int, text: str) -> None:
+    """Views fit 320 px and text of twice the size (WCAG 1.4.10 and 1.4.4)."""
     page.set_viewport_size({"width": width, "height": 800})
 
     def check() -> list[str]:
         page.evaluate("size => { document.documentElement.style.fontSize = size }", text)
-        sticks_out: int = page.evaluate(OVERFLOW)
-        return [f"{sticks_out} px too wide"] if sticks_out > 0 else []
+        excess: int = page.evaluate(OVERFLOW)
+        return [f"{excess} px too wide"] if excess > 0 else []
 
     assert tour(check) == []
 
 
-def test_nothing_moves_for_whoever_wants_less_motion(tour: Tour, page: Page) -> None:
-    """With reduced motion, no view has a transition, and nothing is animated."""
+def test_nothing_moves_with_reduced_motion(tour: Tour, page: Page) -> None:
+    """No view has a transition or an animation."""
     page.emulate_media(reduced_motion="reduce")
 
     def check() -> list[str]:
@@ -189,8 +187,8 @@ def test_nothing_moves_for_whoever_wants_less_motion(tour: Tour, page: Page) -> 
     assert tour(check) == []
 
 
-def test_everything_can_be_done_by_keyboard_alone(person: Person, page: Page) -> None:
-    """Sign in, write a note, go to another view, run an experiment, sign out: no pointer."""
+def test_everything_works_with_the_keyboard(person: Person, page: Page) -> None:
+    """Sign in, write a note, change the view, run an experiment and sign out without a pointer."""
     keys = page.keyboard
     person.opens()
     expect(person.username).to_be_focused()
@@ -217,8 +215,8 @@ def test_everything_can_be_done_by_keyboard_alone(person: Person, page: Page) ->
     expect(person.username).to_be_focused()
 
 
-def test_a_dialog_keeps_the_focus_and_gives_it_back(person: Person, page: Page) -> None:
-    """It opens on the harmless answer; Tab stays in it; Escape leads back to its button."""
+def test_a_dialog_keeps_and_returns_the_focus(person: Person, page: Page) -> None:
+    """The safe button has the focus; Tab stays inside; Escape returns to the button outside."""
     person.opens("/#/devices").signs_in()
     everywhere = page.get_by_role("button", name="Sign out everywhere")
     everywhere.press("Enter")
@@ -231,11 +229,11 @@ def test_a_dialog_keeps_the_focus_and_gives_it_back(person: Person, page: Page) 
     page.wait_for_function("document.activeElement.dataset.act === 'everywhere'")
 
 
-def _tab_to(page: Page, words: str, *, back: bool = False) -> None:
-    """Press Tab until what has the focus bears these words; it must be seen to have it."""
+def _tab_to(page: Page, text: str, *, back: bool = False) -> None:
+    """Press Tab until the element with this text has the focus, which must be visible."""
     for _ in range(40):
         page.keyboard.press("Shift+Tab" if back else "Tab")
-        if page.evaluate("document.activeElement.textContent.trim()") == words:
+        if page.evaluate("document.activeElement.textContent.trim()") == text:
             assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
             return
-    pytest.fail(f"The Tab key does not lead to {words!r}.")
+    pytest.fail(f"The Tab key does not reach {text!r}.")

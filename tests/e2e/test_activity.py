@@ -1,4 +1,4 @@
-"""Activity: what happens behind the page, drawn and told, and experiments on it."""
+"""Activity: the timeline, the tables, and the experiments."""
 
 import re
 
@@ -24,8 +24,8 @@ class ActivityView:
         self.requests = page.get_by_role("table", name="Requests")
         self.tokens = page.get_by_role("table", name="Access tokens")
 
-    def mark(self, words: str) -> Locator:
-        return self.line.get_by_role("img", name=words)
+    def mark(self, label: str) -> Locator:
+        return self.line.get_by_role("img", name=label)
 
     def experiment(self, name: str) -> Locator:
         return self.page.get_by_role("article").filter(
@@ -33,20 +33,20 @@ class ActivityView:
         )
 
     def tries(self, name: str) -> Locator:
-        """Press the button of an experiment; return where it says what came of it."""
+        """Press the button of an experiment; return the element that shows the result."""
         self.experiment(name).get_by_role("button").click()
-        return self.said(name)
+        return self.result(name)
 
-    def said(self, name: str) -> Locator:
-        return self.experiment(name).locator(".said")
+    def result(self, name: str) -> Locator:
+        return self.experiment(name).locator(".result")
 
     def reads_table(self) -> None:
-        self.page.get_by_text("Read it as a table").click()
+        self.page.get_by_text("Show as a table").click()
 
 
 @pytest.fixture
 def view(person: Person, page: Page) -> ActivityView:
-    """The view, opened by somebody who is signed in."""
+    """The view, opened by a signed-in person."""
     person.opens(ACTIVITY).signs_in()
     expect(person.heading("Activity")).to_be_focused()
     return ActivityView(page)
@@ -55,17 +55,17 @@ def view(person: Person, page: Page) -> ActivityView:
 def test_a_burst_with_an_expired_token_is_one_refresh_and_twenty_retries(
     view: ActivityView, watch: Watch
 ) -> None:
-    """Twenty refusals, one refresh, twenty retries, all drawn; each mark tells what it is."""
-    said = view.tries("Burst of 20 requests")
-    expect(said).to_have_text("20 times 200; 1 refresh.")
+    """Each of the 41 requests has a mark with a label."""
+    result = view.tries("Burst of 20 requests")
+    expect(result).to_have_text("20 times 200; 1 refresh.")
     assert (watch.count(REFRESH), watch.count(PROBE)) == (1, 20)
     expect(view.mark("Request: GET /api/me, 401 TOKEN_EXPIRED")).to_have_count(20)
     expect(view.mark("Retry: GET /api/me, 200")).to_have_count(20)
     expect(view.mark("Refresh: POST /api/refresh, 200")).to_have_count(1)
 
 
-def test_a_mark_is_told_apart_by_shape_and_told_in_words(view: ActivityView) -> None:
-    """Four kinds, four shapes; what has the focus is said; arrow keys go from mark to mark."""
+def test_marks_differ_in_shape_and_have_a_description(view: ActivityView) -> None:
+    """Each kind has its shape; arrow keys move between marks; the focused one is described."""
     view.tries("Burst of 20 requests")
     kinds = ["Retry: GET", "Refresh: POST", "Request: POST /api/login", "401 TOKEN_EXPIRED"]
     shapes = {view.mark(kind).first.get_attribute("d") for kind in kinds}
@@ -74,14 +74,16 @@ def test_a_mark_is_told_apart_by_shape_and_told_in_words(view: ActivityView) -> 
     view.page.keyboard.press("End")
     expect(view.details).to_contain_text("Retry: GET /api/me, 200 after")
     view.page.keyboard.press("Home")
-    expect(view.details).to_have_text(re.compile("Token: born|Request: POST /api/login, 200 after"))
+    expect(view.details).to_have_text(
+        re.compile("Token: issued|Request: POST /api/login, 200 after")
+    )
     expect(view.line.locator("[tabindex='0']")).to_be_focused()
     view.mark("Refresh: POST").hover()
     expect(view.details).to_contain_text("Refresh: POST /api/refresh, 200 after")
 
 
-def test_the_table_tells_the_same(view: ActivityView) -> None:
-    """Whoever reads finds every request with its outcome, the newest first."""
+def test_the_table_lists_every_request(view: ActivityView) -> None:
+    """Each request is listed with its outcome, the newest first."""
     view.reads_table()
     view.tries("Burst of 20 requests")
     expect(view.requests.get_by_role("row", name="retry GET /api/me 200")).to_have_count(20)
@@ -89,96 +91,96 @@ def test_the_table_tells_the_same(view: ActivityView) -> None:
     expect(view.requests.get_by_role("row").nth(1)).to_contain_text("retry")
 
 
-def test_the_life_of_a_token_is_drawn_with_its_margin(view: ActivityView) -> None:
-    """A new token ends the bar of the last one and begins its own."""
-    bars = view.line.locator("rect.life")
+def test_each_token_has_a_bar(view: ActivityView) -> None:
+    """A new token ends the bar of the last one and starts its own."""
+    bars = view.line.locator("rect.lifetime")
     expect(bars).to_have_count(1)
     view.tries("Burst of 20 requests")
     expect(bars).to_have_count(2)
 
 
-def test_the_life_of_a_token_is_told_to_whoever_points_at_it(view: ActivityView) -> None:
-    """Arrow keys reach its bar, as the pointer does: born, refresh due, ends; once over, how."""
-    token = view.mark("Token: born")
+def test_the_lifetime_of_a_token_is_described(view: ActivityView) -> None:
+    """Focusing or hovering its bar shows when it was issued, is refreshed and ends, and why."""
+    token = view.mark("Token: issued")
     expect(token).to_have_count(1)
     view.line.locator("[tabindex='0']").focus()
-    for key in ("Home", "ArrowRight"):  # The request to sign in and its token, in either order.
+    for key in ("Home", "ArrowRight"):  # The sign-in request and its token, in either order.
         view.page.keyboard.press(key)
         if token.evaluate("token => token === document.activeElement"):
             break
     expect(token).to_be_focused()
-    expect(view.details).to_have_text(re.compile(r"Token: born .+, refresh due .+, ends .+"))
+    expect(view.details).to_have_text(re.compile(r"Token: issued .+, refresh due .+, expires .+"))
     view.tries("Burst of 20 requests")
-    expect(view.details).to_have_text(re.compile(r"Token: born .+, ended .+, renewed"))
-    newest = view.mark(", ends")
+    expect(view.details).to_have_text(re.compile(r"Token: issued .+, ended .+, renewed"))
+    newest = view.mark(", expires")
     view.page.wait_for_function(WIDE_ENOUGH, arg=newest.element_handle())
     newest.hover()
-    expect(view.details).to_have_text(re.compile(r"Token: born .+, refresh due .+, ends .+"))
+    expect(view.details).to_have_text(re.compile(r"Token: issued .+, refresh due .+, expires .+"))
 
 
-def test_the_table_tells_of_each_tokens_life(view: ActivityView) -> None:
-    """Born, refresh due, ends: the newest first; what became of those before it."""
+def test_the_table_lists_every_token(view: ActivityView) -> None:
+    """Each token is listed with its times and its state, the newest first."""
     view.reads_table()
     rows = view.tokens.locator("tbody").get_by_role("row")
     expect(rows).to_have_count(1)
-    expect(rows.get_by_role("cell")).to_have_text([re.compile(r"\d:\d\d:\d\d")] * 3 + ["good"])
+    expect(rows.get_by_role("cell")).to_have_text([re.compile(r"\d:\d\d:\d\d")] * 3 + ["valid"])
     view.tries("Burst of 20 requests")
     expect(rows).to_have_count(2)
-    expect(rows.first.get_by_role("cell").last).to_have_text("good")
+    expect(rows.first.get_by_role("cell").last).to_have_text("valid")
     expect(rows.last.get_by_role("cell").last).to_have_text("renewed")
 
 
-def test_the_line_stays_one_stop_of_the_tab_key(view: ActivityView) -> None:
-    """Whatever has left the picture or moved on: exactly one thing in it can be reached by Tab."""
+def test_the_timeline_stays_one_tab_stop(view: ActivityView) -> None:
+    """Exactly one element in it can be reached by Tab, also after that one has left it."""
     stop = view.line.locator("[tabindex='0']:visible")
     expect(stop).to_have_count(1)
     stop.evaluate("mark => { mark.setAttribute('tabindex', '-1') }")
     expect(stop).to_have_count(1)
 
 
-def test_offline_is_an_interruption_and_no_end(
+def test_going_offline_does_not_end_the_session(
     view: ActivityView, person: Person, watch: Watch
 ) -> None:
-    """Degraded while it lasts, active afterwards, and nobody had to sign in."""
+    """The session is degraded while offline and active afterwards, without a sign-in."""
     expect(view.tries("Go offline")).to_contain_text("You are still signed in (degraded)")
     expect(person.status).to_contain_text("degraded")
-    expect(view.mark("Refresh: POST /api/refresh, no answer").first).to_be_visible()
+    expect(view.mark("Refresh: POST /api/refresh, no response").first).to_be_visible()
     assert watch.count(REFRESH) == 0
     view.page.get_by_role("button", name="Come back online").click()
-    expect(view.said("Go offline")).to_have_text("Back online: a request was answered with 200.")
+    expect(view.result("Go offline")).to_have_text("Back online. Response to a request: 200")
     expect(person.status).to_contain_text("active")
     assert watch.count("POST /api/login") == 1
 
 
 def test_a_wrong_clock_costs_one_refresh(view: ActivityView, person: Person) -> None:
-    """An hour ahead: one refresh, three answers; then the countdown is right again."""
-    said = view.tries("Wrong device clock")
-    expect(said).to_have_text("Three requests an hour ahead: 200, 200, 200; 1 refresh.")
+    """Three requests succeed with one refresh, and the session stays active."""
+    result = view.tries("Wrong device clock")
+    expect(result).to_have_text("Three requests, an hour ahead: 200, 200, 200; 1 refresh.")
     expect(person.status).to_contain_text("active")
 
 
 @pytest.mark.parametrize(
-    ("name", "answer"),
+    ("name", "outcome"),
     [
         ("Damage my token", "403 INVALID_TOKEN"),
         ("Revoke my session", "401 SESSION_REVOKED"),
     ],
 )
-def test_a_session_that_ends_brings_back_to_what_it_showed(
-    view: ActivityView, person: Person, watch: Watch, name: str, answer: str
+def test_after_the_session_has_ended_the_person_returns_to_the_result(
+    view: ActivityView, person: Person, watch: Watch, name: str, outcome: str
 ) -> None:
-    """The server refuses, the person signs in and is back here, where the outcome stands."""
+    """The server refuses the request; after the sign-in the view shows the outcome."""
     view.experiment(name).get_by_role("button").click()
     person.is_at_sign_in()
     person.signs_in()
     expect(person.heading("Activity")).to_be_visible()
-    expect(view.said(name)).to_contain_text("was refused")
-    expect(view.mark(f"Request: GET /api/me, {answer}")).to_have_count(1)
+    expect(view.result(name)).to_contain_text("was refused")
+    expect(view.mark(f"Request: GET /api/me, {outcome}")).to_have_count(1)
     assert watch.count(REFRESH) == 0
 
 
-def test_signing_out_offline_keeps_nobody_out(view: ActivityView, person: Person) -> None:
-    """The experiment ends with the session: signing in works at once."""
+def test_signing_out_ends_the_offline_experiment(view: ActivityView, person: Person) -> None:
+    """The next sign-in works at once."""
     view.tries("Go offline")
     expect(person.status).to_contain_text("degraded")
     person.sign_out_button.click()
@@ -186,8 +188,8 @@ def test_signing_out_offline_keeps_nobody_out(view: ActivityView, person: Person
     person.signs_in().is_at_notes()
 
 
-def test_claims_can_be_read_and_no_token_is_on_the_page(view: ActivityView, page: Page) -> None:
-    """The claims of the token that was sent last; of the token itself no part."""
+def test_the_claims_are_shown_but_not_the_token(view: ActivityView, page: Page) -> None:
+    """The view shows the last token's claims; the page contains no part of the token."""
     view.tries("Burst of 20 requests")
     view.reads_table()
     page.get_by_text("Claims of the access token").click()

@@ -1,4 +1,4 @@
-"""Devices: where somebody is signed in, and how to end it there."""
+"""Devices: lists the person's sessions and revokes them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -21,7 +21,7 @@ SignInElsewhere = Callable[[str], httpx.Client]
 
 @pytest.fixture
 def elsewhere(backend: ServerProcess) -> Iterator[SignInElsewhere]:
-    """Sign grace in on another device; return a client that bears its token."""
+    """Return a function that signs grace in on another device and returns its client."""
     with ExitStack() as clients:
 
         def sign_in_with(user_agent: str) -> httpx.Client:
@@ -36,8 +36,8 @@ def client_of(backend: ServerProcess, user_agent: str) -> httpx.Client:
 
 
 def sign_in(client: httpx.Client) -> httpx.Client:
-    reply = client.post("/api/login", json={"username": "grace", "password": PASSWORDS["grace"]})
-    client.headers["Authorization"] = f"Bearer {reply.json()['accessToken']}"
+    response = client.post("/api/login", json={"username": "grace", "password": PASSWORDS["grace"]})
+    client.headers["Authorization"] = f"Bearer {response.json()['accessToken']}"
     return client
 
 
@@ -47,7 +47,7 @@ def is_signed_in(client: httpx.Client) -> bool:
 
 @pytest.fixture
 def devices(page: Page) -> "DevicesView":
-    """What stands in the view."""
+    """The controls of the view."""
     return DevicesView(page)
 
 
@@ -59,10 +59,10 @@ class DevicesView:
         self.dialog = page.get_by_role("dialog", name="Sign out everywhere?")
 
 
-def test_each_device_is_listed_in_words_and_this_one_is_marked(
+def test_each_device_is_listed_and_this_one_is_marked(
     person: Person, devices: DevicesView, elsewhere: SignInElsewhere, browser_name: str
 ) -> None:
-    """Two sessions, two devices in words; only the other one can be revoked."""
+    """Each session has a readable name; only the other one can be revoked."""
     elsewhere(PHONE)
     person.opens(DEVICES).signs_in("grace")
     expect(person.heading("Devices")).to_be_focused()
@@ -78,10 +78,10 @@ def test_each_device_is_listed_in_words_and_this_one_is_marked(
     expect(here).to_contain_text("on the server's own machine")
 
 
-def test_each_device_tells_from_where_it_was_last_used(
+def test_each_device_shows_the_address_of_its_last_use(
     person: Person, devices: DevicesView, page: Page
 ) -> None:
-    """The address stands there in words; markup in its place is no address and no markup."""
+    """The address is described; markup in place of an address is not rendered."""
     addresses = ["203.0.113.7", "192.168.1.20", "<img src=x>", None]
     device = {"device": PHONE, "current": False, **dict.fromkeys(INSTANTS, "2027-01-15T08:00:00Z")}
     sessions = [{**device, "id": str(i), "address": at} for i, at in enumerate(addresses)]
@@ -91,17 +91,17 @@ def test_each_device_tells_from_where_it_was_last_used(
         [
             "from 203.0.113.7 ·",
             "from the local network (192.168.1.20)",
-            "from an unknown place",
-            "from an unknown place",
+            "from an unknown address",
+            "from an unknown address",
         ]
     )
     expect(page.locator("#view img")).to_have_count(0)
 
 
-def test_a_device_is_named_in_our_words_whatever_it_says(
+def test_markup_in_a_user_agent_is_not_rendered(
     person: Person, devices: DevicesView, elsewhere: SignInElsewhere, page: Page
 ) -> None:
-    """A User-Agent of markup is no markup and no name: it is an unknown device."""
+    """A ``User-Agent`` that is not recognised is shown as an unknown device."""
     elsewhere("<img src=x onerror=\"document.title='pwned'\">")
     person.opens(DEVICES).signs_in("grace")
     expect(devices.items.filter(has_text="Unknown device")).to_have_count(1)
@@ -111,7 +111,7 @@ def test_a_device_is_named_in_our_words_whatever_it_says(
 def test_a_revoked_device_is_signed_out_at_the_server(
     person: Person, devices: DevicesView, elsewhere: SignInElsewhere
 ) -> None:
-    """It leaves the list, a sentence says so, the focus is kept, and its token is refused."""
+    """It leaves the list, a message confirms that, the focus is kept, and its token is refused."""
     phone, curl = elsewhere(PHONE), elsewhere("curl/8.14.1")
     person.opens(DEVICES).signs_in("grace")
     person.page.get_by_role("button", name="Revoke Safari on iPhone").click()
@@ -125,7 +125,7 @@ def test_a_revoked_device_is_signed_out_at_the_server(
 def test_all_others_can_be_revoked_at_once(
     person: Person, devices: DevicesView, elsewhere: SignInElsewhere, watch: Watch
 ) -> None:
-    """Only this device is left, and it goes on without signing in again."""
+    """Only this device remains, and it stays signed in."""
     clients = [elsewhere(PHONE), elsewhere("curl/8.14.1")]
     person.opens(DEVICES).signs_in("grace")
     expect(devices.items).to_have_count(3)
@@ -137,10 +137,10 @@ def test_all_others_can_be_revoked_at_once(
     assert watch.count("POST /api/login") == 1
 
 
-def test_signing_out_everywhere_asks_first(
+def test_signing_out_everywhere_needs_a_confirmation(
     person: Person, devices: DevicesView, elsewhere: SignInElsewhere
 ) -> None:
-    """Whoever thinks better of it stays; who confirms is signed out on every device."""
+    """Escape cancels; the confirmation signs the person out on every device."""
     phone = elsewhere(PHONE)
     person.opens(DEVICES).signs_in("grace")
     devices.everywhere.click()
@@ -155,10 +155,10 @@ def test_signing_out_everywhere_asks_first(
     assert person.page.evaluate("localStorage.getItem('unexpired')") is None
 
 
-def test_a_server_out_of_reach_is_said_and_can_be_asked_again(
+def test_an_unreachable_server_is_shown_and_can_be_retried(
     person: Person, devices: DevicesView, page: Page
 ) -> None:
-    """No list, a sentence in its place, and a button that tries again."""
+    """A message and a button to try again replace the list."""
     restore = lose(page, "**/api/sessions")
     person.opens(DEVICES).signs_in("grace")
     expect(person.alert).to_contain_text("cannot be reached")

@@ -1,4 +1,4 @@
-"""One draft in several tabs: what is typed in one is seen in the others, and nothing vanishes."""
+"""Drafts sync across tabs without losing text."""
 
 import pytest
 from playwright.sync_api import Route, expect
@@ -25,7 +25,7 @@ def leaves_the_box(person: Person) -> None:
 def test_a_draft_is_the_same_in_every_tab_until_it_is_sent(
     writer: Person, second: Person, text: str
 ) -> None:
-    """Typed here, seen there, changed there, seen here; sent, it is gone from both boxes."""
+    """An edit in either tab appears in the other; sending clears both boxes."""
     writer.new_note.press_sequentially(text)
     expect(second.new_note).to_have_value(text)
     leaves_the_box(writer)
@@ -40,13 +40,11 @@ def test_a_draft_is_the_same_in_every_tab_until_it_is_sent(
     expect(second.note(f"{text} and more")).to_be_visible()
 
 
-def test_a_text_that_somebody_sees_never_vanishes(
-    writer: Person, second: Person, text: str
-) -> None:
-    """Of two boxes that are typed in at once each keeps its own, even when it is left."""
+def test_a_visible_text_is_never_replaced(writer: Person, second: Person, text: str) -> None:
+    """Two tabs that are edited at once each keep their own text, also when one loses the focus."""
     writer.new_note.fill(f"{text} one")
     expect(second.new_note).to_have_value(f"{text} one")
-    # Both have the cursor, which not every browser grants to two tabs at once.
+    # Not every browser gives two tabs the focus at once.
     writer.page.evaluate("document.hasFocus = () => true")
     second.new_note.fill(f"{text} two")
     leaves_the_box(second)
@@ -61,17 +59,17 @@ def test_a_text_that_somebody_sees_never_vanishes(
     expect(second.new_note).to_have_value(f"{text} two")
 
 
-def test_a_draft_that_is_sent_from_two_tabs_is_one_note(
+def test_a_draft_that_is_sent_from_two_tabs_is_stored_once(
     writer: Person, second: Person, text: str, watch: Watch
 ) -> None:
-    """Both boxes hold the same note, with the same key."""
+    """Both tabs send the same text with the same key."""
 
-    def lose_the_answer(route: Route) -> None:
+    def lose_the_response(route: Route) -> None:
         route.fetch()
 
     writer.new_note.fill(text)
     expect(second.new_note).to_have_value(text)
-    writer.page.route(NOTES, lose_the_answer)
+    writer.page.route(NOTES, lose_the_response)
     writer.add_button.click()
     second.add_button.click()
     expect(second.note(text)).to_have_count(1)

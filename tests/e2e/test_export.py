@@ -1,4 +1,4 @@
-"""Export: the notes as a file, fetched by sync code that knows nothing of tokens."""
+"""Export: the notes as a file, fetched by synchronous code that does not know about tokens."""
 
 import csv
 import io
@@ -18,14 +18,14 @@ REFRESH = "POST /api/refresh"
 
 @pytest.fixture(autouse=True)
 def downloads(browser_name: str) -> None:
-    """Only where the driver hands over what the browser saves."""
+    """Skip these tests if the browser's driver reports no downloads."""
     if browser_name == "firefox":
-        pytest.skip("Firefox's driver tells of no download, not even of a plain link's.")
+        pytest.skip("Firefox's driver does not report downloads, not even of a plain link.")
 
 
 @pytest.fixture
 def exporter(writer: Person, backend: ServerProcess) -> Person:
-    """Somebody at their notes, whose access token has expired, which only the server knows."""
+    """A person at their notes, with a token that has expired only by the server's clock."""
     text = writer.page.evaluate("localStorage.getItem('unexpired')")
     record = json.loads(text)
     record["accessToken"] = backend.expired(record["accessToken"])
@@ -34,7 +34,7 @@ def exporter(writer: Person, backend: ServerProcess) -> Person:
 
 
 def exported(person: Person) -> list[dict[str, str]]:
-    """Press the button; return the rows of the file."""
+    """Press the button and return the rows of the file."""
     with person.page.expect_download() as download:
         person.page.get_by_role("button", name="Export").click()
     assert download.value.suggested_filename == "notes.csv"
@@ -43,7 +43,7 @@ def exported(person: Person) -> list[dict[str, str]]:
 
 
 def test_the_notes_are_saved_as_a_file(writer: Person, text: str) -> None:
-    """Newest first, each with its time; no note is a formula."""
+    """The newest note comes first; each has its time; formulas are escaped."""
     writer.adds(f"{text}, older")
     writer.adds(f"=HYPERLINK({text})")
     newest, older = exported(writer)[:2]
@@ -55,7 +55,7 @@ def test_the_notes_are_saved_as_a_file(writer: Person, text: str) -> None:
 def test_an_expired_token_costs_an_export_one_refresh(
     exporter: Person, watch: Watch, text: str
 ) -> None:
-    """The sync code behind the button is renewed and repeated, and the person stays signed in."""
+    """The synchronous request is repeated after one refresh, and the person stays signed in."""
     watch.sent.clear()
     assert isinstance(exported(exporter), list)
     assert [sent.call for sent in watch.sent if "/api/" in sent.path] == [NOTES, REFRESH, NOTES]
@@ -64,8 +64,8 @@ def test_an_expired_token_costs_an_export_one_refresh(
     assert exported(exporter)[0]["text"] == text
 
 
-def test_an_export_without_a_network_says_so(writer: Person, text: str) -> None:
-    """The sentence stands beside the button, until it works."""
+def test_an_export_without_a_network_shows_an_error(writer: Person, text: str) -> None:
+    """The message is beside the button until an export succeeds."""
     writer.adds(text)
     restore = lose(writer.page, "**/api/notes")
     writer.page.get_by_role("button", name="Export").click()

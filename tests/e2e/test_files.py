@@ -1,21 +1,20 @@
-"""The list of files that the page loads: PyScript cannot list a folder, so we keep it."""
+"""The list of files that the page loads, which PyScript needs: it cannot list a folder."""
 
 import tomllib
 
 from tests.support.paths import ROOT
 
-ELSEWHERE = (
+UNUSED = (
     *("app/unexpired/adapters/requests.py", "app/unexpired/adapters/httpx.py"),
     *("app/unexpired/worker_messages.py", "app/unexpired/browser/worker.py"),
 )
-"""For other people's libraries and for workers, which this page has none of; nor does it load what
-only a program needs."""
+"""Adapters and worker modules; the page uses none of them, and nothing of ``desktop``."""
 
 
 def test_the_page_loads_every_module_of_the_library_and_the_views() -> None:
-    """pyscript.toml names each module once and nothing else."""
+    """pyscript.toml lists each module of the page, and nothing else."""
     modules = {*ROOT.glob("app/unexpired/**/*.py"), *ROOT.glob("app/views/**/*.py")}
-    modules -= {*ROOT.glob("app/unexpired/desktop/*.py"), *map(ROOT.joinpath, ELSEWHERE)}
+    modules -= {*ROOT.glob("app/unexpired/desktop/*.py"), *map(ROOT.joinpath, UNUSED)}
     expected = {
         f"./{module.relative_to(ROOT)}": f"./{module.relative_to(ROOT / 'app')}"
         for module in modules

@@ -1,4 +1,4 @@
-"""The page in German, for whoever's browser prefers it; in English for everybody else."""
+"""The page in German, if the browser prefers it, and in English otherwise."""
 
 import json
 import re
@@ -16,21 +16,21 @@ from tests.page.translations import languages
 
 RUNTIME = "**/pyodide.asm.wasm"
 PYSCRIPT = "**/core.js"
-HEARD = """() => {
-    const heard = [document.title];
-    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-    while (texts.nextNode()) heard.push(texts.currentNode.data.trim().replace(/\\s+/g, " "));
+TEXTS = """() => {
+    const texts = [document.title];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) texts.push(walker.currentNode.data.trim().replace(/\\s+/g, " "));
     for (const name of ["aria-label", "placeholder", "title"])
         for (const element of document.querySelectorAll(`[${name}]`))
-            heard.push(element.getAttribute(name));
-    return heard;
+            texts.push(element.getAttribute(name));
+    return texts;
 }"""
-WORDS = languages()["de"]
+GERMAN = languages()["de"]
 ENGLISH = re.compile(
     "|".join(
-        re.escape(sentence).replace(r"\{\}", ".+")
-        for sentence, german in WORDS.items()
-        if german != sentence
+        re.escape(message).replace(r"\{\}", ".+")
+        for message, german in GERMAN.items()
+        if german != message
     )
 )
 OFFLINE = (
@@ -41,12 +41,12 @@ EXPIRED = "Ihre Sitzung ist abgelaufen. Bitte melden Sie sich neu an."
 
 
 def english_in(page: Page) -> list[str]:
-    """What the page says in English, although it knows the German for it."""
-    return [text for text in page.evaluate(HEARD) if ENGLISH.fullmatch(text)]
+    """Return the texts of the page that are in English although there is a translation."""
+    return [text for text in page.evaluate(TEXTS) if ENGLISH.fullmatch(text)]
 
 
 def prefer(page: Page, tags: list[str]) -> None:
-    """Have the browser name these languages, the best first."""
+    """Set the browser's languages, the preferred one first."""
     page.add_init_script(
         f"Object.defineProperty(navigator, 'languages', {{ get: () => {json.dumps(tags)} }})"
     )
@@ -54,7 +54,7 @@ def prefer(page: Page, tags: list[str]) -> None:
 
 @pytest.fixture(scope="session")
 def context_of(browser: Browser) -> ContextFactory:
-    """A browser that prefers German, for each server."""
+    """Return a function that returns a server's browser context, which prefers German."""
 
     @cache
     def factory(url: str) -> BrowserContext:
@@ -67,8 +67,8 @@ def context_of(browser: Browser) -> ContextFactory:
 
 @pytest.fixture
 def person(page: Page) -> Person:
-    """Somebody who reads German."""
-    return Person(page, WORDS)
+    """A person who reads German."""
+    return Person(page, GERMAN)
 
 
 @pytest.mark.parametrize(
@@ -81,10 +81,10 @@ def person(page: Page) -> Person:
         ([], "en", "Sign in"),
     ],
 )
-def test_the_page_speaks_the_first_language_that_it_shares_with_the_person(
+def test_the_page_uses_the_first_language_that_it_has(
     page: Page, watch: Watch, tags: list[str], language: str, heading: str
 ) -> None:
-    """It says which one to assistive technology, and does not need Python for it."""
+    """It sets the document's language, and does not need Python for that."""
     prefer(page, tags)
     lose(page, PYSCRIPT)
     page.goto("/")
@@ -93,8 +93,8 @@ def test_the_page_speaks_the_first_language_that_it_shares_with_the_person(
     watch.forgive("Failed to load", "NetworkError")
 
 
-def test_all_is_german_before_python_runs(person: Person, page: Page) -> None:
-    """What is loading, the form and its labels: nothing of it waits for Python."""
+def test_the_page_is_german_before_python_runs(person: Person, page: Page) -> None:
+    """The progress, the form and its labels are translated without Python."""
     release = hold(page, RUNTIME)
     page.goto("/")
     expect(page.get_by_role("progressbar", name="Python wird gestartet")).to_be_visible()
@@ -104,16 +104,16 @@ def test_all_is_german_before_python_runs(person: Person, page: Page) -> None:
     person.waits_until_ready()
 
 
-def test_without_the_catalogue_the_page_speaks_english(page: Page, watch: Watch) -> None:
-    """A file that cannot be loaded costs the language and nothing else."""
+def test_without_the_translations_the_page_is_english(page: Page, watch: Watch) -> None:
+    """If the file cannot be loaded, everything else works."""
     lose(page, "**/translations.js")
     Person(page).opens().signs_in().is_at_notes()
     expect(page.locator("html")).to_have_attribute("lang", "en")
     watch.forgive("Failed to load")
 
 
-def test_notes_are_written_in_german(person: Person, page: Page) -> None:
-    """A wrong password, a note, its date, a draft."""
+def test_the_notes_view_is_german(person: Person, page: Page) -> None:
+    """An error, a note with its date, and the hint of a draft are in German."""
     person.opens().signs_in(password="wrong")
     expect(person.alert).to_have_text("Der Benutzername oder das Passwort stimmt nicht.")
     person.signs_in().is_at_notes()
@@ -122,23 +122,23 @@ def test_notes_are_written_in_german(person: Person, page: Page) -> None:
     expect(note.get_by_role("button", name="Notiz löschen: Farn gießen")).to_be_visible()
     expect(page.get_by_role("status", name="Sitzung")).to_contain_text("aktiv")
     person.new_note.fill("halb fertig")
-    expect(page.get_by_text("Entwurf auf diesem Gerät gesichert")).to_be_visible()
+    expect(page.get_by_text("Entwurf auf diesem Gerät gespeichert")).to_be_visible()
     expect(page).to_have_title("Notizen · Unexpired")
 
 
-def test_a_server_is_told_of_in_german(person: Person, page: Page) -> None:
-    """A reply is told by its code, even where the server's own words are English."""
+def test_a_servers_error_is_german(person: Person, page: Page) -> None:
+    """An error response is translated by its code; the server's own text is in English."""
     person.opens().signs_in().is_at_notes()
     page.route(
         "**/api/notes",
         lambda route: route.fulfill(status=500, json={"error": "Oops.", "code": "SERVER_ERROR"}),
     )
     page.reload()
-    expect(person.alert).to_have_text("Auf dem Server ist etwas schiefgegangen.")
+    expect(person.alert).to_have_text("Auf dem Server ist ein Fehler aufgetreten.")
 
 
-def test_the_end_of_a_session_is_told_in_german(person: Person, page: Page) -> None:
-    """The reason stands in the address in no language; the page says it in the person's."""
+def test_the_reason_for_a_sign_in_is_german(person: Person, page: Page) -> None:
+    """The URL contains a code for the reason, which the page translates."""
     person.opens("/#/activity").signs_in()
     page.get_by_role("button", name="Mein Token beschädigen").click()
     person.is_at_sign_in()
@@ -146,8 +146,8 @@ def test_the_end_of_a_session_is_told_in_german(person: Person, page: Page) -> N
     assert english_in(page) == []
 
 
-def test_another_device_is_signed_out_in_german(person: Person, page: Page) -> None:
-    """A device, when it was used, and what has become of it."""
+def test_the_devices_view_is_german(person: Person, page: Page) -> None:
+    """A device's name, its last use, and the result of a revocation are in German."""
     person.opens().signs_in("grace").is_at_notes()
     page.request.post("/api/login", data={"username": "grace", "password": "staple another horse"})
     page.goto("/#/devices")
@@ -158,27 +158,27 @@ def test_another_device_is_signed_out_in_german(person: Person, page: Page) -> N
 
 
 def test_every_view_is_german_and_fits_a_narrow_screen(person: Person, page: Page) -> None:
-    """No English sentence is left, axe finds nothing, nothing sticks out at 320 px."""
+    """No text is left in English, axe finds nothing, and nothing is too wide at 320 px."""
     page.set_viewport_size({"width": 320, "height": 800})
     page.emulate_media(reduced_motion="reduce")
     person.opens("/#/login")
-    found = _faults(page)
+    found = _problems(page)
     person.signs_in().is_at_notes()
     person.adds("Tokens laufen ab. Sitzungen sollten es nicht.")
-    found += _faults(page)
+    found += _problems(page)
     for path, heading in [("activity", "Aktivität"), ("devices", "Geräte")]:
         page.goto(f"/#/{path}")
         expect(person.heading(heading)).to_be_visible()
-        _furnish(page, path)
-        found += _faults(page)
+        _fill(page, path)
+        found += _problems(page)
     page.goto("/#/secret-key")
     page.get_by_label("Einen vorhandenen Schlüssel prüfen").fill("secret")
     expect(page.get_by_text("er hat 32 Bit, nötig sind mindestens 256")).to_be_visible()
-    assert found + _faults(page) == []
+    assert found + _problems(page) == []
 
 
-def _furnish(page: Page, path: str) -> None:
-    """Have the view show what it can show."""
+def _fill(page: Page, path: str) -> None:
+    """Make the view show all that it can."""
     if path == "devices":
         expect(page.get_by_text("dieses Gerät")).to_be_visible()
         return
@@ -193,8 +193,8 @@ def _furnish(page: Page, path: str) -> None:
     expect(page.get_by_role("row", name="Wiederholung").first).to_be_visible()
 
 
-def _faults(page: Page) -> list[str]:
+def _problems(page: Page) -> list[str]:
     page.evaluate(f"{AXE.read_text()}; null")
     found = [*page.evaluate(FINDINGS), *english_in(page)]
-    sticks_out: int = page.evaluate(OVERFLOW)
-    return [*found, f"{page.url}: {sticks_out} px too wide"] if sticks_out > 0 else found
+    excess: int = page.evaluate(OVERFLOW)
+    return [*found, f"{page.url}: {excess} px too wide"] if excess > 0 else found

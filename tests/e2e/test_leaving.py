@@ -1,4 +1,4 @@
-"""After a sign-out there is nothing to go back to."""
+"""The Back button after a sign-out."""
 
 import re
 from uuid import uuid4
@@ -9,8 +9,8 @@ from tests.e2e.person import Person
 from tests.e2e.watch import Watch
 
 
-def test_back_after_a_sign_out_shows_nothing(person: Person, page: Page, watch: Watch) -> None:
-    """The Back button leads to the sign-in form: no notes, no tokens, no call with one."""
+def test_back_after_a_sign_out_shows_no_notes(person: Person, page: Page, watch: Watch) -> None:
+    """Back leads to the sign-in form, without notes, without a token, and without a request."""
     person.opens().signs_in()
     person.is_at_notes()
     text = f"for my eyes only {uuid4()}"

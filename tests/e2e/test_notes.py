@@ -1,4 +1,4 @@
-"""Notes, and what becomes of a text that is not sent yet."""
+"""Notes, and texts that are not sent yet."""
 
 import re
 
@@ -12,7 +12,7 @@ NOTES = "**/api/notes"
 
 
 def test_a_note_is_added_on_top_and_deleted(writer: Person, text: str) -> None:
-    """The newest note stands first with its time; deleted, it is gone for good."""
+    """The newest note comes first, with its time; a deleted note stays deleted."""
     writer.adds(f"{text} older")
     note = writer.adds(f"{text} newer")
     expect(writer.notes.get_by_role("listitem").first).to_contain_text(f"{text} newer")
@@ -26,14 +26,14 @@ def test_a_note_is_added_on_top_and_deleted(writer: Person, text: str) -> None:
     expect(writer.note(text)).to_contain_text("older")
 
 
-def test_markup_in_a_note_is_text(writer: Person, text: str) -> None:
-    """A note is shown as it was written, whatever it looks like."""
+def test_markup_in_a_note_is_not_rendered(writer: Person, text: str) -> None:
+    """A note is always shown as text."""
     writer.adds(f"<img src=x onerror=alert(1)> {text}")
     expect(writer.page.locator("main img")).to_have_count(0)
 
 
 def test_an_unsent_note_survives_a_reload(writer: Person, text: str) -> None:
-    """What was typed is there again, until the server has it."""
+    """The draft is restored until the server has stored the note."""
     writer.new_note.fill(text)
     writer.page.reload()
     writer.waits_until_ready().is_at_notes()
@@ -45,7 +45,7 @@ def test_an_unsent_note_survives_a_reload(writer: Person, text: str) -> None:
     expect(writer.new_note).to_have_value("")
 
 
-def test_an_unsent_note_is_its_writers_alone(writer: Person, text: str) -> None:
+def test_an_unsent_note_is_shown_only_to_its_author(writer: Person, text: str) -> None:
     """Another user of the device sees neither the draft nor the notes."""
     kept = writer.adds(f"{text} sent")
     writer.new_note.fill(text)
@@ -56,8 +56,8 @@ def test_an_unsent_note_is_its_writers_alone(writer: Person, text: str) -> None:
     expect(kept).to_have_count(0)
 
 
-def test_two_notes_with_the_same_words_are_two(writer: Person, text: str) -> None:
-    """Only a repeat of one note counts as the same note."""
+def test_two_notes_with_the_same_text_are_two_notes(writer: Person, text: str) -> None:
+    """Only a repeated request for the same note is deduplicated."""
     writer.adds(text)
     writer.new_note.fill(text)
     writer.add_button.click()
@@ -67,8 +67,8 @@ def test_two_notes_with_the_same_words_are_two(writer: Person, text: str) -> Non
     expect(writer.note(text)).to_have_count(2)
 
 
-def test_typing_on_while_a_note_is_sent_loses_nothing(writer: Person, text: str) -> None:
-    """What is typed before the answer comes stays in the box."""
+def test_typing_while_a_note_is_sent_loses_nothing(writer: Person, text: str) -> None:
+    """Text that is typed before the response arrives stays in the box."""
     release = hold(writer.page, NOTES)
     writer.new_note.fill(text)
     writer.add_button.click()
@@ -79,16 +79,16 @@ def test_typing_on_while_a_note_is_sent_loses_nothing(writer: Person, text: str)
     expect(writer.new_note).to_have_value(f"{text} and more")
 
 
-def test_what_is_sent_is_what_stood_there_when_it_was_sent(writer: Person, text: str) -> None:
-    """Even a change in the very same moment is a change to the next note."""
+def test_a_note_has_the_text_of_the_moment_of_sending(writer: Person, text: str) -> None:
+    """A change right after the submission belongs to the next note."""
     writer.new_note.fill(text)
     writer.new_note.evaluate("area => { area.form.requestSubmit(); area.value = 'the next' }")
     expect(writer.note(text)).to_be_visible()
     expect(writer.new_note).to_have_value("the next")
 
 
-def test_notes_that_cannot_be_fetched_can_be_asked_for_again(writer: Person, text: str) -> None:
-    """The sentence stands where the notes would be, with a button that tries again."""
+def test_fetching_the_notes_can_be_retried(writer: Person, text: str) -> None:
+    """A message and a button to try again replace the list."""
     writer.adds(text)
     restore = lose(writer.page, NOTES)
     writer.page.reload()
@@ -102,7 +102,7 @@ def test_notes_that_cannot_be_fetched_can_be_asked_for_again(writer: Person, tex
 
 @pytest.mark.parametrize("width", [320, 1400])
 def test_the_page_never_scrolls_sideways(writer: Person, page: Page, text: str, width: int) -> None:
-    """Not even with a word longer than the screen."""
+    """Even a word longer than the screen wraps."""
     page.set_viewport_size({"width": width, "height": 700})
     writer.adds(f"{text} {'x' * 300}")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -1,4 +1,4 @@
-"""Notes that cannot be sent: they wait on the device, and go out once."""
+"""Notes that cannot be sent: they are queued on the device and delivered exactly once."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from tests.e2e.watch import Watch
 
 NOTES = "**/api/notes"
 POST = "POST /api/notes"
-WAITING = "Waiting for the network…"
-SERVER_HAS = """async () => {
+PENDING = "Waiting for the network…"
+STORED_NOTES = """async () => {
     const {accessToken} = JSON.parse(localStorage.getItem("unexpired"));
-    const reply = await fetch("/api/notes", {headers: {Authorization: `Bearer ${accessToken}`}});
-    return (await reply.json()).notes.map(note => note.text);
+    const response = await fetch("/api/notes", {headers: {Authorization: `Bearer ${accessToken}`}});
+    return (await response.json()).notes.map(note => note.text);
 }"""
 
 
@@ -27,60 +27,58 @@ def second(writer: Person) -> Person:
     return person
 
 
-def server_has(page: Page, text: str) -> list[str]:
-    """The notes with this text that the server has, newest first."""
-    return [note for note in page.evaluate(SERVER_HAS) if text in note]
+def stored_notes(page: Page, text: str) -> list[str]:
+    """Return the server's notes with this text, the newest first."""
+    return [note for note in page.evaluate(STORED_NOTES) if text in note]
 
 
-def waiting(person: Person, text: str) -> Locator:
-    """The notes with this text that wait."""
-    return person.note(text).filter(has_text=WAITING)
+def pending(person: Person, text: str) -> Locator:
+    """Return the items of pending notes with this text."""
+    return person.note(text).filter(has_text=PENDING)
 
 
-def sent(person: Person, text: str) -> Locator:
-    """The notes with this text that the server has, as far as the page knows."""
+def stored(person: Person, text: str) -> Locator:
+    """Return the items of stored notes with this text: those with a time."""
     return person.note(text).filter(has=person.page.get_by_role("time"))
 
 
-def writes(person: Person, text: str) -> None:
-    """Add a note that has to wait."""
+def queue(person: Person, text: str) -> None:
+    """Add a note while it cannot be sent."""
     person.new_note.fill(text)
     person.add_button.click()
-    expect(waiting(person, text)).to_be_visible()
+    expect(pending(person, text)).to_be_visible()
     expect(person.new_note).to_have_value("")
 
 
-def test_notes_written_offline_go_out_once_and_in_order(
+def test_notes_written_offline_are_delivered_once_and_in_order(
     writer: Person, text: str, watch: Watch, context: BrowserContext
 ) -> None:
-    """Each is in the list at once and the box is free; back online, the server gets each once."""
+    """Each is in the list at once and the box is empty; back online, each is delivered once."""
     context.set_offline(offline=True)
     try:
         for number in range(3):
-            writes(writer, f"{text} {number}")
-        expect(writer.page.get_by_text("3 notes wait on this device")).to_be_visible()
+            queue(writer, f"{text} {number}")
+        expect(writer.page.get_by_text("3 notes are waiting to be sent")).to_be_visible()
     finally:
         context.set_offline(offline=False)
-    expect(sent(writer, text)).to_have_count(3)
-    expect(waiting(writer, text)).to_have_count(0)
+    expect(stored(writer, text)).to_have_count(3)
+    expect(pending(writer, text)).to_have_count(0)
     expected = [f"{text} {number}" for number in (2, 1, 0)]
-    expect(sent(writer, text)).to_contain_text(expected)
-    assert server_has(writer.page, text) == expected
-    assert [answer.status for answer in watch.answers if answer.path == "/api/notes"].count(
-        201
-    ) == 3
+    expect(stored(writer, text)).to_contain_text(expected)
+    assert stored_notes(writer.page, text) == expected
+    assert [one.status for one in watch.answers if one.path == "/api/notes"].count(201) == 3
 
 
-def test_a_waiting_note_outlives_everything_and_is_its_writers_alone(
+def test_a_pending_note_survives_and_is_shown_only_to_its_author(
     writer: Person, text: str, watch: Watch
 ) -> None:
-    """A reload and a sign-out lose nothing; another user sees and sends nothing of it."""
+    """A reload and a sign-out keep it; another user's page neither shows nor sends it."""
     page = writer.page
     restore = lose(page, NOTES)
-    writes(writer, text)
+    queue(writer, text)
     page.reload()
     writer.waits_until_ready()
-    expect(waiting(writer, text)).to_be_visible()
+    expect(pending(writer, text)).to_be_visible()
     writer.sign_out_button.click()
     writer.is_at_sign_in()
     expect(writer.note(text)).to_have_count(0)
@@ -93,13 +91,13 @@ def test_a_waiting_note_outlives_everything_and_is_its_writers_alone(
     writer.waits_until_ready().is_at_sign_in()
     assert watch.count(POST) == 0
     writer.signs_in("ada")
-    expect(sent(writer, text)).to_have_count(1)
-    assert server_has(page, text) == [text]
+    expect(stored(writer, text)).to_have_count(1)
+    assert stored_notes(page, text) == [text]
     assert page.evaluate("Object.keys(localStorage)") == ["unexpired"]
 
 
-def test_of_two_tabs_one_sends_what_waits(writer: Person, second: Person, text: str) -> None:
-    """What waits is seen in both; both learn that the network is back; the server hears once."""
+def test_one_of_two_tabs_sends_the_pending_notes(writer: Person, second: Person, text: str) -> None:
+    """Both tabs show the notes and see the network return; the server gets each note once."""
     context = writer.page.context
 
     def cut(route: Route) -> None:
@@ -107,80 +105,80 @@ def test_of_two_tabs_one_sends_what_waits(writer: Person, second: Person, text: 
 
     context.route(NOTES, cut)
     for number in range(3):
-        writes(writer, f"{text} {number}")
-    expect(waiting(second, text)).to_have_count(3)
-    answered = []
-    context.on("response", lambda reply: answered.append(reply.request.method))
+        queue(writer, f"{text} {number}")
+    expect(pending(second, text)).to_have_count(3)
+    methods = []
+    context.on("response", lambda response: methods.append(response.request.method))
     context.unroute(NOTES)
     for person in (writer, second):
         person.page.evaluate("dispatchEvent(new Event('online'))")
     for person in (writer, second):
-        expect(sent(person, text)).to_have_count(3)
-        expect(waiting(person, text)).to_have_count(0)
-    assert answered.count("POST") == 3
-    assert server_has(writer.page, text) == [f"{text} {number}" for number in (2, 1, 0)]
+        expect(stored(person, text)).to_have_count(3)
+        expect(pending(person, text)).to_have_count(0)
+    assert methods.count("POST") == 3
+    assert stored_notes(writer.page, text) == [f"{text} {number}" for number in (2, 1, 0)]
 
 
-def test_a_note_whose_answer_is_lost_is_there_once(
+def test_a_note_whose_response_is_lost_is_stored_once(
     writer: Person, watch: Watch, text: str, browser_name: str
 ) -> None:
-    """It waits, is tried again by itself under the same key, and the server adds one."""
+    """It is queued and sent again with the same key, so the server stores one note."""
     if browser_name == "firefox":
-        pytest.skip("Firefox's driver hands over no body that could be sent on.")
+        pytest.skip("Firefox's driver does not provide the request's body.")
 
-    def lose_the_answer(route: Route) -> None:
+    def lose_the_response(route: Route) -> None:
         if route.request.method == "POST":
             route.fetch()
             route.abort()
         else:
             route.fallback()
 
-    writer.page.route(NOTES, lose_the_answer)
-    writes(writer, text)
+    writer.page.route(NOTES, lose_the_response)
+    queue(writer, text)
     writer.page.reload()
     writer.waits_until_ready()
-    expect(sent(writer, text)).to_have_count(1)
-    expect(waiting(writer, text)).to_have_count(1)
-    writer.page.unroute_all(behavior="ignoreErrors")  # An attempt may be under way.
-    expect(waiting(writer, text)).to_have_count(0)
-    expect(sent(writer, text)).to_have_count(1)
-    assert server_has(writer.page, text) == [text]
+    expect(stored(writer, text)).to_have_count(1)
+    expect(pending(writer, text)).to_have_count(1)
+    writer.page.unroute_all(behavior="ignoreErrors")  # A request may be pending.
+    expect(pending(writer, text)).to_have_count(0)
+    expect(stored(writer, text)).to_have_count(1)
+    assert stored_notes(writer.page, text) == [text]
     calls = watch.calls(POST)
     assert len(calls) > 1
     assert len({call.headers["idempotency-key"] for call in calls}) == 1
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         {"status": 503, "json": {"error": "Later.", "code": "UNAVAILABLE"}},
         {"status": 200, "content_type": "text/html", "body": "<h1>Welcome to our Wi-Fi</h1>"},
     ],
     ids=["outage", "portal"],
 )
-def test_what_is_no_answer_leaves_a_note_waiting(
-    writer: Person, text: str, answer: dict[str, Any]
+def test_an_outage_or_a_captive_portal_leaves_a_note_pending(
+    writer: Person, text: str, response: dict[str, Any]
 ) -> None:
-    """A server that cannot serve and a captive portal have not taken the note."""
-    writer.page.route(NOTES, lambda route: route.fulfill(**answer))
-    writes(writer, text)
+    """Only a response with a note, or a refusal, ends the attempts."""
+    writer.page.route(NOTES, lambda route: route.fulfill(**response))
+    queue(writer, text)
     writer.page.unroute(NOTES)
-    expect(sent(writer, text)).to_have_count(1)
+    expect(stored(writer, text)).to_have_count(1)
 
 
-def test_a_slow_answer_makes_room_for_the_next_note(writer: Person, text: str) -> None:
-    """Who has waited for some seconds can write on; the note is there once in the end."""
+def test_a_slow_response_does_not_block_the_next_note(writer: Person, text: str) -> None:
+    """After some seconds the note is queued and the box is empty; the note is stored once."""
     writer.page.route(NOTES, lambda _: None)
-    writes(writer, text)
+    queue(writer, text)
     writer.page.unroute(NOTES)
     writer.page.reload()
     writer.waits_until_ready()
-    expect(sent(writer, text)).to_have_count(1)
-    assert server_has(writer.page, text) == [text]
+    expect(stored(writer, text)).to_have_count(1)
+    assert stored_notes(writer.page, text) == [text]
 
 
-def test_a_refused_note_says_why_and_holds_nobody_up(writer: Person, text: str) -> None:
-    """The sentence stands beside the note, which can be tried again or discarded; the next goes."""
+def test_a_refused_note_shows_why_and_does_not_block_the_next(writer: Person, text: str) -> None:
+    """The note shows the error, and can be sent again or discarded; the next note is sent."""
     refused: list[Route] = []
 
     def refuse(route: Route) -> None:
@@ -192,10 +190,10 @@ def test_a_refused_note_says_why_and_holds_nobody_up(writer: Person, text: str) 
 
     restore = lose(writer.page, NOTES)
     for name in ("bad one", "bad two", "good"):
-        writes(writer, f"{text} {name}")
-    writer.page.route(NOTES, refuse)  # First: between the two, a note could slip through.
+        queue(writer, f"{text} {name}")
+    writer.page.route(NOTES, refuse)  # Before the network returns, or a note could be stored.
     restore()
-    expect(sent(writer, f"{text} good")).to_have_count(1)
+    expect(stored(writer, f"{text} good")).to_have_count(1)
     for name in ("bad one", "bad two"):
         expect(writer.note(f"{text} {name}").get_by_role("alert")).to_have_text("Too long for us.")
     writer.note(f"{text} bad one").get_by_role("button", name="Discard").click()
@@ -203,12 +201,12 @@ def test_a_refused_note_says_why_and_holds_nobody_up(writer: Person, text: str) 
     expect(writer.note(f"{text} bad one")).to_have_count(0)
     writer.page.unroute(NOTES)
     writer.note(f"{text} bad two").get_by_role("button", name="Try again").click()
-    expect(sent(writer, f"{text} bad two")).to_have_count(1)
-    assert server_has(writer.page, text) == [f"{text} bad two", f"{text} good"]
+    expect(stored(writer, f"{text} bad two")).to_have_count(1)
+    assert stored_notes(writer.page, text) == [f"{text} bad two", f"{text} good"]
 
 
-def test_a_note_that_can_wait_nowhere_stays_in_the_box(writer: Person, text: str) -> None:
-    """With the storage full, the text stays where it is and the sentence beside it says so."""
+def test_a_note_that_cannot_be_queued_stays_in_the_text_box(writer: Person, text: str) -> None:
+    """If the storage is full, the text stays in the box and a message explains it."""
     writer.page.evaluate(
         """() => {
             const setItem = Storage.prototype.setItem;
@@ -221,15 +219,15 @@ def test_a_note_that_can_wait_nowhere_stays_in_the_box(writer: Person, text: str
     restore = lose(writer.page, NOTES)
     writer.new_note.fill(text)
     writer.add_button.click()
-    expect(writer.alert).to_contain_text("stays in the box")
+    expect(writer.alert).to_contain_text("stays in the text box")
     expect(writer.new_note).to_have_value(text)
     restore()
     writer.add_button.click()
-    expect(sent(writer, text)).to_have_count(1)
+    expect(stored(writer, text)).to_have_count(1)
 
 
 def test_a_session_that_ends_while_a_note_is_sent_leaves_a_draft(writer: Person, text: str) -> None:
-    """Nothing waits behind the person's back: the text is in the box again after the sign-in."""
+    """The note is not queued; its text is in the box again after the sign-in."""
     revoked = {"error": "This session has ended.", "code": "SESSION_REVOKED"}
     writer.page.route(NOTES, lambda route: route.fulfill(status=401, json=revoked))
     writer.new_note.fill(text)
@@ -240,4 +238,4 @@ def test_a_session_that_ends_while_a_note_is_sent_leaves_a_draft(writer: Person,
     expect(writer.new_note).to_have_value(text)
     expect(writer.note(text)).to_have_count(0)
     writer.add_button.click()
-    expect(sent(writer, text)).to_have_count(1)
+    expect(stored(writer, text)).to_have_count(1)

@@ -1,4 +1,4 @@
-"""Secret key: made in the browser, judged by the server's own rules, sent nowhere."""
+"""Secret key: generated in the browser, checked by the server's rules, and never sent."""
 
 import base64
 import re
@@ -19,11 +19,11 @@ LINE = re.compile(rf"^{VARIABLE}[\w-]+$")
 class SecretKeyView:
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.line = page.get_by_label("Environment line")
-        self.another = page.get_by_role("button", name="Make another key")
+        self.line = page.get_by_label("Environment variable")
+        self.another = page.get_by_role("button", name="Generate another key")
         self.copy = page.get_by_role("button", name="Copy")
-        self.given = page.get_by_label("Judge a secret that you have")
-        self.judgement = page.get_by_role("status", name="Judgement")
+        self.given = page.get_by_label("Check an existing secret")
+        self.verdict = page.get_by_role("status", name="Result")
 
     def key(self) -> str:
         expect(self.line).to_have_value(LINE)
@@ -32,14 +32,14 @@ class SecretKeyView:
 
 @pytest.fixture
 def view(person: Person) -> SecretKeyView:
-    """The view, opened by somebody without a session."""
+    """The view, opened without a session."""
     person.opens(SECRET_KEY)
     expect(person.heading("Secret key")).to_be_visible()
     return SecretKeyView(person.page)
 
 
-def test_a_key_is_made_as_asked_for_and_no_two_are_alike(view: SecretKeyView) -> None:
-    """Each strength in each spelling has its bits, and passes the server's rules."""
+def test_each_key_is_new_and_has_the_chosen_length_and_encoding(view: SecretKeyView) -> None:
+    """Each length is right in each encoding, and each key passes the server's rules."""
     seen = {view.key()}
     for bits in (256, 384, 512):
         view.page.get_by_label(f"{bits} bits").check()
@@ -56,8 +56,8 @@ def test_a_key_is_made_as_asked_for_and_no_two_are_alike(view: SecretKeyView) ->
 
 
 def test_one_button_copies_the_line(view: SecretKeyView, browser_name: str) -> None:
-    """What is copied is the line for the environment, and the button says so."""
-    if browser_name == "chromium":  # Without a window, it lets no click copy unless it is told to.
+    """It copies the line for the environment and confirms that."""
+    if browser_name == "chromium":  # Headless Chromium needs the permission.
         view.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     view.copy.click()
     expect(view.page.get_by_text("Copied.")).to_be_visible()
@@ -65,8 +65,8 @@ def test_one_button_copies_the_line(view: SecretKeyView, browser_name: str) -> N
     expect(view.given).to_have_value(VARIABLE + view.key())
 
 
-def test_where_copying_is_forbidden_the_line_is_selected(view: SecretKeyView) -> None:
-    """A person can then copy it by hand."""
+def test_the_line_is_selected_if_copying_is_not_permitted(view: SecretKeyView) -> None:
+    """The person can then copy it with the keyboard."""
     view.page.evaluate(
         "() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')) }"
     )
@@ -78,39 +78,37 @@ def test_where_copying_is_forbidden_the_line_is_selected(view: SecretKeyView) ->
 @pytest.mark.parametrize(
     "secret", ["changeme", "correct horse battery staple and another horse", "0123456789abcdef" * 4]
 )
-def test_a_weak_secret_is_refused_for_the_reasons_of_the_server(
-    view: SecretKeyView, secret: str
-) -> None:
-    """Each reason that would stop the server stands there, and no other."""
+def test_a_weak_secret_shows_the_servers_reasons(view: SecretKeyView, secret: str) -> None:
+    """The view lists the reasons for which the server would not start, and no others."""
     view.given.fill(secret)
-    expect(view.judgement.get_by_role("listitem")).to_have_text(weaknesses(secret))
+    expect(view.verdict.get_by_role("listitem")).to_have_text(weaknesses(secret))
 
 
 def test_a_strong_secret_is_accepted_bare_or_as_a_line(view: SecretKeyView) -> None:
-    """What this view made, or any other random key, is fine."""
+    """A key of this view and any other random key are strong."""
     for text in (VARIABLE + view.key(), secrets.token_hex(32)):
         view.given.fill(text)
-        expect(view.judgement).to_contain_text("Nothing speaks against it")
+        expect(view.verdict).to_contain_text("Strong enough")
     view.given.fill("")
-    expect(view.judgement).to_be_empty()
+    expect(view.verdict).to_be_empty()
 
 
 def test_nothing_leaves_the_page(view: SecretKeyView, watch: Watch) -> None:
-    """Making, copying and judging keys makes no request and stores nothing."""
+    """Generating, copying and checking keys sends and stores nothing."""
     watch.sent.clear()
     view.page.get_by_label("512 bits").check()
     view.another.click()
     view.copy.click()
     view.given.fill("changeme")
-    expect(view.judgement).to_contain_text("must not sign")
+    expect(view.verdict).to_contain_text("Do not sign tokens")
     view.given.fill(view.key())
-    expect(view.judgement).to_contain_text("Nothing speaks against it")
+    expect(view.verdict).to_contain_text("Strong enough")
     assert watch.sent == []
     assert view.page.evaluate("localStorage.length + sessionStorage.length") == 0
 
 
-def test_a_key_does_not_wait_for_the_next_person(view: SecretKeyView, person: Person) -> None:
-    """Whoever comes back to the view finds another key, and nothing of what was judged."""
+def test_the_next_person_does_not_see_the_last_key(view: SecretKeyView, person: Person) -> None:
+    """Each time it is opened, the view has a new key and an empty field."""
     key = view.key()
     view.given.fill("changeme")
     person.page.goto("/#/login")

@@ -1,4 +1,4 @@
-"""Signing in and out, and the way back to where the person was."""
+"""Signing in and out, and returning to where the person was."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -12,7 +12,7 @@ EXPIRED = "Your session has expired. Please log in again."
 
 
 def test_a_person_signs_in(person: Person, page: Page) -> None:
-    """The address, the title, the focus, the name and the session follow the sign-in."""
+    """The URL, the title, the focus, the name and the session status change with the sign-in."""
     person.opens()
     person.is_at_sign_in()
     expect(page).to_have_title("Sign in · Unexpired")
@@ -28,8 +28,8 @@ def test_a_person_signs_in(person: Person, page: Page) -> None:
     expect(person.status).to_contain_text("next refresh in")
 
 
-def test_a_wrong_password_is_said_and_can_be_corrected(person: Person) -> None:
-    """The sentence stands beside the form, the name stays, the password is selected."""
+def test_a_wrong_password_can_be_corrected(person: Person) -> None:
+    """An error is shown, the username stays, and the password is selected."""
     person.opens().signs_in("ada", "no such password")
     expect(person.alert).to_contain_text("not right")
     expect(person.username).to_have_value("ada")
@@ -39,8 +39,8 @@ def test_a_wrong_password_is_said_and_can_be_corrected(person: Person) -> None:
     person.is_at_notes()
 
 
-def test_too_many_tries_are_told_in_seconds(person: Person, page: Page) -> None:
-    """A 429 says how long to wait."""
+def test_too_many_attempts_show_how_long_to_wait(person: Person, page: Page) -> None:
+    """The message has the seconds of ``Retry-After``."""
     slow_down = {"error": "Slow down.", "code": "RATE_LIMITED"}
     page.route(
         LOGIN, lambda route: route.fulfill(status=429, json=slow_down, headers={"Retry-After": "7"})
@@ -49,8 +49,8 @@ def test_too_many_tries_are_told_in_seconds(person: Person, page: Page) -> None:
     expect(person.alert).to_contain_text("wait 7 seconds")
 
 
-def test_an_unreachable_server_costs_nothing_that_was_typed(person: Person, page: Page) -> None:
-    """The sentence says so, the fields keep their text, and trying again works."""
+def test_an_unreachable_server_keeps_the_input(person: Person, page: Page) -> None:
+    """An error is shown, the fields keep their text, and a second attempt works."""
     restore = lose(page, LOGIN)
     person.opens().signs_in()
     expect(person.alert).to_contain_text("cannot be reached")
@@ -60,10 +60,10 @@ def test_an_unreachable_server_costs_nothing_that_was_typed(person: Person, page
     person.is_at_notes()
 
 
-def test_a_sign_in_under_way_is_shown_and_not_sent_twice(
+def test_a_pending_sign_in_is_shown_and_not_sent_twice(
     person: Person, page: Page, watch: Watch
 ) -> None:
-    """The button is busy while the server thinks; a second Enter sends nothing."""
+    """The button is busy until the response; a second Enter sends nothing."""
     person.opens()
     release = hold(page, LOGIN)
     person.signs_in()
@@ -74,8 +74,10 @@ def test_a_sign_in_under_way_is_shown_and_not_sent_twice(
     assert watch.count("POST /api/login") == 1
 
 
-def test_a_stranger_is_led_to_sign_in_and_back(person: Person, page: Page, watch: Watch) -> None:
-    """An address inside the page asks for a sign-in first, every time, and is shown after it."""
+def test_an_address_that_needs_a_session_is_shown_after_the_sign_in(
+    person: Person, page: Page, watch: Watch
+) -> None:
+    """It redirects to the sign-in view, every time, and then returns."""
     person.opens("/#/notes?from=mail")
     person.is_at_sign_in()
     page.evaluate("location.hash = '#/notes?from=mail'")
@@ -87,30 +89,30 @@ def test_a_stranger_is_led_to_sign_in_and_back(person: Person, page: Page, watch
 
 
 @pytest.mark.parametrize("evil", ["https://evil.example/", "//evil.example", "javascript:alert(1)"])
-def test_a_return_address_never_leads_out_of_the_page(
+def test_a_return_address_never_leads_to_another_origin(
     person: Person, page: Page, evil: str
 ) -> None:
-    """A sign-in link that somebody prepared ends at the notes."""
+    """A forged sign-in link leads to the notes."""
     person.opens(f"/#/login?next={evil}").signs_in().is_at_notes()
     expect(page).to_have_url("/#/notes")
 
 
-def test_the_known_address_of_the_sign_in_works(person: Person) -> None:
-    """/login leads to the sign-in view with its query kept."""
+def test_login_leads_to_the_sign_in_view(person: Person) -> None:
+    """The server redirects /login and keeps its query."""
     person.opens("/login?reason=expired")
     person.is_at_sign_in()
     expect(person.alert).to_have_text(EXPIRED)
 
 
-def test_only_known_reasons_are_said(person: Person) -> None:
-    """Nobody can put words of their own on the sign-in page."""
+def test_only_known_reasons_are_shown(person: Person) -> None:
+    """A URL cannot put text of its own on the sign-in page."""
     person.opens("/#/login?reason=Call+0800+EVIL")
     person.is_at_sign_in()
     expect(person.alert).to_be_hidden()
 
 
 def test_signing_out_leaves_nothing(person: Person, page: Page, text: str) -> None:
-    """Storage is empty, Back shows no notes, and the refresh token is dead."""
+    """Storage is empty, Back shows no notes, and the refresh token is revoked."""
     person.opens().signs_in().is_at_notes()
     person.adds(text)
     person.new_note.fill("unsent")
@@ -122,12 +124,12 @@ def test_signing_out_leaves_nothing(person: Person, page: Page, text: str) -> No
     page.go_back()
     expect(page.get_by_text(text)).to_be_hidden()
     expect(person.sign_out_button).to_be_hidden()
-    reply = page.request.post("/api/refresh", data={"refreshToken": token})
-    assert reply.json()["code"] == "SESSION_REVOKED"
+    response = page.request.post("/api/refresh", data={"refreshToken": token})
+    assert response.json()["code"] == "SESSION_REVOKED"
 
 
 def test_a_sign_out_in_another_tab_is_noticed(person: Person, page: Page) -> None:
-    """The other tab shows sign-in by itself, and says why."""
+    """The other tab shows the sign-in view, with the reason."""
     person.opens().signs_in().is_at_notes()
     other = Person(page.context.new_page()).opens()
     other.is_at_notes()

@@ -1,4 +1,4 @@
-"""Before Python runs, and how it comes to run."""
+"""The start of the page, before and while Python starts."""
 
 import gzip
 from typing import Any
@@ -17,55 +17,57 @@ IN_PYTHON = (
     " const { loadPyodide } = await import('/app/load_pyodide.mjs');"
     " return (await loadPyodide({})).runPython(code); }"
 )
-"""The page's own interpreter, which is started once."""
+"""Returns the page's own interpreter: there is only one."""
 
 
-def test_the_page_boots_from_its_own_server_alone(person: Person, watch: Watch) -> None:
-    """Python starts with both packages, and no other host is asked for anything."""
+def test_the_page_loads_only_from_its_own_server(person: Person, watch: Watch) -> None:
+    """Pyodide and both packages load without a request to another host."""
     person.opens()
     loaded = {sent.path.rpartition("/")[2].partition("-")[0] for sent in watch.sent}
     assert {"pyodide.asm.wasm", "pyjwt", "pyodide_http"} <= loaded
     assert watch.strangers == []
 
 
-def was_woken(page: Page) -> bool:
-    return bool(page.evaluate("performance.getEntriesByName('python-woken').length"))
+def was_restored(page: Page) -> bool:
+    return bool(page.evaluate("performance.getEntriesByName('python-restored').length"))
 
 
-def test_python_is_woken_and_not_started(person: Person, page: Page) -> None:
-    """The page wakes a Python that was started before, once, with the library's needs imported."""
+def test_python_is_restored_from_the_snapshot(person: Person, page: Page) -> None:
+    """There is one interpreter: it was restored, and it is the one that runs the page."""
     person.opens()
-    assert was_woken(page)
+    assert was_restored(page)
     assert page.evaluate(IN_PYTHON, "import sys; 'jwt' in sys.modules and 'views' in sys.modules")
 
 
-def test_no_two_pages_draw_the_same_lots(person: Person, page: Page) -> None:
-    """What is asleep in the snapshot is the same for everybody, but not what is drawn by lot."""
-    draw = "import random, secrets, uuid; f'{random.random()} {secrets.token_hex()} {uuid.uuid4()}'"
-    drawn: list[str] = []
+def test_random_numbers_differ_between_pages(person: Person, page: Page) -> None:
+    """The snapshot is the same for everybody, but the random state is not."""
+    code = "import random, secrets, uuid; f'{random.random()} {secrets.token_hex()} {uuid.uuid4()}'"
+    values: list[str] = []
     for _ in range(2):
         person.opens()
-        assert was_woken(page)
-        drawn += page.evaluate(IN_PYTHON, draw).split()
+        assert was_restored(page)
+        values += page.evaluate(IN_PYTHON, code).split()
         page.goto("about:blank")
-    assert len(set(drawn)) == len(drawn)
+    assert len(set(values)) == len(values)
 
 
 @pytest.mark.parametrize(
-    "reply", [{"status": 404}, {"body": "no snapshot"}, {"body": gzip.compress(bytes(10_000))}]
+    "response", [{"status": 404}, {"body": "no snapshot"}, {"body": gzip.compress(bytes(10_000))}]
 )
-def test_without_a_good_snapshot_python_starts_as_ever(
-    person: Person, page: Page, watch: Watch, reply: dict[str, Any]
+def test_without_a_usable_snapshot_python_starts_normally(
+    person: Person, page: Page, watch: Watch, response: dict[str, Any]
 ) -> None:
-    """A snapshot that is missing, damaged or of something else costs time and nothing more."""
-    page.route(SNAPSHOT, lambda route: route.fulfill(**reply))
+    """A snapshot that is missing, damaged or wrong only makes the start slower."""
+    page.route(SNAPSHOT, lambda route: route.fulfill(**response))
     person.opens().signs_in().is_at_notes()
-    assert not was_woken(page)
+    assert not was_restored(page)
     watch.forgive("404")
 
 
-def test_what_is_sent_too_early_is_done_when_python_runs(person: Person, page: Page) -> None:
-    """The form can be filled in and sent while Python loads: it waits, then signs in."""
+def test_a_form_that_is_submitted_early_is_sent_when_python_runs(
+    person: Person, page: Page
+) -> None:
+    """The form can be submitted while Python loads: the button is busy until the sign-in."""
     release = hold(page, RUNTIME)
     page.goto("/")
     expect(page.get_by_role("progressbar", name="Starting Python")).to_be_visible()
@@ -76,8 +78,8 @@ def test_what_is_sent_too_early_is_done_when_python_runs(person: Person, page: P
     person.is_at_notes()
 
 
-def test_what_is_typed_too_early_is_there_when_python_runs(person: Person, page: Page) -> None:
-    """Text and focus of a half filled form survive the start of Python."""
+def test_input_survives_the_start_of_python(person: Person, page: Page) -> None:
+    """A partly filled form keeps its text and its focus."""
     release = hold(page, RUNTIME)
     page.goto("/")
     person.username.fill("ada")
@@ -89,8 +91,10 @@ def test_what_is_typed_too_early_is_there_when_python_runs(person: Person, page:
     expect(person.password).to_be_focused()
 
 
-def test_a_runtime_that_cannot_be_loaded_is_said(person: Person, page: Page, watch: Watch) -> None:
-    """A sentence and a reload button appear, the name stays, and the reload works."""
+def test_a_failed_download_of_python_can_be_retried(
+    person: Person, page: Page, watch: Watch
+) -> None:
+    """An error and a reload button appear; the reload keeps the username and works."""
     restore = lose(page, RUNTIME)
     page.goto("/")
     person.username.fill("ada")
@@ -104,8 +108,8 @@ def test_a_runtime_that_cannot_be_loaded_is_said(person: Person, page: Page, wat
     watch.forgive("Failed to", "wasm", "Error", "Preload")
 
 
-def test_a_page_whose_python_fails_is_said(person: Person, page: Page, watch: Watch) -> None:
-    """When the page's own code cannot run, the person hears of it and can reload."""
+def test_an_error_in_the_pages_own_code_is_shown(person: Person, page: Page, watch: Watch) -> None:
+    """The error of main.py shows the same message and button."""
     page.route("**/app/main.py", lambda route: route.fulfill(body="raise RuntimeError('broken')"))
     page.goto("/")
     expect(page.get_by_role("alert")).to_contain_text("could not be loaded completely")
@@ -113,10 +117,10 @@ def test_a_page_whose_python_fails_is_said(person: Person, page: Page, watch: Wa
     watch.forgive("broken", "RuntimeError")
 
 
-def test_a_page_that_was_signed_in_shows_no_sign_in_form_while_it_starts(
+def test_with_a_session_no_sign_in_form_is_shown_during_the_start(
     person: Person, page: Page
 ) -> None:
-    """A reload keeps the session, and does not ask for a password even for a moment."""
+    """A reload keeps the session and never shows the form."""
     person.opens().signs_in().is_at_notes()
     release = hold(page, RUNTIME)
     page.reload()
@@ -126,8 +130,8 @@ def test_a_page_that_was_signed_in_shows_no_sign_in_form_while_it_starts(
     person.waits_until_ready().is_at_notes()
 
 
-def test_no_inline_script_runs(person: Person, page: Page, watch: Watch) -> None:
-    """Should markup ever be injected, the page's policy keeps its scripts from running."""
+def test_inline_scripts_are_blocked(person: Person, page: Page, watch: Watch) -> None:
+    """The content security policy blocks scripts in injected markup."""
     person.opens()
     page.evaluate(
         """() => {
@@ -140,8 +144,8 @@ def test_no_inline_script_runs(person: Person, page: Page, watch: Watch) -> None
     watch.forgive("Content Security Policy", "script-src")
 
 
-def test_a_browser_that_stores_nothing_still_works(person: Person, page: Page) -> None:
-    """With storage blocked a person can sign in and write, for as long as the page lives."""
+def test_the_page_works_without_storage(person: Person, page: Page) -> None:
+    """If storage is blocked, a person can sign in and write until the page closes."""
     block = "() => { throw new DOMException('blocked', 'SecurityError') }"
     page.add_init_script(
         f"""for (const name of ["localStorage", "sessionStorage"])

@@ -1,4 +1,4 @@
-"""The whole promise, with tokens that live three seconds: nobody notices, and nothing is lost."""
+"""The whole story with tokens of three seconds: nobody is interrupted and nothing is lost."""
 
 import jwt
 import pytest
@@ -11,19 +11,19 @@ from tests.support.server_process import ServerProcess
 
 EXPIRED = "Your session has expired. Please log in again."
 REFRESH = "**/api/refresh"
-PLACE = "/#/notes?from=story"
+ADDRESS = "/#/notes?from=story"
 
 
 @pytest.fixture
 def settings() -> dict[str, float]:
-    """Tokens that expire while one looks, to the second."""
+    """Tokens that expire after three seconds, without tolerance."""
     return {"access_ttl": 3, "leeway": 0}
 
 
 def test_tokens_expire_and_the_person_never_notices(
     person: Person, page: Page, watch: Watch
 ) -> None:
-    """Notes are added across several renewals: no refusal, no sign-in, no word about it."""
+    """Notes are added across several refreshes, without a refusal, a sign-in or a message."""
     person.opens().signs_in().is_at_notes()
     for number in range(4):
         with page.expect_response(REFRESH):
@@ -34,18 +34,18 @@ def test_tokens_expire_and_the_person_never_notices(
     expect(person.status).to_contain_text("active")
 
 
-def test_a_revoked_session_gives_back_the_place_and_the_unsent_note(
+def test_after_a_revocation_the_view_and_the_draft_are_restored(
     person: Person, page: Page, backend: ServerProcess, watch: Watch
 ) -> None:
-    """Half a note is typed, the session is revoked: a sentence, a sign-in, and on they write."""
-    person.opens(PLACE).signs_in().is_at_notes()
+    """The session is revoked while a note is written: after the sign-in, writing continues."""
+    person.opens(ADDRESS).signs_in().is_at_notes()
     person.new_note.fill("Half a thou")
     backend.run("session", "revoke", session_of(page))
     person.is_at_sign_in()
     expect(person.alert).to_contain_text(EXPIRED)
     expect(person.status).to_contain_text("expired")
     person.signs_in().is_at_notes()
-    expect(page).to_have_url(PLACE)
+    expect(page).to_have_url(ADDRESS)
     expect(person.new_note).to_have_value("Half a thou")
     person.new_note.press_sequentially("ght")
     person.add_button.click()
@@ -54,8 +54,8 @@ def test_a_revoked_session_gives_back_the_place_and_the_unsent_note(
     assert watch.count("POST /api/login") == 2
 
 
-def test_an_outage_is_shown_and_heals_by_itself(person: Person, page: Page) -> None:
-    """While refresh is unreachable the page says so, keeps the person, and recovers alone."""
+def test_an_outage_is_shown_and_ends_without_a_sign_in(person: Person, page: Page) -> None:
+    """While no refresh succeeds, the person stays signed in; the page recovers by itself."""
     person.opens().signs_in().is_at_notes()
     restore = lose(page, REFRESH)
     expect(person.status).to_contain_text("degraded")
@@ -67,7 +67,7 @@ def test_an_outage_is_shown_and_heals_by_itself(person: Person, page: Page) -> N
 
 
 def session_of(page: Page) -> str:
-    """The id that the server gives to the session of this page."""
+    """Return the server's id of this page's session."""
     token = page.evaluate("JSON.parse(localStorage.getItem('unexpired')).accessToken")
     sid: str = jwt.decode(token, options={"verify_signature": False})["sid"]
     return sid

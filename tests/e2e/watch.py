@@ -1,4 +1,4 @@
-"""What a page did behind the scenes: what it asked for, and what it complained of."""
+"""Records the requests and the errors of the pages in a test."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,24 +23,24 @@ class Sent:
 
     @property
     def call(self) -> str:
-        """Method and path, such as "POST /api/refresh"."""
+        """The method and the path, such as "POST /api/refresh"."""
         return f"{self.method} {self.path}"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One reply as it reached the browser."""
+    """One response as it reached the browser."""
 
     path: str
     status: int
 
 
 class Watch:
-    """Records the requests and the complaints of every page of a context.
+    """Records the requests and the complaints (console messages, errors) of a context's pages.
 
     Args:
-        context: Whose pages.
-        home: The address of the server that they may talk to.
+        context: The browser context.
+        home: The address of the server that the pages may send requests to.
     """
 
     def __init__(self, context: BrowserContext, home: str) -> None:
@@ -51,47 +51,47 @@ class Watch:
         self.complaints: list[str] = []
         self.strangers: list[str] = []
         self._listeners: dict[Any, Callable[[Any], None]] = {
-            "request": self._requested,
-            "response": self._answered,
-            "console": self._said,
-            "weberror": self._failed,
+            "request": self._on_request,
+            "response": self._on_response,
+            "console": self._on_console,
+            "weberror": self._on_error,
         }
 
     def __enter__(self) -> Self:
-        """Start to watch."""
+        """Start to record."""
         for event, listener in self._listeners.items():
             self.context.on(event, listener)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop watching."""
+        """Stop recording."""
         for event, listener in self._listeners.items():
             self.context.remove_listener(event, listener)
 
     def admit(self, address: str) -> None:
-        """Let the pages talk to this server too."""
+        """Allow requests to another server."""
         self._hosts.add(urlsplit(address).netloc)
 
     def count(self, call: str) -> int:
-        """How often this was asked for, such as "POST /api/refresh"."""
+        """Return the number of such requests; a call is a method and a path."""
         return sum(sent.call == call for sent in self.sent)
 
     def calls(self, call: str) -> list[Sent]:
-        """The requests of this kind, in order."""
+        """Return such requests, in order."""
         return [sent for sent in self.sent if sent.call == call]
 
     def forgive(self, *parts: str) -> None:
-        """Expect complaints with one of these texts: the test provokes them."""
+        """Drop complaints that contain one of these texts, because the test causes them."""
         self.complaints = [
             line for line in self.complaints if not any(part in line for part in parts)
         ]
 
     def verify(self) -> None:
-        """Fail if a page talked to another host, or complained."""
+        """Fail if a page sent a request to another host, or complained."""
         if problems := [*self.strangers, *self.complaints]:
             pytest.fail("\n".join(problems))
 
-    def _requested(self, request: Request) -> None:
+    def _on_request(self, request: Request) -> None:
         url = urlsplit(request.url)
         if url.scheme not in OWN_SCHEMES and url.netloc not in self._hosts:
             self.strangers.append(request.url)
@@ -100,14 +100,14 @@ class Watch:
             Sent(request.method, origin, url.path, request.headers, request.post_data_buffer)
         )
 
-    def _answered(self, response: Response) -> None:
+    def _on_response(self, response: Response) -> None:
         self.answers.append(Answer(urlsplit(response.url).path, response.status))
 
-    def _said(self, message: ConsoleMessage) -> None:
-        # The browser itself notes each 4xx and each lost connection: of the API they are answers.
-        is_answer = "/api/" in message.location["url"] and "Failed to load" in message.text
-        if message.type in {"error", "warning"} and not is_answer:
+    def _on_console(self, message: ConsoleMessage) -> None:
+        # The browser logs each 4xx and each lost connection; for the API, tests expect them.
+        is_from_api = "/api/" in message.location["url"] and "Failed to load" in message.text
+        if message.type in {"error", "warning"} and not is_from_api:
             self.complaints.append(f"{message.type}: {message.text}")
 
-    def _failed(self, error: WebError) -> None:
+    def _on_error(self, error: WebError) -> None:
         self.complaints.append(f"uncaught: {error.error}")

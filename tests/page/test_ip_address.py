@@ -1,12 +1,12 @@
-"""An address in words, without a browser."""
+"""Descriptions of IP addresses, without a browser."""
 
 import pytest
 
-from views.devices.ip_address import UNKNOWN, place_of
+from views.devices.ip_address import UNKNOWN, describe_address
 
 
 @pytest.mark.parametrize(
-    ("address", "words"),
+    ("address", "description"),
     [
         ("203.0.113.7", "from 203.0.113.7"),
         ("100.64.0.1", "from 100.64.0.1"),
@@ -28,6 +28,6 @@ from views.devices.ip_address import UNKNOWN, place_of
         ("203.0.113.7, 10.0.0.1", UNKNOWN),
     ],
 )
-def test_an_address_is_told_in_words(address: str | None, words: str) -> None:
-    """What is near is named, what is far is shown, and what is no address is unknown."""
-    assert place_of(address) == words
+def test_an_address_is_described(address: str | None, description: str) -> None:
+    """Loopback and local addresses are named, public ones shown, and anything else is unknown."""
+    assert describe_address(address) == description

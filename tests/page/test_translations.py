@@ -1,4 +1,4 @@
-"""The translations are complete: no sentence is missing, and no entry is unused."""
+"""The translations are complete: every message has one, and every one belongs to a message."""
 
 import ast
 import re
@@ -18,8 +18,8 @@ from views.activity.recorder import Kind
 
 ROOT = Path(__file__).resolve().parents[2]
 VIEWS = sorted((ROOT / "app" / "views").rglob("*.py"))
-HEARD = {"aria-label", "placeholder", "title"}
-UNHEARD = {"script", "noscript"}  # Without JavaScript nothing is translated.
+TRANSLATED_ATTRIBUTES = {"aria-label", "placeholder", "title"}
+UNTRANSLATED_TAGS = {"script", "noscript"}  # boot.js translates, so not without JavaScript.
 SENTENCE = re.compile(r"[A-Z“].* [a-z{].*|[A-Z][a-z]+[.!?]$", re.DOTALL)
 NUMBER = re.compile(r"\d+")
 
@@ -28,30 +28,30 @@ LANGUAGES = languages()
 
 
 class Markup(HTMLParser):
-    """Collects what people read or hear of the page's body."""
+    """Collects the visible texts and the accessible names in the page's body."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.heard: set[str] = set()
-        self._unheard: list[str] = []
+        self.texts: set[str] = set()
+        self._untranslated: list[str] = []
         self.feed((ROOT / "index.html").read_text("utf-8").partition("<body>")[2])
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.heard |= {text for name, text in attrs if name in HEARD and text}
-        if tag in UNHEARD or ("translate", "no") in attrs:
-            self._unheard.append(tag)
+        self.texts |= {text for name, text in attrs if name in TRANSLATED_ATTRIBUTES and text}
+        if tag in UNTRANSLATED_TAGS or ("translate", "no") in attrs:
+            self._untranslated.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        if self._unheard[-1:] == [tag]:
-            self._unheard.pop()
+        if self._untranslated[-1:] == [tag]:
+            self._untranslated.pop()
 
     def handle_data(self, data: str) -> None:
-        if data.strip() and not self._unheard:
-            self.heard.add(" ".join(data.split()))
+        if data.strip() and not self._untranslated:
+            self.texts.add(" ".join(data.split()))
 
 
 def _constants(module: Path) -> Iterator[str]:
-    """The strings in a module, docstrings left out."""
+    """Yield the strings in a module, without the docstrings."""
     tree = ast.parse(module.read_text("utf-8"))
     docstrings = {
         id(node.body[0].value)
@@ -66,20 +66,18 @@ def _constants(module: Path) -> Iterator[str]:
 
 
 def _translated(module: Path) -> Iterator[str]:
-    """The strings that a module has translated where they stand, and the names of its views."""
+    """Yield the literal messages that a module translates, and the titles of its views."""
     for node in ast.walk(ast.parse(module.read_text("utf-8"))):
         match node:
-            case ast.Call(func=ast.Name(id="tr"), args=[ast.Constant(value=str(sentence)), *_]):
-                yield sentence
+            case ast.Call(func=ast.Name(id="tr"), args=[ast.Constant(value=str(message)), *_]):
+                yield message
             case ast.Call(
-                func=ast.Name(id="counted"),
-                args=[_, ast.Constant(value=str(one)), ast.Constant(value=str(many))],
+                func=ast.Name(id="tr_plural"),
+                args=[_, ast.Constant(value=str(one)), ast.Constant(value=str(other))],
             ):
-                yield from (one, many)
-            case ast.Assign(
-                targets=[ast.Name(id="title")], value=ast.Constant(value=str(sentence))
-            ):
-                yield sentence
+                yield from (one, other)
+            case ast.Assign(targets=[ast.Name(id="title")], value=ast.Constant(value=str(message))):
+                yield message
 
 
 def _library() -> Iterator[str]:
@@ -105,36 +103,36 @@ def _codes(kind: type[Failure] = Failure) -> Iterator[str]:
 
 CONSTANTS = set(chain.from_iterable(map(_constants, VIEWS)))
 SOURCES = {
-    "the markup": Markup().heard,
+    "the markup": Markup().texts,
     "boot.js": set(_stages()),
     "the views": set(chain.from_iterable(map(_translated, VIEWS))),
-    "sentences of the views": {text for text in CONSTANTS if SENTENCE.match(text)},
+    "constants of the views": {text for text in CONSTANTS if SENTENCE.match(text)},
     "the recorder": set(get_args(Kind)),
     "the library": set(_library()),
     "the server's codes": set(_codes()),
-    "the judgement of secrets": {NUMBER.sub("{}", reason) for reason in weaknesses("secret")},
+    "the weaknesses of secrets": {NUMBER.sub("{}", reason) for reason in weaknesses("secret")},
 }
 
 
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_sentence_is_missing(language: str, source: str) -> None:
-    """What people can read or hear of the page is in the translations, wherever it is written."""
-    assert SOURCES[source], "There is nothing to hold."
+def test_every_message_has_a_translation(language: str, source: str) -> None:
+    """Every text that a person can read or hear is translated, wherever it is written."""
+    assert SOURCES[source], "No messages were found, so nothing would be tested."
     assert SOURCES[source] - set(LANGUAGES[language]) == set()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_entry_is_idle(language: str) -> None:
-    """What is in the translations can be read or heard."""
+def test_every_translation_is_used(language: str) -> None:
+    """No translation is left over from a message that has changed."""
     assert (
         set(LANGUAGES[language]) - CONSTANTS - set(chain.from_iterable(SOURCES.values())) == set()
     )
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_each_entry_has_the_places_of_its_sentence(language: str) -> None:
-    """As many values as the English sentence takes, and a sentence, not nothing."""
+def test_every_translation_has_the_placeholders_of_its_message(language: str) -> None:
+    """A translation takes as many values as the English message, and is not empty."""
     entries = LANGUAGES[language].items()
     assert [one for one, other in entries if one.count("{}") != other.count("{}")] == []
     assert [one for one, other in entries if not other.strip()] == []

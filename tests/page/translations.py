@@ -1,4 +1,4 @@
-"""The translations of the page's sentences, as its file has it."""
+"""Reads app/translations.js."""
 
 import json
 from pathlib import Path
@@ -8,15 +8,15 @@ FILE = Path(__file__).resolve().parents[2] / "app" / "translations.js"
 
 
 def languages() -> dict[str, dict[str, str]]:
-    """The sentences of each language, under their English ones."""
-    written = FILE.read_text("utf-8").partition("globalThis.translations = ")[2]
-    read: dict[str, dict[str, str]] = json.loads(
-        written.rstrip().removesuffix(";"), object_pairs_hook=_unique
+    """Return the translations of each language, keyed by the English message."""
+    source = FILE.read_text("utf-8").partition("globalThis.translations = ")[2]
+    parsed: dict[str, dict[str, str]] = json.loads(
+        source.rstrip().removesuffix(";"), object_pairs_hook=_without_duplicates
     )
-    return read
+    return parsed
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     unique = dict(pairs)
-    assert len(unique) == len(pairs), "A sentence stands there twice."
+    assert len(unique) == len(pairs), "A message is translated twice."
     return unique

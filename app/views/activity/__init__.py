@@ -1,1 +1,1 @@
-"""The Activity view: a live picture of tokens, requests and refreshes."""
+"""The Activity view: a live timeline of tokens, requests and refreshes, and experiments."""

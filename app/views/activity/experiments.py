@@ -1,4 +1,6 @@
-"""Experiments: break something on purpose, and see that nobody is lost."""
+"""Experiments: cause a fault on purpose, and watch the session survive it or end cleanly."""
+
+from __future__ import annotations
 
 import asyncio
 from collections import Counter
@@ -8,7 +10,8 @@ from dataclasses import dataclass
 from unexpired import AsyncClient, EventName, UnexpiredError
 from views.activity.faults import FaultyClock, FaultyTransport
 from views.activity.recorder import Recorder
-from views.ui.i18n import counted, told, tr
+from views.ui.error_messages import error_message
+from views.ui.i18n import tr, tr_plural
 
 PROBE = "/api/me"
 SESSIONS = "/api/sessions"
@@ -20,31 +23,31 @@ STILL_SIGNED_IN = "Offline: {} You are still signed in ({})."
 
 @dataclass(frozen=True)
 class Experiment:
-    """Something to try.
+    """An experiment.
 
     Attributes:
-        name: what its button says.
-        promise: what will happen.
-        run: does it; returns what did happen.
-        undo: what its button says while it lasts.
-        lasts: whether it does.
+        name: The label of its button.
+        description: What it does, and what to expect.
+        run: Runs it and returns the result.
+        stop_name: The label of its button while it is active.
+        is_active: Returns whether it is active; most experiments end by themselves.
     """
 
     name: str
-    promise: str
+    description: str
     run: Callable[[], Awaitable[str]]
-    undo: str = ""
-    lasts: Callable[[], bool] = lambda: False
+    stop_name: str = ""
+    is_active: Callable[[], bool] = lambda: False
 
 
 class Experiments:
-    """What can be tried on a session.
+    """The experiments on a session.
 
     Args:
-        client: whose session.
-        recorder: what the client sends passes through it.
-        network: the network to disturb.
-        clock: the clock to put wrong.
+        client: The client of the session.
+        recorder: Records the client's requests.
+        network: The network to disturb.
+        clock: The clock to set wrong.
     """
 
     def __init__(
@@ -59,16 +62,17 @@ class Experiments:
         self._network = network
         self._clock = clock
         for event in OVER:
-            client.on(event, lambda _: network.heal())  # Or nobody could sign in again.
+            client.on(event, lambda _: network.repair())  # Otherwise nobody could sign in again.
 
     def all(self) -> list[Experiment]:
-        """The experiments, the harmless ones first."""
+        """Return the experiments; those that end the session come last."""
         return [
             Experiment(
                 tr("Burst of {} requests", BURST),
                 tr(
-                    "All at once, and each is told that its token has expired: one refresh for all"
-                    " of them, {} retries, and {} answers.",
+                    "Sends {} requests at once with an expired token: expect {} refusals, one"
+                    " refresh and {} retries that succeed.",
+                    BURST,
                     BURST,
                     BURST,
                 ),
@@ -77,82 +81,82 @@ class Experiments:
             Experiment(
                 tr("Go offline"),
                 tr(
-                    "No request gets an answer. You stay signed in, the page says “Reconnecting…”"
-                    " and goes on trying; come back, and it heals by itself."
+                    "Makes every request fail: expect “Reconnecting…” while you stay signed in."
+                    " Come back online, and the page reconnects."
                 ),
-                self.switch_network,
-                undo=tr("Come back online"),
-                lasts=lambda: self._network.is_offline,
+                self.toggle_network,
+                stop_name=tr("Come back online"),
+                is_active=lambda: self._network.is_offline,
             ),
             Experiment(
                 tr("Wrong device clock"),
                 tr(
-                    "Your clock leaps an hour ahead and the token looks dead: one refresh, not a"
-                    " loop, then it is put right again."
+                    "Sets the clock an hour ahead, so the token looks expired: expect one refresh,"
+                    " not a loop."
                 ),
-                self.leap,
+                self.shift_clock,
             ),
             Experiment(
                 tr("Damage my token"),
                 tr(
-                    "One character of the signature changes on its way. The server refuses it, the"
-                    " session ends, you sign in and are back here."
+                    "Changes one character of the token's signature: expect the server to refuse"
+                    " the token. The session ends; sign in, and you return to this page."
                 ),
-                self.damage,
+                self.damage_token,
             ),
             Experiment(
                 tr("Revoke my session"),
                 tr(
-                    "The server ends this session, as if from another device. The next request"
-                    " learns it, you sign in and are back here."
+                    "Ends this session on the server, as another device could: expect the next"
+                    " request to be refused. Sign in, and you return to this page."
                 ),
-                self.revoke,
+                self.revoke_session,
             ),
         ]
 
     async def burst(self) -> str:
-        """Send many requests with a token that the network calls expired."""
-        before, self._network.expires_next = self._refreshed(), True
-        answers = await asyncio.gather(*(self._probe() for _ in range(BURST)))
-        summary = ", ".join(tr("{} times {}", n, what) for what, n in Counter(answers).items())
-        return f"{summary}; {_refreshes(self._refreshed() - before)}."
+        """Send many requests with a token that the network treats as expired."""
+        before, self._network.expires_next_token = self._count_refreshes(), True
+        results = await asyncio.gather(*(self._probe() for _ in range(BURST)))
+        summary = ", ".join(tr("{} times {}", n, result) for result, n in Counter(results).items())
+        return f"{summary}; {_refreshes(self._count_refreshes() - before)}."
 
-    async def switch_network(self) -> str:
-        """Cut the network off, or give it back."""
+    async def toggle_network(self) -> str:
+        """Disconnect the network, or connect it again."""
         self._network.is_offline = not self._network.is_offline
         if not self._network.is_offline:
             self._client.wake(resume=True)
-            return tr("Back online: a request was answered with {}.", await self._probe())
+            return tr("Back online. Response to a request: {}", await self._probe())
         try:
             await self._client.refresh()
         except UnexpiredError as error:
-            return tr(STILL_SIGNED_IN, told(error), tr(self._client.state))
+            return tr(STILL_SIGNED_IN, error_message(error), tr(self._client.state))
         return tr("Offline.")
 
-    async def leap(self) -> str:
-        """Put the clock wrong, look, and put it right."""
-        before = self._refreshed()
+    async def shift_clock(self) -> str:
+        """Set the clock wrong, send requests, and correct it."""
+        before = self._count_refreshes()
         self._clock.error = HOUR
         try:
-            answers = [await self._probe() for _ in range(3)]
+            results = [await self._probe() for _ in range(3)]
         finally:
             self._clock.error = 0
-        ahead = _refreshes(self._refreshed() - before)
-        await self._client.refresh()  # So that the token's life is counted by the right clock.
-        return tr("Three requests an hour ahead: {}; {}.", ", ".join(answers), ahead)
+        refreshes = _refreshes(self._count_refreshes() - before)
+        await self._client.refresh()  # So that the token's expiry is counted by the correct clock.
+        return tr("Three requests, an hour ahead: {}; {}.", ", ".join(results), refreshes)
 
-    async def damage(self) -> str:
+    async def damage_token(self) -> str:
         """Send a request with a damaged token."""
-        self._network.damages = True
+        self._network.damages_tokens = True
         try:
             return tr("The request was refused: {}", await self._probe())
         finally:
-            self._network.damages = False
+            self._network.damages_tokens = False
 
-    async def revoke(self) -> str:
-        """End this session at the server, and make a request."""
-        listed = (await self._client.get(SESSIONS)).raise_for_status().json()["sessions"]
-        for session in listed:
+    async def revoke_session(self) -> str:
+        """Revoke this session on the server, and send a request."""
+        response = (await self._client.get(SESSIONS)).raise_for_status()
+        for session in response.json()["sessions"]:
             if session["current"]:
                 await self._client.delete(f"{SESSIONS}/{session['id']}")
         return tr("The next request was refused: {}", await self._probe())
@@ -161,11 +165,11 @@ class Experiments:
         try:
             return str((await self._client.get(PROBE)).status_code)
         except UnexpiredError as error:
-            return told(error)
+            return error_message(error)
 
-    def _refreshed(self) -> int:
+    def _count_refreshes(self) -> int:
         return sum(entry.kind == "refresh" for entry in self._recorder.entries)
 
 
 def _refreshes(count: int) -> str:
-    return counted(count, "1 refresh", "{} refreshes")
+    return tr_plural(count, "1 refresh", "{} refreshes")

@@ -1,10 +1,12 @@
-"""Faults to order, for experiments: no network, a bad token, a wrong clock."""
+"""Simulated faults for the experiments: no network, a damaged or expired token, a wrong clock."""
+
+from __future__ import annotations
 
 import time
 
 from unexpired import Headers, Request, Response, SystemClock, Transport, Unreachable
 
-# What the server answers to an expired token.
+# The server's response to an expired token.
 EXPIRED = Response(
     401,
     Headers({"content-type": "application/json"}),
@@ -13,47 +15,47 @@ EXPIRED = Response(
 
 
 class FaultyTransport:
-    """A transport that fails when it is told to.
+    """A transport that fails on demand.
 
     Args:
-        transport: sends the requests in between.
+        transport: Sends the requests that do not fail.
 
     Attributes:
-        is_offline: whether no request gets an answer.
-        damages: whether the bearer token of each request is damaged on its way.
-        expires_next: whether the next bearer token counts as expired from then on.
+        is_offline: Whether every request fails without a response.
+        damages_tokens: Whether the bearer token of each request is damaged before it is sent.
+        expires_next_token: Whether the next bearer token counts as expired from then on.
     """
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self.is_offline = False
-        self.damages = False
-        self.expires_next = False
+        self.damages_tokens = False
+        self.expires_next_token = False
         self._expired = ""
 
-    def heal(self) -> None:
-        """Fail no more."""
-        self.is_offline = self.damages = self.expires_next = False
+    def repair(self) -> None:
+        """Stop all faults, except that an expired token stays expired."""
+        self.is_offline = self.damages_tokens = self.expires_next_token = False
 
     async def send(self, request: Request) -> Response:
-        """Send the request, or what is left of it; see ``Transport``."""
+        """Send the request with the current faults; see ``Transport``."""
         if self.is_offline:
             raise Unreachable
         bearer = request.headers.get("authorization", "")
         if bearer and self._has_expired(bearer):
             return EXPIRED
-        if bearer and self.damages:
+        if bearer and self.damages_tokens:
             request = request.with_header("authorization", _damaged(bearer))
         return await self._transport.send(request)
 
     def _has_expired(self, bearer: str) -> bool:
-        if self.expires_next:
-            self.expires_next, self._expired = False, bearer
+        if self.expires_next_token:
+            self.expires_next_token, self._expired = False, bearer
         return bearer == self._expired
 
 
 def _damaged(bearer: str) -> str:
-    # The first character of a signature: in the last one some bits do not count.
+    # Change the first character of the signature: some bits of the last one are padding.
     head, dot, signature = bearer.rpartition(".")
     return f"{head}{dot}{'B' if signature.startswith('A') else 'A'}{signature[1:]}"
 
@@ -64,5 +66,5 @@ class FaultyClock(SystemClock):
     error = 0.0
 
     def now(self) -> float:
-        """Return Unix seconds, more or less."""
+        """Return the Unix time in seconds, plus the error."""
         return time.time() + self.error

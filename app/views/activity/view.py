@@ -1,4 +1,6 @@
-"""Activity: the session from behind, live, and experiments that try to break it."""
+"""Activity: shows the session's tokens and requests live, and runs experiments on it."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,23 +10,23 @@ from pyodide.ffi import create_proxy
 
 from unexpired import AsyncClient
 from views.activity.experiments import Experiment, Experiments
-from views.activity.recorder import Entry, Life, Recorder
+from views.activity.recorder import Entry, Recorder, TokenLifetime
 from views.activity.timeline import Timeline, clock_times
 from views.ui.datetimes import clock_time
-from views.ui.dom import busy, is_busy, listen, listen_async, stamp
+from views.ui.dom import busy, clone_template, is_busy, listen, listen_async
 from views.ui.i18n import tr
 
-TICK_MS, CALM_TICK_MS = 250, 2_000
-INSTANTS = {"exp", "iat", "nbf"}
+TICK_MS, REDUCED_MOTION_TICK_MS = 250, 2_000
+TIMESTAMPS = {"exp", "iat", "nbf"}
 
 
 class Activity:
-    """The activity view.
+    """The Activity view.
 
     Args:
-        client: Whose session is shown.
-        recorder: What the client sends passes through it.
-        experiments: What can be tried.
+        client: The client whose session is shown.
+        recorder: Records the client's requests.
+        experiments: The experiments to offer.
     """
 
     title = "Activity"
@@ -32,54 +34,57 @@ class Activity:
     def __init__(self, client: AsyncClient, recorder: Recorder, experiments: Experiments) -> None:
         self._client = client
         self._recorder = recorder
-        self.element = stamp("activity")
-        part = self.element.querySelector
-        self._timeline = Timeline(part(".timeline"), part(".details"), recorder)
-        self._log = part(".log")
-        self._requests, self._tokens = part(".requests tbody"), part(".tokens tbody")
-        self._claims = part(".claims")
-        self._written: list[tuple[int, str | None]] = []
+        self.element = clone_template("activity")
+        find = self.element.querySelector
+        self._timeline = Timeline(find(".timeline"), find(".details"), recorder)
+        self._log = find(".log")
+        self._requests, self._tokens = find(".requests tbody"), find(".tokens tbody")
+        self._claims = find(".claims")
+        self._logged: list[tuple[int, str | None]] = []
         listen(self._claims, "toggle", lambda _: self._show_claims())
-        part(".experiments").append(*map(_card, experiments.all()))
-        client.on("signed_in", self._new_session)
-        client.on("refreshed", self._new_token)
-        client.on("expired", lambda _: recorder.forget())
-        client.on("signed_out", lambda _: recorder.forget())
+        find(".experiments").append(*map(_card, experiments.all()))
+        client.on("signed_in", self._on_signed_in)
+        client.on("refreshed", self._on_new_token)
+        client.on("expired", lambda _: recorder.end_session())
+        client.on("signed_out", lambda _: recorder.end_session())
         if client.user is not None:
-            self._new_token()
-        calm = matchMedia("(prefers-reduced-motion: reduce)").matches
-        setInterval(create_proxy(self._tick), CALM_TICK_MS if calm else TICK_MS)
+            self._on_new_token()
+        reduced = matchMedia("(prefers-reduced-motion: reduce)").matches
+        setInterval(create_proxy(self._tick), REDUCED_MOTION_TICK_MS if reduced else TICK_MS)
 
     def show(self, _: Mapping[str, str]) -> None:
-        """Draw at once, and from then on as time goes by."""
+        """Draw now; the timer draws from then on."""
         self.element.querySelector("h1").focus()
         self._tick()
 
-    def _new_session(self) -> None:
-        self._recorder.end_life("session over")  # Of whoever was signed in until now.
-        self._new_token()
+    def _on_signed_in(self) -> None:
+        self._recorder.end_lifetime("session ended")  # The session of the last user, if any.
+        self._on_new_token()
 
-    def _new_token(self) -> None:
-        lifetime, left = self._client.lifetime, self._client.expires_in
-        if lifetime is not None and left is not None:
-            due_in = self._client.refresh_in
-            self._recorder.begin_life(lifetime=lifetime, left=left, due_in=due_in)
+    def _on_new_token(self) -> None:
+        lifetime, expires_in = self._client.lifetime, self._client.expires_in
+        if lifetime is not None and expires_in is not None:
+            refresh_in = self._client.refresh_in
+            self._recorder.start_lifetime(
+                lifetime=lifetime, expires_in=expires_in, refresh_in=refresh_in
+            )
         self._show_claims()
 
     def _tick(self) -> None:
         if self.element.isConnected and not document.hidden:
             self._timeline.draw()
-            self._write_log()
+            self._update_log()
 
-    def _write_log(self) -> None:
-        now, entries, lives = self._recorder.now(), self._recorder.entries, self._recorder.lives
-        news: list[tuple[int, str | None]] = [(id(entry), entry.outcome) for entry in entries]
-        news += [(id(life), life.how_it_ended(now)) for life in lives]
-        # Only when there is news: whoever reads a row must not lose it.
-        if self._log.open and news != self._written:
-            self._written = news
-            self._requests.replaceChildren(*(_row(entry, now) for entry in reversed(entries)))
-            self._tokens.replaceChildren(*(_life_row(life, now) for life in reversed(lives)))
+    def _update_log(self) -> None:
+        now, entries = self._recorder.now(), self._recorder.entries
+        lifetimes = self._recorder.lifetimes
+        state: list[tuple[int, str | None]] = [(id(entry), entry.outcome) for entry in entries]
+        state += [(id(one), one.end_reason(now)) for one in lifetimes]
+        # Only on changes: replacing a row moves a screen reader's cursor.
+        if self._log.open and state != self._logged:
+            self._logged = state
+            self._requests.replaceChildren(*(_request_row(e, now) for e in reversed(entries)))
+            self._tokens.replaceChildren(*(_token_row(one, now) for one in reversed(lifetimes)))
 
     def _show_claims(self) -> None:
         if not self._claims.open:
@@ -91,38 +96,38 @@ class Activity:
 
 
 def _card(experiment: Experiment) -> Any:
-    card = stamp("experiment")
-    button, said = card.querySelector("button"), card.querySelector(".said")
+    card = clone_template("experiment")
+    button, result = card.querySelector("button"), card.querySelector(".result")
     card.querySelector("h3").textContent = experiment.name
-    card.querySelector("p").textContent = experiment.promise
+    card.querySelector("p").textContent = experiment.description
     button.textContent = experiment.name
 
     async def run(_: Any) -> None:
         if is_busy(button):
             return
-        said.textContent = ""
+        result.textContent = ""
         with busy(button):
-            said.textContent = await experiment.run()
-        button.textContent = experiment.undo if experiment.lasts() else experiment.name
+            result.textContent = await experiment.run()
+        button.textContent = experiment.stop_name if experiment.is_active() else experiment.name
 
     listen_async(button, "click", run)
     return card
 
 
-def _row(entry: Entry, now: float) -> Any:
+def _request_row(entry: Entry, now: float) -> Any:
     row = document.createElement("tr")
     row.className = "failed" if entry.failed else entry.kind
-    took = "" if entry.took is None else f"{round(entry.took * 1000)} ms"
+    duration = "" if entry.duration is None else f"{round(entry.duration * 1000)} ms"
     time = clock_time(Date.now() - (now - entry.sent_at) * 1000)
-    row.append(*_cells(time, tr(entry.kind), entry.call, tr(entry.outcome), took))
+    row.append(*_cells(time, tr(entry.kind), entry.call, tr(entry.outcome), duration))
     return row
 
 
-def _life_row(life: Life, now: float) -> Any:
+def _token_row(lifetime: TokenLifetime, now: float) -> Any:
     row = document.createElement("tr")
-    born, due, end = clock_times(life, now)
-    how = tr(life.how_it_ended(now) or "good")
-    row.append(*_cells(born, due or tr("cannot be renewed"), end, how))
+    issued, due, end = clock_times(lifetime, now)
+    state = tr(lifetime.end_reason(now) or "valid")
+    row.append(*_cells(issued, due or tr("cannot be renewed"), end, state))
     return row
 
 
@@ -132,7 +137,7 @@ def _cells(*texts: str) -> list[Any]:
 
 def _claim(name: str, value: Any) -> tuple[Any, Any]:
     text = str(value)
-    if name in INSTANTS and isinstance(value, int):
+    if name in TIMESTAMPS and isinstance(value, int):
         text = f"{value} ({clock_time(value * 1000)})"
     return _element("dt", name), _element("dd", text)
 

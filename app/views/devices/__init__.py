@@ -1,1 +1,1 @@
-"""The Devices view: where the person is signed in."""
+"""The Devices view: the person's sessions on all devices."""

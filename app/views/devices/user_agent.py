@@ -1,14 +1,16 @@
-"""A User-Agent in words that a person understands: a guess, in our words and never in its own.
+"""Guesses the browser and the system from a ``User-Agent`` header.
 
-The header is whatever its sender likes (RFC 9110, section 10.1.5): it names a device, it proves
-nothing.
+A client can send any value (RFC 9110, section 10.1.5), so the result is a hint, not evidence. Only
+names from the lists below, or a plain product name, are shown.
 """
+
+from __future__ import annotations
 
 import re
 
 from views.ui.i18n import tr
 
-# In this order: most browsers also claim to be those further down.
+# The order matters: most browsers also send the tokens of browsers further down.
 BROWSERS = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -30,17 +32,17 @@ SYSTEMS = (
     ("Linux", "Linux"),
 )
 UNKNOWN = "Unknown device"
-PROGRAM = re.compile(r"(?!Mozilla/)([A-Za-z][\w.-]{0,29})/")
+PRODUCT = re.compile(r"(?!Mozilla/)([A-Za-z][\w.-]{0,29})/")
 
 
 def device_name(user_agent: str) -> str:
-    """Return words such as "Firefox on Linux" for a User-Agent header."""
-    browser, system = _first(BROWSERS, user_agent), _first(SYSTEMS, user_agent)
+    """Return a name such as "Firefox on Linux" for a ``User-Agent`` header."""
+    browser, system = _find(BROWSERS, user_agent), _find(SYSTEMS, user_agent)
     if browser and system:
         return tr("{} on {}", browser, system)
-    program = PROGRAM.match(user_agent)
-    return browser or system or (program[1] if program else tr(UNKNOWN))
+    product = PRODUCT.match(user_agent)
+    return browser or system or (product[1] if product else tr(UNKNOWN))
 
 
-def _first(words: tuple[tuple[str, str], ...], user_agent: str) -> str:
-    return next((name for sign, name in words if sign in user_agent), "")
+def _find(names: tuple[tuple[str, str], ...], user_agent: str) -> str:
+    return next((name for token, name in names if token in user_agent), "")

@@ -1,1 +1,1 @@
-"""The Notes view: notes, drafts, and notes that wait to be sent."""
+"""The Notes view: notes, drafts, and notes that could not be sent yet."""

@@ -1,4 +1,6 @@
-"""What a person typed and has not sent: kept on the device, per user, until it is sent."""
+"""Stores the note that a person is writing, on the device and per user, until it is sent."""
+
+from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
@@ -9,7 +11,7 @@ import js
 from pyodide.ffi import JsException
 
 
-def _fresh_key() -> str:
+def _new_key() -> str:
     return f'"{uuid4()}"'
 
 
@@ -18,52 +20,55 @@ class Draft:
     """A text that is not sent yet.
 
     Attributes:
-        text: What was typed.
-        key: The Idempotency-Key that it is sent under, from whatever tab, after whatever reload.
-        over: The key of the draft that it is an edit of: what its writer saw before.
+        text: The text.
+        key: The ``Idempotency-Key`` to send it with, from any tab and after any reload.
+        previous_key: The key of the draft that this one was made from by editing.
     """
 
     text: str = ""
-    key: str = field(default_factory=_fresh_key)
-    over: str = ""
+    key: str = field(default_factory=_new_key)
+    previous_key: str = ""
 
-    def edited(self, text: str) -> "Draft":
-        """Another text is another note: only a repeat of the very same may count as one."""
-        return Draft(text, over=self.key)
+    def edited(self, text: str) -> Draft:
+        """Return a draft of the new text, with a new key.
+
+        The server treats requests with the same key as one, so only an identical text may keep it.
+        """
+        return Draft(text, previous_key=self.key)
 
 
 class Drafts:
-    """One draft per user in the browser's storage; where storage is blocked, nothing is kept.
+    """One draft per user in ``localStorage``; if storage is blocked, drafts are not kept.
 
     Args:
-        storage_key: What the page keeps the session under: drafts lie beside it.
+        storage_key: The session's storage key, which prefixes the names of the drafts.
     """
 
     def __init__(self, storage_key: str) -> None:
         self._prefix = f"{storage_key}.draft."
 
     def name(self, user_id: str) -> str:
-        """What the user's draft is stored under."""
+        """Return the storage key of the user's draft."""
         return self._prefix + user_id
 
     def load(self, user_id: str) -> Draft:
-        """Return the user's draft, an empty one when there is none."""
+        """Return the user's draft, or an empty one."""
         try:
-            return draft_in(js.localStorage.getItem(self.name(user_id)))
+            return parse_draft(js.localStorage.getItem(self.name(user_id)))
         except JsException:
             return Draft()
 
     def save(self, user_id: str, draft: Draft) -> bool:
-        """Keep the draft in the place of any other; return whether the device took it."""
-        record = {"text": draft.text, "key": draft.key, "over": draft.over}
+        """Store the draft in place of the last one; return whether that worked."""
+        record = {"text": draft.text, "key": draft.key, "over": draft.previous_key}
         try:
             js.localStorage.setItem(self.name(user_id), json.dumps(record))
         except JsException:
             return False
         return True
 
-    def forget(self, user_id: str, draft: Draft | None = None) -> None:
-        """Forget the user's draft; if one is named, only when it is still that one."""
+    def delete(self, user_id: str, draft: Draft | None = None) -> None:
+        """Delete the user's draft; if one is given, only if the stored draft is still that one."""
         if draft is None or self.load(user_id).key == draft.key:
             try:
                 js.localStorage.removeItem(self.name(user_id))
@@ -71,11 +76,12 @@ class Drafts:
                 return
 
 
-def draft_in(stored: Any) -> Draft:
-    """Return the draft that a stored value stands for: an empty one for none."""
+def parse_draft(stored: Any) -> Draft:
+    """Return the draft that a stored value represents, or an empty one if there is none."""
     if not isinstance(stored, str):
         return Draft()
     try:
-        return Draft(**{name: str(value) for name, value in json.loads(stored).items()})
-    except (ValueError, AttributeError, TypeError):
-        return Draft(stored)  # An earlier page stored the text alone.
+        record = json.loads(stored)
+        return Draft(str(record["text"]), str(record["key"]), str(record.get("over", "")))
+    except (ValueError, KeyError, TypeError):
+        return Draft(stored)  # An earlier version of the page stored only the text.

@@ -1,4 +1,6 @@
-"""Export: the notes as a file, fetched by sync code that knows nothing of tokens."""
+"""Export: saves the notes as a file, which synchronous code fetches with ``urllib``."""
+
+from __future__ import annotations
 
 import json
 import urllib.request
@@ -8,46 +10,47 @@ from js import URL, Blob, document, window
 from pyodide.ffi import to_js
 
 from unexpired import AsyncClient, BadReply, Client
-from views.notes.csv_table import as_csv
+from views.notes.csv_table import to_csv
 
 FILE = "notes.csv"
-LINGER = 60_000  # ms, for the browser may first ask where to save; no event tells when it has.
+# ms. A browser may ask where to save the file first, and no event says when it has finished.
+REVOKE_AFTER = 60_000
 
 
 def export(client: AsyncClient, path: str) -> None:
     """Save the notes as a file.
 
     Args:
-        client: Whose session the sync code is part of.
-        path: Where the notes are.
+        client: The client whose session the requests use.
+        path: The path of the notes.
     """
-    join(client)
-    offer(FILE, as_csv(fetched(path)), "text/csv")
+    install_opener(client)
+    save_file(FILE, to_csv(fetch_notes(path)), "text/csv")
 
 
-def join(client: AsyncClient) -> None:
-    """Make whatever calls ``urllib.request.urlopen`` in this page part of the client's session."""
+def install_opener(client: AsyncClient) -> None:
+    """Make ``urllib.request.urlopen`` use the client's session everywhere in this page."""
     urllib.request.install_opener(Client.in_browser(session_of=client).opener())
 
 
-def fetched(path: str) -> list[dict[str, str]]:
-    """Fetch the notes, as any program would.
+def fetch_notes(path: str) -> list[dict[str, str]]:
+    """Fetch the notes, with code that does not know about tokens.
 
     Raises:
-        BadReply: if the server does not give them.
+        BadReply: If the server refuses.
     """
     try:
-        with urllib.request.urlopen(path) as reply:  # noqa: S310 - the opener reads the web alone
-            notes: list[dict[str, str]] = json.load(reply)["notes"]
+        with urllib.request.urlopen(path) as response:  # noqa: S310 - the opener accepts only http(s)
+            notes: list[dict[str, str]] = json.load(response)["notes"]
             return notes
     except HTTPError as error:
         raise BadReply(status_code=error.code) from error
 
 
-def offer(name: str, content: bytes, kind: str) -> None:
-    """Have the browser save a file, as if a link to it had been followed."""
-    js_blob = Blob.new(to_js([to_js(content)]), type=kind)
+def save_file(name: str, content: bytes, media_type: str) -> None:
+    """Let the browser save a file, as if the person had followed a download link."""
+    js_blob = Blob.new(to_js([to_js(content)]), type=media_type)
     link = document.createElement("a")
     link.href, link.download = URL.createObjectURL(js_blob), name
     link.click()
-    window.setTimeout(URL.revokeObjectURL, LINGER, link.href)
+    window.setTimeout(URL.revokeObjectURL, REVOKE_AFTER, link.href)

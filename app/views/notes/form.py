@@ -1,33 +1,34 @@
-"""Writing a note: the form, and the draft that outlives the page, the session and the network.
+"""The form for a new note. Its draft survives reloads, sign-ins and outages, and syncs across tabs.
 
-One draft in several tabs: what is typed in one is seen in the others. Storage holds what was
-written last, and a box takes it over when that is an edit of what the box shows and nobody has the
-cursor in it, or when the box is empty. Any other text stays where a person saw it: two tabs that
-were typed in at once each keep their own. A draft that was sent or emptied in one tab is emptied in
-the others where it still stands as it was.
+Storage contains the draft that was edited last. A tab shows it if that loses no text: when the text
+box is empty, or when the new draft is an edit of the one shown and the cursor is not in the box. So
+two tabs that are edited at the same time each keep their own text. Once a draft was sent or cleared
+in one tab, the other tabs clear it too, unless they show another text by then.
 """
+
+from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from js import document, window
 
-from views.notes.drafts import Draft, Drafts, draft_in
-from views.ui.dom import busy, is_busy, listen, start
-from views.ui.error_messages import told_in
+from views.notes.drafts import Draft, Drafts, parse_draft
+from views.ui.dom import busy, is_busy, listen, start_task
+from views.ui.error_messages import errors_shown_in
 from views.ui.i18n import tr
 
-DRAFT_KEPT = "Draft kept on this device"
+DRAFT_SAVED = "Draft saved on this device"
 
 
-class Writing:
+class NoteForm:
     """The form for a new note.
 
     Args:
         form: The form element.
-        drafts: Keeps what is not sent yet.
-        send: Takes a text and its idempotency key; returns once the note is in good hands.
-        taken: Hears that another tab has emptied the draft: most likely it was sent.
+        drafts: Stores the draft.
+        send: Sends a text with an idempotency key; returns once the note is sent or queued.
+        on_cleared_elsewhere: Called when another tab cleared the draft, usually by sending it.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Writing:
         form: Any,
         drafts: Drafts,
         send: Callable[[str, str], Awaitable[None]],
-        taken: Callable[[], None],
+        on_cleared_elsewhere: Callable[[], None],
     ) -> None:
         self._text = form.querySelector("textarea")
         self._button = form.querySelector("button")
@@ -43,71 +44,71 @@ class Writing:
         self._hint = form.querySelector(".draft")
         self._drafts = drafts
         self._send = send
-        self._taken = taken
+        self._on_cleared_elsewhere = on_cleared_elsewhere
         self._user_id = ""
         self._draft = Draft()
-        listen(self._text, "input", lambda _: self._edited())
-        listen(form, "submit", lambda _: self._submit())
-        listen(window, "storage", self._stored)
+        listen(self._text, "input", lambda _: self._on_input())
+        listen(form, "submit", lambda _: self._on_submit())
+        listen(window, "storage", self._on_storage)
 
     def restore(self, user_id: str) -> None:
-        """Show the user's draft; what stands there already is kept, unless it is someone else's."""
+        """Show the user's stored draft, unless the box already contains a text of that user."""
         if user_id != self._user_id or not self._text.value:
             self._user_id = user_id
             self._show(self._drafts.load(user_id))
 
-    def leave(self) -> None:
-        """Forget the draft, here and on the device: its writer has signed out."""
-        self._drafts.forget(self._user_id)
+    def discard(self) -> None:
+        """Delete the draft from the page and from the device: its author has signed out."""
+        self._drafts.delete(self._user_id)
         self._show(Draft())
 
     def _show(self, draft: Draft) -> None:
         self._draft = draft
         self._text.value = draft.text
-        self._hint.textContent = tr(DRAFT_KEPT) if draft.text else ""
+        self._hint.textContent = tr(DRAFT_SAVED) if draft.text else ""
 
-    def _edited(self) -> None:
+    def _on_input(self) -> None:
         before, text = self._draft, self._text.value
         self._draft = before.edited(text)
         if text:
-            kept = self._drafts.save(self._user_id, self._draft)
+            saved = self._drafts.save(self._user_id, self._draft)
         else:
-            kept = False
-            self._drafts.forget(self._user_id, before)
-        self._hint.textContent = tr(DRAFT_KEPT) if kept else ""
+            saved = False
+            self._drafts.delete(self._user_id, before)
+        self._hint.textContent = tr(DRAFT_SAVED) if saved else ""
 
     # -- Other tabs ----------------------------------------------------------------------------
 
-    def _stored(self, js_event: Any) -> None:
+    def _on_storage(self, js_event: Any) -> None:
         if js_event.key != self._drafts.name(self._user_id):
             return
-        before, after = draft_in(js_event.oldValue), draft_in(js_event.newValue)
+        before, after = parse_draft(js_event.oldValue), parse_draft(js_event.newValue)
         if after.text:
-            if not self._is_being_written(after):
+            if not self._would_lose_text(after):
                 self._show(after)
             return
         if before.key == self._draft.key:
             self._show(after)
-        self._taken()
+        self._on_cleared_elsewhere()
 
-    def _is_being_written(self, other: Draft) -> bool:
-        """Whether what stands here would be missed if the other draft took its place."""
+    def _would_lose_text(self, draft: Draft) -> bool:
+        """Return whether showing the draft would replace a text that the person still needs."""
         has_cursor = document.hasFocus() and document.activeElement == self._text
-        return bool(self._text.value) and (has_cursor or other.over != self._draft.key)
+        return bool(self._text.value) and (has_cursor or draft.previous_key != self._draft.key)
 
     # -- Sending -------------------------------------------------------------------------------
 
-    def _submit(self) -> None:
-        if self._text.value != self._draft.text:  # Changed by what fires no event.
-            self._edited()
-        start(self._deliver(self._draft))
+    def _on_submit(self) -> None:
+        if self._text.value != self._draft.text:  # Changed without an input event.
+            self._on_input()
+        start_task(self._send_draft(self._draft))
 
-    async def _deliver(self, draft: Draft) -> None:
+    async def _send_draft(self, draft: Draft) -> None:
         if is_busy(self._button):
             return
-        with busy(self._button), told_in(self._alert):
+        with busy(self._button), errors_shown_in(self._alert):
             await self._send(draft.text, draft.key)
-            if self._text.value == draft.text:  # Else the person has gone on typing meanwhile.
+            if self._text.value == draft.text:  # Otherwise the person kept typing meanwhile.
                 self._text.value = ""
-                self._edited()
+                self._on_input()
         self._text.focus()

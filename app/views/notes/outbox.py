@@ -1,11 +1,14 @@
-"""Sending notes, and keeping those that cannot be sent until they can.
+"""Sends notes, and queues on the device those that cannot be sent yet.
 
-A note that gets no answer waits on this device with its Idempotency-Key, which the server honours
-for a day, so that one whose answer was lost is not there twice. What waits goes out when there is
-reason to hope, and else after pauses that grow: in the order in which it was written, one note at a
-time, from one tab at a time. It outlives a reload, an expiry and a sign-out, and goes out when its
-writer is signed in again; nobody else's page shows or sends it. Only its writer discards it.
+Each note has an ``Idempotency-Key``, which the server honours for a day, so a note whose response
+was lost is not stored twice. Queued notes are sent in the order in which they were written, one at
+a time and by one tab at a time: on events that suggest that the server can be reached again, and
+otherwise after a growing back-off. The queue survives reloads, expiries and sign-outs. It is sent
+when its author is signed in again; no other user's page shows or sends it, and only its author can
+discard a note.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -26,183 +29,185 @@ from unexpired import (
     parse_retry_after,
 )
 from unexpired.browser import open_lock
-from views.notes.pending_notes import Shelf, Waiting
-from views.ui.dom import listen, start
-from views.ui.error_messages import SESSION_IS_OVER
-from views.ui.i18n import told
+from views.notes.pending_notes import PendingNote, PendingNotes
+from views.ui.dom import listen, start_task
+from views.ui.error_messages import SESSION_OVER, error_message
 
 PATH = "/api/notes"
-PATIENCE = 5.0  # s; who waits longer for an answer would rather write the next note
-LONG_PATIENCE = 30.0  # s; a note that waits anyway can wait for a slow answer
-LOCK_PATIENCE = 60.0  # s; longer than another tab needs for one note
-NO_ROOM = "The note could not be sent, and this device has no room to keep it: it stays in the box."
-HOPEFUL: tuple[EventName, ...] = ("signed_in", "refreshed", "recovered")
-ASK_AGAIN = {408, 425, 429}
+SEND_TIMEOUT = 5.0  # s; short, because the person is waiting to write the next note
+QUEUE_TIMEOUT = 30.0  # s; nobody waits for a queued note, so a slow response is fine
+LOCK_TIMEOUT = 60.0  # s; longer than another tab needs for one note
+STORAGE_FULL = (
+    "The note could not be sent, and this device cannot store it. It stays in the text box."
+)
+RETRY_EVENTS: tuple[EventName, ...] = ("signed_in", "refreshed", "recovered")
+RETRYABLE = {408, 425, 429}
 SERVER_ERROR = 500
 
 
 class Outbox:
-    """Sends notes for whoever is signed in.
+    """Sends the notes of the signed-in user.
 
     Args:
-        client: Sends them.
-        storage_key: What the page keeps the session under: waiting notes lie beside it.
+        client: Sends the requests.
+        storage_key: The session's storage key, which prefixes the names of the pending notes.
     """
 
     def __init__(self, client: AsyncClient, storage_key: str) -> None:
         self._client = client
-        self._shelf = Shelf(storage_key)
+        self._notes = PendingNotes(storage_key)
         self._lock = open_lock(f"{storage_key}.outbox")
         self._is_flushing = False
         self._failures = 0
         self._timer: Any = 0
-        self._flush_again = create_proxy(self.flush)
+        self._flush_proxy = create_proxy(self.flush)
 
     def start(
         self,
         *,
-        arrived: Callable[[Mapping[str, Any] | None], None],
-        changed: Callable[[], None],
+        on_delivered: Callable[[Mapping[str, Any] | None], None],
+        on_changed: Callable[[], None],
     ) -> None:
-        """Send what waits whenever that may work, from now on.
+        """Send the queue now, and again on each event that suggests that it may work.
 
         Args:
-            arrived: Hears of each note that the server has; None when another tab sent it.
-            changed: Hears that other notes wait than before.
+            on_delivered: Called with each note that the server has stored; with None if another
+                tab sent it.
+            on_changed: Called when the pending notes have changed.
         """
-        self._arrived, self._changed = arrived, changed
-        for event in HOPEFUL:
+        self._on_delivered, self._on_changed = on_delivered, on_changed
+        for event in RETRY_EVENTS:
             self._client.on(event, lambda *_: self.flush())
         listen(window, "online", lambda _: self.flush())
-        listen(document, "visibilitychange", lambda _: self._seen())
-        listen(window, "storage", self._stored)
+        listen(document, "visibilitychange", lambda _: self._on_visibility_change())
+        listen(window, "storage", self._on_storage)
         self.flush()
 
     @property
-    def waiting(self) -> list[Waiting]:
-        """The notes that wait, in the order in which they were written."""
+    def pending(self) -> list[PendingNote]:
+        """The pending notes, in the order in which they were written."""
         user_id = self._user_id
-        return self._shelf.of(user_id) if user_id else []
+        return self._notes.load(user_id) if user_id else []
 
     async def post(self, text: str, key: str) -> None:
-        """Send a note, or have it wait.
+        """Send a note, or queue it if the server cannot be reached.
 
         Raises:
-            Unreachable: It could neither be sent nor kept.
-            UnexpiredError: The server has something against it, or the session is over.
+            Unreachable: If it could be neither sent nor queued.
+            UnexpiredError: If the server refused it, or the session is over.
         """
         user_id = self._user_id
-        note = Waiting(text, key, self._next_place())
-        if navigator.onLine and not self.waiting:
+        note = PendingNote(text, key, self._next_position())
+        if navigator.onLine and not self.pending:
             try:
-                self._arrived(await self._send(user_id, note, PATIENCE))
+                self._on_delivered(await self._send(user_id, note, SEND_TIMEOUT))
             except Unreachable:
                 pass
             else:
                 return
-        if not self._shelf.put(user_id, note):
-            raise Unreachable(NO_ROOM)
-        self._changed()
+        if not self._notes.save(user_id, note):
+            raise Unreachable(STORAGE_FULL)
+        self._on_changed()
         self.flush()
 
     def flush(self) -> None:
-        """Send what waits, unless that is under way."""
+        """Send the queue, unless that is under way."""
         if not self._is_flushing and self._next() is not None:
             self._is_flushing = True
-            start(self._flush())
+            start_task(self._flush())
 
-    def retry(self, note: Waiting) -> None:
-        """Send a refused note once more."""
-        self._shelf.put(self._user_id, replace(note, refusal=""))
-        self._changed()
+    def retry(self, note: PendingNote) -> None:
+        """Queue a refused note again."""
+        self._notes.save(self._user_id, replace(note, refusal=""))
+        self._on_changed()
         self.flush()
 
-    def discard(self, note: Waiting) -> None:
-        """Forget a note."""
-        self._shelf.drop(self._user_id, note)
-        self._changed()
+    def discard(self, note: PendingNote) -> None:
+        """Delete a pending note."""
+        self._notes.delete(self._user_id, note)
+        self._on_changed()
 
-    # -- One after the other -------------------------------------------------------------------
+    # -- The queue -----------------------------------------------------------------------------
 
     async def _flush(self) -> None:
         clearTimeout(self._timer)
         try:
-            # Of several tabs one sends; where there are no locks, the keys make two harmless.
-            async with self._lock.hold(LOCK_PATIENCE):
+            # One tab sends at a time. Without Web Locks, the keys make duplicates harmless.
+            async with self._lock.hold(LOCK_TIMEOUT):
                 await self._send_in_order(self._user_id)
             self._failures = 0
         except Unreachable as error:
             self._failures += 1
             wait = max(backoff(self._failures, random()), error.retry_after or 0)  # noqa: S311 - no secret
-            self._timer = setTimeout(self._flush_again, wait * 1000)
-        except SESSION_IS_OVER:
-            pass  # They wait for their writer.
+            self._timer = setTimeout(self._flush_proxy, wait * 1000)
+        except SESSION_OVER:
+            pass  # The notes stay queued until their author signs in.
         finally:
             self._is_flushing = False
 
     async def _send_in_order(self, user_id: str) -> None:
         while (note := self._next()) is not None:
             try:
-                sent = await self._send(user_id, note, LONG_PATIENCE)
-            except (Unreachable, *SESSION_IS_OVER):
+                stored = await self._send(user_id, note, QUEUE_TIMEOUT)
+            except (Unreachable, *SESSION_OVER):
                 raise
             except UnexpiredError as error:
-                self._shelf.put(user_id, replace(note, refusal=told(error)))
-                self._changed()
+                self._notes.save(user_id, replace(note, refusal=error_message(error)))
+                self._on_changed()
             else:
-                self._shelf.drop(user_id, note)
-                self._changed()
-                self._arrived(sent)
+                self._notes.delete(user_id, note)
+                self._on_changed()
+                self._on_delivered(stored)
 
-    async def _send(self, user_id: str, note: Waiting, patience: float) -> Mapping[str, Any]:
-        # Another tab may have signed in somebody else, whose note this is not.
+    async def _send(self, user_id: str, note: PendingNote, seconds: float) -> Mapping[str, Any]:
+        # Another tab may have signed in another user, who must not send this note.
         self._client.wake()
         if self._user_id != user_id:
             raise NotSignedIn
         headers = {"Idempotency-Key": note.key}
         response = await self._client.post(
-            PATH, json={"text": note.text}, headers=headers, timeout=patience
+            PATH, json={"text": note.text}, headers=headers, timeout=seconds
         )
-        return _note_in(response)
+        return _stored_note(response)
 
-    def _seen(self) -> None:
+    def _on_visibility_change(self) -> None:
         if not document.hidden:
             self.flush()
 
-    def _stored(self, js_event: Any) -> None:
+    def _on_storage(self, js_event: Any) -> None:
         name = js_event.key
-        if isinstance(name, str) and name.startswith(self._shelf.place(self._user_id)):
-            self._changed()
+        if isinstance(name, str) and name.startswith(self._notes.prefix(self._user_id)):
+            self._on_changed()
             if not isinstance(js_event.newValue, str):
-                self._arrived(None)
+                self._on_delivered(None)
 
-    # -- What there is -------------------------------------------------------------------------
+    # -- Its state -----------------------------------------------------------------------------
 
     @property
     def _user_id(self) -> str:
         user = self._client.user
         return str(user["id"]) if user else ""
 
-    def _next(self) -> Waiting | None:
-        return next((note for note in self.waiting if not note.refusal), None)
+    def _next(self) -> PendingNote | None:
+        return next((note for note in self.pending if not note.refusal), None)
 
-    def _next_place(self) -> int:
-        """Now, but behind all that waits, whatever the clock says."""
-        return max([int(Date.now()), *(note.at + 1 for note in self.waiting)])
+    def _next_position(self) -> int:
+        """Return the current time, or a later one if the clock went back behind a queued note."""
+        return max([int(Date.now()), *(note.at + 1 for note in self.pending)])
 
 
-def _note_in(response: Response) -> Mapping[str, Any]:
-    """Return the note that the server has taken.
+def _stored_note(response: Response) -> Mapping[str, Any]:
+    """Return the note that the server has stored.
 
     Raises:
-        Unreachable: This is no answer to it: of a proxy, of a captive portal, or of a server that
-            cannot serve at present.
-        BadReply: The server has something against the note.
+        Unreachable: If the response came from a proxy or a captive portal, or the server is not
+            available.
+        BadReply: If the server refused the note.
     """
-    is_taken = response.is_success and "id" in response.fields
+    is_stored = response.is_success and "id" in response.fields
     is_refused = (
-        SERVER_ERROR > response.status_code >= 400 and response.status_code not in ASK_AGAIN  # noqa: PLR2004
+        SERVER_ERROR > response.status_code >= 400 and response.status_code not in RETRYABLE  # noqa: PLR2004
     )
-    if not is_taken and not is_refused:
+    if not is_stored and not is_refused:
         raise Unreachable(retry_after=parse_retry_after(response, Date.now() / 1000))
     return response.raise_for_status().fields

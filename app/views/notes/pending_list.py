@@ -1,81 +1,83 @@
-"""The notes that wait to be sent, as they stand in the list."""
+"""Shows the pending notes at the top of the list of notes."""
+
+from __future__ import annotations
 
 from typing import Any
 
 from views.notes.outbox import Outbox
-from views.notes.pending_notes import Waiting
-from views.ui.dom import listen, stamp
-from views.ui.i18n import counted, tr
+from views.notes.pending_notes import PendingNote
+from views.ui.dom import clone_template, listen
+from views.ui.i18n import tr, tr_plural
 
-WAITING = "Waiting for the network…"
+PENDING = "Waiting for the network…"
 REFUSED = "Not sent"
-ONE_WAITS = "One note waits on this device and goes out by itself. It stays here if you sign out."
-SOME_WAIT = "{} notes wait on this device and go out by themselves. They stay here if you sign out."
-ALL_SENT = "What waited has been sent."
+ONE_PENDING = "1 note is waiting to be sent. It stays on this device if you sign out."
+SOME_PENDING = "{} notes are waiting to be sent. They stay on this device if you sign out."
+ALL_SENT = "All waiting notes have been sent."
 
 
-class WaitingNotes:
-    """Shows what waits in an outbox.
+class PendingList:
+    """The items of the pending notes.
 
     Args:
-        notes: The list of notes; those that wait stand on top of it.
-        said: Says how many there are.
-        box: Where the focus goes when a note that had it is discarded.
-        outbox: What is shown.
+        notes: The list of notes.
+        summary: The element that shows how many notes are pending.
+        text_box: The element to focus after a button of an item was used.
+        outbox: The outbox that sends the notes.
     """
 
-    def __init__(self, notes: Any, said: Any, box: Any, outbox: Outbox) -> None:
+    def __init__(self, notes: Any, summary: Any, text_box: Any, outbox: Outbox) -> None:
         self._notes = notes
-        self._said = said
-        self._box = box
+        self._summary = summary
+        self._text_box = text_box
         self._outbox = outbox
         self._items: dict[str, Any] = {}
-        listen(notes, "click", self._clicked)
+        listen(notes, "click", self._on_click)
 
-    def draw(self) -> None:
-        """Show what waits now; an item that stays keeps its place and the focus."""
-        waiting = {note.name: note for note in self._outbox.waiting}
-        for name in self._items.keys() - waiting.keys():
+    def update(self) -> None:
+        """Show the current notes; items that stay keep their place and their focus."""
+        pending = {note.name: note for note in self._outbox.pending}
+        for name in self._items.keys() - pending.keys():
             self._items.pop(name).remove()
-        for name, note in waiting.items():  # The newest comes last, and so to the top.
+        for name, note in pending.items():  # In the order of the queue: the newest ends on top.
             if name not in self._items:
                 self._items[name] = _item(note)
                 self._notes.prepend(self._items[name])
-            _tell(self._items[name], note)
-        self._count(list(waiting.values()))
+            _update_item(self._items[name], note)
+        self._update_summary(list(pending.values()))
 
     def clear(self) -> None:
-        """Leave nothing on the screen."""
+        """Remove all items and the summary."""
         for item in self._items.values():
             item.remove()
         self._items.clear()
-        self._said.textContent = ""
+        self._summary.textContent = ""
 
-    def _count(self, notes: list[Waiting]) -> None:
-        number = sum(not note.refusal for note in notes)
-        sentence = counted(number, ONE_WAITS, SOME_WAIT)
-        if not number:  # A note that was refused speaks for itself.
-            sentence = tr(ALL_SENT) if self._said.textContent and not notes else ""
-        if self._said.textContent != sentence:  # A screen reader speaks each change.
-            self._said.textContent = sentence
+    def _update_summary(self, notes: list[PendingNote]) -> None:
+        count = sum(not note.refusal for note in notes)
+        message = tr_plural(count, ONE_PENDING, SOME_PENDING)
+        if not count:  # The items of refused notes show the reason themselves.
+            message = tr(ALL_SENT) if self._summary.textContent and not notes else ""
+        if self._summary.textContent != message:  # A screen reader announces each write.
+            self._summary.textContent = message
 
-    def _clicked(self, js_event: Any) -> None:
-        button = js_event.target.closest("li.waiting button")
-        note = button and self._note(button.closest("li").dataset.name)
-        if note and button.dataset.act == "again":
+    def _on_click(self, js_event: Any) -> None:
+        button = js_event.target.closest("li.pending button")
+        note = button and self._find(button.closest("li").dataset.name)
+        if note and button.dataset.action == "retry":
             self._outbox.retry(note)
         elif note:
-            self._said.textContent = ""  # What is discarded was not sent.
+            self._summary.textContent = ""  # Do not claim that a discarded note was sent.
             self._outbox.discard(note)
         if button:
-            self._box.focus()
+            self._text_box.focus()
 
-    def _note(self, name: str) -> Waiting | None:
-        return next((note for note in self._outbox.waiting if note.name == name), None)
+    def _find(self, name: str) -> PendingNote | None:
+        return next((note for note in self._outbox.pending if note.name == name), None)
 
 
-def _item(note: Waiting) -> Any:
-    item = stamp("waiting-note")
+def _item(note: PendingNote) -> Any:
+    item = clone_template("pending-note")
     item.dataset.name = note.name
     item.querySelector("p").textContent = note.text
     for button in item.querySelectorAll("button"):
@@ -83,7 +85,7 @@ def _item(note: Waiting) -> Any:
     return item
 
 
-def _tell(item: Any, note: Waiting) -> None:
+def _update_item(item: Any, note: PendingNote) -> None:
     item.querySelector("[role=alert]").textContent = note.refusal
-    item.querySelector("small").textContent = tr(REFUSED if note.refusal else WAITING)
-    item.querySelector("[data-act=again]").hidden = not note.refusal
+    item.querySelector("small").textContent = tr(REFUSED if note.refusal else PENDING)
+    item.querySelector("[data-action=retry]").hidden = not note.refusal

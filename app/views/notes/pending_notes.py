@@ -1,8 +1,10 @@
-"""Notes that wait to be sent: kept on the device, per user, each under a name of its own.
+"""Stores notes that could not be sent yet, on the device and per user.
 
-A name for each, so that two tabs that put notes here at once overwrite nothing: storage has no
-other way to add to what is there.
+Each note has a storage key of its own, so two tabs that add notes at the same time do not overwrite
+each other's: ``localStorage`` has no transactions.
 """
+
+from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
@@ -13,14 +15,14 @@ from pyodide.ffi import JsException
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """A note that waits.
+class PendingNote:
+    """A note that could not be sent yet.
 
     Attributes:
-        text: What was written.
-        key: The Idempotency-Key of every attempt to send it.
-        at: Its place in the order, in milliseconds.
-        refusal: What the server had against it; empty while it may be sent.
+        text: The text.
+        key: The ``Idempotency-Key`` of every attempt to send it.
+        at: Its position in the queue, in Unix milliseconds.
+        refusal: Why the server refused it; empty while it may be sent.
     """
 
     text: str
@@ -30,55 +32,55 @@ class Waiting:
 
     @property
     def name(self) -> str:
-        """What it is stored under; names sort as notes were written."""
+        """The end of its storage key; names sort in the order of the queue."""
         return f"{self.at:015}{self.key}"
 
 
-class Shelf:
-    """The waiting notes of each user.
+class PendingNotes:
+    """The pending notes of each user, in ``localStorage``.
 
     Args:
-        storage_key: What the page keeps the session under: the notes lie beside it.
+        storage_key: The session's storage key, which prefixes the names of the notes.
     """
 
     def __init__(self, storage_key: str) -> None:
         self._storage_key = storage_key
 
-    def place(self, user_id: str) -> str:
-        """What the names of all that the user has here begin with."""
-        # Quoted, so that no user's id is the beginning of another's.
+    def prefix(self, user_id: str) -> str:
+        """Return the start of the storage keys of all the user's notes."""
+        # Quoted and ended by a slash, so that no user's prefix is the start of another's.
         return f"{self._storage_key}.waiting.{quote(user_id, safe='')}/"
 
-    def of(self, user_id: str) -> list[Waiting]:
-        """The user's notes, in the order in which they were written."""
-        place = self.place(user_id)
+    def load(self, user_id: str) -> list[PendingNote]:
+        """Return the user's notes, in the order of the queue."""
+        prefix = self.prefix(user_id)
         try:
-            names = sorted(n for n in js.Object.keys(js.localStorage) if n.startswith(place))
+            names = sorted(n for n in js.Object.keys(js.localStorage) if n.startswith(prefix))
             stored = [js.localStorage.getItem(name) for name in names]
         except JsException:
             return []
-        return [note for note in map(_note_in, stored) if note]
+        return [note for note in map(_parse, stored) if note]
 
-    def put(self, user_id: str, note: Waiting) -> bool:
-        """Keep a note; return whether the device took it."""
+    def save(self, user_id: str, note: PendingNote) -> bool:
+        """Store a note; return whether that worked."""
         try:
-            js.localStorage.setItem(self.place(user_id) + note.name, json.dumps(asdict(note)))
+            js.localStorage.setItem(self.prefix(user_id) + note.name, json.dumps(asdict(note)))
         except JsException:
             return False
         return True
 
-    def drop(self, user_id: str, note: Waiting) -> None:
-        """Forget a note."""
+    def delete(self, user_id: str, note: PendingNote) -> None:
+        """Delete a note."""
         try:
-            js.localStorage.removeItem(self.place(user_id) + note.name)
+            js.localStorage.removeItem(self.prefix(user_id) + note.name)
         except JsException:
             return
 
 
-def _note_in(stored: object) -> Waiting | None:
+def _parse(stored: object) -> PendingNote | None:
     if not isinstance(stored, str):
-        return None  # Another tab was quicker.
+        return None  # Another tab has deleted it meanwhile.
     try:
-        return Waiting(**json.loads(stored))
+        return PendingNote(**json.loads(stored))
     except (ValueError, TypeError):
-        return None  # Not ours.
+        return None  # Written by another program.

@@ -1,1 +1,1 @@
-"""What every view uses: the document, translations, dates, error messages."""
+"""Helpers shared by all views: the document, translations, dates and error messages."""

@@ -1,4 +1,6 @@
-"""Instants in the person's own time zone, in the language of the page."""
+"""Formats dates and times in the person's time zone and in the page's language."""
+
+from __future__ import annotations
 
 from typing import Any
 
@@ -8,37 +10,37 @@ from pyodide.ffi import to_js
 UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
 
-def show_time(element: Any, instant: str) -> None:
-    """Show an ISO 8601 instant in a time element."""
-    element.dateTime = instant
-    element.textContent = _formatted(instant, dateStyle="medium", timeStyle="short")
+def show_time(element: Any, timestamp: str) -> None:
+    """Show an ISO 8601 timestamp in a ``<time>`` element."""
+    element.dateTime = timestamp
+    element.textContent = _format(timestamp, dateStyle="medium", timeStyle="short")
 
 
-def show_age(element: Any, instant: str) -> None:
-    """Show in a time element how long ago an ISO 8601 instant was, and when on demand."""
-    show_time(element, instant)
+def show_age(element: Any, timestamp: str) -> None:
+    """Show in a ``<time>`` element how long ago a timestamp was; the tooltip has the exact time."""
+    show_time(element, timestamp)
     element.title = element.textContent
-    seconds = max(0, (Date.now() - Date.new(instant).getTime()) / 1000)
+    seconds = max(0, (Date.now() - Date.new(timestamp).getTime()) / 1000)
     unit, size = next((u for u in UNITS if seconds >= u[1]), UNITS[-1])
-    wording = Intl.RelativeTimeFormat.new(_variety(), _options(numeric="auto"))
-    element.textContent = wording.format(-int(seconds // size), unit)
+    formatter = Intl.RelativeTimeFormat.new(_locale(), _options(numeric="auto"))
+    element.textContent = formatter.format(-int(seconds // size), unit)
 
 
 def clock_time(milliseconds: float) -> str:
-    """A time of day with its seconds, from Unix milliseconds."""
-    return _formatted(milliseconds, timeStyle="medium")
+    """Return the time of day, with seconds, of a Unix time in milliseconds."""
+    return _format(milliseconds, timeStyle="medium")
 
 
-def _formatted(instant: str | float, **options: str) -> str:
-    formatter = Intl.DateTimeFormat.new(_variety(), _options(**options))
-    return str(formatter.format(Date.new(instant)))
+def _format(timestamp: str | float, **options: str) -> str:
+    formatter = Intl.DateTimeFormat.new(_locale(), _options(**options))
+    return str(formatter.format(Date.new(timestamp)))
 
 
-def _variety() -> str:
-    """The person's own variety of the page's language, such as en-GB."""
+def _locale() -> str:
+    """Return the person's first locale in the page's language, such as en-GB."""
     language = document.documentElement.lang
-    varieties = (tag for tag in navigator.languages if tag.split("-")[0].lower() == language)
-    return str(next(varieties, language))
+    locales = (tag for tag in navigator.languages if tag.split("-")[0].lower() == language)
+    return str(next(locales, language))
 
 
 def _options(**options: str) -> Any:

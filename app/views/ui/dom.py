@@ -1,4 +1,6 @@
-"""The few things that the views ask of the document."""
+"""Helpers for the document: templates, event listeners, tasks, busy states and alerts."""
+
+from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
@@ -8,43 +10,44 @@ from typing import Any
 from js import document
 from pyodide.ffi import create_proxy
 
-# asyncio keeps only weak references to tasks: one that nobody holds may vanish half way.
-_running: set[asyncio.Task[None]] = set()
+# asyncio keeps only weak references to tasks; without these, one could be garbage collected while
+# it runs.
+_tasks: set[asyncio.Task[None]] = set()
 
 
-def stamp(template: str) -> Any:
-    """Return a fresh copy of the one element in the template of that id."""
-    content = document.getElementById(template).content
+def clone_template(template_id: str) -> Any:
+    """Return a copy of the only element in a template."""
+    content = document.getElementById(template_id).content
     return document.importNode(content.firstElementChild, True)  # noqa: FBT003 - JavaScript has no keywords.
 
 
 def listen(target: Any, event: str, handler: Callable[[Any], None]) -> None:
-    """Call the handler on each such event for as long as the page lives."""
+    """Call the handler on each event, until the page closes."""
     target.addEventListener(event, create_proxy(handler))
 
 
 def listen_async(
     target: Any, event: str, handler: Callable[[Any], Coroutine[Any, Any, None]]
 ) -> None:
-    """Run the handler as a task on each such event for as long as the page lives."""
-    listen(target, event, lambda js_event: start(handler(js_event)))
+    """Run the handler as a task on each event, until the page closes."""
+    listen(target, event, lambda js_event: start_task(handler(js_event)))
 
 
-def start(work: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine to its end without waiting for it."""
-    task = asyncio.ensure_future(work)
-    _running.add(task)
-    task.add_done_callback(_running.discard)
+def start_task(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine in the background."""
+    task = asyncio.ensure_future(coroutine)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
 
 
 def is_busy(element: Any) -> bool:
-    """Whether the element shows that something is under way."""
+    """Return whether the element is marked as busy."""
     return bool(element.getAttribute("aria-busy") == "true")
 
 
 @contextmanager
 def busy(element: Any) -> Iterator[None]:
-    """Show on the element that something is under way, for as long as it is."""
+    """Mark the element as busy while the block runs."""
     element.setAttribute("aria-busy", "true")
     try:
         yield
@@ -52,7 +55,7 @@ def busy(element: Any) -> Iterator[None]:
         element.removeAttribute("aria-busy")
 
 
-def say(alert: Any, sentence: str = "", *, kind: str = "error") -> None:
-    """Put a sentence into an alert, or none to clear it."""
+def show_alert(alert: Any, message: str = "", *, kind: str = "error") -> None:
+    """Show a message in an alert, or clear the alert."""
     alert.dataset.kind = kind
-    alert.textContent = sentence
+    alert.textContent = message

@@ -1,4 +1,6 @@
-"""What went wrong, in sentences beside what it concerns."""
+"""Shows errors as messages, next to the part of the page that they concern."""
+
+from __future__ import annotations
 
 import math
 from collections.abc import Iterator
@@ -6,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from unexpired import (
+    BadReply,
     NotSignedIn,
     RateLimited,
     SessionEnded,
@@ -13,39 +16,43 @@ from unexpired import (
     UnexpiredError,
     Unreachable,
 )
-from views.ui.dom import say
-from views.ui.i18n import counted, told, tr
+from views.ui.dom import show_alert
+from views.ui.i18n import tr, tr_code, tr_plural
 
-TYPED_IS_KEPT = "What you typed is kept."
-# The client has led the person to the sign-in page, which says why: nothing to add here.
-SESSION_IS_OVER = (NotSignedIn, SessionEnded, SessionExpired)
+INPUT_IS_KEPT = "What you typed is kept."
+# The client has redirected to the sign-in page, which shows the reason.
+SESSION_OVER = (NotSignedIn, SessionEnded, SessionExpired)
 
 
 @contextmanager
-def told_in(alert: Any, *, comfort: str = "") -> Iterator[None]:
-    """Run what calls the server; what goes wrong is said in the alert, and goes no further.
+def errors_shown_in(alert: Any, *, hint: str = "") -> Iterator[None]:
+    """Run code that calls the server; show its errors in the alert and suppress them.
 
     Args:
-        alert: The element that says it.
-        comfort: What else to say when the server cannot be reached.
+        alert: The element that shows the message.
+        hint: A message to append when the server cannot be reached.
     """
-    say(alert)
+    show_alert(alert)
     try:
         yield
-    except SESSION_IS_OVER:
+    except SESSION_OVER:
         pass
     except Unreachable as error:
-        say(alert, f"{told(error)} {tr(comfort)}".rstrip())
+        show_alert(alert, f"{error_message(error)} {tr(hint)}".rstrip())
     except RateLimited as error:
-        say(alert, _wait(error.retry_after) if error.retry_after else told(error))
+        show_alert(alert, _wait(error.retry_after) if error.retry_after else error_message(error))
     except UnexpiredError as error:
-        say(alert, told(error))
+        show_alert(alert, error_message(error))
+
+
+def error_message(error: UnexpiredError) -> str:
+    """Return the error's message in the page's language."""
+    return tr_code(str(error), error.code if isinstance(error, BadReply) else None)
 
 
 def _wait(seconds: float) -> str:
-    whole = math.ceil(seconds)
-    return counted(
-        whole,
-        "Too many tries. Please wait 1 second, then try again.",
-        "Too many tries. Please wait {} seconds, then try again.",
+    return tr_plural(
+        math.ceil(seconds),
+        "Too many attempts. Please wait 1 second, then try again.",
+        "Too many attempts. Please wait {} seconds, then try again.",
     )

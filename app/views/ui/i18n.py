@@ -1,42 +1,39 @@
-"""The page's sentences in the person's language; the sources hold the English ones."""
+"""Translates the page's messages; the sources contain the English ones."""
+
+from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 
-from unexpired import BadReply, UnexpiredError
-
 NUMBER = re.compile(r"\d+")
 
-_known: dict[str, str] = {}
+_translations: dict[str, str] = {}
 
 
-def learn(sentences: Mapping[str, str]) -> None:
-    """Speak another language from now on: its sentences, each under its English one."""
-    _known.update(sentences)
+def set_translations(translations: Mapping[str, str]) -> None:
+    """Set the translations of the page's language, keyed by the English message."""
+    _translations.update(translations)
 
 
-def tr(sentence: str, *values: object) -> str:
-    """Return the sentence in the person's language, with the values in place of each ``{}``.
+def tr(message: str, *values: object) -> str:
+    """Return the translated message, with the values in place of each ``{}``.
 
-    What is not in the translations stays as it is: English, or a server's own words.
+    A message without a translation stays as it is: English, or the server's own text.
     """
-    known = _known.get(sentence, sentence)
-    return known.format(*values) if values else known
+    translation = _translations.get(message, message)
+    return translation.format(*values) if values else translation
 
 
-def counted(count: int, one: str, many: str) -> str:
-    """Return the sentence for one, or that for any other number, with the number in it."""
-    return tr(one) if count == 1 else tr(many, count)
+def tr_plural(count: int, one: str, other: str) -> str:
+    """Return the translation of the singular or the plural message, with the count filled in."""
+    return tr(one) if count == 1 else tr(other, count)
 
 
-def retold(sentence: str) -> str:
-    """Translate a sentence that was written elsewhere, and keep the numbers that stand in it."""
-    return tr(NUMBER.sub("{}", sentence), *NUMBER.findall(sentence))
+def tr_numbers(message: str) -> str:
+    """Translate a message that already contains its numbers, such as one of the library's."""
+    return tr(NUMBER.sub("{}", message), *NUMBER.findall(message))
 
 
-def told(error: UnexpiredError) -> str:
-    """Return the error's sentence; a server's own one is told by its code, where that is known."""
-    sentence = str(error)
-    if sentence not in _known and isinstance(error, BadReply) and error.code:
-        return _known.get(error.code, sentence)
-    return tr(sentence)
+def tr_code(message: str, code: str | None) -> str:
+    """Translate a server's message, by its error code if only the code has a translation."""
+    return _translations.get(message) or _translations.get(code or "", message)

@@ -1,4 +1,4 @@
-"""A User-Agent in words, without a browser."""
+"""Device names from ``User-Agent`` headers, without a browser."""
 
 import pytest
 
@@ -8,7 +8,7 @@ LIKE_GECKO = "AppleWebKit/537.36 (KHTML, like Gecko)"
 
 
 @pytest.mark.parametrize(
-    ("user_agent", "words"),
+    ("user_agent", "name"),
     [
         (
             "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
@@ -42,14 +42,14 @@ LIKE_GECKO = "AppleWebKit/537.36 (KHTML, like Gecko)"
         ("python-httpx/0.28.1", "python-httpx"),
     ],
 )
-def test_a_device_is_named_by_its_browser_and_system(user_agent: str, words: str) -> None:
-    """The most telling word of the header decides, not the first."""
-    assert device_name(user_agent) == words
+def test_a_device_is_named_by_its_browser_and_system(user_agent: str, name: str) -> None:
+    """The most specific token of the header decides, not the first."""
+    assert device_name(user_agent) == name
 
 
 @pytest.mark.parametrize(
     "user_agent", ["", "Mozilla/5.0", "<img src=x onerror=alert(1)>", "\u202eevil/1", "/" * 9000]
 )
-def test_nothing_of_a_strange_header_is_repeated(user_agent: str) -> None:
-    """What is in no list of ours, and no plain program's name, is an unknown device."""
+def test_an_unknown_header_is_not_shown(user_agent: str) -> None:
+    """Only known names and a plain product name are shown; anything else is an unknown device."""
     assert device_name(user_agent) == UNKNOWN
