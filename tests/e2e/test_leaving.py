@@ -10,7 +10,7 @@ from tests.e2e.watch import Watch
 
 
 def test_back_after_a_sign_out_shows_no_notes(person: Person, page: Page, watch: Watch) -> None:
-    """Back leads to the sign-in form, without notes, without a token, and without a request."""
+    """Back leads to the sign-in form: no notes, no tokens, no authenticated request."""
     person.opens().signs_in()
     person.is_at_notes()
     text = f"for my eyes only {uuid4()}"
