@@ -32,6 +32,8 @@ from unexpired.timers import Wakeup, timeout_after
 if TYPE_CHECKING:
     from httpx import AsyncBaseTransport, Auth
 
+TIMED_OUT = "The server took too long to respond. Please try again."
+
 TICK_INTERVAL = 5.0  # s. Timers stop while a machine sleeps; we notice this long after it wakes.
 
 # The wait for the lock, in refresh_timeouts: more than one holder needs, so nobody jumps the queue.
@@ -142,7 +144,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             async with timeout_after(options.get("timeout", manager.options.timeout)):
                 return cast("Response", await self._drive(manager.policy.call(request)))
         except TimeoutError:
-            raise Unreachable("The server took too long to answer. Please try again.") from None
+            raise Unreachable(TIMED_OUT) from None
         except UnexpiredError as error:
             manager.redirect_if_signed_out(error)
             raise

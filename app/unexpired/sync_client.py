@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
-from unexpired.async_client import LOCK_TIMEOUT_FACTOR, AsyncClient
+from unexpired.async_client import LOCK_TIMEOUT_FACTOR, TIMED_OUT, AsyncClient
 from unexpired.base_client import BaseClient
 from unexpired.content import RequestOptions
 from unexpired.errors import SessionExpired, UnexpiredError, Unreachable
@@ -312,7 +312,7 @@ class Client(BaseClient[Response]):
     def _time_left(self, deadline: float) -> float:
         left = deadline - self._clock.monotonic()
         if left <= 0:
-            raise _CallAborted(Unreachable("The server took too long to answer. Please try again."))
+            raise _CallAborted(Unreachable(TIMED_OUT))
         return left
 
     def _perform(self, effect: Effect, left: float) -> Generator[Send, Response, Response | None]:

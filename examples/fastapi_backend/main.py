@@ -1,7 +1,7 @@
-"""An ordinary FastAPI back end with OAuth 2.0's password flow. It knows nothing of Unexpired.
+"""An ordinary FastAPI back end with OAuth 2.0's password flow. It does not use Unexpired.
 
-One token endpoint (RFC 6749, sections 4.3, 5 and 6); every other route answers a bad token with a
-plain 401. Run it from the root of the repository with
+It has one token endpoint (RFC 6749, sections 4.3, 5 and 6); every other route responds to a bad
+token with a plain 401. Run it from the root of the repository with
 
     uvicorn --factory examples.fastapi_backend.main:create_app --port 8001
 
@@ -25,14 +25,14 @@ from fastapi.responses import JSONResponse
 from fastapi.security import OAuth2PasswordBearer
 
 ACCESS_TTL = 300  # s
-PAGES = ("http://127.0.0.1:8000",)  # The origins that pages may call from.
+PAGES = ("http://127.0.0.1:8000",)  # The origins of the pages that may call it.
 
 Bearer = Annotated[str, Depends(OAuth2PasswordBearer(tokenUrl="token"))]
 
 
 @dataclass
 class Accounts:
-    """Who there is and who is signed in, in memory: a database's place in a real application."""
+    """The users and their refresh tokens, in memory; a real application has a database."""
 
     now: Callable[[], float]
     passwords: dict[str, str] = field(default_factory=lambda: {"ada": "correct horse"})
@@ -58,12 +58,12 @@ class Accounts:
         }
 
     def user_of(self, token: str) -> str:
-        """Return whose access token this is.
+        """Return the user of an access token.
 
         Raises:
-            PyJWTError: if it is nobody's, or its time is over.
+            PyJWTError: If the token is not ours, or has expired.
         """
-        # PyJWT reads a clock of its own, so the time is checked here.
+        # PyJWT reads the system clock, so the expiry is checked here, by ``now``.
         claims = jwt.decode(
             token, self.key, ["HS256"], options={"verify_exp": False, "verify_iat": False}
         )
@@ -76,16 +76,16 @@ router = APIRouter()
 
 
 def accounts_of(request: Request) -> Accounts:
-    """Return the accounts of the application that was asked."""
+    """Return the accounts of the application."""
     accounts: Accounts = request.app.state.accounts
     return accounts
 
 
-Known = Annotated[Accounts, Depends(accounts_of)]
+CurrentAccounts = Annotated[Accounts, Depends(accounts_of)]
 
 
-def current_user(token: Bearer, accounts: Known) -> str:
-    """Return who is asking, or answer 401."""
+def current_user(token: Bearer, accounts: CurrentAccounts) -> str:
+    """Return the current user, or respond with 401."""
     try:
         return accounts.user_of(token)
     except jwt.PyJWTError:
@@ -93,7 +93,7 @@ def current_user(token: Bearer, accounts: Known) -> str:
 
 
 @router.post("/token")
-async def token(request: Request, accounts: Known) -> Response:
+async def token(request: Request, accounts: CurrentAccounts) -> Response:
     """Exchange a password, or a refresh token, for tokens."""
     form = await _form(request)
     match form.get("grant_type"):
@@ -109,20 +109,20 @@ async def token(request: Request, accounts: Known) -> Response:
 
 
 @router.post("/revoke")
-async def revoke(request: Request, accounts: Known) -> Response:
-    """Forget a refresh token; one that is unknown is as good as revoked (RFC 7009, section 2.2)."""
+async def revoke(request: Request, accounts: CurrentAccounts) -> Response:
+    """Remove a refresh token; an unknown one counts as revoked (RFC 7009, section 2.2)."""
     accounts.refresh_tokens.pop((await _form(request)).get("token", ""), None)
     return Response()
 
 
 @router.get("/users/me")
 async def me(user: Annotated[str, Depends(current_user)]) -> dict[str, str]:
-    """Say who is asking."""
+    """Return the current user."""
     return {"username": user}
 
 
 async def _form(request: Request) -> dict[str, str]:
-    # FastAPI's own Form needs python-multipart; these two endpoints have plain fields alone.
+    # FastAPI's Form needs python-multipart; these two endpoints only have plain fields.
     return dict(parse_qsl((await request.body()).decode()))
 
 
@@ -135,8 +135,8 @@ def create_app(now: Callable[[], float] = time.time, pages: Sequence[str] = PAGE
     """Return the application.
 
     Args:
-        now: tells the time, in Unix seconds.
-        pages: the exact origins that pages may call from.
+        now: Returns the time, in Unix seconds.
+        pages: The exact origins of the pages that may call it.
     """
     app = FastAPI()
     app.add_middleware(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.clock import START, FakeClock
-from tests.support.fake_server import API, reply, token_fields
+from tests.support.fake_server import API, json_response, token_fields
 from unexpired import AsyncClient, Client
 from unexpired.messages import Headers, Request, Response
 from unexpired.options import Options
@@ -20,12 +20,12 @@ NOW = START
 
 def session_of(client: AsyncClient | Client) -> Session:
     """Return the session behind a client."""
-    return client._manager.session  # noqa: SLF001 - what the public door does not show
+    return client._manager.session  # noqa: SLF001 - the public API does not have it
 
 
 @dataclass
 class World:
-    """A policy with everything that it sees."""
+    """A policy and its surroundings."""
 
     clock: FakeClock = field(default_factory=FakeClock)
     session: Session = field(default_factory=lambda: Session(jitter=lambda: 1.0))
@@ -36,19 +36,19 @@ class World:
         return Policy(self.session, self.options, self.clock)
 
     def sign_in(self, name: str = "s", n: int = 1, *, life: float = 900, **fields: Any) -> None:
-        """Sign in, by feeding the policy the server's reply."""
+        """Sign in, by feeding the policy the server's response."""
         flow = self.policy.sign_in(name, "ada", "pw")
         next(flow)
-        answer = reply(200, token_fields(n, now=self.clock.wall, life=life, **fields))
+        response = json_response(200, token_fields(n, now=self.clock.wall, life=life, **fields))
         with pytest.raises(StopIteration):
-            flow.send(answer)
+            flow.send(response)
 
-    def renew(self, answer: Response) -> None:
-        """Renew the tokens, by feeding the policy the server's reply."""
+    def renew(self, response: Response) -> None:
+        """Refresh the tokens, by feeding the policy the server's response."""
         flow = self.policy.renew()
         next(flow)
         try:
-            flow.send(answer)
+            flow.send(response)
         except StopIteration:
             return
 

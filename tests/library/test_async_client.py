@@ -1,4 +1,4 @@
-"""AsyncClient on a transport in memory: one refresh for all, and nobody holds up the others."""
+"""AsyncClient on a transport in memory: one refresh for all requests, which block no other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.library.conftest import session_of
 from tests.support.clock import FakeClock
-from tests.support.fake_server import API, AsyncFakeServer, error
+from tests.support.fake_server import API, AsyncFakeServer, error_response
 from unexpired import (
     AsyncClient,
     MemoryStore,
@@ -29,23 +29,23 @@ from unexpired.ports import LocalLock
 @dataclass
 class FakeNavigator:
     at: str = "/notes?page=2#top"
-    gone: list[str] = field(default_factory=list)
+    redirects: list[str] = field(default_factory=list)
 
     def here(self) -> str:
         return self.at
 
     def go(self, url: str) -> None:
-        self.gone.append(url)
+        self.redirects.append(url)
 
 
 @dataclass
 class Page:
-    """One page: a client and all that it touches."""
+    """A page: a client and its ports."""
 
     clock: FakeClock = field(default_factory=FakeClock)
     store: MemoryStore = field(default_factory=MemoryStore)
     navigator: FakeNavigator = field(default_factory=FakeNavigator)
-    heard: list[tuple[Any, ...]] = field(default_factory=list)
+    events: list[tuple[Any, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.server = AsyncFakeServer(self.clock)
@@ -61,11 +61,11 @@ class Page:
             **{"base_url": API, **options},
         )
         for name in ("signed_in", "refreshed", "expired", "signed_out", "degraded", "recovered"):
-            client.on(name, lambda *details, name=name: self.heard.append((name, *details)))
+            client.on(name, lambda *details, name=name: self.events.append((name, *details)))
         return client
 
     def names(self) -> list[str]:
-        return [name for name, *_ in self.heard]
+        return [name for name, *_ in self.events]
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ async def test_an_expired_token_is_renewed_behind_the_callers_back(tab: Page) ->
     assert (response.status_code, tab.server.count("/api/refresh")) == (200, 1)
 
 
-async def test_a_hundred_calls_with_an_expired_token_share_one_refresh(tab: Page) -> None:
+async def test_a_hundred_requests_with_an_expired_token_share_one_refresh(tab: Page) -> None:
     tab.clock.advance(901)
     calls = [tab.client.get(f"/api/notes/{n}") for n in range(100)]
     responses = await asyncio.gather(*calls)
@@ -91,16 +91,16 @@ async def test_a_hundred_calls_with_an_expired_token_share_one_refresh(tab: Page
     assert len(tab.server.received) == 101
 
 
-async def test_a_server_that_says_expired_for_ever_gets_two_calls_and_one_refresh(
+async def test_a_server_that_always_says_expired_gets_two_requests_and_one_refresh(
     tab: Page,
 ) -> None:
-    tab.server.responses["/api/notes"] = lambda _: error(401, "TOKEN_EXPIRED")
+    tab.server.responses["/api/notes"] = lambda _: error_response(401, "TOKEN_EXPIRED")
     response = await tab.client.get("/api/notes")
     assert response.status_code == 401
     assert (tab.server.count("/api/notes"), tab.server.count("/api/refresh")) == (2, 1)
 
 
-async def test_one_cancelled_waiter_costs_the_others_nothing(tab: Page) -> None:
+async def test_a_cancelled_request_does_not_cancel_the_refresh_of_the_others(tab: Page) -> None:
     tab.clock.advance(901)
     tab.server.gate = asyncio.Event()
     calls = [asyncio.ensure_future(tab.client.get("/api/notes")) for _ in range(5)]
@@ -114,7 +114,7 @@ async def test_one_cancelled_waiter_costs_the_others_nothing(tab: Page) -> None:
     assert tab.server.count("/api/refresh") == 1
 
 
-async def test_a_hanging_refresh_is_bounded(tab: Page) -> None:
+async def test_a_hanging_refresh_times_out(tab: Page) -> None:
     client = tab.open(refresh_timeout=0.05)
     tab.clock.advance(901)
     tab.server.gate = asyncio.Event()
@@ -124,7 +124,7 @@ async def test_a_hanging_refresh_is_bounded(tab: Page) -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_hanging_api_is_bounded_by_the_calls_own_timeout(tab: Page) -> None:
+async def test_a_hanging_api_times_out_by_the_requests_own_timeout(tab: Page) -> None:
     tab.server.gate = asyncio.Event()
     tab.clock.advance(901)
     with pytest.raises(Unreachable, match="too long"):
@@ -132,41 +132,43 @@ async def test_a_hanging_api_is_bounded_by_the_calls_own_timeout(tab: Page) -> N
     tab.server.gate.set()
 
 
-async def test_an_end_makes_one_event_and_one_redirect_however_many_wait(tab: Page) -> None:
+async def test_an_ended_session_makes_one_event_and_one_redirect_for_all_requests(
+    tab: Page,
+) -> None:
     tab.clock.advance(901)
-    tab.server.responses["/api/refresh"] = lambda _: error(401, "REFRESH_REUSED")
+    tab.server.responses["/api/refresh"] = lambda _: error_response(401, "REFRESH_REUSED")
     calls = [tab.client.get("/api/notes") for _ in range(20)]
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert {type(result) for result in results} == {SessionExpired}
-    assert tab.heard == [("signed_in",), ("expired", "REFRESH_REUSED")]
-    assert tab.navigator.gone == ["/login?next=%2Fnotes%3Fpage%3D2%23top&reason=expired"]
+    assert tab.events == [("signed_in",), ("expired", "REFRESH_REUSED")]
+    assert tab.navigator.redirects == ["/login?next=%2Fnotes%3Fpage%3D2%23top&reason=expired"]
     assert tab.store.load() is None
 
 
-async def test_a_call_without_a_session_asks_to_sign_in_once() -> None:
+async def test_requests_without_a_session_redirect_once() -> None:
     tab = Page()
     for _ in range(3):
         with pytest.raises(NotSignedIn):
             await tab.client.get("/api/notes")
     assert tab.server.received == []
-    assert tab.navigator.gone == ["/login?next=%2Fnotes%3Fpage%3D2%23top"]
+    assert tab.navigator.redirects == ["/login?next=%2Fnotes%3Fpage%3D2%23top"]
 
 
-async def test_with_on_expired_event_nobody_is_led_away(tab: Page) -> None:
+async def test_with_on_expired_event_nothing_is_redirected(tab: Page) -> None:
     client = tab.open(on_expired="event")
-    tab.server.responses["/api/notes"] = lambda _: error(401, "SESSION_REVOKED")
+    tab.server.responses["/api/notes"] = lambda _: error_response(401, "SESSION_REVOKED")
     with pytest.raises(SessionEnded):
         await client.get("/api/notes")
-    assert tab.navigator.gone == []
+    assert tab.navigator.redirects == []
 
 
-async def test_a_reload_takes_the_session_up_without_an_event(tab: Page) -> None:
-    tab.heard.clear()
+async def test_a_reload_continues_the_session_without_an_event(tab: Page) -> None:
+    tab.events.clear()
     again = tab.open()
     assert again.state == "active"
     assert again.user == {"id": 1, "username": "ada"}
     assert (await again.get("/api/notes")).status_code == 200
-    assert tab.heard == []
+    assert tab.events == []
 
 
 async def test_a_page_uses_the_token_that_another_page_renewed(tab: Page) -> None:
@@ -177,7 +179,7 @@ async def test_a_page_uses_the_token_that_another_page_renewed(tab: Page) -> Non
     assert tab.server.count("/api/refresh") == 1
 
 
-async def test_sign_out_in_one_page_ends_the_calls_of_the_other(tab: Page) -> None:
+async def test_sign_out_in_one_page_ends_the_requests_of_the_other(tab: Page) -> None:
     other = tab.open()
     tab.server.gate = asyncio.Event()
     tab.clock.advance(901)
@@ -202,7 +204,7 @@ async def test_a_record_written_late_by_another_page_does_not_undo_a_sign_out(ta
     assert tab.store.load() is None
 
 
-async def test_another_users_sign_in_replaces_the_session_whole(tab: Page) -> None:
+async def test_another_users_sign_in_replaces_the_whole_session(tab: Page) -> None:
     other = tab.open()
     tab.server.generation = 10
     await other.sign_in("bob", "pw")
@@ -211,21 +213,21 @@ async def test_another_users_sign_in_replaces_the_session_whole(tab: Page) -> No
 
 
 @pytest.mark.parametrize("garbage", ["", "{", "[]", '{"version": 0}', '{"version": 1}', "null"])
-async def test_garbage_in_the_store_counts_as_nothing_and_is_removed(garbage: str) -> None:
+async def test_garbage_in_the_store_is_ignored_and_removed(garbage: str) -> None:
     tab = Page()
     tab.store.save(garbage)
     assert tab.open().state == "anonymous"
     assert tab.store.load() is None
 
 
-async def test_what_a_later_version_stored_is_left_alone() -> None:
+async def test_the_record_of_a_later_version_is_kept() -> None:
     tab = Page()
     tab.store.save('{"version": 2, "more": true}')
     assert tab.open().state == "anonymous"
     assert tab.store.load() == '{"version": 2, "more": true}'
 
 
-async def test_a_listeners_mistake_stays_its_own(
+async def test_an_exception_in_a_listener_is_logged_without_its_text(
     tab: Page, caplog: pytest.LogCaptureFixture
 ) -> None:
     def careless() -> None:
@@ -240,35 +242,35 @@ async def test_a_listeners_mistake_stays_its_own(
 
 
 async def test_a_listener_may_await_the_client(tab: Page) -> None:
-    answers: list[Response] = []
+    responses: list[Response] = []
 
     async def ask() -> None:
-        answers.append(await tab.client.get("/api/notes"))
+        responses.append(await tab.client.get("/api/notes"))
 
     tab.client.on("refreshed", ask)
     tab.clock.advance(901)
     await tab.client.get("/api/notes")
-    while not answers:
+    while not responses:
         await asyncio.sleep(0)
-    assert answers[0].status_code == 200
+    assert responses[0].status_code == 200
 
 
-async def test_a_listener_can_be_taken_off(tab: Page) -> None:
-    heard: list[None] = []
-    off = tab.client.on("refreshed", lambda: heard.append(None))
+async def test_a_listener_can_be_unsubscribed(tab: Page) -> None:
+    events: list[None] = []
+    off = tab.client.on("refreshed", lambda: events.append(None))
     await tab.client.refresh()
     off()
     off()
     await tab.client.refresh()
-    assert len(heard) == 1
+    assert len(events) == 1
 
 
-def test_an_unknown_event_is_a_mistake_to_hear_of() -> None:
+def test_an_unknown_event_is_refused() -> None:
     with pytest.raises(ValueError, match="no event 'expird'"):
         Page().client.on("expird", print)  # type: ignore[arg-type]
 
 
-async def test_the_state_is_refreshing_while_it_is(tab: Page) -> None:
+async def test_the_state_is_refreshing_during_a_refresh(tab: Page) -> None:
     states: list[str] = []
 
     def look(_request: Request) -> Response:
@@ -281,7 +283,7 @@ async def test_the_state_is_refreshing_while_it_is(tab: Page) -> None:
     assert (states, tab.client.state) == (["refreshing"], "degraded")
 
 
-async def test_the_watcher_renews_without_a_call(tab: Page) -> None:
+async def test_the_token_is_refreshed_without_a_request(tab: Page) -> None:
     await tab.client.ready()
     tab.clock.advance(841)
     tab.client.wake()
@@ -290,7 +292,7 @@ async def test_the_watcher_renews_without_a_call(tab: Page) -> None:
     tab.client.close()
 
 
-async def test_every_method_is_sent_as_such(tab: Page) -> None:
+async def test_every_request_method_sends_its_method(tab: Page) -> None:
     client = tab.client
     for method in (client.get, client.head, client.options, client.post, client.put):
         await method("/api/notes")
@@ -312,7 +314,7 @@ async def test_each_post_has_its_own_idempotency_key_and_a_given_one_is_kept(tab
     assert (mine, get) == ("mine", None)
 
 
-async def test_what_the_client_shows_holds_no_part_of_a_token(tab: Page) -> None:
+async def test_no_repr_contains_a_part_of_a_token(tab: Page) -> None:
     record = session_of(tab.client).record
     assert record is not None
     shown = f"{tab.client.diagnose()} {tab.client!r} {record!r} {tab.server.received!r}"
@@ -321,43 +323,43 @@ async def test_what_the_client_shows_holds_no_part_of_a_token(tab: Page) -> None
     assert str(record.tokens.refresh_token) not in shown
 
 
-async def test_the_way_back_is_read_from_the_sign_in_pages_address(tab: Page) -> None:
+async def test_the_return_path_is_read_from_the_sign_in_pages_address(tab: Page) -> None:
     tab.navigator.at = "/login?next=%2Fnotes%3Fpage%3D2%23top"
     assert tab.client.return_path("/") == "/notes?page=2#top"
     tab.navigator.at = "/login?next=%2F%2Fevil.example"
     assert tab.client.return_path("/home") == "/home"
 
 
-async def test_seconds_are_told_for_a_countdown(tab: Page) -> None:
+async def test_a_page_can_show_a_countdown(tab: Page) -> None:
     tab.clock.advance(100)
     assert (tab.client.expires_in, tab.client.refresh_in) == (800, 740)
     await tab.client.sign_out()
     assert (tab.client.expires_in, tab.client.refresh_in) == (None, None)
 
 
-async def test_whoever_goes_back_to_a_protected_page_is_led_to_sign_in_again() -> None:
+async def test_returning_to_a_protected_page_redirects_again() -> None:
     tab = Page()
     for visit in range(1, 4):
         tab.client.wake(resume=True)  # as `pageshow` does after Back
         for _ in range(2):
             with pytest.raises(NotSignedIn):
                 await tab.client.get("/api/notes")
-        assert len(tab.navigator.gone) == visit
+        assert len(tab.navigator.redirects) == visit
 
 
-async def test_at_the_sign_in_page_nobody_is_led_away() -> None:
+async def test_the_sign_in_page_does_not_redirect() -> None:
     tab = Page()
     tab.navigator.at = "/login?next=%2Fnotes"
     with pytest.raises(NotSignedIn):
         await tab.client.get("/api/notes")
-    assert tab.navigator.gone == []
+    assert tab.navigator.redirects == []
 
 
-async def test_a_refresh_without_an_answer_is_tried_again_even_when_nobody_looks(
+async def test_a_refresh_without_a_response_is_tried_again_in_a_hidden_page(
     tab: Page,
 ) -> None:
     client = tab.open(is_watched=lambda: False, tick=1e6)
-    session_of(client)._jitter = lambda: 0.0  # noqa: SLF001 - the shortest pause there is
+    session_of(client)._jitter = lambda: 0.0  # noqa: SLF001 - the shortest back-off
     await client.ready()
     tab.server.responses["/api/refresh"] = lambda _: Response(503)
     with pytest.raises(Unreachable):
@@ -370,7 +372,7 @@ async def test_a_refresh_without_an_answer_is_tried_again_even_when_nobody_looks
     client.close()
 
 
-async def test_fifty_calls_in_an_outage_make_one_refresh_for_each_step(tab: Page) -> None:
+async def test_fifty_requests_in_an_outage_make_one_refresh_for_each_back_off(tab: Page) -> None:
     session_of(tab.client)._jitter = lambda: 1.0  # noqa: SLF001
     tab.clock.advance(901)
     steps: list[float] = []
@@ -391,7 +393,7 @@ async def test_fifty_calls_in_an_outage_make_one_refresh_for_each_step(tab: Page
     assert tab.names().count("degraded") == 1
 
 
-async def test_one_failed_refresh_and_a_good_one_leave_the_caller_with_an_answer(
+async def test_a_failed_refresh_and_a_successful_one_give_the_caller_a_response(
     tab: Page,
 ) -> None:
     tab.clock.advance(901)
@@ -419,7 +421,7 @@ async def test_when_the_network_is_back_nobody_waits_for_the_pause(tab: Page) ->
     assert (await tab.client.get("/api/notes")).status_code == 200
 
 
-async def test_a_lock_that_is_never_free_is_not_waited_for_without_end(tab: Page) -> None:
+async def test_waiting_for_the_lock_times_out(tab: Page) -> None:
     lock = LocalLock()
     client = tab.open(lock=lock, refresh_timeout=0.02)
     async with lock.hold(1):
@@ -430,7 +432,7 @@ async def test_a_lock_that_is_never_free_is_not_waited_for_without_end(tab: Page
     await client.refresh()
 
 
-async def test_a_closed_client_undoes_what_it_was_asked_to(tab: Page) -> None:
+async def test_a_closed_client_calls_its_closers(tab: Page) -> None:
     undone: list[str] = []
     tab.client.on_close(lambda: undone.append("listeners"))
     tab.client.close()
@@ -438,7 +440,7 @@ async def test_a_closed_client_undoes_what_it_was_asked_to(tab: Page) -> None:
     assert tab.store.load() is not None
 
 
-async def test_an_async_listeners_mistake_stays_its_own_too(
+async def test_an_exception_in_an_async_listener_is_logged(
     tab: Page, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def careless() -> None:
@@ -450,7 +452,7 @@ async def test_an_async_listeners_mistake_stays_its_own_too(
         await asyncio.sleep(0)
 
 
-async def test_a_refresh_for_a_generation_that_is_past_sends_nothing(tab: Page) -> None:
+async def test_a_refresh_for_a_stale_generation_sends_nothing(tab: Page) -> None:
     stale = session_of(tab.client).require().generation
     await tab.client.refresh()
     await tab.client._refresh(Refresh(stale, 1))  # noqa: SLF001
@@ -466,9 +468,9 @@ async def test_the_same_record_written_again_changes_nothing(tab: Page) -> None:
     assert tab.store.load() == text + " "
 
 
-async def test_a_refusal_that_another_page_heard_is_known_here(tab: Page) -> None:
+async def test_a_refusal_that_another_page_stored_is_adopted(tab: Page) -> None:
     other = tab.open()
-    tab.server.responses["/api/refresh"] = lambda _: error(401, "REFRESH_EXPIRED")
+    tab.server.responses["/api/refresh"] = lambda _: error_response(401, "REFRESH_EXPIRED")
     with pytest.raises(SessionExpired):
         await other.refresh()
     tab.client.wake()
@@ -479,34 +481,34 @@ async def test_a_refusal_that_another_page_heard_is_known_here(tab: Page) -> Non
     assert tab.server.count("/api/refresh") == 1
 
 
-async def test_an_expiry_that_another_page_found_is_an_expiry_here() -> None:
+async def test_an_expiry_in_another_page_is_an_expiry_here() -> None:
     tab = Page()
     tab.server.has_refresh = False
     await tab.client.sign_in("ada", "pw")
     other = tab.open(on_expired="event")
     tab.clock.advance(901)
-    tab.server.responses["/api/notes"] = lambda _: error(401, "TOKEN_EXPIRED")
+    tab.server.responses["/api/notes"] = lambda _: error_response(401, "TOKEN_EXPIRED")
     with pytest.raises(SessionExpired):
         await other.get("/api/notes")
     tab.client.wake()
     assert tab.client.state == "expired"
-    assert tab.navigator.gone[-1].endswith("reason=expired")
+    assert tab.navigator.redirects[-1].endswith("reason=expired")
 
 
-async def test_who_waited_for_the_lock_uses_what_another_page_renewed_meanwhile(tab: Page) -> None:
+async def test_after_waiting_for_the_lock_the_other_pages_token_is_used(tab: Page) -> None:
     lock = LocalLock()
     other = tab.open(lock=lock)
     tab.clock.advance(901)
     async with lock.hold(1):
         waiting = asyncio.ensure_future(other.get("/api/notes"))
-        while other._refresh_task is None:  # noqa: SLF001 - nothing tells that it waits for the lock
+        while other._refresh_task is None:  # noqa: SLF001 - no event says that it waits for the lock
             await asyncio.sleep(0)
         await tab.client.refresh()
     assert (await waiting).status_code == 200
     assert tab.server.count("/api/refresh") == 1
 
 
-async def test_a_client_that_is_made_ready_twice_watches_once(tab: Page) -> None:
+async def test_ready_called_twice_starts_one_task(tab: Page) -> None:
     await tab.client.ready()
     watch = tab.client._stay_ahead_task  # noqa: SLF001
     assert (await tab.client.ready())._stay_ahead_task is watch  # noqa: SLF001

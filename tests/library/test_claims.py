@@ -1,4 +1,4 @@
-"""Reading a token's claims, and judging whether it expires soon."""
+"""Reading a token's claims, and whether it expires soon."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def test_claims_are_read_without_a_key() -> None:
 
 
 @pytest.mark.parametrize("token", ["", "a.b.c", "x" * 20_000, "é.é.é", "\ud800", _encoded("[]")])
-def test_what_is_no_token_is_a_value_error_that_does_not_quote_it(token: str) -> None:
+def test_an_unreadable_token_raises_an_error_that_does_not_quote_it(token: str) -> None:
     with pytest.raises(ValueError, match=r"^not a readable token$"):
         claims(token)
 
 
-def test_the_end_is_read_in_unix_seconds() -> None:
+def test_the_expiry_is_read_in_unix_seconds() -> None:
     assert expires_at(make_token(NOW, 900)) == NOW + 900
 
 
 @pytest.mark.parametrize(
     "exp", ["true", '"1800000000"', "null", "[]", "NaN", "1e400", "-1", "1" + "0" * 400]
 )
-def test_an_unusable_end_is_none_and_counts_as_expiring(exp: str) -> None:
+def test_an_unusable_expiry_is_none_and_counts_as_expiring(exp: str) -> None:
     token = _encoded(f'{{"exp": {exp}}}')
     assert expires_at(token) is None
     assert is_expiring_soon(token, now=0)
@@ -51,7 +51,7 @@ def test_the_buffer_is_in_seconds() -> None:
     assert is_expiring_soon(token, buffer_seconds=15, now=NOW + 890)
 
 
-def test_without_a_time_the_device_clock_judges() -> None:
+def test_the_default_time_is_the_device_clock() -> None:
     assert is_expiring_soon(_encoded(json.dumps({"exp": 1})))
     assert not is_expiring_soon(_encoded(json.dumps({"exp": 9_999_999_999})))
 

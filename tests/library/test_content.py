@@ -1,4 +1,4 @@
-"""Bodies are made once, as bytes, whatever the caller gives."""
+"""A body is encoded once, as bytes, whatever the caller passes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_each_kind_of_body_has_its_bytes_and_type(
     assert encode(**given) == (body, kind)
 
 
-def test_a_form_with_files_is_read_back_by_a_parser() -> None:
+def test_a_form_with_files_can_be_parsed() -> None:
     body, kind = encode(
         data={"a": "é", "b": ["1", "2"]},
         files={"f": ('x\r\n".txt', b"\x00\r\n\xff"), "g": ("p.png", b"", "image/png")},
@@ -50,7 +50,7 @@ def test_a_form_with_files_is_read_back_by_a_parser() -> None:
     assert [part.get_content_type() for part in message.iter_parts()][-1] == "image/png"
 
 
-def test_a_stream_is_passed_on_as_it_is() -> None:
+def test_a_stream_is_passed_on_unchanged() -> None:
     stream = iter([b"a"])
     assert encode(content=stream) == (stream, None)
 
@@ -65,7 +65,7 @@ def test_a_stream_is_passed_on_as_it_is() -> None:
         {"files": {"f": ("n", b"", "text/plain\r\nX-Evil: 1")}},
     ],
 )
-def test_what_cannot_be_sent_is_refused(given: dict[str, Any]) -> None:
+def test_a_body_that_cannot_be_sent_is_refused(given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"one of|JSON|one line|surrogates"):
         encode(**given)
 
@@ -78,11 +78,11 @@ def test_what_cannot_be_sent_is_refused(given: dict[str, Any]) -> None:
         ("/x?y=1#top", {"a": 1}, "/x?y=1&a=1#top"),
     ],
 )
-def test_params_join_the_query(url: str, params: Any, result: str) -> None:
+def test_params_are_added_to_the_query(url: str, params: Any, result: str) -> None:
     assert merge_params(url, params) == result
 
 
-def test_a_transport_that_blocks_is_given_the_whole_body() -> None:
+def test_a_blocking_transport_gets_the_whole_body() -> None:
     assert (read_body(None), read_body(b"ab"), read_body(iter([b"a", b"b"]))) == (
         None,
         b"ab",
@@ -90,7 +90,7 @@ def test_a_transport_that_blocks_is_given_the_whole_body() -> None:
     )
 
 
-def test_a_stream_that_must_be_awaited_is_not_for_a_transport_that_blocks() -> None:
+def test_a_blocking_transport_refuses_an_asynchronous_stream() -> None:
     async def stream() -> AsyncIterator[bytes]:
         yield b"a"
 

@@ -1,4 +1,4 @@
-"""Other servers' words: what is sent to them, and what their replies mean."""
+"""Dialects: the requests to other servers, and the meaning of their responses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from tests.library.conftest import NOW, World
 from tests.library.test_policy import OK, bearer, finish, sent, start
-from tests.support.fake_server import API, error, make_token, reply, token_fields
+from tests.support.fake_server import API, error_response, json_response, make_token, token_fields
 from unexpired import (
     AsyncClient,
     BadCredentials,
@@ -36,31 +36,31 @@ ONLY_401 = Dialect(bare_401="expired", refused_statuses=frozenset({401}))
 
 
 def speaking(dialect: Dialect | dict[str, Any], **options: Any) -> World:
-    """Return a world whose server speaks a dialect."""
-    # A table is what a page's settings hold.
+    """Return a world whose server has this dialect."""
+    # A page's settings hold a table.
     return World(options=Options(base_url=API, dialect=dialect, **options))  # type: ignore[arg-type]
 
 
-def sign_in_to(world: World, answer: Response) -> Request:
-    """Sign in with this reply; return what was sent."""
+def sign_in_to(world: World, response: Response) -> Request:
+    """Sign in with this response; return the request."""
     flow = world.policy.sign_in("s", "ada", "pw")
     request = sent(next(flow))
     with pytest.raises(StopIteration):
-        flow.send(answer)
+        flow.send(response)
     return request
 
 
 def signed_in(world: World, **names: Any) -> World:
-    sign_in_to(world, reply(200, names or token_fields()))
+    sign_in_to(world, json_response(200, names or token_fields()))
     return world
 
 
-def refresh_of(world: World, answer: Response) -> Request:
-    """Refresh with this reply; return what was sent."""
+def refresh_of(world: World, response: Response) -> Request:
+    """Refresh with this response; return the request."""
     flow = world.policy.renew()
     request = sent(next(flow))
     with pytest.raises((StopIteration, UnexpiredError)):
-        flow.send(answer)
+        flow.send(response)
     return request
 
 
@@ -79,12 +79,12 @@ def form(request: Request) -> Any:
     return {name: value for name, (value,) in parse_qs(request.body.decode()).items()}
 
 
-# -- What is sent ----------------------------------------------------------------------------------
+# -- Requests --------------------------------------------------------------------------------------
 
 
-def test_by_default_the_words_are_our_own() -> None:
+def test_the_default_dialect_is_our_own() -> None:
     world = speaking(Dialect())
-    sign_in = sign_in_to(world, reply(200, token_fields()))
+    sign_in = sign_in_to(world, json_response(200, token_fields()))
     refresh, sign_out = refresh_of(world, Response(503)), sign_out_of(world)
     assert body(sign_in) == {"username": "ada", "password": "pw"}
     assert body(refresh) == body(sign_out) == {"refreshToken": "rt1.1"}
@@ -98,13 +98,13 @@ def test_by_default_the_words_are_our_own() -> None:
     assert [request.keepalive for request in (sign_in, refresh, sign_out)] == [False, False, True]
 
 
-def test_an_oauth_endpoint_is_asked_by_form_and_grant_type() -> None:
+def test_an_oauth_request_is_a_form_with_a_grant_type() -> None:
     world = signed_in(
         speaking(Dialect.oauth("page"), login_path="/token", refresh_path="/token"),
         access_token=make_token(),
         refresh_token="r1",
     )
-    sign_in = sign_in_to(world, reply(200, {"access_token": "a", "refresh_token": "r1"}))
+    sign_in = sign_in_to(world, json_response(200, {"access_token": "a", "refresh_token": "r1"}))
     assert sign_in.url == f"{API}/token"
     assert form(sign_in) == {
         "grant_type": "password",
@@ -131,14 +131,14 @@ def test_a_form_keeps_every_character_of_a_password() -> None:
     assert "client_id" not in form(request)
 
 
-def test_a_refresh_token_can_be_presented_as_the_bearer() -> None:
+def test_a_refresh_token_can_be_sent_as_the_bearer_token() -> None:
     world = speaking(Dialect.flask_jwt_extended())
     signed_in(world, access_token="a1", refresh_token="r1")
     for request in (refresh_of(world, Response(503)), sign_out_of(world)):
         assert (request.headers["authorization"], body(request)) == ("Bearer r1", {})
 
 
-def test_the_field_of_a_refresh_is_the_last_part_of_where_the_token_was_found() -> None:
+def test_the_field_of_a_refresh_is_the_last_part_of_the_tokens_path() -> None:
     dialect = Dialect(access_token="data.access.token", refresh_token="data.refresh")
     world = signed_in(speaking(dialect), data={"access": {"token": "a1"}, "refresh": "r1"})
     assert body(refresh_of(world, Response(503))) == {"refresh": "r1"}
@@ -151,17 +151,17 @@ def test_the_fields_of_a_refresh_and_a_sign_out_can_have_names_of_their_own() ->
     assert body(sign_out_of(world)) == {"token": "rt1.1"}
 
 
-def test_constants_never_take_the_place_of_a_credential() -> None:
+def test_constants_never_replace_a_credential() -> None:
     constants = {"username": "x", "password": "x", "refreshToken": "x", "app": "notes"}
     dialect = Dialect(login_fields=constants, refresh_fields=constants, logout_fields=constants)
     world = speaking(dialect)
-    sign_in = body(sign_in_to(world, reply(200, token_fields())))
+    sign_in = body(sign_in_to(world, json_response(200, token_fields())))
     assert sign_in == {**constants, "username": "ada", "password": "pw"}
     assert body(refresh_of(world, Response(503)))["refreshToken"] == "rt1.1"
     assert body(sign_out_of(world))["refreshToken"] == "rt1.1"
 
 
-def test_without_a_refresh_token_none_is_presented() -> None:
+def test_without_a_refresh_token_none_is_sent() -> None:
     for dialect in (Dialect(), Dialect(refresh_as="bearer")):
         request = dialect.refresh_request(API, None)
         assert body(request) == {}
@@ -174,7 +174,7 @@ def test_a_server_that_cannot_sign_out_is_sent_nothing() -> None:
     assert world.session.state == "anonymous"
 
 
-# -- What a reply to a sign-in or a refresh means --------------------------------------------------
+# -- Responses to a sign-in or a refresh -----------------------------------------------------------
 
 
 def test_tokens_are_found_by_their_paths() -> None:
@@ -196,85 +196,91 @@ def test_tokens_are_found_by_their_paths() -> None:
     assert tokens.expires_at == NOW + 60
 
 
-@pytest.mark.parametrize("answer", [{"data": []}, {"data": None}, {"data": "a"}, [], {}])
-def test_a_path_that_leads_nowhere_finds_nothing(answer: Any) -> None:
+@pytest.mark.parametrize("response", [{"data": []}, {"data": None}, {"data": "a"}, [], {}])
+def test_a_missing_path_finds_nothing(response: Any) -> None:
     flow = speaking(Dialect(access_token="data.access")).policy.sign_in("s", "ada", "pw")
     next(flow)
     with pytest.raises(Unreachable):
-        flow.send(reply(200, answer))
+        flow.send(json_response(200, response))
 
 
 @pytest.mark.parametrize(
-    ("dialect", "answer", "kind"),
+    ("dialect", "response", "kind"),
     [
         (Dialect(), BARE, BadCredentials),
-        (Dialect(), error(401, "ANYTHING"), BadCredentials),
-        (Dialect(), error(400, "BAD_REQUEST"), BadReply),
-        (Dialect(), error(403, "BAD_CREDENTIALS"), BadReply),
-        (Dialect(), error(429, "RATE_LIMITED"), RateLimited),
-        (Dialect.oauth(), reply(400, {"error": "invalid_grant"}), BadCredentials),
-        (Dialect.oauth(), reply(401, {"error": "invalid_client"}), BadReply),
-        (Dialect.oauth(), reply(400, {"error": "invalid_scope"}), BadReply),
-        (Dialect.oauth(), reply(429, {"error": "invalid_grant"}), RateLimited),
-        (Dialect.oauth(), reply(500, {"error": "invalid_grant"}), Unreachable),
+        (Dialect(), error_response(401, "ANYTHING"), BadCredentials),
+        (Dialect(), error_response(400, "BAD_REQUEST"), BadReply),
+        (Dialect(), error_response(403, "BAD_CREDENTIALS"), BadReply),
+        (Dialect(), error_response(429, "RATE_LIMITED"), RateLimited),
+        (Dialect.oauth(), json_response(400, {"error": "invalid_grant"}), BadCredentials),
+        (Dialect.oauth(), json_response(401, {"error": "invalid_client"}), BadReply),
+        (Dialect.oauth(), json_response(400, {"error": "invalid_scope"}), BadReply),
+        (Dialect.oauth(), json_response(429, {"error": "invalid_grant"}), RateLimited),
+        (Dialect.oauth(), json_response(500, {"error": "invalid_grant"}), Unreachable),
         (Dialect.oauth(), BARE, BadCredentials),
         (
             Dialect(error_code="detail", bad_credentials=frozenset({"Incorrect password"})),
-            reply(400, {"detail": "Incorrect password"}),
+            json_response(400, {"detail": "Incorrect password"}),
             BadCredentials,
         ),
-        (Dialect.simplejwt(), reply(401, {"detail": "No active account found"}), BadCredentials),
-        (Dialect.flask_jwt_extended(), reply(401, {"msg": "Bad password"}), BadCredentials),
+        (
+            Dialect.simplejwt(),
+            json_response(401, {"detail": "No active account found"}),
+            BadCredentials,
+        ),
+        (Dialect.flask_jwt_extended(), json_response(401, {"msg": "Bad password"}), BadCredentials),
     ],
 )
-def test_a_failed_sign_in_is_told_by_whose_fault_it_is(
-    dialect: Dialect, answer: Response, kind: type[UnexpiredError]
+def test_a_failed_sign_in_raises_the_error_for_its_cause(
+    dialect: Dialect, response: Response, kind: type[UnexpiredError]
 ) -> None:
     flow = speaking(dialect).policy.sign_in("s", "ada", "pw")
     next(flow)
     with pytest.raises(kind) as failed:
-        flow.send(answer)
+        flow.send(response)
     assert type(failed.value) is kind
 
 
-def test_a_code_for_developers_is_no_sentence_for_people() -> None:
+def test_a_description_for_developers_is_no_message_for_people() -> None:
     flow = speaking(Dialect.oauth()).policy.sign_in("s", "ada", "pw")
     next(flow)
     with pytest.raises(BadReply) as failed:
-        flow.send(reply(401, {"error": "invalid_client", "error_description": "client x y"}))
+        flow.send(
+            json_response(401, {"error": "invalid_client", "error_description": "client x y"})
+        )
     assert str(failed.value) == BadReply.message
     assert (failed.value.status_code, failed.value.code) == (401, "invalid_client")
 
 
 REFUSED = "REFRESH_INVALID"
-PORTAL = Response(401, headers=reply(401, content_type="text/html; charset=utf-8").headers)
+PORTAL = Response(401, headers=json_response(401, content_type="text/html; charset=utf-8").headers)
 
 
 @pytest.mark.parametrize(
-    ("dialect", "answer", "refused"),
+    ("dialect", "response", "refused"),
     [
-        (Dialect(), error(401, "REFRESH_REUSED"), "REFRESH_REUSED"),
-        (Dialect(), error(400, "SESSION_REVOKED"), "SESSION_REVOKED"),
-        (Dialect(), error(403, "REFRESH_REUSED"), None),
-        (Dialect(), error(401, "SOMETHING"), None),
+        (Dialect(), error_response(401, "REFRESH_REUSED"), "REFRESH_REUSED"),
+        (Dialect(), error_response(400, "SESSION_REVOKED"), "SESSION_REVOKED"),
+        (Dialect(), error_response(403, "REFRESH_REUSED"), None),
+        (Dialect(), error_response(401, "SOMETHING"), None),
         (Dialect(), BARE, None),
         (Dialect(), Response(404), None),
-        (Dialect(refused=frozenset({"OVER"})), error(401, "OVER"), REFUSED),
-        (Dialect(refused=frozenset({"OVER"})), error(401, "REFRESH_REUSED"), None),
-        (Dialect.oauth(), reply(400, {"error": "invalid_grant"}), REFUSED),
-        (Dialect.oauth(), reply(401, {"error": "invalid_client"}), None),
-        (Dialect.oauth(), reply(400, {"error": "invalid_request"}), None),
-        (Dialect.oauth(), reply(503, {"error": "invalid_grant"}), None),
-        (Dialect.oauth(), error(401, "REFRESH_EXPIRED"), None),
+        (Dialect(refused=frozenset({"OVER"})), error_response(401, "OVER"), REFUSED),
+        (Dialect(refused=frozenset({"OVER"})), error_response(401, "REFRESH_REUSED"), None),
+        (Dialect.oauth(), json_response(400, {"error": "invalid_grant"}), REFUSED),
+        (Dialect.oauth(), json_response(401, {"error": "invalid_client"}), None),
+        (Dialect.oauth(), json_response(400, {"error": "invalid_request"}), None),
+        (Dialect.oauth(), json_response(503, {"error": "invalid_grant"}), None),
+        (Dialect.oauth(), error_response(401, "REFRESH_EXPIRED"), None),
         (Dialect.oauth(), BARE, None),
-        (Dialect.simplejwt(), reply(401, {"code": "token_not_valid"}), REFUSED),
+        (Dialect.simplejwt(), json_response(401, {"code": "token_not_valid"}), REFUSED),
         (Dialect.simplejwt(), BARE, None),
-        (Dialect.flask_jwt_extended(), reply(401, {"msg": "Token has expired"}), REFUSED),
-        (Dialect.flask_jwt_extended(), reply(422, {"msg": "Not enough segments"}), REFUSED),
+        (Dialect.flask_jwt_extended(), json_response(401, {"msg": "Token has expired"}), REFUSED),
+        (Dialect.flask_jwt_extended(), json_response(422, {"msg": "Not enough segments"}), REFUSED),
         (Dialect.flask_jwt_extended(), Response(403), None),
         (Dialect.flask_jwt_extended(), Response(500), None),
         (ONLY_401, BARE, REFUSED),
-        (ONLY_401, error(401, "REFRESH_EXPIRED"), "REFRESH_EXPIRED"),
+        (ONLY_401, error_response(401, "REFRESH_EXPIRED"), "REFRESH_EXPIRED"),
         (ONLY_401, PORTAL, None),
         (ONLY_401, Response(400), None),
         (ONLY_401, Response(403), None),
@@ -282,12 +288,12 @@ PORTAL = Response(401, headers=reply(401, content_type="text/html; charset=utf-8
     ],
 )
 def test_a_refresh_is_refused_only_by_what_the_dialect_says(
-    dialect: Dialect, answer: Response, refused: str | None
+    dialect: Dialect, response: Response, refused: str | None
 ) -> None:
-    """Whatever else the server says, the session is kept and the refresh is tried again."""
+    """After any other response the session is kept and the refresh is tried again."""
     names = {"access": "a", "refresh": "r", "access_token": "a", "refresh_token": "r"}
     world = signed_in(speaking(dialect), **token_fields(), **names)
-    refresh_of(world, answer)
+    refresh_of(world, response)
     assert world.session.record is not None
     assert world.session.record.refused == refused
     assert world.session.state == ("active" if refused else "degraded")
@@ -295,7 +301,7 @@ def test_a_refresh_is_refused_only_by_what_the_dialect_says(
 
 def test_a_refresh_may_bring_no_new_refresh_token() -> None:
     world = signed_in(speaking(Dialect.oauth()), access_token="a1", refresh_token="r1")
-    refresh_of(world, reply(200, {"access_token": "a2", "expires_in": 60}))
+    refresh_of(world, json_response(200, {"access_token": "a2", "expires_in": 60}))
     assert world.session.record is not None
     tokens = world.session.record.tokens
     assert (tokens.access_token, tokens.refresh_token) == ("a2", "r1")
@@ -303,24 +309,24 @@ def test_a_refresh_may_bring_no_new_refresh_token() -> None:
 
 def test_a_server_may_ask_to_wait_in_any_dialect() -> None:
     world = signed_in(speaking(Dialect.oauth()), access_token="a1", refresh_token="r1")
-    refresh_of(world, reply(503, {"error": "temporarily_unavailable"}, retry_after="25"))
+    refresh_of(world, json_response(503, {"error": "temporarily_unavailable"}, retry_after="25"))
     assert world.session.pause_left(world.clock.monotonic()) == 25
 
 
-# -- What an answer to a call means ----------------------------------------------------------------
+# -- Responses to other requests -------------------------------------------------------------------
 
 
 def challenged(status: int, challenge: str) -> Response:
-    return reply(status, {"detail": "No."}, www_authenticate=challenge)
+    return json_response(status, {"detail": "No."}, www_authenticate=challenge)
 
 
-def test_a_server_that_only_says_401_is_asked_once_more_after_one_refresh() -> None:
-    """A second 401 is the caller's: there is no second refresh."""
+def test_a_bare_401_leads_to_one_refresh_and_one_replay() -> None:
+    """A second 401 is handed back: there is no second refresh."""
     world = signed_in(speaking(ONLY_401))
     flow = world.policy.call(world.get())
     old = bearer(start(flow))
     assert isinstance(flow.send(BARE), Refresh)
-    world.renew(reply(200, token_fields(2)))
+    world.renew(json_response(200, token_fields(2)))
     assert bearer(flow.send(None)) != old
     assert finish(flow, BARE) is BARE
     assert world.session.state == "active"
@@ -335,33 +341,33 @@ def test_without_a_refresh_token_a_bare_401_ends_the_session() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dialect", "answer"),
+    ("dialect", "response"),
     [
         (ONLY_401, challenged(401, 'Bearer realm="x", error="invalid_token"')),
         (ONLY_401, challenged(401, "Bearer")),
-        (ONLY_401, error(401, "TOKEN_EXPIRED")),
-        (ONLY_401, error(401, "SOMETHING")),
+        (ONLY_401, error_response(401, "TOKEN_EXPIRED")),
+        (ONLY_401, error_response(401, "SOMETHING")),
         (Dialect.oauth(), BARE),
         (Dialect.oauth(), challenged(403, "Bearer error=invalid_token")),
-        (Dialect.oauth(), reply(401, {"error": "Unauthorized"})),
-        (Dialect.simplejwt(), reply(401, {"code": "token_not_valid"})),
-        (Dialect.flask_jwt_extended(), reply(401, {"msg": "Token has expired"})),
+        (Dialect.oauth(), json_response(401, {"error": "Unauthorized"})),
+        (Dialect.simplejwt(), json_response(401, {"code": "token_not_valid"})),
+        (Dialect.flask_jwt_extended(), json_response(401, {"msg": "Token has expired"})),
         (
             Dialect(error_code="meta.why", expired=frozenset({"old"})),
-            reply(401, {"meta": {"why": "old"}}),
+            json_response(401, {"meta": {"why": "old"}}),
         ),
     ],
 )
-def test_an_expired_token_is_known_in_each_dialect(dialect: Dialect, answer: Response) -> None:
+def test_an_expired_token_is_known_in_each_dialect(dialect: Dialect, response: Response) -> None:
     names = {"access": "a", "refresh": "r", "access_token": "a", "refresh_token": "r"}
     world = signed_in(speaking(dialect), **token_fields(), **names)
     flow = world.policy.call(world.get())
     start(flow)
-    assert isinstance(flow.send(answer), Refresh)
+    assert isinstance(flow.send(response), Refresh)
 
 
 @pytest.mark.parametrize(
-    ("dialect", "answer"),
+    ("dialect", "response"),
     [
         (Dialect(), BARE),
         (Dialect(), challenged(401, 'Bearer error="invalid_token"')),
@@ -369,46 +375,46 @@ def test_an_expired_token_is_known_in_each_dialect(dialect: Dialect, answer: Res
         (ONLY_401, challenged(401, 'Bearer error="insufficient_scope"')),
         (ONLY_401, challenged(401, 'Bearer realm="x", error="invalid_request", scope="y"')),
         (Dialect.oauth(), challenged(403, 'Bearer error="insufficient_scope"')),
-        (Dialect.oauth(), error(403, "INVALID_TOKEN")),
-        (Dialect.simplejwt(), error(401, "TOKEN_EXPIRED")),
+        (Dialect.oauth(), error_response(403, "INVALID_TOKEN")),
+        (Dialect.simplejwt(), error_response(401, "TOKEN_EXPIRED")),
         (Dialect.simplejwt(), BARE),
-        (Dialect.flask_jwt_extended(), reply(422, {"msg": "Not enough segments"})),
+        (Dialect.flask_jwt_extended(), json_response(422, {"msg": "Not enough segments"})),
     ],
 )
-def test_what_a_dialect_does_not_know_is_handed_back(dialect: Dialect, answer: Response) -> None:
+def test_what_a_dialect_does_not_know_is_handed_back(dialect: Dialect, response: Response) -> None:
     names = {"access": "a", "refresh": "r", "access_token": "a", "refresh_token": "r"}
     world = signed_in(speaking(dialect), **token_fields(), **names)
     flow = world.policy.call(world.get())
     start(flow)
-    assert finish(flow, answer) is answer
+    assert finish(flow, response) is response
 
 
 @pytest.mark.parametrize(
-    ("dialect", "code", "told"),
+    ("dialect", "code", "ours"),
     [
         (Dialect(), "INVALID_TOKEN", "INVALID_TOKEN"),
         (Dialect(ended=frozenset({"KICKED"})), "KICKED", "SESSION_REVOKED"),
         (Dialect(bare_401="expired"), "SESSION_REVOKED", "SESSION_REVOKED"),
     ],
 )
-def test_an_ended_session_ends_with_a_code_of_ours(dialect: Dialect, code: str, told: str) -> None:
-    """So that pages and sentences need to know one list of codes alone."""
+def test_an_ended_session_has_one_of_our_codes(dialect: Dialect, code: str, ours: str) -> None:
+    """So pages need to know only one list of codes."""
     world = signed_in(speaking(dialect))
     flow = world.policy.call(world.get())
     start(flow)
     with pytest.raises(SessionEnded) as ended:
-        flow.send(error(401, code))
-    assert ended.value.code == told
+        flow.send(error_response(401, code))
+    assert ended.value.code == ours
 
 
-def test_a_good_answer_is_handed_over_as_it_is() -> None:
+def test_a_successful_response_is_handed_over_unchanged() -> None:
     world = signed_in(speaking(Dialect.oauth()), access_token="a1")
     flow = world.policy.call(world.get())
     start(flow)
     assert finish(flow, OK) is OK
 
 
-# -- How a dialect is given ------------------------------------------------------------------------
+# -- Ways to pass a dialect ------------------------------------------------------------------------
 
 
 def test_a_table_of_the_pages_settings_is_a_dialect() -> None:
@@ -451,19 +457,19 @@ def test_a_table_of_the_pages_settings_is_a_dialect() -> None:
         (None, "a table of its attributes"),
     ],
 )
-def test_a_mistake_in_a_dialect_is_named(table: Any, complaint: str) -> None:
+def test_an_error_in_a_dialect_names_its_attribute(table: Any, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint) as mistake:
         Options(base_url=API, dialect=table)
     assert "s3cret" not in str(mistake.value)
 
 
-def test_a_dialect_does_not_show_what_may_be_a_secret() -> None:
+def test_the_repr_of_a_dialect_hides_possible_secrets() -> None:
     secret = {"client_secret": "s3cret"}
     dialect = Dialect(login_fields=secret, refresh_fields=secret, logout_fields=secret)
     assert "s3cret" not in repr(Options(base_url=API, dialect=dialect))
 
 
-def test_each_attribute_is_told_of() -> None:
+def test_each_attribute_is_documented() -> None:
     assert Dialect.__doc__ is not None
     for attribute in fields(Dialect):
         assert f"        {attribute.name}: " in Dialect.__doc__, attribute.name

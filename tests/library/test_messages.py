@@ -1,4 +1,4 @@
-"""Requests and responses as values."""
+"""Requests and responses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from unexpired import BadReply, Headers, Request, Response
 
 
-def test_header_names_have_no_case_and_doubles_are_joined() -> None:
+def test_header_names_ignore_case_and_repeated_ones_are_joined() -> None:
     headers = Headers([("X-A", "1"), ("x-a", "2"), ("B", "3")])
     assert headers["X-a"] == "1, 2"
     assert "b" in headers
@@ -45,20 +45,20 @@ def test_text_follows_the_charset_and_never_raises(kind: str, content: bytes, te
     assert Response(200, Headers({"content-type": kind}), content).text == text
 
 
-def test_json_that_is_none_is_a_bad_reply() -> None:
+def test_a_body_that_is_not_json_raises_bad_reply() -> None:
     assert Response(200, content=b'{"a": 1}').json() == {"a": 1}
     for content in (b"", b"<html>", b"\xff", b"[" * 100_000):
         with pytest.raises(BadReply):
             Response(200, content=content).json()
 
 
-def test_a_code_is_read_from_objects_alone() -> None:
+def test_a_code_is_read_only_from_an_object() -> None:
     assert Response(401, content=b'{"code": "TOKEN_EXPIRED"}').code == "TOKEN_EXPIRED"
     for content in (b"", b"[]", b'{"code": 7}', b'"code"'):
         assert Response(401, content=content).code is None
 
 
-def test_raise_for_status_carries_the_servers_own_sentence() -> None:
+def test_raise_for_status_carries_the_servers_own_message() -> None:
     response = Response(409, content=b'{"error": "That is taken.", "code": "TAKEN"}')
     with pytest.raises(BadReply, match="That is taken") as raised:
         response.raise_for_status()
@@ -72,5 +72,5 @@ def test_raise_for_status_carries_the_servers_own_sentence() -> None:
 @pytest.mark.parametrize(
     ("status", "success"), [(199, False), (200, True), (299, True), (300, False)]
 )
-def test_success_is_two_hundred_and_something(status: int, success: bool) -> None:  # noqa: FBT001
+def test_success_is_a_2xx_status(status: int, success: bool) -> None:  # noqa: FBT001
     assert Response(status).is_success is success

@@ -39,7 +39,7 @@ def test_a_base_url_is_put_before_relative_urls(url: str, resolved: str) -> None
 
 
 @pytest.mark.parametrize("url", ["/\\evil", "\t//evil", "/a b", "ht\ntps://evil", " /x", "/\x7f"])
-def test_urls_that_browsers_read_in_their_own_way_are_refused(url: str) -> None:
+def test_urls_that_browsers_rewrite_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match="must not hold"):
         Options(page_url=PAGE).resolve(url)
 
@@ -94,12 +94,12 @@ def test_further_origins_are_exact() -> None:
 @pytest.mark.parametrize(
     "origin", ["*", "https://*.example", "files.example", "https://a.example/x"]
 )
-def test_an_inexact_origin_is_a_mistake_to_hear_of(origin: str) -> None:
+def test_an_inexact_origin_is_refused(origin: str) -> None:
     with pytest.raises(ValueError, match="not an exact origin"):
         Options(page_url=PAGE, token_origins=(origin,))
 
 
-def test_an_ipv6_origin_is_one() -> None:
+def test_an_ipv6_origin_is_recognised() -> None:
     assert origin_of("http://[::1]:8000/x") == "http://[::1]:8000"
 
 
@@ -113,6 +113,6 @@ def test_an_ipv6_origin_is_one() -> None:
         {"on_expired": "explode"},
     ],
 )
-def test_an_option_that_makes_no_sense_is_refused(options: dict[str, object]) -> None:
+def test_an_invalid_option_is_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"margin|storage|on_expired"):
         Options(**options)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The policy, fed by hand: look at the effect, send what came of it, look at the next."""
+"""The policy, fed by hand: read an effect, send its outcome, read the next."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.library.conftest import NOW, World
 from tests.support.clock import FakeClock
-from tests.support.fake_server import API, error, make_token, reply, token_fields
+from tests.support.fake_server import API, error_response, json_response, make_token, token_fields
 from unexpired.errors import (
     BadCredentials,
     BadReply,
@@ -25,12 +25,12 @@ from unexpired.options import Options
 from unexpired.policy import Effect, Flow, Refresh, Send, Sleep
 from unexpired.session import Session
 
-OK = reply(200, {"notes": []})
-EXPIRED = error(401, "TOKEN_EXPIRED")
+OK = json_response(200, {"notes": []})
+EXPIRED = error_response(401, "TOKEN_EXPIRED")
 
 
 def finish(flow: Generator[Effect, Any, Any], outcome: Any) -> Any:
-    """Send the last outcome and return what the flow returns."""
+    """Send the last outcome; return what the flow returns."""
     with pytest.raises(StopIteration) as stop:
         flow.send(outcome)
     return stop.value.value
@@ -42,7 +42,7 @@ def sent(effect: Effect) -> Request:
 
 
 def thrown(flow: Flow) -> Effect | None:
-    """Throw Unreachable into the flow; return its next effect, or None when it raises the same."""
+    """Throw Unreachable into the flow; return its next effect, or None if it raises the same."""
     try:
         return flow.throw(Unreachable())
     except Unreachable:
@@ -78,28 +78,28 @@ def test_without_a_session_nothing_is_sent(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
-        error(401, "SOMETHING_ELSE"),
+        error_response(401, "SOMETHING_ELSE"),
         Response(401),
-        error(403, "NOT_YOURS"),
-        error(403, "TOKEN_ERROR"),
-        error(400, "BAD_REQUEST"),
+        error_response(403, "NOT_YOURS"),
+        error_response(403, "TOKEN_ERROR"),
+        error_response(400, "BAD_REQUEST"),
         Response(405),
         Response(500, content=b"<html>"),
-        error(500, "TOKEN_EXPIRED"),
-        error(200, "TOKEN_EXPIRED"),
+        error_response(500, "TOKEN_EXPIRED"),
+        error_response(200, "TOKEN_EXPIRED"),
     ],
 )
-def test_other_errors_are_handed_back_untouched(world: World, answer: Response) -> None:
+def test_other_errors_are_handed_back_untouched(world: World, response: Response) -> None:
     world.sign_in()
     flow = world.policy.call(world.get())
     start(flow)
-    assert finish(flow, answer) is answer
+    assert finish(flow, response) is response
     assert world.session.state == "active"
 
 
-def test_an_unreachable_api_costs_neither_a_refresh_nor_the_session(world: World) -> None:
+def test_an_unreachable_api_causes_neither_a_refresh_nor_an_end(world: World) -> None:
     world.sign_in()
     flow = world.policy.call(world.get())
     start(flow)
@@ -137,37 +137,37 @@ def test_another_origin_never_sees_the_token(world: World, url: str) -> None:
 # -- An expired token ------------------------------------------------------------------------------
 
 
-def test_an_expired_answer_refreshes_once_and_replays_with_the_new_token(world: World) -> None:
+def test_an_expired_response_refreshes_once_and_replays_with_the_new_token(world: World) -> None:
     world.sign_in()
     flow = world.policy.call(world.get())
     old = bearer(start(flow))
     refresh = flow.send(EXPIRED)
     assert isinstance(refresh, Refresh)
     assert refresh.stale.number == 1
-    world.renew(reply(200, token_fields(2)))
+    world.renew(json_response(200, token_fields(2)))
     assert bearer(flow.send(None)) == access(world) != old
     assert finish(flow, OK) is OK
 
 
-def test_a_second_expired_answer_is_handed_back_without_a_loop(world: World) -> None:
+def test_a_second_expired_response_is_handed_back_without_a_loop(world: World) -> None:
     world.sign_in()
     flow = world.policy.call(world.get())
     start(flow)
     flow.send(EXPIRED)
-    world.renew(reply(200, token_fields(2)))
+    world.renew(json_response(200, token_fields(2)))
     flow.send(None)
     assert finish(flow, EXPIRED) is EXPIRED
     assert world.session.state == "active"
 
 
-@pytest.mark.parametrize("late", [EXPIRED, Response(401), error(403, "INVALID_TOKEN")])
-def test_a_late_answer_for_an_older_generation_is_replayed_without_a_refresh(
+@pytest.mark.parametrize("late", [EXPIRED, Response(401), error_response(403, "INVALID_TOKEN")])
+def test_a_late_response_for_an_older_generation_is_replayed_without_a_refresh(
     world: World, late: Response
 ) -> None:
     world.sign_in()
     flow = world.policy.call(world.get())
     start(flow)
-    world.renew(reply(200, token_fields(2)))
+    world.renew(json_response(200, token_fields(2)))
     assert bearer(flow.send(late)) == access(world)
     assert finish(flow, OK) is OK
 
@@ -179,7 +179,7 @@ def test_a_token_is_refreshed_a_minute_ahead(world: World, left: float, refreshe
     assert isinstance(start(world.policy.call(world.get())), Refresh) is refreshes
 
 
-def test_a_token_that_lives_a_minute_is_not_due_at_birth(world: World) -> None:
+def test_a_token_that_lives_a_minute_is_not_due_at_once(world: World) -> None:
     world.sign_in(life=60)
     assert isinstance(start(world.policy.call(world.get())), Send)
     world.clock.advance(46)
@@ -188,28 +188,28 @@ def test_a_token_that_lives_a_minute_is_not_due_at_birth(world: World) -> None:
 
 @pytest.mark.parametrize("code", ["SESSION_REVOKED", "INVALID_TOKEN", "NO_TOKEN"])
 @pytest.mark.parametrize("status", [401, 403])
-def test_the_servers_word_ends_the_session_once(world: World, status: int, code: str) -> None:
+def test_an_end_code_ends_the_session_once(world: World, status: int, code: str) -> None:
     world.sign_in()
     flows = [world.policy.call(world.get()) for _ in range(20)]
     for flow in flows:
         start(flow)
     for flow in flows:
         with pytest.raises(SessionEnded) as ended:
-            flow.send(error(status, code))
+            flow.send(error_response(status, code))
         assert ended.value.code == code
     assert world.events() == ["signed_in", "expired"]
     assert world.session.state == "expired"
 
 
-def test_an_ending_answer_for_the_replay_ends_the_session_too(world: World) -> None:
+def test_an_end_code_for_the_replay_ends_the_session(world: World) -> None:
     world.sign_in()
     flow = world.policy.call(world.get())
     start(flow)
     flow.send(EXPIRED)
-    world.renew(reply(200, token_fields(2)))
+    world.renew(json_response(200, token_fields(2)))
     flow.send(None)
     with pytest.raises(SessionEnded):
-        flow.send(error(401, "SESSION_REVOKED"))
+        flow.send(error_response(401, "SESSION_REVOKED"))
 
 
 def test_simple_mode_ends_with_the_friendly_sentence_when_the_token_expires(world: World) -> None:
@@ -222,13 +222,13 @@ def test_simple_mode_ends_with_the_friendly_sentence_when_the_token_expires(worl
     assert world.events() == ["signed_in", "expired"]
 
 
-def test_simple_mode_uses_the_token_to_its_real_end(world: World) -> None:
+def test_simple_mode_uses_the_token_until_it_expires(world: World) -> None:
     world.sign_in(refreshToken=None)
     world.clock.advance(899)
     assert isinstance(start(world.policy.call(world.get())), Send)
 
 
-def test_a_clock_that_leaps_does_not_end_a_session_that_cannot_be_renewed(world: World) -> None:
+def test_a_clock_that_jumps_does_not_end_a_session_that_cannot_be_renewed(world: World) -> None:
     world.sign_in(refreshToken=None)
     watch = world.policy.stay_ahead(tick=5, is_watched=lambda: True)
     next(watch)
@@ -242,7 +242,7 @@ def test_a_clock_that_leaps_does_not_end_a_session_that_cannot_be_renewed(world:
     assert world.session.state == "active"
 
 
-def test_simple_mode_believes_the_server_about_the_end(world: World) -> None:
+def test_simple_mode_ends_when_the_server_says_expired(world: World) -> None:
     world.sign_in(refreshToken=None)
     flow = world.policy.call(world.get())
     start(flow)
@@ -253,13 +253,13 @@ def test_simple_mode_believes_the_server_about_the_end(world: World) -> None:
 # -- Bodies ----------------------------------------------------------------------------------------
 
 
-def test_a_replay_sends_the_same_body_under_the_same_key(world: World) -> None:
+def test_a_replay_sends_the_same_body_and_key(world: World) -> None:
     world.sign_in()
     headers = Headers({"idempotency-key": "k"})
     flow = world.policy.call(Request("POST", f"{API}/api/notes", headers, b"hi"))
     first = sent(start(flow))
     flow.send(EXPIRED)
-    world.renew(reply(200, token_fields(2)))
+    world.renew(json_response(200, token_fields(2)))
     again = sent(flow.send(None))
     assert (again.body, again.headers["idempotency-key"]) == (b"hi", "k")
     assert again.headers["authorization"] != first.headers["authorization"]
@@ -270,7 +270,7 @@ def test_a_spent_stream_is_never_sent_empty(world: World) -> None:
     flow = world.policy.call(Request("POST", f"{API}/upload", body=iter([b"x"])))
     start(flow)
     flow.send(EXPIRED)
-    world.renew(reply(200, token_fields(2)))
+    world.renew(json_response(200, token_fields(2)))
     with pytest.raises(ReplayImpossible):
         flow.send(None)
 
@@ -278,7 +278,7 @@ def test_a_spent_stream_is_never_sent_empty(world: World) -> None:
 # -- Failure ---------------------------------------------------------------------------------------
 
 
-def test_a_failed_refresh_ahead_of_need_costs_the_call_nothing(world: World) -> None:
+def test_a_failed_early_refresh_does_not_fail_the_request(world: World) -> None:
     world.sign_in()
     world.clock.advance(850)
     flow = world.policy.call(world.get())
@@ -286,7 +286,7 @@ def test_a_failed_refresh_ahead_of_need_costs_the_call_nothing(world: World) -> 
     assert bearer(flow.throw(Unreachable())) == access(world)
 
 
-def test_during_a_pause_a_good_token_is_sent_without_a_try(world: World) -> None:
+def test_during_the_back_off_a_valid_token_is_sent_without_a_refresh(world: World) -> None:
     world.sign_in()
     world.clock.advance(850)
     with pytest.raises(Unreachable):
@@ -295,7 +295,7 @@ def test_during_a_pause_a_good_token_is_sent_without_a_try(world: World) -> None
     assert world.session.state == "degraded"
 
 
-def test_an_expired_call_waits_out_a_short_outage(world: World) -> None:
+def test_a_request_with_an_expired_token_waits_through_a_short_outage(world: World) -> None:
     world.sign_in()
     world.clock.advance(901)
     flow = world.policy.call(world.get())
@@ -306,7 +306,7 @@ def test_an_expired_call_waits_out_a_short_outage(world: World) -> None:
     assert pause == Sleep(1.0)
     world.clock.advance(1.0)
     assert isinstance(flow.send(None), Refresh)
-    world.renew(reply(200, token_fields(2, now=world.clock.wall)))
+    world.renew(json_response(200, token_fields(2, now=world.clock.wall)))
     assert bearer(flow.send(None)) == access(world)
 
 
@@ -325,53 +325,53 @@ def test_a_long_outage_is_a_typed_error_and_keeps_the_tokens(world: World) -> No
             with pytest.raises(Unreachable):
                 world.renew(Response(503))
             effect = thrown(flow)
-    assert tries == [0, 1, 3, 7]  # The next would be at 15 s, after the ten seconds of patience.
+    assert tries == [0, 1, 3, 7]  # The next would be at 15 s, after the timeout of 10 s.
     assert world.session.record is not None
     assert world.events() == ["signed_in", "degraded"]
 
 
-@pytest.mark.parametrize("answer", [429, 503])
-def test_nothing_is_sent_before_the_servers_retry_after(world: World, answer: int) -> None:
+@pytest.mark.parametrize("response", [429, 503])
+def test_nothing_is_sent_before_the_servers_retry_after(world: World, response: int) -> None:
     world.sign_in()
     world.clock.advance(901)
     with pytest.raises(Unreachable) as unreachable:
-        world.renew(Response(answer, Headers({"retry-after": "5"})))
+        world.renew(Response(response, Headers({"retry-after": "5"})))
     assert unreachable.value.retry_after == 5
-    world.session.resume()  # a returning network lifts our own pause, not the server's
+    world.session.resume()  # It ends our own back-off, not the server's wait.
     assert start(world.policy.call(world.get())) == Sleep(5.0)
     with pytest.raises(Unreachable):
-        world.renew(Response(answer, Headers({"retry-after": "60"})))
+        world.renew(Response(response, Headers({"retry-after": "60"})))
     with pytest.raises(Unreachable):
         start(world.policy.call(world.get()))
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         Response(200, content=b"<html>Welcome to the hotel</html>"),
         Response(200),
-        reply(200, {"refreshToken": "x"}),
-        reply(200, {"accessToken": 7}),
-        reply(200, [1]),
+        json_response(200, {"refreshToken": "x"}),
+        json_response(200, {"accessToken": 7}),
+        json_response(200, [1]),
         Response(204),
         Response(302),
         Response(404),
         Response(408),
         Response(425),
         Response(500),
-        error(400, "BAD_REQUEST"),
-        error(401, "SOMETHING"),
-        error(403, "REFRESH_INVALID"),
-        error(503, "SESSION_REVOKED"),
+        error_response(400, "BAD_REQUEST"),
+        error_response(401, "SOMETHING"),
+        error_response(403, "REFRESH_INVALID"),
+        error_response(503, "SESSION_REVOKED"),
     ],
 )
-def test_what_is_no_answer_to_a_refresh_keeps_the_old_tokens(
-    world: World, answer: Response
+def test_an_unusable_response_to_a_refresh_keeps_the_old_tokens(
+    world: World, response: Response
 ) -> None:
     world.sign_in()
     before = world.session.record
     with pytest.raises(Unreachable):
-        world.renew(answer)
+        world.renew(response)
     assert world.session.record == before
     assert world.session.state == "degraded"
 
@@ -381,7 +381,7 @@ REFUSALS = ["REFRESH_EXPIRED", "REFRESH_INVALID", "REFRESH_REUSED", "SESSION_REV
 
 @pytest.mark.parametrize("status", [400, 401])
 @pytest.mark.parametrize("code", REFUSALS)
-def test_after_a_refusal_a_good_token_is_used_to_its_real_end(
+def test_after_a_refusal_a_valid_token_is_used_until_it_expires(
     world: World, status: int, code: str
 ) -> None:
     world.sign_in()
@@ -389,7 +389,7 @@ def test_after_a_refusal_a_good_token_is_used_to_its_real_end(
     flow = world.policy.call(world.get())
     start(flow)
     with pytest.raises(SessionExpired):
-        world.renew(error(status, code))
+        world.renew(error_response(status, code))
     assert bearer(flow.throw(SessionExpired(code))) == access(world)
     assert finish(flow, OK) is OK
     assert isinstance(start(world.policy.call(world.get())), Send)
@@ -402,13 +402,13 @@ def test_after_a_refusal_a_good_token_is_used_to_its_real_end(
     assert world.events() == ["signed_in", "expired"]
 
 
-def test_a_refusal_with_twenty_calls_waiting_ends_once(world: World) -> None:
+def test_a_refusal_with_twenty_waiting_requests_ends_the_session_once(world: World) -> None:
     world.sign_in()
     world.clock.advance(901)
     flows = [world.policy.call(world.get()) for _ in range(20)]
     assert all(isinstance(start(flow), Refresh) for flow in flows)
     with pytest.raises(SessionExpired):
-        world.renew(error(401, "REFRESH_EXPIRED"))
+        world.renew(error_response(401, "REFRESH_EXPIRED"))
     for flow in flows:
         with pytest.raises(SessionExpired):
             flow.throw(SessionExpired("REFRESH_EXPIRED"))
@@ -419,18 +419,18 @@ def test_a_refresh_without_a_new_refresh_token_keeps_the_old_one(world: World) -
     world.sign_in()
     fields = token_fields(2)
     del fields["refreshToken"], fields["user"]
-    world.renew(reply(200, fields))
+    world.renew(json_response(200, fields))
     assert world.session.record is not None
     assert world.session.record.tokens.refresh_token == "rt1.1"
     assert world.session.record.tokens.user == {"id": 1, "username": "ada"}
 
 
-def test_recovery_is_told_once(world: World) -> None:
+def test_recovery_is_one_event(world: World) -> None:
     world.sign_in()
     for _ in range(3):
         with pytest.raises(Unreachable):
             world.renew(Response(503))
-    world.renew(reply(200, token_fields(2)))
+    world.renew(json_response(200, token_fields(2)))
     assert world.events() == ["signed_in", "degraded", "refreshed", "recovered"]
 
 
@@ -438,43 +438,44 @@ def test_recovery_is_told_once(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [reply(200, token_fields(2)), error(401, "SESSION_REVOKED"), Response(503)]
+    "response",
+    [json_response(200, token_fields(2)), error_response(401, "SESSION_REVOKED"), Response(503)],
 )
-def test_a_renewal_that_comes_after_a_sign_out_is_dropped(world: World, answer: Response) -> None:
+def test_a_refresh_that_completes_after_a_sign_out_is_dropped(
+    world: World, response: Response
+) -> None:
     world.sign_in()
     flow = world.policy.renew()
     next(flow)
     next(world.policy.sign_out())
     with pytest.raises(SessionEnded):
-        flow.send(answer)
+        flow.send(response)
     assert world.session.record is None
     assert world.events() == ["signed_in", "signed_out"]
 
 
-def test_a_renewal_that_comes_after_another_sign_in_is_dropped(world: World) -> None:
+def test_a_refresh_that_completes_after_another_sign_in_is_dropped(world: World) -> None:
     world.sign_in("a")
     flow = world.policy.renew()
     next(flow)
     world.sign_in("b", 7)
     with pytest.raises(SessionEnded):
-        flow.send(reply(200, token_fields(2)))
+        flow.send(json_response(200, token_fields(2)))
     assert world.session.record is not None
     assert world.session.record.tokens.refresh_token == "rt1.7"
 
 
-@pytest.mark.parametrize("answer", [OK, EXPIRED, Response(500)])
-def test_an_answer_for_a_session_that_was_signed_out_reaches_nobody(
-    world: World, answer: Response
-) -> None:
+@pytest.mark.parametrize("response", [OK, EXPIRED, Response(500)])
+def test_a_response_for_a_signed_out_session_is_dropped(world: World, response: Response) -> None:
     world.sign_in()
     flow = world.policy.call(world.get())
     start(flow)
     next(world.policy.sign_out())
     with pytest.raises(SessionEnded):
-        flow.send(answer)
+        flow.send(response)
 
 
-def test_an_answer_for_another_users_session_reaches_nobody(world: World) -> None:
+def test_a_response_for_another_users_session_is_dropped(world: World) -> None:
     world.sign_in("a")
     flow = world.policy.call(world.get())
     start(flow)
@@ -483,7 +484,7 @@ def test_an_answer_for_another_users_session_reaches_nobody(world: World) -> Non
         flow.send(OK)
 
 
-def test_sign_out_forgets_before_it_asks_the_server(world: World) -> None:
+def test_sign_out_removes_the_session_before_the_request(world: World) -> None:
     world.sign_in()
     flow = world.policy.sign_out()
     request = sent(next(flow))
@@ -503,24 +504,24 @@ def test_signing_out_twice_sends_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "raised"),
+    ("response", "raised"),
     [
-        (error(401, "BAD_CREDENTIALS"), BadCredentials),
-        (error(429, "RATE_LIMITED", retry_after="7"), RateLimited),
-        (error(400, "BAD_REQUEST"), BadReply),
+        (error_response(401, "BAD_CREDENTIALS"), BadCredentials),
+        (error_response(429, "RATE_LIMITED", retry_after="7"), RateLimited),
+        (error_response(400, "BAD_REQUEST"), BadReply),
         (Response(200, content=b"<html>"), Unreachable),
         (Response(503), Unreachable),
         (Response(408), Unreachable),
     ],
 )
 def test_a_failed_sign_in_is_a_typed_error(
-    world: World, answer: Response, raised: type[Exception]
+    world: World, response: Response, raised: type[Exception]
 ) -> None:
     flow = world.policy.sign_in("s", "ada", "pw")
     request = sent(next(flow))
     assert request.sensitive
     with pytest.raises(raised):
-        flow.send(answer)
+        flow.send(response)
     assert world.session.state == "anonymous"
 
 
@@ -528,7 +529,7 @@ def test_a_rate_limit_says_how_long_to_wait(world: World) -> None:
     flow = world.policy.sign_in("s", "ada", "pw")
     next(flow)
     with pytest.raises(RateLimited) as limited:
-        flow.send(error(429, "RATE_LIMITED", retry_after="7"))
+        flow.send(error_response(429, "RATE_LIMITED", retry_after="7"))
     assert limited.value.retry_after == 7
 
 
@@ -541,7 +542,7 @@ def test_a_wrong_device_clock_costs_no_refresh(world: World, skew: float) -> Non
     flow = world.policy.sign_in("s", "ada", "pw")
     next(flow)
     with pytest.raises(StopIteration):
-        flow.send(reply(200, token_fields(1, now=NOW)))
+        flow.send(json_response(200, token_fields(1, now=NOW)))
     assert isinstance(start(world.policy.call(world.get())), Send)
     world.clock.advance(839)
     assert isinstance(start(world.policy.call(world.get())), Send)
@@ -549,15 +550,15 @@ def test_a_wrong_device_clock_costs_no_refresh(world: World, skew: float) -> Non
     assert isinstance(start(world.policy.call(world.get())), Refresh)
 
 
-def test_a_clock_that_leaps_costs_one_refresh(world: World) -> None:
+def test_a_clock_that_jumps_costs_one_refresh(world: World) -> None:
     world.sign_in()
     world.clock.wall += 3600
     assert isinstance(start(world.policy.call(world.get())), Refresh)
-    world.renew(reply(200, token_fields(2, now=NOW)))
+    world.renew(json_response(200, token_fields(2, now=NOW)))
     assert isinstance(start(world.policy.call(world.get())), Send)
 
 
-def test_a_wall_clock_that_leaps_back_does_not_stretch_a_pause(world: World) -> None:
+def test_a_wall_clock_that_jumps_back_does_not_stretch_a_pause(world: World) -> None:
     world.sign_in()
     with pytest.raises(Unreachable):
         world.renew(Response(503))
@@ -568,17 +569,17 @@ def test_a_wall_clock_that_leaps_back_does_not_stretch_a_pause(world: World) -> 
 # -- Staying ahead ---------------------------------------------------------------------------------
 
 
-def test_the_watcher_refreshes_ahead_of_need(world: World) -> None:
+def test_a_visible_page_refreshes_early(world: World) -> None:
     world.sign_in(life=900)
     flow = world.policy.stay_ahead(tick=5, is_watched=lambda: True)
     assert next(flow) == Sleep(5)
     world.clock.advance(841)
     assert isinstance(flow.send(None), Refresh)
-    world.renew(reply(200, token_fields(2, now=world.clock.wall)))
+    world.renew(json_response(200, token_fields(2, now=world.clock.wall)))
     assert flow.send(None) == Sleep(5)
 
 
-def test_the_watcher_leaves_a_hidden_page_alone(world: World) -> None:
+def test_a_hidden_page_does_not_refresh(world: World) -> None:
     world.sign_in(life=900)
     flow = world.policy.stay_ahead(tick=5, is_watched=lambda: False)
     next(flow)
@@ -587,7 +588,7 @@ def test_the_watcher_leaves_a_hidden_page_alone(world: World) -> None:
         assert flow.send(None) == Sleep(5)
 
 
-def test_the_watcher_keeps_to_the_pauses(world: World) -> None:
+def test_the_next_attempt_waits_for_retry_after(world: World) -> None:
     world.sign_in(life=900)
     flow = world.policy.stay_ahead(tick=60, is_watched=lambda: True)
     next(flow)
@@ -599,7 +600,7 @@ def test_the_watcher_keeps_to_the_pauses(world: World) -> None:
     assert flow.send(None) == Sleep(30)
 
 
-def test_the_watcher_warns_once_and_ends_what_cannot_be_renewed(world: World) -> None:
+def test_a_session_that_cannot_be_refreshed_is_announced_once_and_ends(world: World) -> None:
     world.sign_in(life=900, refreshToken=None)
     flow = world.policy.stay_ahead(tick=5, is_watched=lambda: True)
     next(flow)
@@ -613,7 +614,7 @@ def test_the_watcher_warns_once_and_ends_what_cannot_be_renewed(world: World) ->
     assert world.events() == ["signed_in", "expiring", "expired"]
 
 
-def test_without_a_session_the_watcher_only_ticks(world: World) -> None:
+def test_without_a_session_only_the_clock_is_read(world: World) -> None:
     flow = world.policy.stay_ahead(tick=5, is_watched=lambda: True)
     assert next(flow) == Sleep(5)
     assert flow.send(None) == Sleep(5)
@@ -626,7 +627,7 @@ def test_a_token_that_cannot_be_read_is_trusted_until_the_server_objects() -> No
     assert isinstance(start(world.policy.call(world.get())), Send)
 
 
-def test_an_opaque_token_expires_by_the_replys_own_figure(world: World) -> None:
+def test_an_opaque_token_expires_by_expires_in(world: World) -> None:
     world.sign_in(accessToken="opaque", life=900)
     world.clock.advance(841)
     assert isinstance(start(world.policy.call(world.get())), Refresh)
@@ -637,7 +638,7 @@ def test_a_token_of_thirty_days_is_not_due_at_once(world: World) -> None:
     assert isinstance(start(world.policy.call(world.get())), Send)
 
 
-def test_no_token_shows_in_any_repr(world: World) -> None:
+def test_no_repr_contains_a_token(world: World) -> None:
     world.sign_in()
     token = make_token(jti="1")
     flow = world.policy.call(world.get())

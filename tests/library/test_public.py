@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import unexpired
-from tests.library.conftest import FakeClock
 from tests.library.test_async_client import Page
+from tests.support.clock import FakeClock
 from unexpired import AsyncClient, Client, Headers, Response, Unreachable, backoff
 from unexpired import parse_retry_after as seconds_to_wait
 
@@ -101,7 +101,7 @@ def wait(page: Page) -> float | None:
 
 
 async def fail_to_refresh(page: Page, response: Response) -> None:
-    page.server.refresh_answer = lambda _: response
+    page.server.responses["/api/refresh"] = lambda _: response
     with pytest.raises(Unreachable):
         await page.client.refresh()
 

@@ -39,7 +39,7 @@ EVIL = [
 
 
 @pytest.mark.parametrize("address", GOOD)
-def test_a_plain_address_of_this_origin_is_kept_whole(address: str) -> None:
+def test_a_plain_address_of_this_origin_is_kept(address: str) -> None:
     assert is_inside(address)
 
 
@@ -51,9 +51,7 @@ def test_every_other_address_gives_the_default(address: str) -> None:
 
 @pytest.mark.parametrize("login_url", ["/login", "#/login", "/app/login?theme=dark"])
 @pytest.mark.parametrize("address", ["/notes?page=2&x=a+b#top", "/#/notes?x=1&y=2", "/é?q=%20"])
-def test_the_way_back_survives_the_trip_through_the_sign_in_page(
-    login_url: str, address: str
-) -> None:
+def test_the_return_path_survives_the_sign_in_page(login_url: str, address: str) -> None:
     url = sign_in_url(login_url, here=address, reason="expired")
     here = f"/{url}" if url.startswith("#") else url
     assert return_path(here, login_url=login_url, default="/") == address
@@ -73,7 +71,7 @@ def test_without_a_reason_or_a_place_the_sign_in_url_is_bare() -> None:
     assert sign_in_url("/login", here="", reason="") == "/login"
 
 
-def test_each_reason_has_a_sentence_and_unknown_ones_none() -> None:
+def test_each_known_reason_has_a_message() -> None:
     expired = "Your session has expired. Please log in again."
     assert sentence_for(reason_for("REFRESH_REUSED")) == expired
     revoked = sentence_for(reason_for("SESSION_REVOKED"))

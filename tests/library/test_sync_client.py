@@ -1,4 +1,4 @@
-"""Client on a transport in memory: the rules of AsyncClient, for code and threads that block."""
+"""Client on a transport in memory: the rules of AsyncClient, for blocking code and threads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from tests.library.conftest import session_of
 from tests.support.clock import FakeClock
-from tests.support.fake_server import API, SyncFakeServer, error, reply
+from tests.support.fake_server import API, SyncFakeServer, error_response, json_response
 from unexpired import (
     AsyncClient,
     BadCredentials,
@@ -34,20 +34,20 @@ EVENTS = ("signed_in", "refreshed", "expired", "signed_out", "degraded", "recove
 
 
 @dataclass
-class Somewhere:
-    """Where the person is; notes where they were sent."""
+class FakeNavigator:
+    """Records where the person is sent."""
 
-    gone: list[str] = field(default_factory=list)
+    redirects: list[str] = field(default_factory=list)
 
     def here(self) -> str:
         return "/notes"
 
     def go(self, url: str) -> None:
-        self.gone.append(url)
+        self.redirects.append(url)
 
 
 class CountedLock(ThreadLock):
-    """Knows how many have asked for it."""
+    """Counts the attempts to hold it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,13 +69,13 @@ class CountedLock(ThreadLock):
 
 @dataclass
 class Program:
-    """A program: a client and all that it touches."""
+    """A program: a client and its ports."""
 
     clock: FakeClock = field(default_factory=FakeClock)
     store: MemoryStore = field(default_factory=MemoryStore)
     lock: CountedLock = field(default_factory=CountedLock)
-    person: Somewhere = field(default_factory=Somewhere)
-    heard: list[tuple[Any, ...]] = field(default_factory=list)
+    navigator: FakeNavigator = field(default_factory=FakeNavigator)
+    events: list[tuple[Any, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.server = SyncFakeServer(self.clock)
@@ -87,16 +87,16 @@ class Program:
         client = Client(
             self.server,
             store=self.store,
-            navigator=self.person,
+            navigator=self.navigator,
             clock=self.clock,
             **{**ports, **options},
         )
         for name in EVENTS:
-            client.on(name, lambda *details, name=name: self.heard.append((name, *details)))  # type: ignore[arg-type]
+            client.on(name, lambda *details, name=name: self.events.append((name, *details)))  # type: ignore[arg-type]
         return client
 
     def outcomes(self, calls: int, client: Client | None = None) -> list[Any]:
-        """What so many threads get for one call each: the status, or the kind of the error."""
+        """Return the status or the error's type for one request in each of so many threads."""
 
         def call(_n: int) -> object:
             try:
@@ -116,14 +116,14 @@ def program() -> Program:
     return program
 
 
-def test_a_good_token_goes_with_one_call(program: Program) -> None:
-    """A call with a good token is one request, with the token."""
+def test_a_valid_token_needs_one_request(program: Program) -> None:
+    """One request is sent, with the token."""
     assert program.client.get("/api/notes").json() == {"ok": True}
     assert len(program.server.received) == 1
 
 
 def test_an_expired_token_is_renewed_behind_the_callers_back(program: Program) -> None:
-    """What the clock says is over is renewed before the call."""
+    """A token that expired by the clock is refreshed before the request."""
     program.clock.advance(901)
     assert program.client.get("/api/notes").status_code == 200
     assert [request.url.removeprefix(API) for request in program.server.received] == [
@@ -132,24 +132,24 @@ def test_an_expired_token_is_renewed_behind_the_callers_back(program: Program) -
     ]
 
 
-def test_a_token_that_only_the_server_knows_is_expired_is_renewed_too(program: Program) -> None:
+def test_a_token_that_expired_by_the_servers_clock_is_refreshed(program: Program) -> None:
     """A 401 leads to one refresh and one more attempt."""
     program.server.generation += 1
     assert program.client.get("/api/notes").status_code == 200
     assert (program.server.count("/api/notes"), program.server.count("/api/refresh")) == (2, 1)
 
 
-def test_a_server_that_says_expired_for_ever_gets_two_calls_and_one_refresh(
+def test_a_server_that_always_says_expired_gets_two_requests_and_one_refresh(
     program: Program,
 ) -> None:
     """The second 401 is handed back."""
-    program.server.responses["/api/notes"] = lambda _: error(401, "TOKEN_EXPIRED")
+    program.server.responses["/api/notes"] = lambda _: error_response(401, "TOKEN_EXPIRED")
     assert program.client.get("/api/notes").status_code == 401
     assert (program.server.count("/api/notes"), program.server.count("/api/refresh")) == (2, 1)
 
 
 def test_a_hundred_threads_share_one_refresh(program: Program) -> None:
-    """However many threads find the token expired, one refreshes and the rest go on with it."""
+    """One thread refreshes; the others use its token."""
     program.clock.advance(901)
 
     def once_all_wait(request: Request) -> Response:
@@ -159,73 +159,77 @@ def test_a_hundred_threads_share_one_refresh(program: Program) -> None:
     program.server.responses["/api/refresh"] = once_all_wait
     assert program.outcomes(100) == [200] * 100
     assert program.server.count("/api/refresh") == 1
-    assert [name for name, *_ in program.heard] == ["signed_in", "refreshed"]
+    assert [name for name, *_ in program.events] == ["signed_in", "refreshed"]
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
-    [(Response(503), Unreachable), (error(401, "REFRESH_REUSED"), SessionExpired)],
+    ("response", "kind"),
+    [(Response(503), Unreachable), (error_response(401, "REFRESH_REUSED"), SessionExpired)],
 )
-def test_threads_that_wait_for_one_attempt_share_what_came_of_it(
-    program: Program, answer: Response, kind: type[UnexpiredError]
+def test_threads_that_wait_for_one_attempt_share_its_result(
+    program: Program, response: Response, kind: type[UnexpiredError]
 ) -> None:
-    """An attempt that failed is not made again by each of those who waited for it."""
+    """A failed attempt is not repeated by each thread that waited for it."""
     client = program.open(max_backoff=0)
     program.clock.advance(901)
 
     def once_all_wait(_request: Request) -> Response:
         program.lock.wait_until_asked(20)
-        return answer
+        return response
 
     program.server.responses["/api/refresh"] = once_all_wait
     assert program.outcomes(20, client) == [kind] * 20
     assert program.server.count("/api/refresh") == 1
 
 
-def test_an_end_makes_one_event_and_one_redirect_however_many_threads(program: Program) -> None:
-    """A refused refresh ends the session once, for everybody."""
+def test_an_ended_session_makes_one_event_and_one_redirect_for_all_threads(
+    program: Program,
+) -> None:
+    """A refused refresh ends the session once."""
     program.clock.advance(901)
-    program.server.responses["/api/refresh"] = lambda _: error(401, "REFRESH_EXPIRED")
+    program.server.responses["/api/refresh"] = lambda _: error_response(401, "REFRESH_EXPIRED")
     assert program.outcomes(20) == [SessionExpired] * 20
-    assert program.heard == [("signed_in",), ("expired", "REFRESH_EXPIRED")]
-    assert program.person.gone == ["/login?next=%2Fnotes&reason=expired"]
+    assert program.events == [("signed_in",), ("expired", "REFRESH_EXPIRED")]
+    assert program.navigator.redirects == ["/login?next=%2Fnotes&reason=expired"]
     assert program.store.load() is None
 
 
 def test_a_revoked_session_ends(program: Program) -> None:
     """The server's word ends it, without a refresh."""
-    program.server.responses["/api/notes"] = lambda _: error(401, "SESSION_REVOKED")
+    program.server.responses["/api/notes"] = lambda _: error_response(401, "SESSION_REVOKED")
     with pytest.raises(SessionEnded):
         program.client.get("/api/notes")
     assert program.client.state == "expired"
     assert program.server.count("/api/refresh") == 0
 
 
-def test_a_call_of_nobody_sends_nothing_and_asks_to_sign_in() -> None:
+def test_a_request_without_a_session_sends_nothing_and_redirects() -> None:
     """Without a session there is nothing to send."""
     program = Program()
     with pytest.raises(NotSignedIn):
         program.client.get("/api/notes")
     assert program.server.received == []
-    assert program.person.gone == ["/login?next=%2Fnotes"]
+    assert program.navigator.redirects == ["/login?next=%2Fnotes"]
 
 
 def test_an_outage_is_waited_out(program: Program) -> None:
-    """A failed refresh is tried again after its pause, and the caller only sees the answer."""
+    """A failed refresh is tried again after the back-off; the caller only gets the response."""
     program.clock.advance(901)
-    answers = iter([Response(503), Response(502)])
+    responses = iter([Response(503), Response(502)])
     server = program.server
-    server.responses["/api/refresh"] = lambda request: next(answers, None) or server.issue(request)
+    server.responses["/api/refresh"] = lambda request: (
+        next(responses, None) or server.issue(request)
+    )
     assert program.client.get("/api/notes").status_code == 200
     assert program.clock.ticks > 901
-    assert [name for name, *_ in program.heard] == [
+    assert [name for name, *_ in program.events] == [
         *("signed_in", "degraded"),
         *("refreshed", "recovered"),
     ]
 
 
-def test_a_long_outage_ends_the_call_and_not_the_session(program: Program) -> None:
-    """The refresh's patience bounds the wait; the tokens are kept."""
+def test_a_long_outage_fails_the_request_and_keeps_the_session(program: Program) -> None:
+    """``refresh_timeout`` limits the wait; the tokens are kept."""
     program.clock.advance(901)
     program.server.responses["/api/refresh"] = lambda _: Response(503)
     with pytest.raises(Unreachable):
@@ -235,8 +239,8 @@ def test_a_long_outage_ends_the_call_and_not_the_session(program: Program) -> No
     assert program.store.load() is not None
 
 
-def test_who_has_no_patience_does_not_sleep(program: Program) -> None:
-    """Where waiting would freeze a page, the pause is told instead of slept."""
+def test_with_max_backoff_0_nothing_sleeps(program: Program) -> None:
+    """In a page, which would freeze, the error carries the wait instead."""
     client = program.open(max_backoff=0)
     program.clock.advance(901)
     program.server.responses["/api/refresh"] = lambda _: Response(503)
@@ -246,12 +250,12 @@ def test_who_has_no_patience_does_not_sleep(program: Program) -> None:
     assert program.clock.ticks == 901
 
 
-def test_a_call_takes_no_longer_than_its_timeout(program: Program) -> None:
-    """Each request gets what is left of the time; when it is over nothing more is sent."""
+def test_a_request_takes_no_longer_than_its_timeout(program: Program) -> None:
+    """Each attempt gets the rest of the timeout; after it nothing more is sent."""
 
     def slow(_request: Request) -> Response:
         program.clock.advance(6)
-        return error(401, "TOKEN_EXPIRED")
+        return error_response(401, "TOKEN_EXPIRED")
 
     program.server.responses["/api/notes"] = slow
     with pytest.raises(Unreachable, match="too long"):
@@ -260,8 +264,8 @@ def test_a_call_takes_no_longer_than_its_timeout(program: Program) -> None:
     assert len(program.server.received) == 1
 
 
-def test_what_is_left_of_the_time_bounds_the_second_attempt(program: Program) -> None:
-    """The bound is the call's, not each request's."""
+def test_the_second_attempt_has_the_rest_of_the_timeout(program: Program) -> None:
+    """The timeout is for the whole request, not for each attempt."""
 
     def slow(request: Request) -> Response:
         program.clock.advance(6)
@@ -269,17 +273,17 @@ def test_what_is_left_of_the_time_bounds_the_second_attempt(program: Program) ->
 
     program.server.responses["/api/notes"] = slow
     program.client.get("/api/notes", timeout=8)
-    assert program.server.timeouts[-3:] == [8, 10, 2]  # The refresh has a bound of its own.
+    assert program.server.timeouts[-3:] == [8, 10, 2]  # The refresh has its own timeout.
 
 
-def test_without_a_bound_none_is_passed_on(program: Program) -> None:
-    """None means none."""
+def test_without_a_timeout_none_is_passed_on(program: Program) -> None:
+    """None means no limit."""
     program.client.get("/api/notes", timeout=None)
     assert program.server.timeouts[-1] is None
 
 
-def test_a_busy_lock_is_waited_for_no_longer_than_the_call_may_take(program: Program) -> None:
-    """Another's refresh that hangs costs a call its own time at the most."""
+def test_waiting_for_a_busy_lock_counts_towards_the_timeout(program: Program) -> None:
+    """A hanging refresh elsewhere does not prolong a request."""
     waits: list[float] = []
 
     class Busy:
@@ -298,7 +302,7 @@ def test_a_busy_lock_is_waited_for_no_longer_than_the_call_may_take(program: Pro
     assert waits == [3, 10]
 
 
-def test_a_network_that_fails_is_told_and_costs_nothing(program: Program) -> None:
+def test_a_network_failure_is_raised_and_keeps_the_session(program: Program) -> None:
     """The transport's Unreachable reaches the caller; the session is kept."""
 
     def cut(_request: Request) -> Response:
@@ -310,8 +314,8 @@ def test_a_network_that_fails_is_told_and_costs_nothing(program: Program) -> Non
     assert program.client.state == "active"
 
 
-def test_a_transports_own_mistake_leaves_the_session_as_it_was(program: Program) -> None:
-    """What is no outage comes through, and nothing counts as under way afterwards."""
+def test_another_exception_of_a_transport_keeps_the_session(program: Program) -> None:
+    """It propagates, and no refresh counts as running afterwards."""
 
     def broken(_request: Request) -> Response:
         raise RuntimeError
@@ -324,14 +328,14 @@ def test_a_transports_own_mistake_leaves_the_session_as_it_was(program: Program)
     program.client.refresh()
 
 
-def test_a_session_is_taken_up_from_the_store(program: Program) -> None:
-    """The next start of a program goes on with the session of the last."""
+def test_a_stored_session_is_continued(program: Program) -> None:
+    """The next start of a program continues the session."""
     again = program.open()
     assert (again.state, again.user) == ("active", {"id": 1, "username": "ada"})
     assert again.get("/api/notes").status_code == 200
 
 
-def test_what_another_client_renewed_is_used(program: Program) -> None:
+def test_the_token_of_another_client_is_used(program: Program) -> None:
     """Two clients of one store refresh once."""
     other = program.open()
     program.clock.advance(901)
@@ -340,19 +344,19 @@ def test_what_another_client_renewed_is_used(program: Program) -> None:
     assert program.server.count("/api/refresh") == 1
 
 
-def test_a_sign_out_elsewhere_is_heard(program: Program) -> None:
-    """``ready`` takes over what happened to the store."""
+def test_ready_notices_a_sign_out_elsewhere(program: Program) -> None:
+    """``ready`` adopts what happened to the store."""
     program.store.clear()
     assert program.client.ready().state == "anonymous"
-    assert program.heard[-1] == ("signed_out", "elsewhere")
+    assert program.events[-1] == ("signed_out", "elsewhere")
 
 
-def test_a_sign_out_during_a_call_ends_it(program: Program) -> None:
-    """An answer for a session that is gone is nobody's."""
+def test_a_sign_out_during_a_request_ends_it(program: Program) -> None:
+    """A response for an ended session is dropped."""
 
     def meanwhile(_request: Request) -> Response:
         program.client.sign_out()
-        return reply(200, {"ok": True})
+        return json_response(200, {"ok": True})
 
     program.server.responses["/api/notes"] = meanwhile
     with pytest.raises(SessionEnded):
@@ -361,17 +365,17 @@ def test_a_sign_out_during_a_call_ends_it(program: Program) -> None:
     program.client.close()
 
 
-def test_wrong_credentials_are_told() -> None:
-    """Sign-in raises what AsyncClient's does."""
+def test_wrong_credentials_are_raised() -> None:
+    """Sign-in raises the errors of AsyncClient's."""
     program = Program()
-    program.server.responses["/api/login"] = lambda _: error(401, "BAD_CREDENTIALS")
+    program.server.responses["/api/login"] = lambda _: error_response(401, "BAD_CREDENTIALS")
     with pytest.raises(BadCredentials):
         program.client.sign_in("ada", "wrong")
 
 
 def test_a_refused_refresh_is_told_and_not_asked_for_again(program: Program) -> None:
     """The access token stays good until its end; the server is asked once."""
-    program.server.responses["/api/refresh"] = lambda _: error(401, "REFRESH_EXPIRED")
+    program.server.responses["/api/refresh"] = lambda _: error_response(401, "REFRESH_EXPIRED")
     for _ in range(2):
         with pytest.raises(SessionExpired):
             program.client.refresh()
@@ -379,8 +383,8 @@ def test_a_refused_refresh_is_told_and_not_asked_for_again(program: Program) -> 
     assert program.client.get("/api/notes").status_code == 200
 
 
-def test_a_refresh_of_nobody_is_refused() -> None:
-    """There is nothing to renew."""
+def test_a_refresh_without_a_session_is_refused() -> None:
+    """There is nothing to refresh."""
     with pytest.raises(NotSignedIn):
         Program().client.refresh()
 
@@ -397,15 +401,15 @@ def test_all_attempts_of_a_post_have_one_idempotency_key(program: Program) -> No
 
 
 def test_a_spent_stream_is_never_sent_again(program: Program) -> None:
-    """A body that can be sent once is not sent empty."""
+    """A one-shot body is not sent empty."""
     program.server.generation += 1
     with pytest.raises(ReplayImpossible):
         program.client.post("/api/notes", content=iter([b"a"]))
     assert program.server.count("/api/notes") == 1
 
 
-def test_every_method_is_sent_as_such(program: Program) -> None:
-    """The verbs are those of AsyncClient."""
+def test_every_request_method_sends_its_method(program: Program) -> None:
+    """The methods are those of AsyncClient."""
     client = program.client
     for method in (client.get, client.head, client.options, client.put, client.patch):
         method("/api/notes")
@@ -414,8 +418,8 @@ def test_every_method_is_sent_as_such(program: Program) -> None:
     assert methods == ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"]
 
 
-def test_what_the_client_shows_holds_no_part_of_a_token(program: Program) -> None:
-    """No repr, no diagnosis, no error."""
+def test_no_repr_contains_a_part_of_a_token(program: Program) -> None:
+    """Neither a repr nor ``diagnose()``."""
     record = session_of(program.client).record
     assert record is not None
     steps = program.client.exchange(Request("GET", f"{API}/api/notes"))
@@ -427,27 +431,27 @@ def test_what_the_client_shows_holds_no_part_of_a_token(program: Program) -> Non
         assert part not in shown
 
 
-def test_an_async_listener_is_heard_out_where_there_is_no_loop(program: Program) -> None:
+def test_an_async_listener_runs_without_an_event_loop(program: Program) -> None:
     """A program without an event loop may still await in a listener."""
-    heard: list[str] = []
+    events: list[str] = []
 
     async def listener() -> None:
-        heard.append(program.client.state)
+        events.append(program.client.state)
 
     program.client.on("refreshed", listener)
     program.client.refresh()
-    assert heard == ["active"]
+    assert events == ["active"]
 
 
-def test_a_listener_may_call(program: Program) -> None:
-    """A listener that makes a call of its own gets its answer."""
-    answers: list[int] = []
+def test_a_listener_may_make_a_request(program: Program) -> None:
+    """A listener that makes a request of its own gets its response."""
+    responses: list[int] = []
     program.client.on(
-        "refreshed", lambda: answers.append(program.client.get("/api/me").status_code)
+        "refreshed", lambda: responses.append(program.client.get("/api/me").status_code)
     )
     program.clock.advance(901)
     assert program.client.get("/api/notes").status_code == 200
-    assert answers == [200]
+    assert responses == [200]
 
 
 @dataclass
@@ -460,7 +464,7 @@ class Awaited:
         return self.server.send(request, None)
 
 
-def beside(program: Program, page: AsyncClient) -> Client:
+def sharing_client(program: Program, page: AsyncClient) -> Client:
     return Client(program.server, session_of=page)
 
 
@@ -470,16 +474,16 @@ async def test_a_page_and_its_sync_code_are_one_session() -> None:
     page = AsyncClient(
         Awaited(program.server), store=program.store, clock=program.clock, base_url=API
     )
-    heard: list[str] = []
+    events: list[str] = []
     for name in ("signed_in", "refreshed"):
-        page.on(name, lambda name=name: heard.append(name))
+        page.on(name, lambda name=name: events.append(name))
     await page.sign_in("ada", "pw")
-    client = beside(program, page)
+    client = sharing_client(program, page)
     program.clock.advance(901)
     assert client.get("/api/notes").status_code == 200
     assert (await page.get("/api/notes")).status_code == 200
     assert program.server.count("/api/refresh") == 1
-    assert heard == ["signed_in", "refreshed"]
+    assert events == ["signed_in", "refreshed"]
     assert client.diagnose()["generation"] == page.diagnose()["generation"] == 2
     await page.sign_out()
     with pytest.raises(NotSignedIn):
@@ -488,15 +492,15 @@ async def test_a_page_and_its_sync_code_are_one_session() -> None:
 
 @pytest.mark.parametrize("own", [{"base_url": API}, {"store": MemoryStore()}])
 async def test_a_shared_session_brings_its_own_ports(own: dict[str, Any]) -> None:
-    """What would not be heeded is refused."""
+    """Arguments that would be ignored are refused."""
     program = Program()
     page = AsyncClient(Awaited(program.server))
     with pytest.raises(ValueError, match="a shared session"):
         Client(program.server, session_of=page, **own)
 
 
-def test_a_lock_that_is_never_free_is_given_up() -> None:
-    """Who cannot have it in time hears so."""
+def test_a_lock_that_is_never_free_times_out() -> None:
+    """The timeout raises Unreachable."""
     lock = ThreadLock()
     with lock.hold(1), pytest.raises(Unreachable), lock.hold(0.01):
         pytest.fail("two hold it")

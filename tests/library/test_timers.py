@@ -1,4 +1,4 @@
-"""Waiting, in an event loop that refuses what Pyodide's does."""
+"""Timers in an event loop with the restrictions of Pyodide's."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 from unexpired.ports import LocalLock
 from unexpired.timers import Wakeup, timeout_after
 
-PREEMPTED = 0.02  # s; what the machine takes between two lines when others want it, too
+PREEMPTED = 0.02  # s; how long a busy machine may take between two lines
 SHORT = 0.01  # s
 
 
 class StrictLoop(asyncio.SelectorEventLoop):
-    """Refuses a timer whose instant has passed by the time it is set, as Pyodide's loop does."""
+    """Refuses a timer that is due before it has been set, as Pyodide's loop does."""
 
     def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:  # type: ignore[override]
         if when < self.time() + PREEMPTED:
@@ -33,7 +33,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 def test_this_loop_refuses_what_pyodides_does() -> None:
-    """The other tests would hold nothing in a loop that is patient with late timers."""
+    """In a loop that accepts late timers the other tests could not fail."""
 
     async def main() -> None:
         async with asyncio.timeout(SHORT):
@@ -44,13 +44,13 @@ def test_this_loop_refuses_what_pyodides_does() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 1e-9, SHORT])
-def test_however_short_a_sleep_is_it_is_slept(seconds: float) -> None:
-    """A watcher that slept until a refresh was due died of the last nanoseconds."""
+def test_the_shortest_sleep_is_valid(seconds: float) -> None:
+    """A task that sleeps until a refresh is due may have nanoseconds left."""
     run(lambda: Wakeup().sleep(seconds))
 
 
-def test_the_bell_wakes_who_sleeps_and_nobody_else() -> None:
-    """A ring ends the sleeps that were begun, and is not kept for later ones."""
+def test_wake_all_ends_current_sleeps_only() -> None:
+    """Later sleeps are not affected."""
 
     async def main() -> None:
         wakeup = Wakeup()
@@ -65,8 +65,8 @@ def test_the_bell_wakes_who_sleeps_and_nobody_else() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 1e-9, SHORT])
-def test_a_bound_that_is_over_at_once_ends_what_waits(seconds: float) -> None:
-    """The caller hears TimeoutError, not that a timer could not be set."""
+def test_the_shortest_timeout_raises_timeout_error(seconds: float) -> None:
+    """Not the ValueError of a timer that could not be set."""
 
     async def main() -> None:
         async with timeout_after(seconds):
@@ -76,8 +76,8 @@ def test_a_bound_that_is_over_at_once_ends_what_waits(seconds: float) -> None:
         run(main)
 
 
-def test_a_lock_is_had_with_hardly_any_time_to_wait_for_it() -> None:
-    """A lock that is free is had, however little time is left."""
+def test_a_free_lock_is_acquired_with_the_shortest_timeout() -> None:
+    """The timeout is for waiting only."""
 
     async def main() -> None:
         async with LocalLock().hold(SHORT):

@@ -39,15 +39,15 @@ def token_fields(
     }
 
 
-def reply(status: int, fields: Any = None, **headers: str) -> Response:
+def json_response(status: int, fields: Any = None, **headers: str) -> Response:
     """Return a JSON response; header names are written with underscores."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(status, Headers(named), json.dumps(fields).encode() if fields else b"")
 
 
-def error(status: int, code: str, **headers: str) -> Response:
+def error_response(status: int, code: str, **headers: str) -> Response:
     """Return an error response as the server sends it."""
-    return reply(status, {"error": "A sentence.", "code": code}, **headers)
+    return json_response(status, {"error": "A message.", "code": code}, **headers)
 
 
 @dataclass
@@ -82,13 +82,13 @@ class FakeServer:
         """Respond with the next token pair."""
         self.generation += 1
         fields = token_fields(self.generation, now=self.clock.wall)
-        return reply(200, fields if self.has_refresh else {**fields, "refreshToken": None})
+        return json_response(200, fields if self.has_refresh else {**fields, "refreshToken": None})
 
     def check(self, request: Request) -> Response:
         """Respond to a call as the API does: 401 unless it bears the newest token."""
         token = token_fields(self.generation, now=self.clock.wall)["accessToken"]
         is_good = request.headers.get("authorization") == f"Bearer {token}"
-        return reply(200, {"ok": True}) if is_good else error(401, "TOKEN_EXPIRED")
+        return json_response(200, {"ok": True}) if is_good else error_response(401, "TOKEN_EXPIRED")
 
     def count(self, path: str) -> int:
         """Return how many requests for a path arrived."""

@@ -1,4 +1,4 @@
-"""Ask who is signed in, as often as you like: the tokens are renewed on the way."""
+"""Show who is signed in; the library refreshes the tokens as needed."""
 
 from pyscript import document, when
 

@@ -1,4 +1,4 @@
-"""The page: it holds the session, and makes the worker's calls."""
+"""The page: it holds the session and makes the worker's requests."""
 
 from pyscript import document, when
 

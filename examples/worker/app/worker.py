@@ -1,4 +1,4 @@
-"""The worker: what takes long, takes it here. It calls the API, and never sees a token."""
+"""The worker: does the long work. It calls the API and never sees a token."""
 
 from pyscript import sync
 
@@ -10,10 +10,10 @@ client = connect()
 
 async def count() -> str:
     try:
-        reply = await client.get("/api/notes")
+        response = await client.get("/api/notes")
     except UnexpiredError as error:
         return str(error)
-    words = sum(len(note["text"].split()) for note in reply.json()["notes"])
+    words = sum(len(note["text"].split()) for note in response.json()["notes"])
     return f"{words} words"
 
 
