@@ -1,4 +1,4 @@
-"""The one place that decides which browser drives the end-to-end tests, and with what switches."""
+"""Choose the browser for the end-to-end tests, and its command-line switches."""
 
 import os
 import shutil
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# The headless shell, which Playwright's own download is too, comes first: a whole Chromium draws
-# an address bar for each tab, unseen, for a fifth of the time that a test takes.
+# The headless shell comes first, as in Playwright's own download: a full Chromium spends a fifth of
+# a test's time on drawing an invisible address bar for each tab.
 SYSTEM_COMMANDS = {
     "chromium": (
         *("chromium-headless-shell", "chromium", "chromium-browser"),
@@ -16,29 +16,29 @@ SYSTEM_COMMANDS = {
     ),
     "firefox": ("firefox-esr", "firefox"),
 }
-# A Firefox that Playwright did not patch is driven over WebDriver BiDi.
+# Playwright drives a Firefox that it did not patch over WebDriver BiDi.
 SYSTEM_CHANNELS = {"firefox": "moz-firefox"}
-# Over BiDi nobody hears of a page that comes back from the back-forward cache: do without it.
-# Nor can a single test ask for less motion: so all of them do.
+# BiDi reports no page that returns from the back-forward cache, so the cache is switched off. It
+# cannot set reduced motion for a single test either, so all tests run with it.
 BIDI_PREFERENCES = {"browser.sessionhistory.max_total_viewers": 0, "ui.prefersReducedMotion": 1}
-# No chatter with the browser's maker: every request that a test sees is the page's own.
+# Suppress the browser's own requests, so that every request a test sees is the page's.
 QUIET_CHROMIUM = ("--disable-domain-reliability", "--disable-sync", "--no-pings")
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A browser that can be started: what to call it, and what Playwright's launch needs."""
+    """A browser that can be started: its description, and the arguments for Playwright's launch."""
 
     description: str
     launch: dict[str, Any] = field(default_factory=dict)
 
 
 def choose(name: str, playwrights_own: str) -> Choice | None:
-    """Pick the browser of that name: Playwright's own build, else the system's, else nothing.
+    """Return Playwright's own build of a browser, else the system's, else None.
 
     Args:
-        name: "chromium" or "firefox".
-        playwrights_own: Where Playwright would have put its own build (it need not exist).
+        name: ``chromium`` or ``firefox``.
+        playwrights_own: The path of Playwright's own build, which need not exist.
     """
     launch: dict[str, Any] = {"args": _switches(name)}
     if Path(playwrights_own).exists():
@@ -56,6 +56,6 @@ def choose(name: str, playwrights_own: str) -> Choice | None:
 def _switches(name: str) -> list[str]:
     if name != "chromium":
         return []
-    # Chromium refuses to start its sandbox as root, which is who runs in many containers.
+    # Chromium refuses to start its sandbox as root, the user of many containers.
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
     return [*QUIET_CHROMIUM, *(["--no-sandbox"] if is_root else [])]

@@ -1,4 +1,4 @@
-"""Build a page of examples/ with all that it loads: the browser's runtime, and the wheel."""
+"""Build a page of examples/ with everything it loads: the browser's runtime, and the wheel."""
 
 import shutil
 import sys
@@ -8,16 +8,16 @@ from build_wheels import ROOT, build_library
 
 
 def main() -> None:
-    """Build an example, by its name, into the folder that the command line names."""
+    """Build the example and the folder that the command line names."""
     build(sys.argv[1], Path(sys.argv[2]))
 
 
 def build(name: str, target: Path) -> None:
-    """Build an example in place of an older one.
+    """Build an example, and replace an older build.
 
     Args:
-        name: Its folder under examples/.
-        target: The folder to build, as `python -m server serve --page-dir` takes it.
+        name: The example's folder under examples/.
+        target: The folder to build, for ``python -m server serve --page-dir``.
     """
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(ROOT / "examples" / name, target)

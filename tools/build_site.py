@@ -1,9 +1,9 @@
-"""Build dist/: the whole client, for any static host and any folder of it.
+"""Build dist/: the whole client, for any static host and any folder.
 
-`index.html` is all that ever changes under its name. Everything that it loads lies in
-`assets/<version>/`, where the version is a digest of what lies there, so browsers may keep it for
-ever. The page's modules are compiled and packed into one archive, and Python is put to sleep with
-the library already imported. The same tree gives the same version.
+Only ``index.html`` changes under the same name. Every other file is in ``assets/<version>/``, where
+the version is a digest of these files, so browsers can cache them forever. The page's modules are
+compiled and packed into one archive, and the memory snapshot contains the imported library. Builds
+are reproducible.
 """
 
 import argparse
@@ -29,31 +29,31 @@ FOLDERS = ("app", "vendor")
 PYODIDE = "vendor/pyodide"
 SNAPSHOT = f"{PYODIDE}/snapshot.gz"
 SETTINGS = "pyscript.toml"
-# In JSON, for which PyScript needs no parser and we no writer.
+# JSON, because PyScript needs no parser for it, and Python has a writer.
 BUILT_SETTINGS = "pyscript.json"
 VERSION_LENGTH = 16
-# Of Python only what the page's markup names is a file of its own; the rest goes into an archive.
+# Only Python files that the markup names are copied; the others go into the archive.
 UNWANTED = shutil.ignore_patterns(".*", "__pycache__", "*.py")
 
 COMPRESSIBLE = {".css", ".js", ".json", ".mjs", ".py", ".wasm"}
-# The highest, 11, would make the runtime smaller by a tenth, in thirty times the time.
+# The highest quality, 11, makes the runtime a tenth smaller and takes thirty times as long.
 BROTLI_QUALITY = 9
 
-# A Content Security Policy can name no IPv6 address, and of IPv4 just this one (CSP 3, host-part
-# matching); elsewhere http would show tokens to everybody on the way.
+# A Content Security Policy cannot name an IPv6 address, and only this IPv4 address (CSP 3,
+# host-part matching). On any other host, http would expose tokens to the network.
 LOOPBACK = {"localhost", "127.0.0.1"}
 BAD_API = (
     "API must be an exact origin such as https://api.example.com"
     " (http only on localhost or 127.0.0.1), not {!r}."
 )
 
-# An attribute that names a file: not a place in the page, not an address with a scheme.
+# An attribute that names a file: neither a fragment nor an address with a scheme.
 REFERENCE = re.compile(r'\b(src|href|config)="(?!#|[a-z]+:)([^"]+)"')
 
 STORAGE_KEY = 'data-storage-key="unexpired{}"'
 
-# What Netlify, Cloudflare Pages and others of that kind read; to other hosts it is one more file.
-# Who may frame the page can be said in a header only.
+# Netlify, Cloudflare Pages and similar hosts read this file; others ignore it. Framing can only be
+# forbidden by a header (CSP 3 ignores frame-ancestors in a meta element).
 HEADERS = f"""\
 /{ASSETS}/*
   Cache-Control: public, max-age=31536000, immutable
@@ -64,9 +64,9 @@ HEADERS = f"""\
 
 
 def main() -> None:
-    """Build it as the command line says, or say in one sentence why not."""
+    """Build the client as the command line asks, or print one sentence that says why not."""
     parser = argparse.ArgumentParser(description="Build the client for a static host.")
-    parser.add_argument("--api", default="", help="the API's origin; empty: where the page is")
+    parser.add_argument("--api", default="", help="the API's origin; empty for the page's own")
     api = parser.parse_args().api
     try:
         build(ROOT, ROOT / "dist", checked_api(api))
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def checked_api(api: str) -> str:
-    """Return the API's origin, or nothing for the page's own.
+    """Return the API's origin; empty for the page's own.
 
     Raises:
         ValueError: It is not an origin that a page can name in its policy and trust with tokens.
@@ -88,28 +88,28 @@ def checked_api(api: str) -> str:
 
 
 def _is_usable(api: str) -> bool:
-    # The client compares origins in this very form before it shows a token.
+    # The client compares origins in exactly this form before it sends a token.
     if origin_of(api) != api:
         return False
     parts = urlsplit(api)
     try:
         _ = parts.port
     except ValueError:
-        return False  # Beyond 65535.
+        return False  # A port above 65535.
     host = parts.hostname or ""
     return ":" not in host and (parts.scheme == "https" or host in LOOPBACK)
 
 
 def build(source: Path, target: Path, api: str) -> None:
-    """Build the client, and put it in the place of an older one when it is whole.
+    """Build the client, and replace an older build once the new one is complete.
 
     Args:
-        source: Holds index.html, pyscript.toml, app/ and vendor/.
+        source: The folder with index.html, pyscript.toml, app/ and vendor/.
         target: The folder to build.
         api: The API's origin; empty for the page's own.
 
     Raises:
-        ValueError: The page names a file that is not there.
+        ValueError: The page names a file that does not exist.
     """
     page = (source / "index.html").read_text("utf-8")
     settings = tomllib.loads((source / SETTINGS).read_text("utf-8"))
@@ -125,23 +125,23 @@ def build(source: Path, target: Path, api: str) -> None:
         if name.endswith(".py"):
             shutil.copy(source / name, folder / name)
     _pack(source, folder, settings.pop("files"))
-    version = _settle(folder, settings)
+    version = _finish(folder, settings)
     _compress(staging / ASSETS)
     (staging / "index.html").write_text(_page(page, f"{ASSETS}/{version}/", api), "utf-8")
     (staging / "_headers").write_text(HEADERS, "utf-8")
-    (staging / ".nojekyll").touch()  # GitHub Pages would leave out what its Jekyll dislikes.
+    (staging / ".nojekyll").touch()  # Else GitHub Pages runs Jekyll, which leaves some files out.
     shutil.rmtree(target, ignore_errors=True)
     staging.rename(target)
 
 
 def _check(source: Path, names: list[str]) -> None:
-    """See that every file that the page or its settings name is there."""
+    """Check that every file that the page or its settings name exists."""
     if missing := [name for name in names if not (source / name).is_file()]:
-        raise ValueError(f"The page names what is not there: {', '.join(missing)}.")
+        raise ValueError(f"The page names files that do not exist: {', '.join(missing)}.")
 
 
 def _pack(source: Path, folder: Path, modules: dict[str, str]) -> None:
-    """Put the modules into one archive, and Python to sleep with the library imported."""
+    """Pack the modules into one archive, and make a snapshot with the library imported."""
     staging = folder / "modules"
     for file, module in modules.items():
         (staging / module).parent.mkdir(parents=True, exist_ok=True)
@@ -152,11 +152,11 @@ def _pack(source: Path, folder: Path, modules: dict[str, str]) -> None:
     shutil.rmtree(staging)
 
 
-def _settle(folder: Path, settings: dict[str, Any]) -> str:
-    """Write the settings, and name the folder by its version, which is returned."""
+def _finish(folder: Path, settings: dict[str, Any]) -> str:
+    """Write the settings, name the folder by its version, and return the version."""
     _write_settings(folder, settings)
     version = _digest(folder)
-    # This one path PyScript follows from the page, all others from where the settings lie.
+    # PyScript resolves this path against the page, and all others against the settings file.
     settings["interpreter"] = f"./{ASSETS}/{version}/{settings['interpreter'].removeprefix('./')}"
     _write_settings(folder, settings)
     folder.rename(folder.with_name(version))
@@ -164,16 +164,16 @@ def _settle(folder: Path, settings: dict[str, Any]) -> str:
 
 
 def _run(tool: str, *arguments: Path | str) -> None:
-    subprocess.run(["node", str(ROOT / "tools" / tool), *map(str, arguments)], check=True)  # noqa: S603, S607 - Our own words.
+    subprocess.run(["node", str(ROOT / "tools" / tool), *map(str, arguments)], check=True)  # noqa: S603, S607 - Fixed arguments.
 
 
 def _compress(assets: Path) -> None:
-    """Lay a smaller form beside each file that has one, for servers that send those."""
+    """Write a compressed form beside each compressible file, for servers that send it."""
     for file in [path for path in assets.rglob("*") if path.suffix in COMPRESSIBLE]:
         content = file.read_bytes()
         brief = brotli.compress(content, quality=BROTLI_QUALITY)
         file.with_name(f"{file.name}.br").write_bytes(brief)
-        # Without a time, so that the same content gives the same bytes.
+        # No time stamp, so that the build is reproducible.
         file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(content, mtime=0))
 
 
@@ -182,9 +182,9 @@ def _write_settings(folder: Path, settings: dict[str, Any]) -> None:
 
 
 def _digest(folder: Path) -> str:
-    """What tells these files from all others: their names and their bytes."""
+    """Return a digest of the names and the bytes of all files."""
     digest = hashlib.sha256()
-    # But for the snapshot: made from the others, it differs each time, and does not matter.
+    # The snapshot is left out: it is made from the others, and differs at each build.
     derived = folder / SNAPSHOT
     for file in sorted(path for path in folder.rglob("*") if path.is_file() and path != derived):
         content = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -193,11 +193,11 @@ def _digest(folder: Path) -> str:
 
 
 def _page(page: str, prefix: str, api: str) -> str:
-    """The page, with its files in the assets' folder and its API allowed."""
+    """Return the page with its files in the assets' folder, and its API in the policy."""
     page = page.replace(f'"{SETTINGS}"', f'"{BUILT_SETTINGS}"')
     page = REFERENCE.sub(lambda match: f'{match[1]}="{prefix}{match[2]}"', page)
     if api:
-        # Pages of one origin share its storage: a session belongs to the API that began it.
+        # Pages of one origin share its storage: a session belongs to the API that issued it.
         page = _replaced(page, STORAGE_KEY.format(""), STORAGE_KEY.format(f"@{api}"))
         page = _replaced(page, "connect-src 'self'", f"connect-src 'self' {api}")
     return page
@@ -205,7 +205,7 @@ def _page(page: str, prefix: str, api: str) -> str:
 
 def _replaced(page: str, old: str, new: str) -> str:
     if page.count(old) != 1:
-        raise ValueError(f"index.html must say {old} once.")
+        raise ValueError(f"index.html must contain {old} once.")
     return page.replace(old, new)
 
 

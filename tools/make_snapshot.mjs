@@ -1,6 +1,6 @@
-// Make the snapshot that app/load_pyodide.mjs wakes Python from: its memory after a start, with what the
-// page imports already imported. No JavaScript object may be alive in it, so the modules that ask
-// for the page's own are left for the page.
+// Make the memory snapshot from which app/load_pyodide.mjs starts Python: the memory after a start,
+// with the page's imports preloaded. It must not contain JavaScript objects, so modules that import
+// the page's own are left for the page.
 //
 // Usage: node tools/make_snapshot.mjs <folder of Pyodide and the archives> [<module> ...]
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -8,14 +8,15 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 
-const SITE = "/lib/archives"; // Imported from as they are, unpacked nowhere.
+const SITE = "/lib/archives"; // Python imports from the archives without unpacking them.
 const IMPORTS = `
 abc asyncio base64 binascii collections.abc contextlib dataclasses email.utils enum functools html
 itertools json logging math random re secrets threading time typing urllib.parse uuid jwt
 `;
 
-// Whether Python may switch stacks is settled when it starts. Every browser that cannot says so again
-// before it is asked, but one that can would be held to what this Node says; nothing switches here.
+// Python decides at its start whether it can switch stacks (JSPI), and the snapshot keeps the answer.
+// A browser without JSPI overrides it, but a browser with JSPI would be bound to this Node's "no". So
+// the two functions are faked; nothing switches stacks here.
 WebAssembly.Suspending ??= class {
   constructor(called) {
     return called;

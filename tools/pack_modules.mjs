@@ -1,4 +1,4 @@
-// Put Python modules into one archive to import from, compiled by the Python that will run them.
+// Pack Python modules into one archive, compiled by the Python that will import them.
 //
 // Usage: node tools/pack_modules.mjs <folder of Pyodide> <folder of the modules> <archive>
 import { readFileSync, writeFileSync } from "node:fs";

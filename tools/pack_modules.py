@@ -1,7 +1,4 @@
-"""Runs in Pyodide, for pack_modules.mjs: packs what is in /modules into /modules.zip.
-
-The same modules give the same bytes.
-"""
+"""Pack /modules into /modules.zip, reproducibly. Runs in Pyodide, for pack_modules.mjs."""
 
 import py_compile
 from pathlib import Path
@@ -13,7 +10,7 @@ COMPILED = Path("/module.pyc")
 with ZipFile("/modules.zip", "w", ZIP_DEFLATED) as archive:
     for module in sorted(MODULES.rglob("*.py")):
         name = module.relative_to(MODULES).as_posix()
-        # Never checked against its source, for that is not there.
+        # Never checked against the source, which is not in the archive.
         mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
         py_compile.compile(str(module), str(COMPILED), name, doraise=True, invalidation_mode=mode)
         archive.writestr(ZipInfo(f"{name}c"), COMPILED.read_bytes(), ZIP_DEFLATED)

@@ -1,6 +1,6 @@
 """Take a picture of each view, light and dark, wide and narrow, into docs/screenshots/.
 
-Needs what `make setup browser` sets up. Runs a server of its own, with a folder of its own.
+Needs ``make setup browser``. Runs a separate server in a temporary folder.
 """
 
 import re
@@ -36,7 +36,7 @@ PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Mobile Safari/60
 
 
 def main() -> None:
-    """Take them all."""
+    """Take all pictures."""
     TARGET.mkdir(parents=True, exist_ok=True)
     with _server() as url, sync_playwright() as playwright:
         choice = choose("chromium", playwright.chromium.executable_path)
@@ -52,12 +52,12 @@ def main() -> None:
 
 @contextmanager
 def _server() -> Iterator[str]:
-    """A server in demo mode on a free port."""
+    """Run a server in demo mode on a free port; yield its address."""
     command = [sys.executable, "-m", "server", "serve", "--demo", "--port", "0"]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with log.open("w") as output:
-            process = subprocess.Popen(  # noqa: S603 - Fixed words.
+            process = subprocess.Popen(  # noqa: S603 - Fixed arguments.
                 command, cwd=folder, env={"PYTHONPATH": str(ROOT)}, stdout=output, stderr=output
             )
         try:
@@ -97,7 +97,7 @@ def _sign_in(page: Page, address: str) -> None:
 
 
 def _tour(browser: Browser, url: str, name: str, size: tuple[int, int], scheme: str) -> None:
-    """Go from view to view as one person would, and take a picture of each."""
+    """Visit the views as a person would, and take a picture of each."""
     context = browser.new_context(
         base_url=url,
         viewport={"width": size[0], "height": size[1]},
@@ -127,7 +127,7 @@ def _tour(browser: Browser, url: str, name: str, size: tuple[int, int], scheme: 
 
 
 def _show_german(browser: Browser, url: str) -> None:
-    """The longest words on the narrowest screen."""
+    """Take a picture of the longest words on the narrowest screen."""
     page = browser.new_page(base_url=url, locale="de-DE", viewport={"width": 320, "height": 760})
     page.goto("/#/devices")
     page.get_by_label("Benutzername").fill("demo")
@@ -148,7 +148,7 @@ def _show_secret_key(page: Page) -> None:
 
 
 def _show_activity(page: Page) -> None:
-    """Long enough for some tokens to come and go, with a burst in between."""
+    """Wait until several tokens have come and gone, with a burst of requests in between."""
     page.wait_for_timeout(18_000)
     page.get_by_role("button", name="Burst of 20 requests").click()
     page.get_by_text("20 times 200").wait_for()
@@ -170,7 +170,7 @@ def _lose_the_network(page: Page) -> None:
 
 
 def _come_near_the_end(page: Page) -> None:
-    """As if another tab had heard that the session cannot be renewed."""
+    """Change the record as if another tab had been refused a refresh."""
     page.get_by_role("button", name="Come back online").click()
     page.get_by_text("Connected again.").wait_for()
     page.goto("/#/notes")

@@ -198,7 +198,7 @@ def test_a_page_that_cannot_be_told_its_api_is_not_built(
 ) -> None:
     """Markup that was changed past recognition is a mistake to hear of at once."""
     (source / "index.html").write_text(PAGE.replace(lost, ""))
-    with pytest.raises(ValueError, match="must say"):
+    with pytest.raises(ValueError, match="must contain"):
         build(source, dist, API)
     assert not dist.exists()
 
