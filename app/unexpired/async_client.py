@@ -30,7 +30,7 @@ from unexpired.session_record import Generation
 from unexpired.timers import Wakeup, timeout_after
 
 if TYPE_CHECKING:
-    from httpx import AsyncBaseTransport, Auth
+    from unexpired.adapters.httpx import AsyncSessionAuth, FetchAdapterTransport
 
 TIMED_OUT = "The server took too long to respond. Please try again."
 
@@ -215,14 +215,14 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         """Call this function when the client is closed."""
         self._closers.append(closer)
 
-    def httpx_auth(self) -> Auth:
-        """Return an ``auth=`` for ``httpx.AsyncClient``: adds the token, refreshes and retries."""
+    def httpx_auth(self) -> AsyncSessionAuth:
+        """Return an ``auth=`` for the ``AsyncClient`` of httpx or httpx2: it adds the token."""
         from unexpired.adapters.httpx import AsyncSessionAuth  # noqa: PLC0415 - httpx is optional
 
         return AsyncSessionAuth(self.exchange)
 
-    def httpx_transport(self) -> AsyncBaseTransport:
-        """Return a ``transport=`` for ``httpx.AsyncClient`` that sends through this client's."""
+    def httpx_transport(self) -> FetchAdapterTransport:
+        """Return a ``transport=`` for ``AsyncClient`` of httpx or httpx2: it sends as we do."""
         from unexpired.adapters.httpx import FetchAdapterTransport  # noqa: PLC0415 - httpx is optional
 
         return FetchAdapterTransport(self.transport)

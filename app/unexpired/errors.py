@@ -115,3 +115,16 @@ class BadReply(UnexpiredError):  # noqa: N818
         super().__init__(message)
         self.status_code = status_code
         self.code = code
+
+
+def missing_extra(error: ModuleNotFoundError, feature: str, *extras: str) -> ModuleNotFoundError:
+    """Return an error that says how to install what a feature needs.
+
+    Args:
+        error: Why the library could not be imported.
+        feature: What needs the library, as the caller knows it.
+        *extras: The extras of this package that bring the library; any one of them suffices.
+    """
+    commands = " or ".join(f"pip install 'unexpired[{extra}]'" for extra in extras)
+    message = f"{feature} needs {error.name}, which is not installed: {commands}"
+    return ModuleNotFoundError(message, name=error.name, path=error.path)

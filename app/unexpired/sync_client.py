@@ -31,8 +31,9 @@ from unexpired.session_manager import SessionManager, new_session_name
 if TYPE_CHECKING:
     from urllib.request import OpenerDirector
 
-    from httpx import Auth
     from requests.auth import AuthBase
+
+    from unexpired.adapters.httpx import SessionAuth
 
 NO_LIMIT = float("inf")
 
@@ -233,8 +234,8 @@ class Client(BaseClient[Response]):
 
         return SessionAuth(self.exchange, self._manager.options.trusts)
 
-    def httpx_auth(self) -> Auth:
-        """Return an ``auth=`` for ``httpx.Client``: adds the token, refreshes and retries."""
+    def httpx_auth(self) -> SessionAuth:
+        """Return an ``auth=`` for the ``Client`` of httpx or httpx2: it adds the token."""
         from unexpired.adapters.httpx import SessionAuth  # noqa: PLC0415 - httpx is optional
 
         return SessionAuth(self.exchange)

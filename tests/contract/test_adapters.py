@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import httpx2
 import pytest
 import requests
 
@@ -108,7 +109,11 @@ def by_httpx(client: Client, url: str) -> int:
     return httpx.get(url, auth=client.httpx_auth(), follow_redirects=True, timeout=20).status_code
 
 
-WAYS = pytest.mark.parametrize("ask", [by_client, by_urllib, by_requests, by_httpx])
+def by_httpx2(client: Client, url: str) -> int:
+    return httpx2.get(url, auth=client.httpx_auth(), follow_redirects=True, timeout=20).status_code
+
+
+WAYS = pytest.mark.parametrize("ask", [by_client, by_urllib, by_requests, by_httpx, by_httpx2])
 Way = Callable[[Client, str], int]
 
 
@@ -370,10 +375,13 @@ def test_a_body_of_requests_can_still_be_streamed(program: Program, stranger: St
         assert reply.raw.read() == b"hello"
 
 
-# -- httpx -------------------------------------------------------------------------------------
+# -- httpx and httpx2 --------------------------------------------------------------------------
+
+BOTH = pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
 
 
-def test_a_form_of_httpx_is_sent_again(program: Program, stranger: Stranger) -> None:
+@BOTH
+def test_a_form_of_httpx_is_sent_again(program: Program, stranger: Stranger, library: Any) -> None:
     """A multipart form that httpx holds is repeated whole."""
     bodies = stranger.seen
 
@@ -381,7 +389,7 @@ def test_a_form_of_httpx_is_sent_again(program: Program, stranger: Stranger) -> 
         (says("taken") if len(bodies) > 1 else expired)(handler)
 
     stranger.behaviours["/form"] = only_again
-    reply = httpx.post(
+    reply = library.post(
         f"{stranger.url}/form",
         files={"file": ("a.txt", b"hello")},
         auth=program.open(stranger.url).httpx_auth(),
@@ -391,31 +399,36 @@ def test_a_form_of_httpx_is_sent_again(program: Program, stranger: Stranger) -> 
     assert b"hello" in bodies[1][2]
 
 
-def test_a_stream_that_httpx_has_spent_is_not_sent_again(program: Program) -> None:
+@BOTH
+def test_a_stream_that_httpx_has_spent_is_not_sent_again(program: Program, library: Any) -> None:
     """A body that can be sent once is told to be so."""
     program.expire()
     with pytest.raises(ReplayImpossible):
-        httpx.post(
+        library.post(
             f"{program.backend.url}/api/notes",
             content=iter([b"{}"]),
             auth=program.client.httpx_auth(),
         )
 
 
-def test_the_network_is_told_in_httpxs_own_errors(program: Program) -> None:
+@BOTH
+def test_the_network_is_told_in_httpxs_own_errors(program: Program, library: Any) -> None:
     """Code that catches ConnectError goes on doing so."""
     with Stranger() as gone:
         address = gone.url
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(address, auth=program.client.httpx_auth())
+    with pytest.raises(library.ConnectError):
+        library.get(address, auth=program.client.httpx_auth())
 
 
-async def test_a_hundred_awaited_calls_of_httpx_share_one_refresh(program: Program) -> None:
+@BOTH
+async def test_a_hundred_awaited_calls_of_httpx_share_one_refresh(
+    program: Program, library: Any
+) -> None:
     """``httpx.AsyncClient`` within an AsyncClient's session: attached, renewed, repeated once."""
     program.expire()
     client = program.open_async()
     before = await asyncio.to_thread(program.refreshes)
-    async with httpx.AsyncClient(
+    async with library.AsyncClient(
         auth=client.httpx_auth(), base_url=program.backend.url, timeout=20
     ) as http:
         replies = await asyncio.gather(*(http.get("/api/me") for _ in range(100)))
@@ -425,17 +438,21 @@ async def test_a_hundred_awaited_calls_of_httpx_share_one_refresh(program: Progr
     assert await asyncio.to_thread(program.refreshes) == before + 1
 
 
-async def test_a_revoked_session_ends_awaited_calls_of_httpx(program: Program) -> None:
+@BOTH
+async def test_a_revoked_session_ends_awaited_calls_of_httpx(
+    program: Program, library: Any
+) -> None:
     """The library's own error comes through httpx."""
     client = program.open_async()
     (await client.post("/api/logout-all")).raise_for_status()
-    async with httpx.AsyncClient(auth=client.httpx_auth()) as http:
+    async with library.AsyncClient(auth=client.httpx_auth()) as http:
         with pytest.raises(SessionEnded):
             await http.get(f"{program.backend.url}/api/me")
 
 
+@BOTH
 async def test_httpx_without_a_network_of_its_own_goes_through_ours(
-    program: Program, stranger: Stranger
+    program: Program, stranger: Stranger, library: Any
 ) -> None:
     """As in a page: the reply is httpx's, and so are the failures; what is ours is left out."""
     client = program.open_async()
@@ -445,29 +462,32 @@ async def test_httpx_without_a_network_of_its_own_goes_through_ours(
         says("late")(handler)
 
     stranger.behaviours["/slow"] = hang_up(dawdle)
-    async with httpx.AsyncClient(
+    async with library.AsyncClient(
         transport=client.httpx_transport(), auth=client.httpx_auth()
     ) as http:
         assert (await http.get(f"{program.backend.url}/api/me")).json()["username"] == "ada"
         assert (await http.post(f"{stranger.url}/form", data={"a": "1"})).text == "hello"
-        with pytest.raises(httpx.ReadTimeout):
+        with pytest.raises(library.ReadTimeout):
             await http.get(f"{stranger.url}/slow", timeout=0.1)
         with Stranger() as gone:
             address = gone.url
-        with pytest.raises(httpx.ConnectError):
+        with pytest.raises(library.ConnectError):
             await http.get(address)
     _, headers, body = stranger.seen[0]
     assert (headers["content-type"], body) == ("application/x-www-form-urlencoded", b"a=1")
     assert "httpx" not in headers["user-agent"]
 
 
-async def test_an_auth_of_the_other_world_is_a_mistake_to_hear_of(program: Program) -> None:
+@BOTH
+async def test_an_auth_of_the_other_world_is_a_mistake_to_hear_of(
+    program: Program, library: Any
+) -> None:
     """A sync auth in an async client would send nothing but the bare request."""
-    async with httpx.AsyncClient(auth=SessionAuth(program.client.exchange)) as http:
+    async with library.AsyncClient(auth=SessionAuth(program.client.exchange)) as http:
         with pytest.raises(TypeError, match="AsyncClient"):
             await http.get(f"{program.backend.url}/api/me")
     with (
-        closing(httpx.Client(auth=program.open_async().httpx_auth())) as sync_http,
+        closing(library.Client(auth=program.open_async().httpx_auth())) as sync_http,
         pytest.raises(TypeError, match="AsyncClient"),
     ):
         sync_http.get(f"{program.backend.url}/api/me")

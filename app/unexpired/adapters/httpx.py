@@ -1,17 +1,59 @@
-"""httpx: ``auth=client.httpx_auth()`` adds the token to its requests, refreshes and retries."""
+"""httpx and httpx2: ``auth=client.httpx_auth()`` adds the token, refreshes and retries.
+
+Each library accepts only its own classes, so ours inherit from those of both where both are
+installed. What they return or raise belongs to the library that made the request.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-import httpx
-
-from unexpired.errors import Unreachable
+from unexpired.errors import Unreachable, missing_extra
 from unexpired.messages import Body, Headers, Request, Response
 from unexpired.policy import AsyncExchange, Exchange
 from unexpired.ports import Transport
 from unexpired.timers import timeout_after
+
+if TYPE_CHECKING:
+    import httpx
+    import httpx2
+
+    class _Auth(httpx.Auth, httpx2.Auth):
+        def auth_flow(self, request: Any) -> Generator[Any, Any, None]: ...
+        def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]: ...
+        def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]: ...
+
+    class _AsyncTransport(httpx.AsyncBaseTransport, httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: Any) -> Any: ...
+
+
+def _installed() -> list[ModuleType]:
+    """Return httpx and httpx2, as far as they are installed; once, if one is an alias.
+
+    Raises:
+        ModuleNotFoundError: If neither is installed.
+    """
+    found, missing = dict[ModuleType, None](), ModuleNotFoundError(name="httpx")
+    for name in ("httpx", "httpx2"):
+        try:
+            found[import_module(name)] = None
+        except ModuleNotFoundError as error:
+            missing = error
+    if not found:
+        raise missing_extra(missing, "httpx_auth or httpx_transport", "httpx", "httpx2")
+    return [*found]
+
+
+LIBRARIES = _installed()
+if not TYPE_CHECKING:
+    _Auth = type("_Auth", tuple(one.Auth for one in LIBRARIES), {})
+    _AsyncTransport = type(
+        "_AsyncTransport", tuple(one.AsyncBaseTransport for one in LIBRARIES), {}
+    )
 
 AUTH_FAILURES = {401, 403}
 
@@ -20,10 +62,10 @@ AUTH_FAILURES = {401, 403}
 CONNECTION_HEADERS = {"accept-encoding", "connection", "content-length", "host", "user-agent"}
 
 
-class _WrongClientAuth(httpx.Auth):
+class _WrongClientAuth(_Auth):
     """Refuses the other kind of httpx client, whose requests would be sent without a token."""
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:  # noqa: ARG002
+    def auth_flow(self, request: Any) -> Generator[Any, Any, None]:  # noqa: ARG002
         """Refuse.
 
         Raises:
@@ -42,9 +84,7 @@ class SessionAuth(_WrongClientAuth):
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
-    def sync_auth_flow(
-        self, request: httpx.Request
-    ) -> Generator[httpx.Request, httpx.Response, None]:
+    def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
         """Yield the request, with a token, as often as it must be sent."""
         with closing(self._exchange(_request(request))) as steps:
             try:
@@ -68,9 +108,7 @@ class AsyncSessionAuth(_WrongClientAuth):
     def __init__(self, exchange: AsyncExchange) -> None:
         self._exchange = exchange
 
-    async def async_auth_flow(
-        self, request: httpx.Request
-    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+    async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
         """Yield the request, with a token, as often as it must be sent."""
         async with aclosing(self._exchange(_request(request))) as steps:
             try:
@@ -84,7 +122,7 @@ class AsyncSessionAuth(_WrongClientAuth):
                 return
 
 
-class FetchAdapterTransport(httpx.AsyncBaseTransport):
+class FetchAdapterTransport(_AsyncTransport):
     """Sends the requests of an ``httpx.AsyncClient`` where httpx has no network, as in a page.
 
     Args:
@@ -94,38 +132,47 @@ class FetchAdapterTransport(httpx.AsyncBaseTransport):
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, request: Any) -> Any:
         """Send the request; see ``httpx.AsyncBaseTransport``."""
+        library = _library_of(request)
         await request.aread()
         try:
             async with timeout_after(request.extensions.get("timeout", {}).get("read")):
                 response = await self._transport.send(_without_connection_headers(request))
         except TimeoutError as error:
-            raise httpx.ReadTimeout(str(error), request=request) from error
+            raise library.ReadTimeout(str(error), request=request) from error
         except Unreachable as error:
-            raise httpx.ConnectError(str(error), request=request) from error
+            raise library.ConnectError(str(error), request=request) from error
         headers = dict(response.headers)
-        return httpx.Response(response.status_code, headers=headers, content=response.content)
+        return library.Response(response.status_code, headers=headers, content=response.content)
 
 
-def _without_connection_headers(theirs: httpx.Request) -> Request:
+def _library_of(theirs: Any) -> Any:
+    """Return the module that this request belongs to."""
+    return next(one for one in LIBRARIES if isinstance(theirs, one.Request))
+
+
+def _without_connection_headers(theirs: Any) -> Request:
     headers = {name: theirs.headers[name] for name in {*theirs.headers} - CONNECTION_HEADERS}
     return Request(theirs.method, str(theirs.url), Headers(headers), theirs.content or None)
 
 
-def _request(theirs: httpx.Request) -> Request:
+def _request(theirs: Any) -> Request:
     return Request(theirs.method, str(theirs.url), Headers(theirs.headers), _body(theirs))
 
 
-def _body(theirs: httpx.Request) -> Body:
+def _body(theirs: Any) -> Body:
     """Return the body as bytes if it can be sent again, else as an iterable that cannot."""
-    stream = theirs.stream
-    if isinstance(stream, httpx.SyncByteStream) and isinstance(stream, httpx.AsyncByteStream):
-        return theirs.read()  # httpx holds it; only a caller's own iterator has a single type.
+    library, stream = _library_of(theirs), theirs.stream
+    if isinstance(stream, library.SyncByteStream) and isinstance(stream, library.AsyncByteStream):
+        content: bytes = (
+            theirs.read()
+        )  # httpx holds it; only a caller's own iterator has a single type.
+        return content
     return iter(())
 
 
-def _updated(request: Request, theirs: httpx.Request) -> httpx.Request:
+def _updated(request: Request, theirs: Any) -> Any:
     """Return the httpx request with the header fields that the policy has set."""
     for name, value in request.headers.items():
         if theirs.headers.get(name) != value:
@@ -133,7 +180,7 @@ def _updated(request: Request, theirs: httpx.Request) -> httpx.Request:
     return theirs
 
 
-def _response(theirs: httpx.Response) -> Response:
+def _response(theirs: Any) -> Response:
     # Any other content may be a stream that the caller reads.
     content = theirs.content if theirs.status_code in AUTH_FAILURES else b""
     return Response(theirs.status_code, Headers(theirs.headers), content, str(theirs.url))

@@ -6,12 +6,16 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any
 
-from requests import PreparedRequest
-from requests import Response as TheirResponse
-from requests.auth import AuthBase
-
+from unexpired.errors import missing_extra
 from unexpired.messages import Body, Headers, Request, Response
 from unexpired.policy import Exchange, Send
+
+try:
+    from requests import PreparedRequest
+    from requests import Response as TheirResponse
+    from requests.auth import AuthBase
+except ModuleNotFoundError as _error:
+    raise missing_extra(_error, "requests_auth", "requests") from _error
 
 Steps = Generator[Send, Response, Response]
 

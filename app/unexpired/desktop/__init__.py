@@ -10,12 +10,18 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from platformdirs import user_state_path
-
-from unexpired.desktop.locks import ProcessLock, SyncProcessLock
-from unexpired.desktop.stores import FileStore, KeyringStore
 from unexpired.desktop.threads import ThreadedTransport
 from unexpired.desktop.urllib import UrllibTransport
+from unexpired.errors import missing_extra
+
+try:
+    from platformdirs import user_state_path
+
+    from unexpired.desktop.locks import ProcessLock, SyncProcessLock
+    from unexpired.desktop.stores import FileStore, KeyringStore
+except ModuleNotFoundError as _error:
+    raise missing_extra(_error, "on_desktop", "desktop") from _error
+
 
 if TYPE_CHECKING:
     from unexpired.ports import SyncTransport, TokenStore, Transport
