@@ -110,11 +110,17 @@ benchmarks/browser/node_modules/.ready: benchmarks/browser/package.json benchmar
 	npm ci --silent --prefix benchmarks/browser
 	touch $@
 
-lock: .venv/.ready ## Renew the lock files from pyproject.toml and package.json
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --python-version 3.11 \
-	  --group dev --extra desktop pyproject.toml server/pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-strip-extras --python-version 3.14 \
-	  --group browser --constraint requirements.lock pyproject.toml -o tools/browser-wheels.lock
+# The server requires the library, which is in the tree and so not in the locks.
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-strip-extras
+FROM_TREE := --find-links build/wheels --no-emit-find-links --no-emit-package unexpired
+
+lock: wheel ## Renew the lock files from pyproject.toml and package.json
+	$(COMPILE) --universal --python-version 3.11 $(FROM_TREE) --group dev --extra desktop \
+	  pyproject.toml server/pyproject.toml -o requirements.lock
+	$(COMPILE) --universal --python-version 3.11 $(FROM_TREE) --group release --all-extras \
+	  --constraint requirements.lock pyproject.toml server/pyproject.toml -o tools/release.lock
+	$(COMPILE) --no-deps --python-version 3.14 --group browser --constraint requirements.lock \
+	  pyproject.toml -o tools/browser-wheels.lock
 	npm install --package-lock-only
 
 clean: ## Remove all that was built or installed

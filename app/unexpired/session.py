@@ -37,9 +37,9 @@ class Session:
     def __init__(self, jitter: Callable[[], float]) -> None:
         self.record: Record | None = None
         self.events: list[Event] = []
-        self.is_refreshing = False
-        self.failures = 0
-        self.ends_at = float("inf")  # when the announced end comes, in monotonic seconds
+        self.is_refreshing: bool = False
+        self.failures: int = 0
+        self.ends_at: float = float("inf")  # when the announced end comes, in monotonic seconds
         self._jitter = jitter
         self._backoff_until = 0.0  # in monotonic seconds
         self._retry_after_until = 0.0  # the same by the server's Retry-After: nothing shortens it

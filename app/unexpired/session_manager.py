@@ -31,9 +31,9 @@ class SessionManager:
         self, options: Options, store: TokenStore, navigator: Navigator, clock: Clock
     ) -> None:
         self.options = options
-        self.session = Session(jitter=random.random)
-        self.policy = Policy(self.session, options, clock)
-        self.emitter = EventEmitter()
+        self.session: Session = Session(jitter=random.random)
+        self.policy: Policy = Policy(self.session, options, clock)
+        self.emitter: EventEmitter = EventEmitter()
         self._store = store
         self._navigator = navigator
         self._clock = clock

@@ -45,13 +45,16 @@ def readable(command: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
-def flag(name: str, what: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+def flag(name: str, what: str) -> Decorator:
     """A flag that carries a setting's text as it is: the settings check it."""
     return click.option(name, help=what)
 
 
-keys_flag = flag("--keys-file", "Where the signing keys are kept (data/keys.json).")
-database_flag = flag("--database-url", "Where users and sessions are kept.")
+keys_flag: Decorator = flag("--keys-file", "Where the signing keys are kept (data/keys.json).")
+database_flag: Decorator = flag("--database-url", "Where users and sessions are kept.")
 
 
 @click.group(invoke_without_command=True)

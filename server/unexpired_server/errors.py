@@ -47,14 +47,16 @@ class Failure(Exception):  # noqa: N818 - the leaves are named by what happened
 class BadRequest(Failure):
     """The request cannot be understood; sending it again will not help."""
 
-    status, code = 400, "BAD_REQUEST"
+    status = 400
+    code = "BAD_REQUEST"
     sentence = "The request could not be understood."
 
 
 class NotFound(Failure):
     """There is nothing here, or nothing that this person may know of."""
 
-    status, code = 404, "NOT_FOUND"
+    status = 404
+    code = "NOT_FOUND"
     sentence = "There is nothing here."
 
 
@@ -65,7 +67,8 @@ class MethodNotAllowed(Failure):
         allow: The value of the Allow header (RFC 9110, section 15.5.6).
     """
 
-    status, code = 405, "METHOD_NOT_ALLOWED"
+    status = 405
+    code = "METHOD_NOT_ALLOWED"
     sentence = "This address does not take this method."
 
     def __init__(self, allow: str) -> None:
@@ -76,28 +79,32 @@ class MethodNotAllowed(Failure):
 class BodyTimeout(Failure):
     """The body did not arrive in time."""
 
-    status, code = 408, "REQUEST_TIMEOUT"
+    status = 408
+    code = "REQUEST_TIMEOUT"
     sentence = "The request took too long to arrive."
 
 
 class TooLarge(Failure):
     """The body is larger than any that this server has use for."""
 
-    status, code = 413, "TOO_LARGE"
+    status = 413
+    code = "TOO_LARGE"
     sentence = "The request is too large."
 
 
 class UnsupportedMediaType(Failure):
     """The body is not said to be JSON."""
 
-    status, code = 415, "UNSUPPORTED_MEDIA_TYPE"
+    status = 415
+    code = "UNSUPPORTED_MEDIA_TYPE"
     sentence = "The request must be JSON, with Content-Type: application/json."
 
 
 class IdempotencyMismatch(Failure):
     """A key that was used for one request came again with another."""
 
-    status, code = 422, "IDEMPOTENCY_MISMATCH"
+    status = 422
+    code = "IDEMPOTENCY_MISMATCH"
     sentence = "This Idempotency-Key was already used for another request."
 
 
@@ -108,7 +115,8 @@ class RateLimited(Failure):
         retry_after: Seconds until then.
     """
 
-    status, code = 429, "RATE_LIMITED"
+    status = 429
+    code = "RATE_LIMITED"
     sentence = "That was tried too often. Please wait a little before you try again."
 
     def __init__(self, retry_after: int) -> None:
@@ -119,7 +127,8 @@ class RateLimited(Failure):
 class ServerFault(Failure):
     """Our own mistake."""
 
-    status, code = 500, "SERVER_ERROR"
+    status = 500
+    code = "SERVER_ERROR"
     sentence = "Something went wrong on the server."
 
 
@@ -130,7 +139,8 @@ class Unavailable(Failure):
         retry_after: Seconds until a new attempt is worth while.
     """
 
-    status, code = 503, "UNAVAILABLE"
+    status = 503
+    code = "UNAVAILABLE"
     sentence = "The server cannot answer right now. Please try again in a moment."
 
     def __init__(self, retry_after: int = 1) -> None:
@@ -149,14 +159,16 @@ class Challenge(Failure):
 class BadCredentials(Challenge):
     """The username is unknown, the password is wrong, or the user is disabled: never which."""
 
-    code, error = "BAD_CREDENTIALS", None
+    code = "BAD_CREDENTIALS"
+    error: ClassVar[str | None] = None
     sentence = "The username or password is not right."
 
 
 class TokenMissing(Challenge):
     """No bearer token came with the request."""
 
-    code, error = "NO_TOKEN", None
+    code = "NO_TOKEN"
+    error: ClassVar[str | None] = None
     sentence = "Please sign in: no access token was sent."
 
 
@@ -178,14 +190,16 @@ class TokenExpired(Challenge):
 class TokenInvalid(Challenge):
     """Not an access token that this server has issued for this purpose."""
 
-    status, code = 403, "INVALID_TOKEN"
+    status = 403
+    code = "INVALID_TOKEN"
     sentence = "The access token is not valid."
 
 
 class TokenError(Challenge):
     """A genuine access token that cannot be used now, for example because it is not valid yet."""
 
-    status, code = 403, "TOKEN_ERROR"
+    status = 403
+    code = "TOKEN_ERROR"
     sentence = "The access token cannot be used now."
 
 
@@ -199,7 +213,9 @@ class SessionRevoked(Challenge):
 class Forbidden(Challenge):
     """Who is asking is known, and may not do this; only other applications' routes say so."""
 
-    status, code, error = 403, "FORBIDDEN", "insufficient_scope"
+    status = 403
+    code = "FORBIDDEN"
+    error: ClassVar[str | None] = "insufficient_scope"
     sentence = "You may not do this."
 
 

@@ -24,7 +24,7 @@ from unexpired_server.sessions.users import Users
 from unexpired_server.settings import Settings, SettingsError
 from unexpired_server.storage.database import Database
 from unexpired_server.tokens.access_tokens import AccessTokens
-from unexpired_server.tokens.keys import load_ring, renew
+from unexpired_server.tokens.keys import KeyRing, load_ring, renew
 
 DEMO_NAME = "demo"
 PURGE_INTERVAL = 3600.0
@@ -54,20 +54,22 @@ class Service:
     ) -> None:
         self.settings = settings
         self.now = now
-        self.ring = load_ring(settings, now())
-        self.policy = policy_of(settings)
-        self.database = Database(settings.database_url)
-        self.users = Users(self.database)
-        self.store = Store(self.database, self.policy)
-        self.passwords = Passwords(hasher)
-        self.metrics = Metrics()
-        self.rates = RateLimits(
+        self.ring: KeyRing = load_ring(settings, now())
+        self.policy: SessionPolicy = policy_of(settings)
+        self.database: Database = Database(settings.database_url)
+        self.users: Users = Users(self.database)
+        self.store: Store = Store(self.database, self.policy)
+        self.passwords: Passwords = Passwords(hasher)
+        self.metrics: Metrics = Metrics()
+        self.rates: RateLimits = RateLimits(
             settings.rate_limit_url, settings.login_limit, settings.refresh_limit
         )
-        self.access = AccessTokens(self.ring, settings, now)
+        self.access: AccessTokens = AccessTokens(self.ring, settings, now)
         memory = settings.access_ttl + settings.leeway
-        self.revocations = Revocations(self.store, memory, now)
-        self.bearer = BearerAuthenticator(self.access, self.revocations, self.metrics)
+        self.revocations: Revocations = Revocations(self.store, memory, now)
+        self.bearer: BearerAuthenticator = BearerAuthenticator(
+            self.access, self.revocations, self.metrics
+        )
         self._purges: list[Purge] = [self.store.purge_ended]
 
     def routes(self) -> list[Route]:

@@ -1,7 +1,7 @@
 """All settings in one typed place: from flags, from UNEXPIRED_… variables, or these defaults."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from limits import parse
 from pydantic import (
@@ -41,7 +41,7 @@ Algorithm = Literal["HS256", "EdDSA", "ES256"]
 class Settings(BaseSettings):
     """How one server behaves. Every name is also the variable UNEXPIRED_<NAME>."""
 
-    model_config = SettingsConfigDict(
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         env_prefix="UNEXPIRED_", frozen=True, extra="forbid", hide_input_in_errors=True
     )
 

@@ -1,7 +1,7 @@
 """Reading a request's body: bounded in size and time, strict JSON, then a typed model."""
 
 import asyncio
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
@@ -21,7 +21,7 @@ NotEmpty = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]*$")
 class Body(BaseModel):
     """A request body: camelCase outside, strict types, whatever else it holds is ignored."""
 
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         strict=True, frozen=True, alias_generator=to_camel, hide_input_in_errors=True
     )
 

@@ -24,7 +24,7 @@ SECURITY_HEADERS = {
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
-access = logging.getLogger("unexpired.access")
+access: logging.Logger = logging.getLogger("unexpired.access")
 
 NO_PAGE = "default-src 'none'"
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -37,7 +37,7 @@ from unexpired_server.http.bodies import Body, Credentials, NewNote, Refresh, Si
 class OutModel(BaseModel):
     """Something that a reply shows: camelCase outside."""
 
-    model_config = ConfigDict(alias_generator=to_camel)
+    model_config: ClassVar[ConfigDict] = ConfigDict(alias_generator=to_camel)
 
 
 class ErrorOut(OutModel):
@@ -121,8 +121,13 @@ class KeySet(OutModel):
 BODY = (BadRequest, UnsupportedMediaType, TooLarge, BodyTimeout)
 BEARER = (TokenMissing, TokenExpired, SessionRevoked, TokenInvalid, TokenError)
 REFUSALS = (RefreshExpired, RefreshInvalid, RefreshReused, SessionRevoked)
-ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-IDEMPOTENCY_KEY = {
+ID: dict[str, Any] = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1},
+}
+IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},

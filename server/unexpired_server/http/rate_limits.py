@@ -27,7 +27,7 @@ REDIS_SECONDS = 1.0
 
 Question = Callable[[RateLimiter, RateLimitItem, str], Awaitable[bool]]
 
-logger = logging.getLogger("unexpired.server")
+logger: logging.Logger = logging.getLogger("unexpired.server")
 
 
 def account_key(username: str) -> str:
@@ -120,8 +120,8 @@ class RateLimits:
         here = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._redis = _redis(url) if url else None
         shared = SlidingWindowCounterRateLimiter(self._redis) if self._redis else None
-        self.login = Limit(login, here, shared)
-        self.refresh = Limit(refresh, here, shared)
+        self.login: Limit = Limit(login, here, shared)
+        self.refresh: Limit = Limit(refresh, here, shared)
 
     async def close(self) -> None:
         """Close the connections to Redis."""

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from unexpired_server.errors import Unavailable
 
-logger = logging.getLogger("unexpired.server")
+logger: logging.Logger = logging.getLogger("unexpired.server")
 
 Job = Callable[[], Awaitable[None]]
 

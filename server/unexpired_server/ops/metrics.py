@@ -27,21 +27,23 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self.requests = Counter(
+        self.requests: Counter = Counter(
             "unexpired_requests",
             "Requests answered.",
             ["method", "route", "status"],
             registry=self._registry,
         )
-        self.seconds = Histogram(
+        self.seconds: Histogram = Histogram(
             "unexpired_request_seconds",
             "From a request's headers to its reply's last byte.",
             ["route"],
             registry=self._registry,
         )
-        self.verifications = self._outcomes("verifications", "Access tokens verified.", "code")
-        self.refreshes = self._outcomes("refreshes", "Refreshes decided.", "outcome")
-        self.sign_ins = self._outcomes("sign_ins", "Sign-ins decided.", "outcome")
+        self.verifications: Counter = self._outcomes(
+            "verifications", "Access tokens verified.", "code"
+        )
+        self.refreshes: Counter = self._outcomes("refreshes", "Refreshes decided.", "outcome")
+        self.sign_ins: Counter = self._outcomes("sign_ins", "Sign-ins decided.", "outcome")
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a reply."""

@@ -16,7 +16,7 @@ from unexpired_server.storage.schema import events
 KEPT_SECONDS = 90 * DAY
 """How long events are kept in the database."""
 
-logger = logging.getLogger("unexpired.audit")
+logger: logging.Logger = logging.getLogger("unexpired.audit")
 
 
 class Kind(StrEnum):

@@ -15,9 +15,9 @@ from sqlalchemy import (
     Text,
 )
 
-metadata = MetaData()
+metadata: MetaData = MetaData()
 
-users = Table(
+users: Table = Table(
     "users",
     metadata,
     Column("id", String(32), primary_key=True),
@@ -27,7 +27,7 @@ users = Table(
     Column("disabled_at", Double),
 )
 
-sessions = Table(
+sessions: Table = Table(
     "sessions",
     metadata,
     Column("id", String(32), primary_key=True),
@@ -41,7 +41,7 @@ sessions = Table(
     Column("address", String(64)),
 )
 
-events = Table(
+events: Table = Table(
     "events",
     metadata,
     Column("id", Integer, primary_key=True),

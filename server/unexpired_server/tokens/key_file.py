@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import ClassVar
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -35,7 +36,7 @@ class KeyEntry(BaseModel):
         signs_from: From when it signs, in Unix seconds; only the first key has none.
     """
 
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     kid: str = Field(pattern=r"^[0-9a-f]{16}\z")
     alg: Algorithm
@@ -47,7 +48,7 @@ class KeyEntry(BaseModel):
 class KeyFile(BaseModel):
     """The whole file; `active` signs until one whose time has come takes over."""
 
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     active: str
     keys: tuple[KeyEntry, ...]

@@ -22,7 +22,7 @@ from unexpired_server.settings import Settings, SettingsError
 from unexpired_server.tokens import base64url, key_file
 from unexpired_server.tokens.key_file import KEY_ID_BYTES, KeyEntry
 
-logger = logging.getLogger("unexpired.server")
+logger: logging.Logger = logging.getLogger("unexpired.server")
 
 
 @dataclass(frozen=True)
