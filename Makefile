@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help setup run site wheel example docs test lint types check unit e2e chromium firefox simulate fuzz browser lock clean bench
+.PHONY: help setup run site wheel release-check example docs test lint types check unit e2e chromium firefox simulate fuzz browser lock clean bench
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -21,7 +21,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 setup: .venv/.ready node_modules/.ready vendor/.ready ## Python environment, npm packages, browser runtime
 
@@ -46,6 +46,14 @@ site: vendor/.ready ## Build dist/, the page for any static host and an API else
 
 wheel: .venv/.ready ## Build build/wheels/: the library alone, and the server alone
 	$(BIN)/python tools/build_wheels.py build/wheels
+
+release-check: .venv/.ready build/release-env/.ready ## Build build/dist/, what is published, and check all of it
+	$(BIN)/python tools/check_distributions.py build/dist build/release-env
+
+build/release-env/.ready: tools/release.lock
+	$(PYTHON) -m venv --clear build/release-env
+	build/release-env/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
 
 example: vendor/.ready ## Serve a page of examples/ beside the API in demo mode: NAME=ten_lines
 	$(BIN)/python tools/build_example.py $(NAME) build/example
