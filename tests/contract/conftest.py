@@ -1,4 +1,4 @@
-"""The library against the real server, in one process and by clocks that a test turns."""
+"""The library with the server: in one process on a fake clock, or in two processes."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]
 
 
 @dataclass
-class Wire:
-    """A transport over the ASGI application that notes the path of each request it carried."""
+class ASGITransport:
+    """The client's transport to an ASGI application; records the path of each request."""
 
     http: httpx.AsyncClient
-    carried: list[str] = field(default_factory=list)
-    is_cut: bool = False
+    paths: list[str] = field(default_factory=list)
+    is_offline: bool = False
 
     async def send(self, request: Request) -> Response:
-        if self.is_cut:
+        if self.is_offline:
             raise Unreachable
-        self.carried.append(request.url.removeprefix(BASE))
+        self.paths.append(request.url.removeprefix(BASE))
         assert request.body is None or isinstance(request.body, bytes)
-        answer = await self.http.request(
+        response = await self.http.request(
             request.method, request.url, headers=dict(request.headers), content=request.body
         )
-        return Response(answer.status_code, Headers(dict(answer.headers)), answer.content)
+        return Response(response.status_code, Headers(dict(response.headers)), response.content)
 
 
 @dataclass
@@ -69,10 +69,10 @@ class SkewedClock:
 
 @dataclass
 class Device:
-    """One device of ada's: a client, its wire to the server, and the time."""
+    """A device on which ada is signed in: a client, its transport to the server, its clock."""
 
     clock: FakeClock
-    wire: Wire
+    transport: ASGITransport
     skew: float = 0.0
     store: MemoryStore = field(default_factory=MemoryStore)
     client: AsyncClient = field(init=False)
@@ -81,18 +81,18 @@ class Device:
         self.client = self.open_page()
 
     def open_page(self) -> AsyncClient:
-        """Open another page on the same storage, without a lock between the two."""
+        """Open another page on the same storage; the two have no common lock."""
         clock = SkewedClock(self.clock, self.skew)
-        return AsyncClient(self.wire, store=self.store, clock=clock, base_url=BASE)
+        return AsyncClient(self.transport, store=self.store, clock=clock, base_url=BASE)
 
     def tokens(self) -> Tokens:
-        """Return what the device holds."""
+        """Return the tokens that the device stores."""
         text = self.store.load()
         assert text is not None
         return loads(text).tokens
 
     def refreshes(self) -> int:
-        return self.wire.carried.count("/api/refresh")
+        return self.transport.paths.count("/api/refresh")
 
 
 StartDevice = Callable[..., Awaitable[Device]]
@@ -100,7 +100,7 @@ StartDevice = Callable[..., Awaitable[Device]]
 
 @pytest.fixture
 async def start_device(tmp_path: Path) -> AsyncIterator[StartDevice]:
-    """Start a server with some settings, and a device on which ada is signed in."""
+    """Start a server with these settings, and a device on which ada is signed in."""
     async with AsyncExitStack() as stack:
 
         async def start(*, skew: float = 0.0, **changes: Any) -> Device:
@@ -113,11 +113,11 @@ async def start_device(tmp_path: Path) -> AsyncIterator[StartDevice]:
             app = create_app(settings, now=clock, hasher=HASHER)
             await stack.enter_async_context(app.router.lifespan_context(app))
             await add_user(settings, "ada")
-            transport = httpx.ASGITransport(app)
-            http = await stack.enter_async_context(httpx.AsyncClient(transport=transport))
-            device = Device(clock, Wire(http), skew)
+            http = httpx.AsyncClient(transport=httpx.ASGITransport(app))
+            await stack.enter_async_context(http)
+            device = Device(clock, ASGITransport(http), skew)
             await device.client.sign_in("ada", PASSWORD)
-            device.wire.carried.clear()
+            device.transport.paths.clear()
             return device
 
         yield start

@@ -1,4 +1,4 @@
-"""Servers that are not ours: they note what they are sent, and misbehave as a test asks them to."""
+"""HTTP servers of other origins, which record requests and misbehave as a test asks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Self
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
 
 
-class Stranger:
-    """A server on a port of its own.
+class ForeignServer:
+    """A server on a free port, in a thread.
 
     Args:
-        behaviours: what it does, by path; anything else is a 200 with the word "hello".
+        behaviours: What it does, by path; any other path gets a 200 with the text "hello".
     """
 
     def __init__(self, behaviours: Mapping[str, Behaviour] | None = None) -> None:
@@ -25,7 +25,7 @@ class Stranger:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
-        """Start to serve."""
+        """Start serving."""
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
@@ -36,31 +36,31 @@ class Stranger:
 
     @property
     def tokens(self) -> list[str | None]:
-        """The Authorization of each request, in order."""
+        """The Authorization header of each request, in order."""
         return [headers.get("authorization") for _, headers, _ in self.seen]
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        stranger = self
+        server = self
 
         class Handler(BaseHTTPRequestHandler):
-            def answer(self) -> None:
+            def respond(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                stranger.seen.append((f"{self.command} {self.path}", headers, body))
-                stranger.behaviours.get(self.path, says("hello"))(self)
+                server.seen.append((f"{self.command} {self.path}", headers, body))
+                server.behaviours.get(self.path, text_response("hello"))(self)
 
-            do_GET = do_POST = do_OPTIONS = answer  # noqa: N815 - the base class calls it so
+            do_GET = do_POST = do_OPTIONS = respond  # noqa: N815 - the base class names them
 
             def log_message(self, *_: object) -> None:
-                """Keep quiet."""
+                """Log nothing."""
 
         return Handler
 
 
-def says(text: str, status: int = 200, **headers: str) -> Behaviour:
-    """Answer with a text; header names are given with underscores."""
+def text_response(text: str, status: int = 200, **headers: str) -> Behaviour:
+    """Respond with a text; header names are written with underscores."""
 
-    def answer(handler: BaseHTTPRequestHandler) -> None:
+    def respond(handler: BaseHTTPRequestHandler) -> None:
         content = text.encode()
         handler.send_response(status)
         for name, value in ({"content_length": str(len(content))} | headers).items():
@@ -68,14 +68,14 @@ def says(text: str, status: int = 200, **headers: str) -> Behaviour:
         handler.end_headers()
         handler.wfile.write(content)
 
-    return answer
+    return respond
 
 
-def leads_to(url: str, status: int = 302) -> Behaviour:
-    """Answer with a redirect."""
-    return says("", status, location=url)
+def redirect_to(url: str, status: int = 302) -> Behaviour:
+    """Respond with a redirect."""
+    return text_response("", status, location=url)
 
 
-def expired(handler: BaseHTTPRequestHandler) -> None:
-    """Answer as our server does to an expired token."""
-    says('{"error": "Over.", "code": "TOKEN_EXPIRED"}', 401)(handler)
+def token_expired(handler: BaseHTTPRequestHandler) -> None:
+    """Respond as our server does to an expired token."""
+    text_response('{"error": "Over.", "code": "TOKEN_EXPIRED"}', 401)(handler)

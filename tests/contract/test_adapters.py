@@ -1,4 +1,4 @@
-"""Other people's HTTP libraries within a session, against the real server in its own process."""
+"""urllib, requests and httpx in a session, against the server in a process of its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import codecs
 import csv
 import json
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -22,7 +23,7 @@ import httpx2
 import pytest
 import requests
 
-from tests.contract.foreign_servers import Stranger, expired, leads_to, says
+from tests.contract.foreign_servers import ForeignServer, redirect_to, text_response, token_expired
 from tests.contract.metrics_client import refreshes
 from tests.support.server_process import PASSWORDS, ServerProcess
 from unexpired import (
@@ -46,21 +47,21 @@ class Program:
     client: Client
 
     def expire(self) -> None:
-        """Have the access token expire, which only the server knows."""
+        """Replace the access token by an expired one; the client does not know it has expired."""
         record = json.loads(self.store.load() or "")
         record["accessToken"] = self.backend.expired(record["accessToken"])
         self.store.save(json.dumps(record))
 
     def refreshes(self) -> int:
-        """How many refreshes the server has decided so far."""
+        """Return how many refreshes the server has answered so far."""
         return refreshes(self.backend)
 
     def open(self, *origins: str) -> Client:
-        """Open a client of the same session, which shows its token to these origins, too."""
+        """Open a client of the same session that also sends its token to these origins."""
         return Client.on_desktop(store=self.store, base_url=self.backend.url, token_origins=origins)
 
     def open_async(self) -> AsyncClient:
-        """Open a client of the same session that awaits."""
+        """Open an async client of the same session."""
         return AsyncClient.on_desktop(store=self.store, base_url=self.backend.url)
 
 
@@ -74,18 +75,18 @@ def program(backend: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-def stranger() -> Iterator[Stranger]:
-    with Stranger() as stranger:
-        yield stranger
+def foreign_server() -> Iterator[ForeignServer]:
+    with ForeignServer() as server:
+        yield server
 
 
 @pytest.fixture
-def other() -> Iterator[Stranger]:
-    with Stranger() as stranger:
-        yield stranger
+def other_server() -> Iterator[ForeignServer]:
+    with ForeignServer() as server:
+        yield server
 
 
-# -- What all of them owe ----------------------------------------------------------------------
+# -- What all of them do -----------------------------------------------------------------------
 
 
 def by_client(client: Client, url: str) -> int:
@@ -94,11 +95,11 @@ def by_client(client: Client, url: str) -> int:
 
 def by_urllib(client: Client, url: str) -> int:
     try:
-        with client.opener().open(url) as reply:
-            return int(reply.status)
-    except urllib.error.HTTPError as reply:
-        with reply:
-            return reply.code
+        with client.opener().open(url) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as response:
+        with response:
+            return response.code
 
 
 def by_requests(client: Client, url: str) -> int:
@@ -113,179 +114,189 @@ def by_httpx2(client: Client, url: str) -> int:
     return httpx2.get(url, auth=client.httpx_auth(), follow_redirects=True, timeout=20).status_code
 
 
-WAYS = pytest.mark.parametrize("ask", [by_client, by_urllib, by_requests, by_httpx, by_httpx2])
-Way = Callable[[Client, str], int]
+EACH_LIBRARY = pytest.mark.parametrize(
+    "call", [by_client, by_urllib, by_requests, by_httpx, by_httpx2]
+)
+Call = Callable[[Client, str], int]
 
 
-@WAYS
-def test_a_call_goes_within_the_session(program: Program, ask: Way) -> None:
-    """The token is attached; no refresh is made while it is good."""
+@EACH_LIBRARY
+def test_a_call_bears_the_token(program: Program, call: Call) -> None:
+    """A valid token is attached, and not refreshed."""
     before = program.refreshes()
-    assert ask(program.client, f"{program.backend.url}/api/me") == 200
+    assert call(program.client, f"{program.backend.url}/api/me") == 200
     assert program.refreshes() == before
 
 
-@WAYS
-def test_an_expired_token_is_renewed_and_the_call_repeated_once(program: Program, ask: Way) -> None:
-    """The caller sees only the second answer."""
+@EACH_LIBRARY
+def test_an_expired_token_is_refreshed_and_the_call_retried_once(
+    program: Program, call: Call
+) -> None:
+    """The caller sees the second response only."""
     program.expire()
     before = program.refreshes()
-    assert ask(program.client, f"{program.backend.url}/api/me") == 200
+    assert call(program.client, f"{program.backend.url}/api/me") == 200
     assert program.refreshes() == before + 1
 
 
-@WAYS
-def test_a_hundred_threads_share_one_refresh(program: Program, ask: Way) -> None:
+@EACH_LIBRARY
+def test_a_hundred_threads_share_one_refresh(program: Program, call: Call) -> None:
     """However many threads find the token expired, the server sees one refresh."""
     program.expire()
     before = program.refreshes()
     with ThreadPoolExecutor(100) as threads:
         url = f"{program.backend.url}/api/me"
-        statuses = list(threads.map(lambda _: ask(program.client, url), range(100)))
+        statuses = list(threads.map(lambda _: call(program.client, url), range(100)))
     assert statuses == [200] * 100
     assert program.refreshes() == before + 1
 
 
-@WAYS
-def test_a_revoked_session_is_told_in_our_words(program: Program, ask: Way) -> None:
-    """The library's own error, whatever library made the call."""
+@EACH_LIBRARY
+def test_a_revoked_session_raises_session_ended(program: Program, call: Call) -> None:
+    """The error is ours, whichever library made the call."""
     program.client.post("/api/logout-all").raise_for_status()
     with pytest.raises(SessionEnded):
-        ask(program.client, f"{program.backend.url}/api/me")
+        call(program.client, f"{program.backend.url}/api/me")
     assert program.store.load() is None
     with pytest.raises(SessionEnded):
-        ask(program.client, f"{program.backend.url}/api/me")
+        call(program.client, f"{program.backend.url}/api/me")
 
 
-@WAYS
+@EACH_LIBRARY
 @pytest.mark.usefixtures("program")
-def test_nobody_makes_no_call(stranger: Stranger, ask: Way) -> None:
-    """Without a session nothing is sent."""
-    nobody = Client.on_desktop(store=MemoryStore(), base_url=stranger.url)
+def test_a_call_without_a_session_sends_nothing(foreign_server: ForeignServer, call: Call) -> None:
+    """It raises NotSignedIn."""
+    signed_out = Client.on_desktop(store=MemoryStore(), base_url=foreign_server.url)
     with pytest.raises(NotSignedIn):
-        ask(nobody, f"{stranger.url}/notes")
-    assert stranger.seen == []
+        call(signed_out, f"{foreign_server.url}/notes")
+    assert foreign_server.seen == []
 
 
-@WAYS
-def test_another_origin_gets_no_token(program: Program, stranger: Stranger, ask: Way) -> None:
-    """A call to a server that is not named goes out as it is."""
-    assert ask(program.client, f"{stranger.url}/") == 200
-    assert stranger.tokens == [None]
+@EACH_LIBRARY
+def test_another_origin_gets_no_token(
+    program: Program, foreign_server: ForeignServer, call: Call
+) -> None:
+    """A call to an origin that is not trusted is sent unchanged."""
+    assert call(program.client, f"{foreign_server.url}/") == 200
+    assert foreign_server.tokens == [None]
 
 
-@WAYS
+@EACH_LIBRARY
 def test_a_redirect_carries_no_token_to_another_origin(
-    program: Program, stranger: Stranger, other: Stranger, ask: Way
+    program: Program, foreign_server: ForeignServer, other_server: ForeignServer, call: Call
 ) -> None:
-    """Neither at first, nor when what it leads to asks for a fresh one."""
-    stranger.behaviours["/away"] = leads_to(f"{other.url}/there")
-    other.behaviours["/there"] = expired
-    assert ask(program.open(stranger.url), f"{stranger.url}/away") == 401
-    assert all(stranger.tokens)
-    assert set(other.tokens) == {None}
+    """Neither at first, nor after the other origin has responded that a token is expired."""
+    foreign_server.behaviours["/away"] = redirect_to(f"{other_server.url}/there")
+    other_server.behaviours["/there"] = token_expired
+    assert call(program.open(foreign_server.url), f"{foreign_server.url}/away") == 401
+    assert all(foreign_server.tokens)
+    assert set(other_server.tokens) == {None}
 
 
-@WAYS
-def test_an_expired_token_is_renewed_where_a_redirect_leads(
-    program: Program, stranger: Stranger, ask: Way
+@EACH_LIBRARY
+def test_an_expired_token_is_refreshed_after_a_redirect(
+    program: Program, foreign_server: ForeignServer, call: Call
 ) -> None:
-    """A redirect within an origin keeps the session with it."""
-    client = program.open(stranger.url)
+    """A redirect within an origin keeps the token."""
+    client = program.open(foreign_server.url)
 
-    def only_fresh(handler: BaseHTTPRequestHandler) -> None:
-        is_fresh = len(set(stranger.tokens)) > 1
-        (says("fresh") if is_fresh else expired)(handler)
+    def accept_refreshed(handler: BaseHTTPRequestHandler) -> None:
+        is_fresh = len(set(foreign_server.tokens)) > 1
+        (text_response("fresh") if is_fresh else token_expired)(handler)
 
-    stranger.behaviours |= {"/old": leads_to("/new"), "/new": only_fresh}
-    assert ask(client, f"{stranger.url}/old") == 200
-    assert len(set(stranger.tokens)) == 2
+    foreign_server.behaviours |= {"/old": redirect_to("/new"), "/new": accept_refreshed}
+    assert call(client, f"{foreign_server.url}/old") == 200
+    assert len(set(foreign_server.tokens)) == 2
 
 
-@WAYS
-def test_an_answer_about_something_else_is_handed_back(program: Program, ask: Way) -> None:
-    """404 is the caller's."""
-    assert ask(program.client, f"{program.backend.url}/api/nothing") == 404
+@EACH_LIBRARY
+def test_a_response_that_is_not_about_the_token_is_returned(program: Program, call: Call) -> None:
+    """A 404 is the caller's to handle."""
+    assert call(program.client, f"{program.backend.url}/api/nothing") == 404
 
 
 # -- urllib ------------------------------------------------------------------------------------
 
 
-def test_an_opener_takes_what_urlopen_takes(program: Program) -> None:
-    """A relative URL, a Request, data, headers: the reply is read as urllib's own."""
+def test_an_opener_accepts_what_urlopen_accepts(program: Program) -> None:
+    """A relative URL, a Request, data and headers; the response is one of urllib's."""
     opener = program.client.opener()
-    with opener.open("/api/me") as reply:
-        assert json.load(reply)["username"] == "ada"
-        assert reply.headers.get_content_type() == "application/json"
+    with opener.open("/api/me") as response:
+        assert json.load(response)["username"] == "ada"
+        assert response.headers.get_content_type() == "application/json"
     request = urllib.request.Request(  # noqa: S310 - loopback
         f"{program.backend.url}/api/notes", headers={"Content-Type": "application/json"}
     )
-    with opener.open(request, json.dumps({"text": "by urllib"}).encode(), timeout=20) as reply:
-        assert (reply.status, json.load(reply)["text"]) == (201, "by urllib")
+    with opener.open(request, json.dumps({"text": "by urllib"}).encode(), timeout=20) as response:
+        assert (response.status, json.load(response)["text"]) == (201, "by urllib")
 
 
-def test_a_failure_is_urllibs_own(program: Program) -> None:
-    """A 404 raises HTTPError, with the reply's body to read."""
+def test_an_error_status_raises_urllibs_http_error(program: Program) -> None:
+    """The body of the response can be read."""
     with pytest.raises(urllib.error.HTTPError) as caught:
         program.client.opener().open("/api/nothing")
-    with caught.value as reply:
-        assert (reply.code, json.load(reply)["code"]) == (404, "NOT_FOUND")
+    with caught.value as response:
+        assert (response.code, json.load(response)["code"]) == (404, "NOT_FOUND")
 
 
-def test_code_that_knows_nothing_of_us_is_part_of_the_session(
-    program: Program, stranger: Stranger, monkeypatch: pytest.MonkeyPatch
+def test_an_installed_opener_adds_the_token_to_plain_urlopen(
+    program: Program, foreign_server: ForeignServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the opener installed, plain ``urlopen`` reads a CSV file that needs the token."""
+    """``urlopen`` reads a CSV file that needs the token."""
     monkeypatch.setattr(urllib.request, "_opener", None)
-    stranger.behaviours["/notes.csv"] = says("id,text\r\n1,hällo\r\n")
-    urllib.request.install_opener(program.open(stranger.url).opener())
-    with urllib.request.urlopen(f"{stranger.url}/notes.csv") as reply:  # noqa: S310 - loopback
-        rows = list(csv.DictReader(codecs.iterdecode(reply, "utf-8")))
+    foreign_server.behaviours["/notes.csv"] = text_response("id,text\r\n1,hällo\r\n")
+    urllib.request.install_opener(program.open(foreign_server.url).opener())
+    with urllib.request.urlopen(f"{foreign_server.url}/notes.csv") as response:  # noqa: S310 - loopback
+        rows = list(csv.DictReader(codecs.iterdecode(response, "utf-8")))
     assert rows == [{"id": "1", "text": "hällo"}]
-    assert all(stranger.tokens)
+    assert all(foreign_server.tokens)
 
 
-def test_a_form_has_urllibs_content_type(program: Program, stranger: Stranger) -> None:
-    """Data without a type is a form, as it always was."""
-    with program.client.opener().open(f"{stranger.url}/form", b"a=1"):
+def test_data_without_a_content_type_is_sent_as_a_form(
+    program: Program, foreign_server: ForeignServer
+) -> None:
+    """This is urllib's default."""
+    with program.client.opener().open(f"{foreign_server.url}/form", b"a=1"):
         pass
-    _, headers, body = stranger.seen[0]
+    _, headers, body = foreign_server.seen[0]
     assert (headers["content-type"], body) == ("application/x-www-form-urlencoded", b"a=1")
 
 
 @pytest.mark.parametrize("status", [302, 307])
-def test_a_credential_in_a_body_is_not_redirected(
-    other: Stranger, program: Program, status: int
+def test_a_password_is_not_sent_along_a_redirect(
+    other_server: ForeignServer, program: Program, status: int
 ) -> None:
-    """A server that moves its sign-in elsewhere moves nobody there."""
-    with Stranger({"/api/login": leads_to(f"{other.url}/login", status)}) as moved:
+    """A redirected sign-in raises Unreachable."""
+    with ForeignServer({"/api/login": redirect_to(f"{other_server.url}/login", status)}) as moved:
         client = Client.on_desktop(store=MemoryStore(), base_url=moved.url)
         with pytest.raises(Unreachable):
             client.sign_in("ada", "secret")
-    assert other.seen == []
+    assert other_server.seen == []
     assert program.client.state == "active"
 
 
 @pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://127.0.0.1/", "data:,hello"])
-def test_only_the_web_is_read(program: Program, url: str) -> None:
-    """The other schemes of urllib are no requests."""
+def test_only_http_urls_are_called(program: Program, url: str) -> None:
+    """Other schemes that urllib knows, such as ``file:``, are rejected."""
     with pytest.raises(ValueError, match="http or https"):
         program.client.get(url)
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http://ada:secret@127.0.0.1/"])
-def test_a_redirect_leads_nowhere_but_the_web(
-    program: Program, stranger: Stranger, url: str
+def test_a_redirect_is_followed_to_plain_http_urls_only(
+    program: Program, foreign_server: ForeignServer, url: str
 ) -> None:
-    """What is not plainly another page of the web is handed back as the redirect that it is."""
-    stranger.behaviours["/away"] = leads_to(url)
-    assert program.client.get(f"{stranger.url}/away").status_code == 302
+    """Any other redirect is returned to the caller."""
+    foreign_server.behaviours["/away"] = redirect_to(url)
+    assert program.client.get(f"{foreign_server.url}/away").status_code == 302
 
 
-def test_a_server_that_drips_is_bounded(program: Program, stranger: Stranger) -> None:
-    """Each piece in time does not make the whole in time."""
+def test_the_timeout_bounds_the_whole_response(
+    program: Program, foreign_server: ForeignServer
+) -> None:
+    """A server that keeps sending single bytes does not extend it."""
 
-    def drip(handler: BaseHTTPRequestHandler) -> None:
+    def send_slowly(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.send_header("content-length", "1000")
         handler.end_headers()
@@ -293,23 +304,25 @@ def test_a_server_that_drips_is_bounded(program: Program, stranger: Stranger) ->
             handler.wfile.write(b".")
             time.sleep(0.02)
 
-    stranger.behaviours["/drip"] = hang_up(drip)
+    foreign_server.behaviours["/slow"] = ignore_hang_up(send_slowly)
     started = time.monotonic()
     with pytest.raises(Unreachable):
-        program.client.get(f"{stranger.url}/drip", timeout=0.3)
+        program.client.get(f"{foreign_server.url}/slow", timeout=0.3)
     assert time.monotonic() - started < 10
 
 
-def test_a_reply_that_breaks_off_is_no_reply(program: Program, stranger: Stranger) -> None:
-    """Half a body never passes for a whole one."""
-    stranger.behaviours["/half"] = says("half", content_length="1000")
+def test_an_incomplete_response_is_unreachable(
+    program: Program, foreign_server: ForeignServer
+) -> None:
+    """Part of a body is never returned as the whole."""
+    foreign_server.behaviours["/half"] = text_response("half", content_length="1000")
     with pytest.raises(Unreachable):
-        program.client.get(f"{stranger.url}/half")
+        program.client.get(f"{foreign_server.url}/half")
 
 
-def test_a_server_that_is_not_there_is_unreachable(program: Program) -> None:
-    """A refused connection is an outage, and costs no session."""
-    with Stranger() as gone:
+def test_a_refused_connection_is_unreachable(program: Program) -> None:
+    """It does not end the session."""
+    with ForeignServer() as gone:
         address = gone.url
     with pytest.raises(Unreachable):
         program.client.get(address)
@@ -317,21 +330,21 @@ def test_a_server_that_is_not_there_is_unreachable(program: Program) -> None:
 
 
 def test_the_systems_proxy_is_used(
-    program: Program, stranger: Stranger, monkeypatch: pytest.MonkeyPatch
+    program: Program, foreign_server: ForeignServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the environment says of proxies holds for our requests, too."""
-    monkeypatch.setenv("http_proxy", stranger.url)
+    """``http_proxy`` applies to our requests, too."""
+    monkeypatch.setenv("http_proxy", foreign_server.url)
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     program.open().get("http://far.example/x")
-    assert stranger.seen[0][0] == "GET http://far.example/x"
+    assert foreign_server.seen[0][0] == "GET http://far.example/x"
 
 
 # -- requests ----------------------------------------------------------------------------------
 
 
-def test_a_whole_requests_session_is_in_ours(program: Program) -> None:
-    """``Session.auth`` serves every request of it; a POST is repeated with its body and key."""
+def test_a_requests_session_uses_ours_for_every_request(program: Program) -> None:
+    """With ``Session.auth`` set; a POST is retried with its body and idempotency key."""
     program.expire()
     with requests.Session() as session:
         session.auth = program.client.requests_auth()
@@ -340,15 +353,15 @@ def test_a_whole_requests_session_is_in_ours(program: Program) -> None:
         )
         notes = session.get(f"{program.backend.url}/api/notes", timeout=20).json()["notes"]
     assert added.status_code == 201
-    assert [reply.status_code for reply in added.history] == [401]
+    assert [response.status_code for response in added.history] == [401]
     first, second = added.history[0].request, added.request
     assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
     assert first.body == second.body
     assert added.json()["id"] in {note["id"] for note in notes}
 
 
-def test_a_stream_that_requests_has_spent_is_not_sent_again(program: Program) -> None:
-    """A body that can be sent once is told to be so."""
+def test_requests_does_not_resend_a_consumed_stream(program: Program) -> None:
+    """ReplayImpossible tells the caller that the body can be sent once only."""
     program.expire()
     with pytest.raises(ReplayImpossible):
         requests.post(
@@ -359,20 +372,20 @@ def test_a_stream_that_requests_has_spent_is_not_sent_again(program: Program) ->
         )
 
 
-def test_the_network_is_told_in_requests_own_errors(program: Program) -> None:
-    """Code that catches ConnectionError goes on doing so."""
-    with Stranger() as gone:
+def test_network_failures_raise_errors_of_requests(program: Program) -> None:
+    """Code that catches requests.ConnectionError needs no change."""
+    with ForeignServer() as gone:
         address = gone.url
     with pytest.raises(requests.ConnectionError):
         requests.get(address, auth=program.client.requests_auth(), timeout=20)
 
 
-def test_a_body_of_requests_can_still_be_streamed(program: Program, stranger: Stranger) -> None:
-    """The reply that the caller wants is not read for them."""
+def test_requests_can_stream_a_response(program: Program, foreign_server: ForeignServer) -> None:
+    """The adapter does not read the body of the final response."""
     with requests.get(
-        f"{stranger.url}/", auth=program.client.requests_auth(), stream=True, timeout=20
-    ) as reply:
-        assert reply.raw.read() == b"hello"
+        f"{foreign_server.url}/", auth=program.client.requests_auth(), stream=True, timeout=20
+    ) as response:
+        assert response.raw.read() == b"hello"
 
 
 # -- httpx and httpx2 --------------------------------------------------------------------------
@@ -381,27 +394,29 @@ BOTH = pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2
 
 
 @BOTH
-def test_a_form_of_httpx_is_sent_again(program: Program, stranger: Stranger, library: Any) -> None:
-    """A multipart form that httpx holds is repeated whole."""
-    bodies = stranger.seen
+def test_httpx_resends_a_multipart_form(
+    program: Program, foreign_server: ForeignServer, library: Any
+) -> None:
+    """The retry has the same body."""
+    seen = foreign_server.seen
 
-    def only_again(handler: BaseHTTPRequestHandler) -> None:
-        (says("taken") if len(bodies) > 1 else expired)(handler)
+    def accept_second(handler: BaseHTTPRequestHandler) -> None:
+        (text_response("taken") if len(seen) > 1 else token_expired)(handler)
 
-    stranger.behaviours["/form"] = only_again
-    reply = library.post(
-        f"{stranger.url}/form",
+    foreign_server.behaviours["/form"] = accept_second
+    response = library.post(
+        f"{foreign_server.url}/form",
         files={"file": ("a.txt", b"hello")},
-        auth=program.open(stranger.url).httpx_auth(),
+        auth=program.open(foreign_server.url).httpx_auth(),
     )
-    assert reply.status_code == 200
-    assert bodies[0][2] == bodies[1][2]
-    assert b"hello" in bodies[1][2]
+    assert response.status_code == 200
+    assert seen[0][2] == seen[1][2]
+    assert b"hello" in seen[1][2]
 
 
 @BOTH
-def test_a_stream_that_httpx_has_spent_is_not_sent_again(program: Program, library: Any) -> None:
-    """A body that can be sent once is told to be so."""
+def test_httpx_does_not_resend_a_consumed_stream(program: Program, library: Any) -> None:
+    """ReplayImpossible tells the caller that the body can be sent once only."""
     program.expire()
     with pytest.raises(ReplayImpossible):
         library.post(
@@ -412,37 +427,35 @@ def test_a_stream_that_httpx_has_spent_is_not_sent_again(program: Program, libra
 
 
 @BOTH
-def test_the_network_is_told_in_httpxs_own_errors(program: Program, library: Any) -> None:
-    """Code that catches ConnectError goes on doing so."""
-    with Stranger() as gone:
+def test_network_failures_raise_errors_of_httpx(program: Program, library: Any) -> None:
+    """Code that catches httpx.ConnectError needs no change."""
+    with ForeignServer() as gone:
         address = gone.url
     with pytest.raises(library.ConnectError):
         library.get(address, auth=program.client.httpx_auth())
 
 
 @BOTH
-async def test_a_hundred_awaited_calls_of_httpx_share_one_refresh(
+async def test_a_hundred_async_calls_of_httpx_share_one_refresh(
     program: Program, library: Any
 ) -> None:
-    """``httpx.AsyncClient`` within an AsyncClient's session: attached, renewed, repeated once."""
+    """``httpx.AsyncClient`` in an AsyncClient's session: attached, refreshed, retried once."""
     program.expire()
     client = program.open_async()
     before = await asyncio.to_thread(program.refreshes)
     async with library.AsyncClient(
         auth=client.httpx_auth(), base_url=program.backend.url, timeout=20
     ) as http:
-        replies = await asyncio.gather(*(http.get("/api/me") for _ in range(100)))
+        responses = await asyncio.gather(*(http.get("/api/me") for _ in range(100)))
         added = await http.post("/api/notes", json={"text": "by httpx"})
-    assert {reply.status_code for reply in replies} == {200}
+    assert {response.status_code for response in responses} == {200}
     assert added.status_code == 201
     assert await asyncio.to_thread(program.refreshes) == before + 1
 
 
 @BOTH
-async def test_a_revoked_session_ends_awaited_calls_of_httpx(
-    program: Program, library: Any
-) -> None:
-    """The library's own error comes through httpx."""
+async def test_a_revoked_session_ends_async_calls_of_httpx(program: Program, library: Any) -> None:
+    """Our error passes through httpx."""
     client = program.open_async()
     (await client.post("/api/logout-all")).raise_for_status()
     async with library.AsyncClient(auth=client.httpx_auth()) as http:
@@ -451,38 +464,39 @@ async def test_a_revoked_session_ends_awaited_calls_of_httpx(
 
 
 @BOTH
-async def test_httpx_without_a_network_of_its_own_goes_through_ours(
-    program: Program, stranger: Stranger, library: Any
+async def test_httpx_sends_through_our_transport(
+    program: Program, foreign_server: ForeignServer, library: Any
 ) -> None:
-    """As in a page: the reply is httpx's, and so are the failures; what is ours is left out."""
-    client = program.open_async()
+    """As in a page: responses and errors are httpx's; httpx's own User-Agent is not sent."""
+    client, timed_out = program.open_async(), threading.Event()
 
-    def dawdle(handler: BaseHTTPRequestHandler) -> None:
-        time.sleep(1)
-        says("late")(handler)
+    def respond_late(handler: BaseHTTPRequestHandler) -> None:
+        timed_out.wait(20)
+        text_response("late")(handler)
 
-    stranger.behaviours["/slow"] = hang_up(dawdle)
+    foreign_server.behaviours["/slow"] = ignore_hang_up(respond_late)
     async with library.AsyncClient(
         transport=client.httpx_transport(), auth=client.httpx_auth()
     ) as http:
         assert (await http.get(f"{program.backend.url}/api/me")).json()["username"] == "ada"
-        assert (await http.post(f"{stranger.url}/form", data={"a": "1"})).text == "hello"
+        assert (await http.post(f"{foreign_server.url}/form", data={"a": "1"})).text == "hello"
         with pytest.raises(library.ReadTimeout):
-            await http.get(f"{stranger.url}/slow", timeout=0.1)
-        with Stranger() as gone:
+            await http.get(f"{foreign_server.url}/slow", timeout=0.1)
+        timed_out.set()
+        with ForeignServer() as gone:
             address = gone.url
         with pytest.raises(library.ConnectError):
             await http.get(address)
-    _, headers, body = stranger.seen[0]
+    _, headers, body = foreign_server.seen[0]
     assert (headers["content-type"], body) == ("application/x-www-form-urlencoded", b"a=1")
     assert "httpx" not in headers["user-agent"]
 
 
 @BOTH
-async def test_an_auth_of_the_other_world_is_a_mistake_to_hear_of(
+async def test_a_sync_auth_in_an_async_client_raises_type_error(
     program: Program, library: Any
 ) -> None:
-    """A sync auth in an async client would send nothing but the bare request."""
+    """And the other way round: httpx would send the request without a token."""
     async with library.AsyncClient(auth=SessionAuth(program.client.exchange)) as http:
         with pytest.raises(TypeError, match="AsyncClient"):
             await http.get(f"{program.backend.url}/api/me")
@@ -493,13 +507,13 @@ async def test_an_auth_of_the_other_world_is_a_mistake_to_hear_of(
         sync_http.get(f"{program.backend.url}/api/me")
 
 
-def hang_up(behaviour: Callable[[BaseHTTPRequestHandler], None]) -> Callable[..., Any]:
-    """Let the other side leave without a complaint."""
+def ignore_hang_up(behaviour: Callable[[BaseHTTPRequestHandler], None]) -> Callable[..., Any]:
+    """Ignore that the client closes the connection before the response is complete."""
 
-    def answer(handler: BaseHTTPRequestHandler) -> None:
+    def respond(handler: BaseHTTPRequestHandler) -> None:
         try:
             behaviour(handler)
         except OSError:
             handler.close_connection = True
 
-    return answer
+    return respond

@@ -1,4 +1,4 @@
-"""The library in programs: a session that outlives them, shared by all of one user's."""
+"""The library on the desktop: one session, shared by all processes of a user."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from unexpired.desktop import FileStore, KeyringStore, ProcessLock, SyncProcessL
 OPEN = "from unexpired import AsyncClient, Client\nclient = Client.on_desktop(base_url=sys.argv[1])"
 SCRIPTS = {
     "signs in": f"{OPEN}\nclient.sign_in('ada', sys.argv[2])",
-    "asks": f"{OPEN}\nprint(client.get('/api/me').json()['username'], client.state)",
-    "asks awaiting": """
+    "calls": f"{OPEN}\nprint(client.get('/api/me').json()['username'], client.state)",
+    "calls async": """
 import asyncio
 from unexpired import AsyncClient
 client = AsyncClient.on_desktop(base_url=sys.argv[1])
 print(asyncio.run(client.get('/api/me')).json()['username'], client.state)
 """,
-    "asks together": f"{OPEN}\nprint('ready', flush=True)\ninput()\n"
+    "calls on input": f"{OPEN}\nprint('ready', flush=True)\ninput()\n"
     "print(client.get('/api/me').status_code)",
     "holds the lock": """
 from pathlib import Path
@@ -48,14 +48,14 @@ with SyncProcessLock(Path(sys.argv[1])).hold(5):
 
 @dataclass
 class SecondProcess:
-    """Where one user's programs run, one server for all of them."""
+    """Runs scripts in further processes of one user, against one server."""
 
     backend: ServerProcess
     home: Path
 
     def start(self, script: str, *args: str) -> subprocess.Popen[str]:
-        """Start one of the scripts in a process of its own."""
-        return subprocess.Popen(  # noqa: S603 - our own words
+        """Start one of the scripts."""
+        return subprocess.Popen(  # noqa: S603 - our own script
             [sys.executable, "-W", "error", "-c", f"import sys\n{SCRIPTS[script]}", *args],
             env={**os.environ, "XDG_STATE_HOME": str(self.home), "PYTHONPATH": f"{ROOT}/app"},
             stdin=subprocess.PIPE,
@@ -65,15 +65,15 @@ class SecondProcess:
         )
 
     def run(self, script: str) -> str:
-        """Run one of the scripts to its end; return what it prints."""
+        """Run one of the scripts to the end; return what it prints."""
         child = self.start(script, self.backend.url, PASSWORDS["ada"])
-        said, complaint = child.communicate("\n", timeout=30)
-        assert child.returncode == 0, complaint
-        return said.strip()
+        output, errors = child.communicate("\n", timeout=30)
+        assert child.returncode == 0, errors
+        return output.strip()
 
     @property
     def file(self) -> Path:
-        """The one file that a session is kept in."""
+        """The file that holds the session."""
         (found,) = (self.home / "unexpired").glob("*.json")
         return found
 
@@ -83,49 +83,57 @@ class SecondProcess:
         return record
 
     def expire(self) -> None:
-        """Have the access token expire, which only the server knows."""
+        """Replace the access token by an expired one; the client does not know it has expired."""
         token = self.backend.expired(str(self.record["accessToken"]))
         self.file.write_text(json.dumps({**self.record, "accessToken": token}))
 
 
 @pytest.fixture
-def desk(backend: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SecondProcess:
+def second_process(
+    backend: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> SecondProcess:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     return SecondProcess(backend, tmp_path)
 
 
-def test_a_second_program_goes_on_with_the_session_of_the_first(desk: SecondProcess) -> None:
-    """One signs in; others, sync and async, call; a third renews, and all go on with that."""
-    desk.run("signs in")
-    assert desk.run("asks") == "ada active"
-    desk.expire()
-    assert desk.run("asks awaiting") == "ada active"
-    assert desk.record["generation"] == 2
-    assert desk.run("asks") == "ada active"
-    assert desk.record["generation"] == 2
+def test_a_second_process_uses_the_session_of_the_first(
+    second_process: SecondProcess,
+) -> None:
+    """One signs in; others, sync and async, call; the refresh of one serves the next."""
+    second_process.run("signs in")
+    assert second_process.run("calls") == "ada active"
+    second_process.expire()
+    assert second_process.run("calls async") == "ada active"
+    assert second_process.record["generation"] == 2
+    assert second_process.run("calls") == "ada active"
+    assert second_process.record["generation"] == 2
 
 
-def test_the_session_is_its_owners_alone(desk: SecondProcess) -> None:
-    """The file is 0600 in a folder that is 0700, and nothing is left beside it."""
+def test_only_the_owner_can_read_the_session_file(second_process: SecondProcess) -> None:
+    """The file is 0600 in a folder that is 0700; beside it is only the lock file."""
     previous = os.umask(0)
     try:
-        desk.run("signs in")
-        desk.expire()
-        desk.run("asks")
+        second_process.run("signs in")
+        second_process.expire()
+        second_process.run("calls")
     finally:
         os.umask(previous)
-    assert stat.S_IMODE(desk.file.stat().st_mode) == 0o600
-    assert stat.S_IMODE(desk.file.parent.stat().st_mode) == 0o700
-    beside = {path.suffix for path in desk.file.parent.iterdir()}
+    assert stat.S_IMODE(second_process.file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(second_process.file.parent.stat().st_mode) == 0o700
+    beside = {path.suffix for path in second_process.file.parent.iterdir()}
     assert beside == {".json", ".lock"}
 
 
-def test_programs_that_find_the_token_expired_together_refresh_once(desk: SecondProcess) -> None:
-    """The lock on a file lets one of them refresh; the others use what it stored."""
-    desk.run("signs in")
-    desk.expire()
-    before = refreshes(desk.backend)
-    children = [desk.start("asks together", desk.backend.url) for _ in range(5)]
+def test_processes_that_find_the_token_expired_share_one_refresh(
+    second_process: SecondProcess,
+) -> None:
+    """The lock file lets one of them refresh; the others use the tokens that it stored."""
+    second_process.run("signs in")
+    second_process.expire()
+    before = refreshes(second_process.backend)
+    children = [
+        second_process.start("calls on input", second_process.backend.url) for _ in range(5)
+    ]
     for child in children:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
@@ -133,24 +141,24 @@ def test_programs_that_find_the_token_expired_together_refresh_once(desk: Second
         assert child.stdin is not None
         child.stdin.write("\n")
         child.stdin.flush()
-    answers = [child.communicate(timeout=30)[0].strip() for child in children]
-    assert answers == ["200"] * 5
-    assert refreshes(desk.backend) == before + 1
-    assert desk.record["generation"] == 2
+    outputs = [child.communicate(timeout=30)[0].strip() for child in children]
+    assert outputs == ["200"] * 5
+    assert refreshes(second_process.backend) == before + 1
+    assert second_process.record["generation"] == 2
 
 
-async def test_a_killed_holder_frees_the_lock(desk: SecondProcess) -> None:
-    """Nobody waits for the dead; for the living, only so long."""
-    path = desk.home / "new" / "a.lock"
-    holder = desk.start("holds the lock", str(path))
+async def test_killing_the_holder_releases_the_lock(second_process: SecondProcess) -> None:
+    """While the holder lives, waiting for the lock ends after the timeout."""
+    path = second_process.home / "new" / "a.lock"
+    holder = second_process.start("holds the lock", str(path))
     with holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(Unreachable):
             async with ProcessLock(path).hold(0.05):
-                pytest.fail("two hold it")
+                pytest.fail("two processes hold the lock")
         with pytest.raises(Unreachable), SyncProcessLock(path).hold(0.05):
-            pytest.fail("two hold it")
+            pytest.fail("two processes hold the lock")
         holder.send_signal(signal.SIGKILL)
         with SyncProcessLock(path).hold(10):
             pass
@@ -158,26 +166,26 @@ async def test_a_killed_holder_frees_the_lock(desk: SecondProcess) -> None:
             pass
 
 
-def test_two_apis_never_share_a_session(desk: SecondProcess) -> None:
-    """The file is named after the API; the same API is the same with a slash or without."""
-    desk.run("signs in")
-    assert Client.on_desktop(base_url=f"{desk.backend.url}/").state == "active"
+def test_each_api_has_a_session_of_its_own(second_process: SecondProcess) -> None:
+    """The file is named after the base URL; a trailing slash makes no difference."""
+    second_process.run("signs in")
+    assert Client.on_desktop(base_url=f"{second_process.backend.url}/").state == "active"
     assert Client.on_desktop(base_url="https://api.example").state == "anonymous"
     with pytest.raises(ValueError, match="base_url"):
         Client.on_desktop()
 
 
 @pytest.fixture
-def blocked(desk: SecondProcess) -> SecondProcess:
-    """A desk where no folder can be made: a file stands in its place."""
-    (desk.home / "unexpired").write_text("in the way")
-    return desk
+def blocked(second_process: SecondProcess) -> SecondProcess:
+    """No folder can be made for the session: a file has its name."""
+    (second_process.home / "unexpired").write_text("in the way")
+    return second_process
 
 
-def test_where_nothing_can_be_written_the_session_lasts_as_long_as_the_program(
+def test_without_a_writable_folder_the_session_lasts_until_the_process_ends(
     blocked: SecondProcess, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The session is kept in memory with a warning, and renewed without the lock's file."""
+    """The session is kept in memory, with a warning, and refreshed without the lock file."""
     client = Client.on_desktop(base_url=blocked.backend.url)
     with caplog.at_level(logging.WARNING):
         client.sign_in("ada", PASSWORDS["ada"])
@@ -189,8 +197,8 @@ def test_where_nothing_can_be_written_the_session_lasts_as_long_as_the_program(
     assert Client.on_desktop(base_url=blocked.backend.url).state == "anonymous"
 
 
-async def test_the_same_holds_for_a_program_that_awaits(blocked: SecondProcess) -> None:
-    """AsyncClient, where nothing can be written."""
+async def test_without_a_writable_folder_an_async_client_works(blocked: SecondProcess) -> None:
+    """It signs in, refreshes, calls and signs out."""
     client = AsyncClient.on_desktop(base_url=blocked.backend.url)
     await client.sign_in("ada", PASSWORDS["ada"])
     await client.refresh()
@@ -201,22 +209,22 @@ async def test_the_same_holds_for_a_program_that_awaits(blocked: SecondProcess) 
 
 
 @pytest.mark.parametrize("garbage", [b"", b"{", b"\xff\xfe\x00", b"[]"])
-def test_garbage_in_the_file_counts_as_nothing(desk: SecondProcess, garbage: bytes) -> None:
-    """What is no session is removed, and a new one takes its place."""
-    desk.run("signs in")
-    file = desk.file
+def test_an_invalid_session_file_is_removed(second_process: SecondProcess, garbage: bytes) -> None:
+    """The client is signed out, and a sign-in writes a new file."""
+    second_process.run("signs in")
+    file = second_process.file
     file.write_bytes(garbage)
-    client = Client.on_desktop(base_url=desk.backend.url)
+    client = Client.on_desktop(base_url=second_process.backend.url)
     assert client.state == "anonymous"
     assert not file.exists()
     client.sign_in("ada", PASSWORDS["ada"])
-    assert desk.record["generation"] == 1
+    assert second_process.record["generation"] == 1
 
 
-def test_a_write_that_fails_half_way_leaves_no_half_and_no_litter(
+def test_a_failed_write_leaves_no_partial_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file is replaced whole or not at all, and what was older does not come back."""
+    """The file is replaced whole or not at all, and the older session does not come back."""
     store = FileStore(tmp_path / "a.json")
     store.save("old")
 
@@ -232,16 +240,16 @@ def test_a_write_that_fails_half_way_leaves_no_half_and_no_litter(
     assert FileStore(tmp_path / "a.json").load() == "newer"
 
 
-def test_a_file_that_cannot_be_removed_is_told(
+def test_a_file_that_cannot_be_removed_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A sign-out that leaves something behind says so."""
+    """A sign-out that leaves the file behind logs a warning."""
     (tmp_path / "a.json").mkdir()
     FileStore(tmp_path / "a.json").clear()
     assert "cannot be removed" in caplog.text
 
 
-class Safe(KeyringBackend):
+class FakeKeyring(KeyringBackend):
     """A keyring in memory, which can be locked."""
 
     priority = 1
@@ -268,37 +276,39 @@ class Safe(KeyringBackend):
 
 
 @pytest.fixture
-def safe() -> Iterator[Safe]:
-    usual, safe = keyring.get_keyring(), Safe()
-    keyring.set_keyring(safe)
-    yield safe
+def fake_keyring() -> Iterator[FakeKeyring]:
+    usual, fake_keyring = keyring.get_keyring(), FakeKeyring()
+    keyring.set_keyring(fake_keyring)
+    yield fake_keyring
     keyring.set_keyring(usual)
 
 
-def test_a_session_is_kept_in_the_systems_keyring(desk: SecondProcess, safe: Safe) -> None:
-    """No file holds it; the next program finds it; a sign-out removes it."""
+def test_a_keyring_store_keeps_the_session_in_the_keyring(
+    second_process: SecondProcess, fake_keyring: FakeKeyring
+) -> None:
+    """Not in a file; the next process finds it; a sign-out removes it."""
     store = KeyringStore("notes")
-    client = Client.on_desktop(base_url=desk.backend.url, store=store)
+    client = Client.on_desktop(base_url=second_process.backend.url, store=store)
     client.sign_in("ada", PASSWORDS["ada"])
-    assert list(safe.kept) == [("notes", "session")]
-    again = Client.on_desktop(base_url=desk.backend.url, store=KeyringStore("notes"))
+    assert list(fake_keyring.kept) == [("notes", "session")]
+    again = Client.on_desktop(base_url=second_process.backend.url, store=KeyringStore("notes"))
     assert again.get("/api/me").status_code == 200
     again.sign_out()
-    assert safe.kept == {}
-    store.clear()  # Nothing to remove is no trouble.
+    assert fake_keyring.kept == {}
+    store.clear()  # Removing nothing is no error.
     assert client.ready().state == "anonymous"
-    assert list(desk.home.glob("**/*.json")) == []
+    assert list(second_process.home.glob("**/*.json")) == []
 
 
-def test_a_locked_keyring_costs_the_session_its_memory_alone(
-    desk: SecondProcess, safe: Safe, caplog: pytest.LogCaptureFixture
+def test_with_a_locked_keyring_the_session_is_kept_in_memory(
+    second_process: SecondProcess, fake_keyring: FakeKeyring, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The session works until the program ends, and says why it will be gone then."""
-    safe.is_locked = True
-    client = Client.on_desktop(base_url=desk.backend.url, store=KeyringStore("notes"))
+    """It works until the process ends, with a warning."""
+    fake_keyring.is_locked = True
+    client = Client.on_desktop(base_url=second_process.backend.url, store=KeyringStore("notes"))
     client.sign_in("ada", PASSWORDS["ada"])
     assert client.get("/api/me").status_code == 200
     assert "kept in memory" in caplog.text
-    safe.is_locked = False
+    fake_keyring.is_locked = False
     client.refresh()
-    assert list(safe.kept) == [("notes", "session")]
+    assert list(fake_keyring.kept) == [("notes", "session")]

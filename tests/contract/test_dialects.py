@@ -1,4 +1,4 @@
-"""The library with back ends that know nothing of it, each in words of its own."""
+"""The library with servers of other shapes, each described by a Dialect."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from examples.fastapi_backend.main import ACCESS_TTL, Accounts, create_app
-from tests.contract.conftest import BASE, Wire
+from tests.contract.conftest import BASE, ASGITransport
 from tests.support.clock import FakeClock
 from unexpired import (
     AsyncClient,
@@ -34,29 +34,29 @@ PASSWORD = "correct horse"
 
 
 @dataclass
-class Person:
-    """Ada, signed in to the FastAPI example by a client that no test has helped."""
+class SignedIn:
+    """A client in which ada is signed in to the FastAPI example."""
 
     clock: FakeClock
     accounts: Accounts
-    wire: Wire
+    transport: ASGITransport
     store: MemoryStore
     client: AsyncClient
 
     def calls(self) -> list[str]:
-        """Return the paths that were asked for since the last look."""
-        carried, self.wire.carried = self.wire.carried, []
-        return carried
+        """Return the paths of the requests since the last call of this method."""
+        paths, self.transport.paths = self.transport.paths, []
+        return paths
 
 
 @pytest.fixture
-async def person() -> AsyncIterator[Person]:
+async def ada() -> AsyncIterator[SignedIn]:
     clock, store = FakeClock(), MemoryStore()
     app = create_app(clock)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:
-        wire = Wire(http)
+        transport = ASGITransport(http)
         client = AsyncClient(
-            wire,
+            transport,
             store=store,
             clock=clock,
             base_url=BASE,
@@ -66,63 +66,63 @@ async def person() -> AsyncIterator[Person]:
             dialect=Dialect.oauth(),
         )
         await client.sign_in("ada", PASSWORD)
-        wire.carried.clear()
-        yield Person(clock, app.state.accounts, wire, store, client)
+        transport.paths.clear()
+        yield SignedIn(clock, app.state.accounts, transport, store, client)
 
 
-async def test_six_hours_of_calls_to_fastapi_is_never_answered_with_401(person: Person) -> None:
+async def test_calls_to_fastapi_over_six_hours_never_get_a_401(ada: SignedIn) -> None:
     for minute in range(6 * 60):
-        person.clock.advance(60)
-        response = await person.client.get("/users/me")
+        ada.clock.advance(60)
+        response = await ada.client.get("/users/me")
         assert (response.status_code, response.json()) == (200, {"username": "ada"}), minute
-    refreshes = person.calls().count("/token")
-    assert refreshes == 6 * 3600 / (ACCESS_TTL - 60)  # Each a minute before its token's end.
+    refreshes = ada.calls().count("/token")
+    assert refreshes == 6 * 3600 / (ACCESS_TTL - 60)  # Each a minute before the token expires.
 
 
-async def test_a_plain_401_of_fastapi_costs_one_refresh_and_one_retry(person: Person) -> None:
-    person.accounts.key = "a key of thirty-two bytes or more, just rotated"
-    assert (await person.client.get("/users/me")).status_code == 200
-    assert person.calls() == ["/users/me", "/token", "/users/me"]
+async def test_a_plain_401_of_fastapi_costs_one_refresh_and_one_retry(ada: SignedIn) -> None:
+    ada.accounts.key = "a key of thirty-two bytes or more, just rotated"
+    assert (await ada.client.get("/users/me")).status_code == 200
+    assert ada.calls() == ["/users/me", "/token", "/users/me"]
 
 
-async def test_a_hundred_calls_to_fastapi_share_one_refresh(person: Person) -> None:
-    """Its refresh tokens are good for one use, so a second refresh would end the session."""
-    person.accounts.key = "a key of thirty-two bytes or more, just rotated"
-    responses = await asyncio.gather(*(person.client.get("/users/me") for _ in range(100)))
+async def test_a_hundred_calls_to_fastapi_share_one_refresh(ada: SignedIn) -> None:
+    """Its refresh tokens can be used once, so a second refresh would end the session."""
+    ada.accounts.key = "a key of thirty-two bytes or more, just rotated"
+    responses = await asyncio.gather(*(ada.client.get("/users/me") for _ in range(100)))
     assert {response.status_code for response in responses} == {200}
-    assert person.calls().count("/token") == 1
+    assert ada.calls().count("/token") == 1
 
 
-async def test_invalid_grant_ends_the_session_with_the_friendly_sentence(person: Person) -> None:
-    person.accounts.refresh_tokens.clear()
-    person.clock.advance(ACCESS_TTL)
+async def test_invalid_grant_ends_the_session_with_a_friendly_message(ada: SignedIn) -> None:
+    ada.accounts.refresh_tokens.clear()
+    ada.clock.advance(ACCESS_TTL)
     with pytest.raises(SessionExpired, match=r"^Your session has expired\. Please log in again\.$"):
-        await person.client.get("/users/me")
-    assert person.store.load() is None
+        await ada.client.get("/users/me")
+    assert ada.store.load() is None
 
 
-async def test_an_outage_of_fastapi_costs_no_session(person: Person) -> None:
-    person.clock.advance(ACCESS_TTL)
-    person.wire.is_cut = True
+async def test_an_outage_of_fastapi_does_not_end_the_session(ada: SignedIn) -> None:
+    ada.clock.advance(ACCESS_TTL)
+    ada.transport.is_offline = True
     with pytest.raises(Unreachable):
-        await person.client.refresh()
-    person.wire.is_cut = False
-    person.clock.advance(60)
-    assert (await person.client.get("/users/me")).status_code == 200
+        await ada.client.refresh()
+    ada.transport.is_offline = False
+    ada.clock.advance(60)
+    assert (await ada.client.get("/users/me")).status_code == 200
 
 
-async def test_fastapi_hears_of_a_sign_out(person: Person) -> None:
-    assert len(person.accounts.refresh_tokens) == 1
-    await person.client.sign_out()
-    assert not person.accounts.refresh_tokens
+async def test_a_sign_out_revokes_the_refresh_token_at_fastapi(ada: SignedIn) -> None:
+    assert len(ada.accounts.refresh_tokens) == 1
+    await ada.client.sign_out()
+    assert not ada.accounts.refresh_tokens
 
 
-async def test_a_wrong_password_to_fastapi_is_a_typed_error(person: Person) -> None:
+async def test_a_wrong_password_to_fastapi_raises_bad_credentials(ada: SignedIn) -> None:
     with pytest.raises(BadCredentials):
-        await person.client.sign_in("ada", PASSWORD + "!")
+        await ada.client.sign_in("ada", PASSWORD + "!")
 
 
-# -- Back ends of other shapes ---------------------------------------------------------------------
+# -- Servers of other shapes ----------------------------------------------------------------------
 
 
 def json_of(request: Request) -> dict[str, Any]:
@@ -141,29 +141,29 @@ def bearer_of(request: Request) -> str:
 
 
 Fields = dict[str, Any]
-Answer = tuple[int, Fields]
+JSONResponse = tuple[int, Fields]
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How one kind of back end speaks.
+    """How one kind of server responds.
 
     Attributes:
-        dialect: what the client is told of it.
-        gives: the fields in which it gives an access token and a refresh token.
-        presented: where it looks for the refresh token.
-        expired: how it answers an access token whose time is over.
-        refused: how it answers a refresh token that it does not take.
-        wrong: how it answers a wrong password.
-        credentials: the name and the password in what it was sent.
+        dialect: How the client is told about it.
+        token_fields: The fields that hold an access token and a refresh token.
+        refresh_token: Reads the refresh token from a request.
+        expired: The response to an expired access token.
+        refused: The response to a refresh token that is not accepted.
+        wrong_password: The response to a wrong password.
+        credentials: Reads the username and the password from a request.
     """
 
     dialect: Dialect
-    gives: Callable[[str, str], Fields]
-    presented: Callable[[Request], str]
-    expired: Answer
-    refused: Answer
-    wrong: Answer
+    token_fields: Callable[[str, str], Fields]
+    refresh_token: Callable[[Request], str]
+    expired: JSONResponse
+    refused: JSONResponse
+    wrong_password: JSONResponse
     credentials: Callable[[Request], tuple[str, str]] = lambda request: (
         json_of(request)["username"],
         json_of(request)["password"],
@@ -171,25 +171,25 @@ class Shape:
 
 
 SHAPES = {
-    # Replies as djangorestframework-simplejwt 5.5 gives them.
+    # Responses of djangorestframework-simplejwt 5.5.
     "simplejwt": Shape(
         Dialect.simplejwt(),
-        gives=lambda access, refresh: {"access": access, "refresh": refresh},
-        presented=lambda request: json_of(request)["refresh"],
+        token_fields=lambda access, refresh: {"access": access, "refresh": refresh},
+        refresh_token=lambda request: json_of(request)["refresh"],
         expired=(401, {"detail": "Given token not valid", "code": "token_not_valid"}),
         refused=(401, {"detail": "Token is expired", "code": "token_not_valid"}),
-        wrong=(401, {"detail": "No active account found with the given credentials"}),
+        wrong_password=(401, {"detail": "No active account found with the given credentials"}),
     ),
-    # Replies as Flask-JWT-Extended 4.7 gives them.
+    # Responses of Flask-JWT-Extended 4.7.
     "flask_jwt_extended": Shape(
         Dialect.flask_jwt_extended(),
-        gives=lambda access, refresh: {"access_token": access, "refresh_token": refresh},
-        presented=bearer_of,
+        token_fields=lambda access, refresh: {"access_token": access, "refresh_token": refresh},
+        refresh_token=bearer_of,
         expired=(401, {"msg": "Token has expired"}),
         refused=(401, {"msg": "Token has expired"}),
-        wrong=(401, {"msg": "Bad username or password"}),
+        wrong_password=(401, {"msg": "Bad username or password"}),
     ),
-    "an envelope around everything": Shape(
+    "everything in an envelope": Shape(
         Dialect(
             access_token="data.access.token",
             refresh_token="data.refresh.token",
@@ -200,104 +200,106 @@ SHAPES = {
             expired=frozenset({"stale"}),
             refused=frozenset({"unknown"}),
         ),
-        gives=lambda access, refresh: {
+        token_fields=lambda access, refresh: {
             "data": {"access": {"token": access}, "refresh": {"token": refresh}}
         },
-        presented=lambda request: json_of(request)["refresh"],
+        refresh_token=lambda request: json_of(request)["refresh"],
         expired=(403, {"fault": {"reason": "stale"}}),
         refused=(400, {"fault": {"reason": "unknown"}}),
-        wrong=(401, {"fault": {"reason": "credentials"}}),
+        wrong_password=(401, {"fault": {"reason": "credentials"}}),
         credentials=lambda request: (json_of(request)["email"], json_of(request)["password"]),
     ),
-    "forms, and nothing but 401": Shape(
+    "forms, and 401 for everything": Shape(
         Dialect(encoding="form", bare_401="expired", refused_statuses=frozenset({401})),
-        gives=lambda access, refresh: {"accessToken": access, "refreshToken": refresh},
-        presented=lambda request: form_of(request)["refreshToken"],
+        token_fields=lambda access, refresh: {"accessToken": access, "refreshToken": refresh},
+        refresh_token=lambda request: form_of(request)["refreshToken"],
         expired=(401, {}),
         refused=(401, {}),
-        wrong=(401, {}),
+        wrong_password=(401, {}),
         credentials=lambda request: (form_of(request)["username"], form_of(request)["password"]),
     ),
 }
 
 
 @dataclass
-class Backend:
-    """A back end of some shape: one access token and one refresh token are good at a time."""
+class DialectServer:
+    """A server of some shape that accepts its newest access token and refresh token only."""
 
     shape: Shape
     issued: int = 0
     refresh_token: str = ""
-    carried: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     is_expired: bool = False
 
     async def send(self, request: Request) -> Response:
         path = request.url.removeprefix(BASE)
-        self.carried.append(path)
-        status, fields = self._answer(path, request)
+        self.paths.append(path)
+        status, fields = self._respond(path, request)
         return Response(status, Headers(), json.dumps(fields).encode())
 
-    def _answer(self, path: str, request: Request) -> Answer:
+    def _respond(self, path: str, request: Request) -> JSONResponse:
         match path:
             case "/api/login":
                 is_ada = self.shape.credentials(request) == ("ada", PASSWORD)
-                return self._issue() if is_ada else self.shape.wrong
+                return self._issue() if is_ada else self.shape.wrong_password
             case "/api/refresh":
-                is_known = self.shape.presented(request) == self.refresh_token
+                is_known = self.shape.refresh_token(request) == self.refresh_token
                 return self._issue() if is_known else self.shape.refused
             case "/api/logout":
-                assert self.shape.presented(request) == self.refresh_token
+                assert self.shape.refresh_token(request) == self.refresh_token
                 self.refresh_token = ""
                 return 200, {}
         is_good = bearer_of(request) == f"a{self.issued}" and not self.is_expired
         return (200, {"ok": True}) if is_good else self.shape.expired
 
-    def _issue(self) -> Answer:
+    def _issue(self) -> JSONResponse:
         self.issued, self.is_expired = self.issued + 1, False
         self.refresh_token = f"r{self.issued}"
-        return 200, self.shape.gives(f"a{self.issued}", self.refresh_token)
+        return 200, self.shape.token_fields(f"a{self.issued}", self.refresh_token)
 
 
 @pytest.fixture(params=SHAPES)
-def backend(request: pytest.FixtureRequest) -> Backend:
-    return Backend(SHAPES[request.param])
+def server(request: pytest.FixtureRequest) -> DialectServer:
+    return DialectServer(SHAPES[request.param])
 
 
-async def sign_in(backend: Backend) -> AsyncClient:
-    client = AsyncClient(backend, base_url=BASE, dialect=backend.shape.dialect)
+async def sign_in(server: DialectServer) -> AsyncClient:
+    client = AsyncClient(server, base_url=BASE, dialect=server.shape.dialect)
     await client.sign_in("ada", PASSWORD)
-    backend.carried.clear()
+    server.paths.clear()
     return client
 
 
-async def test_an_expired_token_is_refreshed_in_each_dialect(backend: Backend) -> None:
-    client = await sign_in(backend)
+async def test_an_expired_token_is_refreshed_in_each_dialect(server: DialectServer) -> None:
+    client = await sign_in(server)
     for _ in range(3):
-        backend.is_expired = True
+        server.is_expired = True
         assert (await client.get("/things")).json() == {"ok": True}
-    assert backend.carried == ["/things", "/api/refresh", "/things"] * 3
+    assert server.paths == ["/things", "/api/refresh", "/things"] * 3
 
 
-async def test_a_refused_refresh_ends_the_session_in_each_dialect(backend: Backend) -> None:
-    client = await sign_in(backend)
+async def test_a_refused_refresh_ends_the_session_in_each_dialect(server: DialectServer) -> None:
+    client = await sign_in(server)
     ends: list[str] = []
     client.on("expired", ends.append)
-    backend.is_expired, backend.refresh_token = True, "another"
+    server.is_expired, server.refresh_token = True, "another"
     outcomes = await asyncio.gather(
         *(client.get("/things") for _ in range(10)), return_exceptions=True
     )
     assert {type(outcome) for outcome in outcomes} == {SessionExpired}
     assert ends == ["REFRESH_INVALID"]
-    assert backend.carried.count("/api/refresh") == 1
+    assert server.paths.count("/api/refresh") == 1
 
 
-async def test_a_wrong_password_is_known_in_each_dialect(backend: Backend) -> None:
-    client = AsyncClient(backend, base_url=BASE, dialect=backend.shape.dialect)
+async def test_a_wrong_password_raises_bad_credentials_in_each_dialect(
+    server: DialectServer,
+) -> None:
+    client = AsyncClient(server, base_url=BASE, dialect=server.shape.dialect)
     with pytest.raises(BadCredentials):
         await client.sign_in("ada", PASSWORD + "!")
 
 
-async def test_a_sign_out_is_heard_in_each_dialect(backend: Backend) -> None:
-    client = await sign_in(backend)
+async def test_a_sign_out_revokes_the_refresh_token_in_each_dialect(server: DialectServer) -> None:
+    client = await sign_in(server)
     await client.sign_out()
-    assert (backend.carried, backend.refresh_token) == (["/api/logout"], "")
+    assert (server.paths, server.refresh_token) == (["/api/logout"], "")

@@ -1,4 +1,4 @@
-"""What the library and the server owe each other, held with the real rules on both sides."""
+"""The library and the server together, on a fake clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from unexpired import (
 )
 
 
-async def test_a_month_of_calls_is_never_answered_with_401(start_device: StartDevice) -> None:
+async def test_calls_over_a_month_never_get_a_401(start_device: StartDevice) -> None:
     device = await start_device(access_ttl=900, refresh_absolute_ttl=31 * 86400)
     for hour in range(30 * 24):
         device.clock.advance(3600)
@@ -26,7 +26,7 @@ async def test_a_month_of_calls_is_never_answered_with_401(start_device: StartDe
     assert device.refreshes() == 30 * 24
 
 
-async def test_the_absolute_lifetime_ends_the_session_with_the_friendly_sentence(
+async def test_the_absolute_lifetime_ends_the_session_with_a_friendly_message(
     start_device: StartDevice,
 ) -> None:
     device = await start_device(refresh_absolute_ttl=86400)
@@ -55,32 +55,32 @@ async def test_a_hundred_calls_share_one_refresh(start_device: StartDevice) -> N
     assert device.refreshes() == 1
 
 
-async def test_two_pages_without_a_common_lock_are_saved_by_the_grace(
+async def test_two_pages_without_a_common_lock_stay_signed_in(
     start_device: StartDevice,
 ) -> None:
     device = await start_device()
     device.clock.advance(901)
     other = device.open_page()
-    answers = await asyncio.gather(device.client.get("/api/me"), other.get("/api/me"))
-    assert {answer.status_code for answer in answers} == {200}
+    responses = await asyncio.gather(device.client.get("/api/me"), other.get("/api/me"))
+    assert {response.status_code for response in responses} == {200}
     device.clock.advance(901)
     assert (await other.get("/api/me")).status_code == 200
 
 
-async def test_a_lost_reply_to_a_refresh_is_made_good_by_the_next(
+async def test_after_a_lost_refresh_response_the_next_refresh_succeeds(
     start_device: StartDevice,
 ) -> None:
     device = await start_device()
     text = device.store.load()
     await device.client.refresh()
     assert text is not None
-    device.store.save(text)  # As if the reply had never arrived.
+    device.store.save(text)  # As if the response had never arrived.
     again = device.open_page()
     await again.refresh()
     assert (await again.get("/api/me")).status_code == 200
 
 
-async def test_without_refresh_tokens_the_session_ends_with_its_token(
+async def test_without_refresh_tokens_the_session_ends_with_the_access_token(
     start_device: StartDevice,
 ) -> None:
     device = await start_device(refresh=False, access_ttl=900, leeway=0)
@@ -110,34 +110,34 @@ async def test_signing_out_everywhere_ends_the_session_here(start_device: StartD
     assert ended.value.code == "SESSION_REVOKED"
 
 
-async def test_signing_out_makes_the_tokens_worthless(start_device: StartDevice) -> None:
+async def test_sign_out_revokes_the_access_token(start_device: StartDevice) -> None:
     device = await start_device()
     token = device.tokens().access_token
     await device.client.sign_out()
-    answer = await device.wire.http.get(
+    response = await device.transport.http.get(
         f"{BASE}/api/me", headers={"authorization": f"Bearer {token}"}
     )
-    assert (answer.status_code, answer.json()["code"]) == (401, "SESSION_REVOKED")
+    assert (response.status_code, response.json()["code"]) == (401, "SESSION_REVOKED")
 
 
-async def test_a_wrong_password_is_a_typed_error(start_device: StartDevice) -> None:
+async def test_a_wrong_password_raises_bad_credentials(start_device: StartDevice) -> None:
     device = await start_device()
     with pytest.raises(BadCredentials):
         await device.client.sign_in("ada", PASSWORD + "!")
 
 
-async def test_a_cut_wire_costs_neither_session_nor_note(start_device: StartDevice) -> None:
+async def test_an_outage_loses_neither_the_session_nor_a_note(start_device: StartDevice) -> None:
     device = await start_device()
-    device.wire.is_cut = True
+    device.transport.is_offline = True
     with pytest.raises(Unreachable):
         await device.client.post("/api/notes", json={"text": "hi"})
-    device.wire.is_cut = False
+    device.transport.is_offline = False
     assert (await device.client.post("/api/notes", json={"text": "hi"})).status_code == 201
     notes = (await device.client.get("/api/notes")).json()["notes"]
     assert [note["text"] for note in notes] == ["hi"]
 
 
-async def test_the_token_itself_tells_when_it_expires(start_device: StartDevice) -> None:
+async def test_is_expiring_soon_reads_the_expiry_in_the_token(start_device: StartDevice) -> None:
     device = await start_device(access_ttl=900)
     token = device.tokens().access_token
     assert not is_expiring_soon(token, now=device.clock() + 839)

@@ -1,4 +1,4 @@
-"""The library in a page that only the tests serve, where a test can run Python of its own."""
+"""The library in a page of the tests, in which a test can run Python."""
 
 import json
 from pathlib import Path
@@ -12,11 +12,11 @@ FOLDER = Path(__file__).parent / "library"
 
 
 class Library:
-    """Runs Python beside the library, on the same origin as the API.
+    """Runs Python in a page on the API's origin that has loaded the library.
 
     Args:
         page: The browser tab to use.
-        address: Where the library is: a page of the tests' own, unless the server has one.
+        address: The page; by default one that only the tests have.
     """
 
     def __init__(self, page: Page, address: str = "/library.html") -> None:
@@ -27,8 +27,8 @@ class Library:
         expect(page.locator("html")).to_have_attribute("data-ready", "true")
         self.run("client = None")
 
-    def start_anew(self) -> None:
-        """Forget what the last test did, with a fresh client."""
+    def reset(self) -> None:
+        """Undo what the last test did, and open a new client."""
         self.page.unroute_all()
         self.page.context.set_offline(offline=False)
         self.page.evaluate(
@@ -47,13 +47,13 @@ class Library:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What the browser stores of the session; empty when there is none."""
+        """The stored session; empty when there is none."""
         text = self.page.evaluate("localStorage.getItem('unexpired')")
         record: dict[str, Any] = json.loads(text) if text else {}
         return record
 
     def reopen(self, *, options: str = "", **changes: object) -> None:
-        """Change the stored session, and open a fresh client on it as a reload would."""
+        """Change the stored session, and open a new client as a reload would."""
         if changes:
             text = json.dumps({**self.record, **changes})
             self.page.evaluate("text => localStorage.setItem('unexpired', text)", text)

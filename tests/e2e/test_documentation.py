@@ -45,23 +45,23 @@ def backend(reader_backend: ServerProcess) -> ServerProcess:
 
 
 @pytest.fixture(scope="module")
-def laboratory(context_of: ContextFactory, reader_backend: ServerProcess) -> Library:
+def browser_library(context_of: ContextFactory, reader_backend: ServerProcess) -> Library:
     """The library in a page of its own, started once."""
     return Library(context_of(reader_backend.url).new_page())
 
 
 @pytest.fixture
-def context(laboratory: Library) -> BrowserContext:
-    return laboratory.page.context
+def context(browser_library: Library) -> BrowserContext:
+    return browser_library.page.context
 
 
 @pytest.fixture
-def library(laboratory: Library, watch: Watch) -> Library:
+def library(browser_library: Library, watch: Watch) -> Library:
     """The library, where nobody is signed in, and no client of another test looks on."""
-    laboratory.run(CLOSE_ALL)
-    laboratory.start_anew()
+    browser_library.run(CLOSE_ALL)
+    browser_library.reset()
     watch.sent.clear()
-    return laboratory
+    return browser_library
 
 
 @pytest.fixture

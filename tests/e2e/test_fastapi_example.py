@@ -69,26 +69,28 @@ def api(pages: list[str]) -> Iterator[Api]:
 
 
 @pytest.fixture(scope="module")
-def laboratory(context_of: ContextFactory, page_origin: str) -> Library:
+def browser_library(context_of: ContextFactory, page_origin: str) -> Library:
     return Library(context_of(page_origin).new_page(), "/")
 
 
 @pytest.fixture
-def context(laboratory: Library) -> BrowserContext:
-    return laboratory.page.context
+def context(browser_library: Library) -> BrowserContext:
+    return browser_library.page.context
 
 
 @pytest.fixture
-def library(laboratory: Library, watch: Watch, api: Api) -> Library:
+def library(browser_library: Library, watch: Watch, api: Api) -> Library:
     """The client that the example's head tells a page to make."""
     watch.admit(api.url)
-    laboratory.start_anew()
+    browser_library.reset()
     told = re.search(r"``(AsyncClient.*?)``", example.__doc__ or "", re.DOTALL)
     assert told is not None
     code = re.sub(r"http://[\w.:]+", api.url, told[1])
-    laboratory.run(f"client.close()\nfrom unexpired import AsyncClient, Dialect\nclient = {code}")
+    browser_library.run(
+        f"client.close()\nfrom unexpired import AsyncClient, Dialect\nclient = {code}"
+    )
     watch.sent.clear()
-    return laboratory
+    return browser_library
 
 
 def test_a_page_of_another_origin_outlives_its_tokens(

@@ -16,23 +16,23 @@ GET_ME = "await outcome(client.get('/api/me'))"
 
 
 @pytest.fixture(scope="session")
-def laboratory(context_of: ContextFactory, serve: ServerFactory) -> Library:
+def browser_library(context_of: ContextFactory, serve: ServerFactory) -> Library:
     """The library in a page of its own, started once: each test gets a client of its own."""
     return Library(context_of(serve().url).new_page())
 
 
 @pytest.fixture
-def context(laboratory: Library) -> BrowserContext:
+def context(browser_library: Library) -> BrowserContext:
     """The browser context of the one page."""
-    return laboratory.page.context
+    return browser_library.page.context
 
 
 @pytest.fixture
-def library(laboratory: Library, watch: Watch) -> Library:
+def library(browser_library: Library, watch: Watch) -> Library:
     """The library, where nobody is signed in."""
-    laboratory.start_anew()
+    browser_library.reset()
     watch.sent.clear()
-    return laboratory
+    return browser_library
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ WAYS = pytest.mark.parametrize("way", ["switching", "blocking"])
 
 
 @pytest.fixture(scope="session")
-def laboratory(context_of: ContextFactory, serve: ServerFactory) -> Library:
+def browser_library(context_of: ContextFactory, serve: ServerFactory) -> Library:
     """The library in a page of its own, with other people's libraries beside it."""
     library = Library(context_of(serve().url).new_page())
     library.page.route("**/packages.zip", lambda route: route.fulfill(body=packages()))
@@ -96,20 +96,20 @@ def files() -> Iterator[tuple[Path, str]]:
 
 
 @pytest.fixture
-def context(laboratory: Library) -> BrowserContext:
+def context(browser_library: Library) -> BrowserContext:
     """The browser context of the one page."""
-    return laboratory.page.context
+    return browser_library.page.context
 
 
 @pytest.fixture
-def library(laboratory: Library, watch: Watch) -> Iterator[Library]:
+def library(browser_library: Library, watch: Watch) -> Iterator[Library]:
     """The library with a session, and a sync client that shares it."""
-    laboratory.start_anew()
-    laboratory.sign_in()
-    laboratory.run(WORDS)
+    browser_library.reset()
+    browser_library.sign_in()
+    browser_library.run(WORDS)
     watch.sent.clear()
-    yield laboratory
-    laboratory.page.context.set_offline(offline=False)
+    yield browser_library
+    browser_library.page.context.set_offline(offline=False)
     # Of what blocks the browser complains, and it says not where.
     watch.forgive("Synchronous XMLHttpRequest", "Failed to load resource")
 

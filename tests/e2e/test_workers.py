@@ -105,25 +105,25 @@ def backend(serve: Any, folder: Path) -> ServerProcess:
 
 
 @pytest.fixture(scope="session")
-def laboratory(context_of: ContextFactory, backend: ServerProcess) -> Workers:
+def browser_library(context_of: ContextFactory, backend: ServerProcess) -> Workers:
     """The page and its workers, started once: each test gets a client of its own."""
     return opened(context_of(backend.url).new_page())
 
 
 @pytest.fixture
-def context(laboratory: Workers) -> BrowserContext:
+def context(browser_library: Workers) -> BrowserContext:
     """The browser context of the one page."""
-    return laboratory.page.context
+    return browser_library.page.context
 
 
 @pytest.fixture
-def workers(laboratory: Workers, watch: Watch) -> Workers:
+def workers(browser_library: Workers, watch: Watch) -> Workers:
     """A page that serves its workers, where somebody is signed in; nothing before this counts."""
-    laboratory.start_anew()
-    laboratory.run(SERVE)
-    laboratory.sign_in()
+    browser_library.reset()
+    browser_library.run(SERVE)
+    browser_library.sign_in()
     watch.sent.clear()
-    return laboratory
+    return browser_library
 
 
 @pytest.fixture
@@ -213,17 +213,17 @@ def test_a_call_that_nobody_waits_for_is_given_up(workers: Workers) -> None:
     page.evaluate("() => { window.fetch = window.realFetch; }")
 
 
-def test_a_worker_may_ask_before_the_page_serves(laboratory: Workers, watch: Watch) -> None:
+def test_a_worker_may_ask_before_the_page_serves(browser_library: Workers, watch: Watch) -> None:
     """A call that comes too early waits until the page is there; nothing is lost."""
-    laboratory.start_anew()
-    laboratory.sign_in()
+    browser_library.reset()
+    browser_library.sign_in()
     watch.sent.clear()
-    laboratory.page.evaluate(
+    browser_library.page.evaluate(
         "for (const name of ['hello', 'ask']) first.xworker.sync[`unexpired_${name}`] = undefined"
     )
-    assert laboratory.run_in("first", EARLY) is False
-    laboratory.run(SERVE)
-    assert laboratory.run_in("first", "(await early).status_code") == 200
+    assert browser_library.run_in("first", EARLY) is False
+    browser_library.run(SERVE)
+    assert browser_library.run_in("first", "(await early).status_code") == 200
     assert watch.count(ME) == 1
 
 
@@ -252,13 +252,13 @@ def test_the_page_is_closed_to_its_workers(workers: Workers) -> None:
 
 
 def test_sync_code_blocks_in_an_isolated_page(
-    laboratory: Workers, backend: ServerProcess, watch: Watch
+    browser_library: Workers, backend: ServerProcess, watch: Watch
 ) -> None:
     """With the headers any engine waits: the worker is held up, the page is not."""
-    page = laboratory.page.context.new_page()
+    page = browser_library.page.context.new_page()
     page.route(f"{backend.url}/", isolate)
     isolated = opened(page)
-    isolated.start_anew()
+    isolated.reset()
     isolated.run(SERVE)
     isolated.sign_in()
     isolated.reopen(accessToken=backend.expired(isolated.record["accessToken"]))

@@ -25,6 +25,9 @@ PASSWORDS = {"ada": "correct horse battery", "grace": "staple another horse"}
 """The users that ``ServerProcess.with_users`` adds."""
 
 STOP_SECONDS = 30
+TIMEOUT_SECONDS = 60
+"""A busy machine may take half of it to start two workers."""
+
 EXPIRED_SECONDS = 60
 
 
@@ -130,7 +133,7 @@ class ServerProcess:
             self.url + path, data=data, headers=headers, method=method
         )
         try:
-            with urllib.request.urlopen(request, timeout=20) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
                 return response.status, json.loads(response.read() or b"null")
         except urllib.error.HTTPError as response:
             with response:
@@ -138,7 +141,7 @@ class ServerProcess:
 
     def text(self, path: str) -> str:
         """Return the body of a response as text."""
-        with urllib.request.urlopen(self.url + path, timeout=20) as response:  # noqa: S310
+        with urllib.request.urlopen(self.url + path, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
             content: bytes = response.read()
         return content.decode()
 

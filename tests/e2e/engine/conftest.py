@@ -1,4 +1,4 @@
-"""Several tabs of one browser, behind a proxy that fails on demand."""
+"""Several tabs of one browser, behind a proxy that fails on request."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.e2e.watch import Watch
 from tests.support.proxy import HTTPProxy
 from tests.support.server_process import ServerProcess
 
-CREW = 5
+TABS = 5
 
 
 @pytest.fixture(scope="session")
 def proxied(serve: ServerFactory) -> Iterator[HTTPProxy]:
-    """The server behind a proxy."""
+    """The proxy in front of the server, started once."""
     proxy = HTTPProxy(serve().url)
     proxy.start()
     yield proxy
@@ -27,55 +27,55 @@ def proxied(serve: ServerFactory) -> Iterator[HTTPProxy]:
 
 
 @pytest.fixture(scope="session")
-def crew(context_of: ContextFactory, proxied: HTTPProxy) -> list[Library]:
-    """Some tabs with the library, started once."""
+def all_tabs(context_of: ContextFactory, proxied: HTTPProxy) -> list[Library]:
+    """Tabs with the library, started once."""
     context = context_of(proxied.url)
-    return [Library(context.new_page()) for _ in range(CREW)]
+    return [Library(context.new_page()) for _ in range(TABS)]
 
 
 @pytest.fixture
-def context(crew: list[Library]) -> BrowserContext:
-    """The browser of the tabs, which stay open from test to test."""
-    return crew[0].page.context
+def context(all_tabs: list[Library]) -> BrowserContext:
+    """The browser context of the tabs, which stay open from test to test."""
+    return all_tabs[0].page.context
 
 
 @pytest.fixture
 def proxy(proxied: HTTPProxy) -> HTTPProxy:
-    """The proxy, passing everything on."""
+    """The proxy, without faults."""
     proxied.clear()
     return proxied
 
 
 @pytest.fixture
 def watch(context: BrowserContext, proxy: HTTPProxy) -> Iterator[Watch]:
-    """A watch on all the tabs, which must end without a complaint."""
+    """Records what all tabs send; fails at the end if one logged an error."""
     with Watch(context, proxy.url) as watch:
         yield watch
     watch.verify()
 
 
-def catch_up(tab: Library, leader: Library) -> None:
-    """Wait until a tab sees what another stored: each has a view of its own, which lags behind."""
-    expected = leader.record
+def wait_for_storage_of(writer: Library, tab: Library) -> None:
+    """Wait until a tab sees what another stored: each has a copy, which lags behind."""
+    expected = writer.record
     until(lambda: tab.record == expected)
 
 
 @pytest.fixture
-def tabs(crew: list[Library], proxy: HTTPProxy, watch: Watch) -> Iterator[list[Library]]:
-    """All the tabs, signed in to one session; nothing before this counts."""
-    for tab in crew:
-        tab.start_anew()
-    crew[0].sign_in()
-    for tab in crew[1:]:
-        catch_up(tab, crew[0])
+def tabs(all_tabs: list[Library], proxy: HTTPProxy, watch: Watch) -> Iterator[list[Library]]:
+    """All tabs, signed in to one session; requests and events so far are forgotten."""
+    for tab in all_tabs:
+        tab.reset()
+    all_tabs[0].sign_in()
+    for tab in all_tabs[1:]:
+        wait_for_storage_of(all_tabs[0], tab)
         tab.run("client.wake()")
-    for tab in crew:
+    for tab in all_tabs:
         tab.run("events.clear()")
     proxy.clear()
     watch.sent.clear()
-    yield crew
+    yield all_tabs
     proxy.clear()
-    for tab in crew:
+    for tab in all_tabs:
         tab.run("client.close()")
 
 
@@ -87,10 +87,10 @@ def tab(tabs: list[Library]) -> Library:
 
 @pytest.fixture
 def outdated(tab: Library, tabs: list[Library], backend: ServerProcess) -> Library:
-    """One tab whose access token has expired, which only the server knows; so have the others'."""
+    """One tab whose access token has expired without the client knowing; so have the others'."""
     token = backend.expired(tab.record["accessToken"])
     tab.reopen(accessToken=token)
     for other in tabs[1:]:
-        catch_up(other, tab)
+        wait_for_storage_of(tab, other)
         other.reopen()
     return tab

@@ -1,4 +1,4 @@
-"""What the engine's tests say often."""
+"""Requests and calls that the engine's tests use, and a wait for a condition."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ REFRESH = "POST /api/refresh"
 LOGOUT = "POST /api/logout"
 GET_ME = "await outcome(client.get('/api/me'))"
 GET_NOTES = "await outcome(client.get('/api/notes'))"
-PATIENCE = 20.0  # s
-POLL = 0.02  # s
+TIMEOUT_SECONDS = 20.0
+POLL_SECONDS = 0.02
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Wait until something holds; fail if it does not in twenty seconds."""
-    deadline = time.monotonic() + PATIENCE
+    """Wait until the condition holds; fail if it does not within ``TIMEOUT_SECONDS``."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, "it never came about"
-        time.sleep(POLL)
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""What a request carries, the first time and the second."""
+"""What is sent with a request, and with its retry."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ BODIES = {
 }
 
 
-def test_a_late_401_for_an_old_token_is_repeated_without_a_refresh(
+def test_a_late_401_for_an_old_token_is_retried_without_a_refresh(
     outdated: Library, proxy: HTTPProxy
 ) -> None:
-    """A 401 that arrives when another call has already renewed the token only needs a repeat."""
+    """Another call has refreshed the token before the 401 arrived."""
     release = proxy.hold("/api/sessions", times=1)
     outdated.run("task = asyncio.ensure_future(outcome(client.get('/api/sessions')))\nNone")
     until(lambda: proxy.count("GET /api/sessions") == 1)
@@ -35,8 +35,8 @@ def test_a_late_401_for_an_old_token_is_repeated_without_a_refresh(
 
 
 @pytest.mark.parametrize("kind", BODIES)
-def test_the_same_body_is_sent_again(outdated: Library, proxy: HTTPProxy, kind: str) -> None:
-    """After a refresh the server gets the very same bytes under the same idempotency key."""
+def test_a_retry_has_the_same_body(outdated: Library, proxy: HTTPProxy, kind: str) -> None:
+    """After a refresh the server gets the same bytes with the same idempotency key."""
     outdated.run(f"await outcome(client.post('/api/notes', {BODIES[kind]}))")
     first, second = proxy.calls(NOTES)
     assert first.body == second.body != b""
@@ -45,8 +45,8 @@ def test_the_same_body_is_sent_again(outdated: Library, proxy: HTTPProxy, kind: 
     assert first.headers["authorization"] != second.headers["authorization"]
 
 
-def test_a_post_across_a_refresh_has_its_effect_once(outdated: Library) -> None:
-    """The note that was sent twice is there once."""
+def test_a_post_retried_after_a_refresh_takes_effect_once(outdated: Library) -> None:
+    """The note was sent twice and exists once."""
     text = f"once {time.time()}"
     assert (
         outdated.run(f"await outcome(client.post('/api/notes', json={{'text': {text!r}}}))") == 201
@@ -55,8 +55,8 @@ def test_a_post_across_a_refresh_has_its_effect_once(outdated: Library) -> None:
     assert [note["text"] for note in notes].count(text) == 1
 
 
-def test_a_stream_is_sent_after_the_refresh_that_is_due(tab: Library, proxy: HTTPProxy) -> None:
-    """A body that can be sent once is not risked on a token that is about to expire."""
+def test_a_stream_is_sent_after_the_refresh_when_one_is_due(tab: Library, proxy: HTTPProxy) -> None:
+    """A body that can be sent once is not sent with a token that is about to expire."""
     tab.reopen(expiresAt=time.time() + 5, lifetime=900)
     body = json.dumps({"text": "streamed"}).encode()
     tab.run(
@@ -70,23 +70,27 @@ def test_a_stream_is_sent_after_the_refresh_that_is_due(tab: Library, proxy: HTT
     assert proxy.count(REFRESH) == 1
 
 
-def test_a_spent_stream_is_never_sent_empty(outdated: Library, proxy: HTTPProxy) -> None:
-    """When a stream must be repeated, the caller hears of it; the server gets no empty body."""
+def test_a_consumed_stream_is_not_resent(outdated: Library, proxy: HTTPProxy) -> None:
+    """The call raises ReplayImpossible; the server gets no empty body."""
     call = "await outcome(client.post('/api/notes', content=iter([b'a', b'b'])))"
     assert outdated.run(call) == "ReplayImpossible"
     assert [call.body for call in proxy.calls(NOTES)] == [b"ab"]
 
 
-def test_the_callers_own_authorization_is_left_alone(tab: Library, proxy: HTTPProxy) -> None:
-    """Who brings credentials of their own gets the answer to those, whatever it is."""
+def test_a_call_with_its_own_authorization_is_sent_unchanged(
+    tab: Library, proxy: HTTPProxy
+) -> None:
+    """Its 401 is returned, and nothing is refreshed."""
     call = "await outcome(client.get('/api/me', headers={'Authorization': 'Basic eA=='}))"
     assert tab.run(call) == 401
     assert proxy.calls(ME)[0].headers["authorization"] == "Basic eA=="
     assert (proxy.count(REFRESH), tab.run("client.state")) == (0, "active")
 
 
-def test_one_cancelled_caller_costs_the_others_nothing(outdated: Library, proxy: HTTPProxy) -> None:
-    """Five wait for one refresh; one gives up; four get their answer."""
+def test_cancelling_one_call_does_not_affect_the_others(
+    outdated: Library, proxy: HTTPProxy
+) -> None:
+    """Five wait for one refresh; one is cancelled; four get their response."""
     release = proxy.hold("/api/refresh", times=1)
     outdated.run(
         "calls = [asyncio.ensure_future(outcome(client.get('/api/me'))) for _ in range(5)]\nNone"
@@ -98,24 +102,26 @@ def test_one_cancelled_caller_costs_the_others_nothing(outdated: Library, proxy:
     assert proxy.count(REFRESH) == 1
 
 
-def test_a_call_is_bounded_by_its_own_timeout(tab: Library, proxy: HTTPProxy) -> None:
-    """A server that does not answer costs as many seconds as the caller allows."""
+def test_timeout_bounds_a_call(tab: Library, proxy: HTTPProxy) -> None:
+    """A call to a server that does not respond raises Unreachable after its timeout."""
     proxy.hold("/api/me")
     assert tab.run("await outcome(client.get('/api/me', timeout=0.3))") == "Unreachable"
 
 
-def test_a_listeners_mistake_stays_its_own(tab: Library, proxy: HTTPProxy, watch: Watch) -> None:
-    """A listener that raises, and one that awaits the client, hold up neither refresh nor call."""
+def test_a_failing_listener_does_not_affect_refreshes_or_calls(
+    tab: Library, proxy: HTTPProxy, watch: Watch
+) -> None:
+    """Neither does a listener that awaits a call of the client."""
     tab.run(
-        "answers = []\n"
+        "statuses = []\n"
         "async def ask():\n"
-        "    answers.append(await outcome(client.get('/api/me')))\n"
+        "    statuses.append(await outcome(client.get('/api/me')))\n"
         "def careless():\n"
         "    raise RuntimeError\n"
         "client.on('refreshed', careless)\n"
         "client.on('refreshed', ask)\n"
         "await client.refresh()"
     )
-    until(lambda: tab.run("answers") == [200])
+    until(lambda: tab.run("statuses") == [200])
     assert proxy.count(REFRESH) == 1
     watch.forgive("a listener for 'refreshed' failed")

@@ -1,4 +1,4 @@
-"""Who sees a token, what is stored, and what is said."""
+"""Who can see a token, what is stored, and what is logged."""
 
 from __future__ import annotations
 
@@ -42,29 +42,29 @@ def test_no_other_origin_sees_the_token(tab: Library, watch: Watch, url: str) ->
     """Another host, port or scheme, however it is spelled, gets no Authorization."""
     seen: list[Request] = []
 
-    def answer(route: Route) -> None:
+    def respond(route: Route) -> None:
         seen.append(route.request)
         headers = {"access-control-allow-origin": "*", "access-control-allow-headers": "*"}
         route.fulfill(status=200, body="{}", headers=headers)
 
     home = tab.page.evaluate("location.origin")
-    tab.page.route(lambda address: not address.startswith(home), answer)
+    tab.page.route(lambda address: not address.startswith(home), respond)
     tab.run(f"await outcome(client.get({url!r}))")
-    assert seen or "@" in url  # Browsers do not even send to a URL with a user's name in it.
+    assert seen or "@" in url  # Browsers send nothing to a URL with a username.
     assert all("authorization" not in request.all_headers() for request in seen)
     watch.strangers.clear()
 
 
 @pytest.mark.parametrize("garbage", ["", "{", "null", '{"version": 0}', "\\ud800"])
-def test_garbage_in_the_storage_means_signed_out(tab: Library, garbage: str) -> None:
-    """What is no record of ours is removed, and nobody is told of an error."""
+def test_an_invalid_stored_record_is_removed(tab: Library, garbage: str) -> None:
+    """The client is signed out, without an error."""
     tab.page.evaluate(f"localStorage.setItem('unexpired', '{garbage}')")
     assert tab.run("client.close()\nopen_client().state") == "anonymous"
     assert tab.page.evaluate("localStorage.getItem('unexpired')") is None
 
 
-def test_a_full_storage_costs_only_the_memory_of_the_next_visit(tab: Library, watch: Watch) -> None:
-    """When nothing more fits, the session lives in memory and goes on being renewed."""
+def test_with_a_full_storage_the_session_is_kept_in_memory(tab: Library, watch: Watch) -> None:
+    """It works and is refreshed as usual."""
     tab.page.evaluate(FILL)
     try:
         tab.run("await client.sign_in('ada', 'correct horse battery')")
@@ -76,8 +76,8 @@ def test_a_full_storage_costs_only_the_memory_of_the_next_visit(tab: Library, wa
     watch.forgive("full or blocked")
 
 
-def test_a_blocked_storage_is_done_without(tab: Library) -> None:
-    """Where both storages throw, the session lives in memory."""
+def test_with_blocked_storage_the_session_is_kept_in_memory(tab: Library) -> None:
+    """Access to both storages throws."""
     tab.page.evaluate(BLOCK)
     try:
         tab.run("client.close()\nopen_client()\nNone")
@@ -88,8 +88,8 @@ def test_a_blocked_storage_is_done_without(tab: Library) -> None:
         tab.page.evaluate(UNBLOCK)
 
 
-def test_a_sign_out_needs_no_server(tab: Library, proxy: HTTPProxy) -> None:
-    """The tokens are gone before the server is asked, and it is asked."""
+def test_a_sign_out_does_not_wait_for_the_server(tab: Library, proxy: HTTPProxy) -> None:
+    """The tokens are removed first; then the server is asked to end the session."""
     proxy.hold("/api/logout")
     tab.run("task = asyncio.ensure_future(client.sign_out())\nNone")
     until(lambda: tab.record == {})
@@ -101,16 +101,16 @@ def test_a_sign_out_needs_no_server(tab: Library, proxy: HTTPProxy) -> None:
     assert tab.record == {}
 
 
-def test_nothing_that_is_said_holds_a_part_of_a_token(
+def test_no_part_of_a_token_is_logged_or_shown(
     tab: Library, proxy: HTTPProxy, watch: Watch
 ) -> None:
-    """Neither events, errors, reprs, diagnose() nor the console, in good times and bad."""
-    said: list[str] = []
+    """Not in events, errors, reprs, diagnose() or the console, whether calls succeed or fail."""
+    texts: list[str] = []
 
-    def hear(message: ConsoleMessage) -> None:
-        said.append(message.text)
+    def record_message(message: ConsoleMessage) -> None:
+        texts.append(message.text)
 
-    tab.page.on("console", hear)
+    tab.page.on("console", record_message)
     record = tab.record
     shown = (
         "import logging\n"
@@ -126,13 +126,13 @@ def test_nothing_that_is_said_holds_a_part_of_a_token(
         "            repr(error), str(error), repr(events), repr(client._manager.policy)])"
     )
     release = proxy.hold("/api/me", times=1)
-    said.append(str(tab.run(shown)))
+    texts.append(str(tab.run(shown)))
     release()
     proxy.respond("/api/me", 401, {"code": "SESSION_REVOKED"})
     tab.run(GET_ME)
-    said.append(str(tab.run("repr(events)")))
+    texts.append(str(tab.run("repr(events)")))
     for each in (record, tab.record or record):
         secrets = [*each["accessToken"].split("."), each["refreshToken"].removeprefix("rt1.")]
         for secret in secrets[1:]:
-            assert not [text for text in said if secret[:12] in text]
+            assert not [text for text in texts if secret[:12] in text]
     watch.forgive("a listener for")

@@ -14,7 +14,7 @@ from tests.support.server_process import PASSWORDS
 
 WITHOUT_LOCKS = "Object.defineProperty(navigator, 'locks', {value: undefined, configurable: true})"
 WITH_LOCKS = "delete navigator.locks"
-# An error must be an outcome: Pyodide complains at once of one that nobody waits for yet.
+# ``outcome`` turns the error into a value: Pyodide logs one that is not awaited yet.
 BEGIN_REFRESH = "outcome(client.refresh())"
 
 
@@ -28,10 +28,10 @@ def end(tab: Library) -> object:
     return tab.run("await task")
 
 
-def test_tabs_that_expire_together_refresh_once(
+def test_tabs_that_find_the_token_expired_share_one_refresh(
     outdated: Library, tabs: list[Library], proxy: HTTPProxy
 ) -> None:
-    """Five tabs find their common token expired; one refreshes, and all get their answer."""
+    """One of five tabs refreshes, and the calls of all succeed."""
     release = proxy.hold("/api/refresh", times=1)
     for tab in tabs:
         begin(tab, GET_ME)
@@ -42,10 +42,8 @@ def test_tabs_that_expire_together_refresh_once(
     assert outdated.run(GET_ME) == 200
 
 
-def test_a_tab_takes_the_token_that_another_one_renewed(
-    tabs: list[Library], proxy: HTTPProxy
-) -> None:
-    """What one tab renewed is used by the next call of another, without a refresh or a 401."""
+def test_a_tab_uses_the_token_that_another_refreshed(tabs: list[Library], proxy: HTTPProxy) -> None:
+    """Its next call needs no refresh and gets no 401."""
     tabs[0].run("await client.refresh()")
     assert tabs[1].run(GET_ME) == 200
     assert (proxy.count(REFRESH), proxy.count(ME)) == (1, 1)
@@ -53,10 +51,10 @@ def test_a_tab_takes_the_token_that_another_one_renewed(
     assert proxy.calls(ME)[0].headers["authorization"] == token
 
 
-def test_a_tab_that_is_killed_in_mid_refresh_holds_nobody_up(
+def test_closing_a_tab_during_its_refresh_releases_the_lock(
     tabs: list[Library], proxy: HTTPProxy
 ) -> None:
-    """The browser frees the lock of a tab that is closed; the next one in line goes on."""
+    """The next tab that waits for the lock refreshes."""
     doomed = Library(tabs[0].page.context.new_page())
     doomed.run("open_client()\nNone")
     proxy.hold("/api/refresh", times=1)
@@ -69,10 +67,10 @@ def test_a_tab_that_is_killed_in_mid_refresh_holds_nobody_up(
     assert tabs[0].run(GET_ME) == 200
 
 
-def test_without_web_locks_the_servers_grace_keeps_the_session(
+def test_without_web_locks_the_grace_period_keeps_the_session(
     outdated: Library, tabs: list[Library], proxy: HTTPProxy
 ) -> None:
-    """Two tabs that cannot see each other refresh both, and both go on."""
+    """Two tabs refresh with the same token, and both stay signed in."""
     for tab in tabs[:2]:
         tab.page.evaluate(WITHOUT_LOCKS)
         tab.reopen()
@@ -90,10 +88,10 @@ def test_without_web_locks_the_servers_grace_keeps_the_session(
     assert outdated.record["refused"] is None
 
 
-def test_a_sign_out_reaches_the_other_tabs_and_ends_their_waiting_calls(
+def test_a_sign_out_ends_the_waiting_calls_of_other_tabs(
     outdated: Library, tabs: list[Library], proxy: HTTPProxy
 ) -> None:
-    """A tab hears of a sign-out elsewhere by itself; a call that waits there ends with a type."""
+    """The other tab emits "signed_out"; its waiting call raises SessionEnded."""
     proxy.hold("/api/refresh")
     begin(tabs[1], GET_ME)
     until(lambda: proxy.count(REFRESH) == 1)
@@ -104,10 +102,10 @@ def test_a_sign_out_reaches_the_other_tabs_and_ends_their_waiting_calls(
     expect(tabs[1].page).to_have_url(re.compile(r"#/login\?.*reason=signed_out$"))
 
 
-def test_another_user_who_signs_in_is_the_one_in_every_tab(
+def test_a_sign_in_as_another_user_applies_to_every_tab(
     tabs: list[Library], proxy: HTTPProxy
 ) -> None:
-    """After a sign-in as somebody else no tab shows or sends anything of the first one."""
+    """No tab sends a token of the first user any more."""
     first = tabs[0].record["accessToken"]
     tabs[0].run(f"await client.sign_in('grace', {PASSWORDS['grace']!r})")
     proxy.clear()
@@ -117,10 +115,10 @@ def test_another_user_who_signs_in_is_the_one_in_every_tab(
     assert all(first not in call.headers["authorization"] for call in proxy.calls(ME))
 
 
-def test_an_answer_for_the_first_user_never_reaches_the_second_ones_page(
+def test_a_response_for_the_first_user_is_not_returned_to_the_second(
     tabs: list[Library], proxy: HTTPProxy
 ) -> None:
-    """An answer that was on its way when somebody else signed in is handed to nobody."""
+    """The call of a user who was replaced raises SessionEnded."""
     release = proxy.hold("/api/notes", times=1)
     begin(tabs[1], GET_NOTES)
     until(lambda: proxy.count("GET /api/notes") == 1)
@@ -129,8 +127,10 @@ def test_an_answer_for_the_first_user_never_reaches_the_second_ones_page(
     assert end(tabs[1]) == "SessionEnded"
 
 
-def test_nothing_in_flight_undoes_a_sign_out(tabs: list[Library], proxy: HTTPProxy) -> None:
-    """A refresh that answers after a sign-out, here or in another tab, leaves the storage empty."""
+def test_a_refresh_in_flight_does_not_undo_a_sign_out(
+    tabs: list[Library], proxy: HTTPProxy
+) -> None:
+    """Its response arrives after the sign-out, here or in another tab; nothing is stored."""
     for signing_out in tabs[:2]:
         tabs[0].sign_in()
         tabs[1].run("client.wake()")
@@ -146,10 +146,12 @@ def test_nothing_in_flight_undoes_a_sign_out(tabs: list[Library], proxy: HTTPPro
 
 
 def test_no_tab_broadcasts_a_token(tabs: list[Library], watch: Watch) -> None:
-    """What one tab tells the others is only that the storage has changed."""
-    listen = "window.heard = []; new BroadcastChannel('unexpired').onmessage = e => heard.push(e)"
-    tabs[1].page.evaluate(f"{listen}; addEventListener('message', e => heard.push(e))")
+    """Tabs learn only that the storage has changed."""
+    listen = (
+        "window.messages = []; new BroadcastChannel('unexpired').onmessage = e => messages.push(e)"
+    )
+    tabs[1].page.evaluate(f"{listen}; addEventListener('message', e => messages.push(e))")
     tabs[0].run("await client.refresh()")
     assert tabs[1].run(GET_ME) == 200
-    assert tabs[1].page.evaluate("heard.length") == 0
+    assert tabs[1].page.evaluate("messages.length") == 0
     assert watch.count(ME) == 1

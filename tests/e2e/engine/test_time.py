@@ -1,4 +1,4 @@
-"""Clocks that are wrong, machines that sleep, pages that nobody looks at."""
+"""Wrong clocks, sleeping machines and hidden pages."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ HIDE = "Object.defineProperty(document, 'visibilityState', {value: 'hidden', con
 SHOW = "delete document.visibilityState; document.dispatchEvent(new Event('visibilitychange'))"
 
 
-def test_a_page_that_is_seen_again_after_an_hour_refreshes_once(
+def test_a_page_shown_again_after_an_hour_refreshes_once(
     tab: Library, proxy: HTTPProxy, watch: Watch
 ) -> None:
-    """Hidden, it does nothing though its token expires; seen again, it renews before any 401."""
+    """It refreshes nothing while it is hidden; once shown, it refreshes before any 401."""
     tab.page.evaluate(HIDE)
     tab.reopen(expiresAt=time.time() - HOUR)
     tab.run("await client.ready()\nNone")
@@ -29,13 +29,13 @@ def test_a_page_that_is_seen_again_after_an_hour_refreshes_once(
     until(lambda: tab.run("[event[0] for event in events]") == ["refreshed"])
     assert tab.run(GET_ME) == 200
     assert proxy.count(REFRESH) == 1
-    assert 401 not in [answer.status for answer in watch.answers]
+    assert 401 not in [response.status for response in watch.answers]
 
 
-def test_a_machine_that_wakes_before_its_network_stays_signed_in(
+def test_a_machine_that_wakes_before_its_network_retries_the_refresh(
     tab: Library, proxy: HTTPProxy
 ) -> None:
-    """Awake, but cut off for some seconds yet: the refresh is tried again until it succeeds."""
+    """The session stays, and the refresh is retried until it succeeds."""
     tab.page.evaluate(HIDE)
     tab.reopen(expiresAt=time.time() - HOUR)
     tab.run("await client.ready()\nNone")
@@ -46,8 +46,8 @@ def test_a_machine_that_wakes_before_its_network_stays_signed_in(
 
 
 @pytest.mark.parametrize("skew", [-HOUR, HOUR])
-def test_a_wrong_device_clock_costs_no_refresh(tab: Library, proxy: HTTPProxy, skew: int) -> None:
-    """With the device's clock an hour off, a fresh token is neither expired nor immortal."""
+def test_a_wrong_device_clock_causes_no_refresh(tab: Library, proxy: HTTPProxy, skew: int) -> None:
+    """With the clock an hour off, the remaining life of a new token is still right."""
     tab.page.evaluate(f"window.right = Date.now; Date.now = () => right() + {skew * 1000}")
     try:
         tab.sign_in()
@@ -62,7 +62,7 @@ def test_a_wrong_device_clock_costs_no_refresh(tab: Library, proxy: HTTPProxy, s
 
 
 def test_a_token_of_thirty_days_is_not_refreshed_in_a_loop(tab: Library, proxy: HTTPProxy) -> None:
-    """A wait beyond what a browser's timer can hold (2^31 ms) does not end at once."""
+    """A wait of more than 2^31 ms, which a browser's timer cannot hold, does not end at once."""
     month = 30 * 24 * HOUR
     tab.reopen(expiresAt=time.time() + month, lifetime=month)
     tab.run("await client.ready()\nNone")
@@ -71,8 +71,8 @@ def test_a_token_of_thirty_days_is_not_refreshed_in_a_loop(tab: Library, proxy: 
     assert proxy.count(REFRESH) == 0
 
 
-def test_focus_and_blur_change_nothing(tab: Library, proxy: HTTPProxy) -> None:
-    """Looking away and back ten times makes no refresh and no event."""
+def test_focus_and_blur_cause_no_refresh(tab: Library, proxy: HTTPProxy) -> None:
+    """Ten changes of focus cause no refresh and no event."""
     tab.run("await client.ready()\nNone")
     for _ in range(10):
         tab.page.evaluate(f"{HIDE}; dispatchEvent(new Event('blur'))")
@@ -85,25 +85,25 @@ def test_focus_and_blur_change_nothing(tab: Library, proxy: HTTPProxy) -> None:
 def test_a_token_is_refreshed_a_minute_ahead(
     tab: Library, proxy: HTTPProxy, watch: Watch, left: int, refreshes: int
 ) -> None:
-    """With 61 seconds left nothing happens; with 59 it is renewed before any 401."""
+    """With 61 seconds left nothing is refreshed; with 59 it is, before any 401."""
     tab.reopen(expiresAt=time.time() + left + 0.5 * (left > 60), lifetime=900)
     assert tab.run(GET_ME) == 200
     assert proxy.count(REFRESH) == refreshes
-    assert 401 not in [answer.status for answer in watch.answers]
+    assert 401 not in [response.status for response in watch.answers]
 
 
 def test_a_token_that_lives_for_a_minute_is_not_refreshed_in_a_loop(
     tab: Library, proxy: HTTPProxy
 ) -> None:
-    """The margin is capped at a quarter of the life, so that a fresh short token is not due."""
+    """The margin is at most a quarter of the life, so a new token is not due."""
     tab.reopen(expiresAt=time.time() + 60, lifetime=60)
     tab.run("await client.ready()\nNone")
     assert [tab.run(GET_ME) for _ in range(3)] == [200] * 3
     assert proxy.count(REFRESH) == 0
 
 
-def test_the_page_refreshes_ahead_of_need_without_a_call(tab: Library, proxy: HTTPProxy) -> None:
-    """A page that is looked at renews its token by itself."""
+def test_a_visible_page_refreshes_ahead_without_a_call(tab: Library, proxy: HTTPProxy) -> None:
+    """The token is refreshed before it expires."""
     tab.reopen(expiresAt=time.time() + 2, lifetime=4)
     tab.run("await client.ready()\nNone")
     until(lambda: proxy.count(REFRESH) == 1)
