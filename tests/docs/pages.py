@@ -1,4 +1,4 @@
-"""The documentation's snippets: what they are, and where each of them runs."""
+"""The documentation's snippets, and where each of them runs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ DOCS = ROOT / "docs"
 TUTORIAL = DOCS / "tutorial.md"
 """Followed step by step, in an empty folder (tests/e2e/test_tutorial.py)."""
 
-KINDS = ("python", "sh", "toml", "html")
+LANGUAGES = ("python", "sh", "toml", "html")
 API = "https://api.example.com"
-"""The address that stands for the reader's own; a test puts a real server in its place."""
+"""The reader's API in the documentation; tests replace it by a server's address."""
 
 IN_BROWSER = ("in_browser", "from js ", "from pyscript ")
 PAGES_IN_BROWSER = {"existing-page.md", "static-hosting.md", "other-servers.md"}
@@ -25,14 +25,14 @@ PAGES_IN_BROWSER = {"existing-page.md", "static-hosting.md", "other-servers.md"}
 
 @dataclass(frozen=True)
 class Snippet:
-    """One block of a page.
+    """One code block of a page.
 
     Attributes:
-        page: where it stands.
-        line: the line that its text begins at.
-        kind: the language.
-        text: as the reader sees it.
-        caption: the file that the reader puts it into, if there is one.
+        page: The file.
+        line: The line at which its text begins.
+        kind: The language.
+        text: The code as the reader sees it.
+        caption: The file that the reader writes it to, if there is one.
     """
 
     page: Path
@@ -43,7 +43,7 @@ class Snippet:
 
     @property
     def is_for_browsers(self) -> bool:
-        """Whether it is a page's Python."""
+        """Whether it is Python for a page."""
         is_marked = any(word in self.text for word in IN_BROWSER)
         return is_marked or self.page.name in PAGES_IN_BROWSER
 
@@ -55,7 +55,7 @@ class Snippet:
 
 def pages() -> list[Path]:
     """Return every page with snippets, but not the tutorial."""
-    return [page for page in everything() if page != TUTORIAL and list(snippets(page, *KINDS))]
+    return [page for page in everything() if page != TUTORIAL and list(snippets(page, *LANGUAGES))]
 
 
 def everything() -> list[Path]:
@@ -64,7 +64,7 @@ def everything() -> list[Path]:
 
 
 def snippets(page: Path, *kinds: str) -> Iterator[Snippet]:
-    """Yield the snippets of a page, in its order."""
+    """Yield the snippets of a page, in order."""
     parsers = (CodeBlockParser(kind, lambda _: None) for kind in kinds)
     for example in Document.parse(str(page), *parsers).examples():
         found = example.region.lexemes
@@ -74,5 +74,5 @@ def snippets(page: Path, *kinds: str) -> Iterator[Snippet]:
 
 
 def name(page: Path) -> str:
-    """Return what a page is called in a test's name."""
+    """Return a page's path for the name of a test."""
     return str(page.relative_to(ROOT))

@@ -1,4 +1,4 @@
-"""The documentation as a site: built without a warning, whole, and sufficient to itself."""
+"""The documentation's site: built without a warning, complete, and without other hosts."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.docs.pages import DOCS, everything, snippets
 LOADED = {"img": "src", "script": "src", "link": "href", "source": "srcset", "iframe": "src"}
 
 
-class Reader(HTMLParser):
-    """What a page of the site loads, where it links to, and which places of it can be linked to.
+class PageParser(HTMLParser):
+    """Finds what a page of the site loads, its links, and its anchors.
 
     Args:
         path: The page.
@@ -30,12 +30,12 @@ class Reader(HTMLParser):
         super().__init__()
         self.loads: list[str] = []
         self.links: list[str] = []
-        self.places: set[str] = {""}
+        self.anchors: set[str] = {""}
         self.feed(path.read_text())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value for name, value in attrs if value is not None}
-        self.places |= {given["id"]} if "id" in given else set()
+        self.anchors |= {given["id"]} if "id" in given else set()
         if tag == "a" and "href" in given:
             self.links.append(given["href"])
         if LOADED.get(tag) in given:
@@ -47,7 +47,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, as `make docs` builds it."""
     target = tmp_path_factory.mktemp("site")
     command = (sys.executable, "-m", "sphinx", "-W", "-n", "--keep-going", "-q")
-    done = subprocess.run(  # noqa: S603 - Our own words.
+    done = subprocess.run(  # noqa: S603 - Our own command.
         [*command, DOCS, target], capture_output=True, text=True, check=False
     )
     assert not done.returncode, done.stderr
@@ -55,45 +55,45 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def pages(site: Path) -> dict[Path, Reader]:
+def pages(site: Path) -> dict[Path, PageParser]:
     """Every page of the site."""
-    return {path: Reader(path) for path in site.rglob("*.html") if "_static" not in path.parts}
+    return {path: PageParser(path) for path in site.rglob("*.html") if "_static" not in path.parts}
 
 
 def test_every_page_of_the_documentation_is_in_the_site(site: Path) -> None:
-    """Each file of `docs/` has become a page."""
+    """Each file of ``docs/`` becomes a page."""
     for source in DOCS.rglob("*.md"):
         assert (site / source.relative_to(DOCS)).with_suffix(".html").is_file()
 
 
-def test_the_site_asks_no_other_host_for_anything(pages: dict[Path, Reader]) -> None:
-    """No script, style or picture comes from elsewhere: it can be read offline."""
+def test_the_site_loads_nothing_from_other_hosts(pages: dict[Path, PageParser]) -> None:
+    """No script, style or picture: the site can be read offline."""
     loads = [address for page in pages.values() for address in page.loads]
     assert loads
     assert [address for address in loads if urlsplit(address).netloc] == []
 
 
-def test_every_link_inside_the_site_leads_somewhere(pages: dict[Path, Reader]) -> None:
-    """A link to a page finds the page, and a link to a place in it finds the place."""
-    places = {path: page.places for path, page in pages.items()}
+def test_no_link_within_the_site_is_broken(pages: dict[Path, PageParser]) -> None:
+    """Both the page and the anchor exist."""
+    anchors = {path: page.anchors for path, page in pages.items()}
     broken = [
-        f"{path.name}: {link}" for path, link in _links(pages) if not _leads(path, link, places)
+        f"{path.name}: {link}" for path, link in _links(pages) if not _leads(path, link, anchors)
     ]
     assert broken == []
 
 
-def test_every_public_name_is_in_the_reference(site: Path, pages: dict[Path, Reader]) -> None:
-    """Whatever `unexpired` offers can be looked up."""
+def test_every_public_name_is_in_the_reference(site: Path, pages: dict[Path, PageParser]) -> None:
+    """The names in ``unexpired.__all__``."""
     reference = {site / "reference" / f"{name}.html" for name in ("client", "errors")}
-    places = set().union(*(pages[path].places for path in reference))
-    assert {f"unexpired.{name}" for name in unexpired.__all__} - places == set()
+    anchors = set().union(*(pages[path].anchors for path in reference))
+    assert {f"unexpired.{name}" for name in unexpired.__all__} - anchors == set()
 
 
 def test_every_name_that_a_snippet_imports_is_in_the_reference(
-    site: Path, pages: dict[Path, Reader]
+    site: Path, pages: dict[Path, PageParser]
 ) -> None:
     """A reader who copies an import can look up what it brings, in whatever module it is."""
-    reference = set().union(*(pages[path].places for path in (site / "reference").glob("*.html")))
+    reference = set().union(*(pages[path].anchors for path in (site / "reference").glob("*.html")))
     assert "unexpired_server.service.Service" in imported_names()
     assert imported_names() - reference == set()
 
@@ -112,19 +112,19 @@ def imported_names() -> set[str]:
     }
 
 
-def _links(pages: dict[Path, Reader]) -> Iterator[tuple[Path, str]]:
+def _links(pages: dict[Path, PageParser]) -> Iterator[tuple[Path, str]]:
     for path, page in pages.items():
         yield from ((path, link) for link in page.links if not urlsplit(link).scheme)
 
 
-def _leads(path: Path, link: str, places: dict[Path, set[str]]) -> bool:
+def _leads(path: Path, link: str, anchors: dict[Path, set[str]]) -> bool:
     address, place = urldefrag(link)
     target = (path.parent / unquote(address)).resolve() if address else path
-    return unquote(place) in places[target] if target in places else target.is_file()
+    return unquote(place) in anchors[target] if target in anchors else target.is_file()
 
 
-def test_the_pictures_are_as_they_are_described() -> None:
-    """Each picture is what `draw.py` draws, so a change to one is a change to its words."""
+def test_the_pictures_are_up_to_date() -> None:
+    """Each is what ``draw.py`` draws."""
     drawn = runpy.run_path(str(DOCS / "pictures" / "draw.py"))["PICTURES"]
     for name, picture in drawn.items():
         assert (DOCS / "pictures" / f"{name}.svg").read_text() == picture.drawn()

@@ -1,6 +1,6 @@
-"""Every snippet of the documentation runs, or is used, as it stands there.
+"""Every snippet of the documentation runs, or is used, unchanged.
 
-The tutorial and the Python of pages are run in a browser: tests/e2e/test_tutorial.py and
+The tutorial and the Python for pages run in a browser: tests/e2e/test_tutorial.py and
 tests/e2e/test_documentation.py.
 """
 
@@ -33,7 +33,7 @@ from build_wheels import build
 from tests.docs.pages import (
     API,
     DOCS,
-    KINDS,
+    LANGUAGES,
     Snippet,
     everything,
     name,
@@ -48,7 +48,7 @@ from unexpired_server.http import starlette_backend
 USER, PASSWORD = "ada", "correct horse"
 DATABASE = "postgresql+asyncpg://app:secret@db.example/unexpired"
 ANYWHERE = "py3-none-any.whl"
-FURTHER_KINDS = {
+DIRECTIVES = {
     "literalinclude",
     "eval-rst",
     "toctree",
@@ -67,7 +67,7 @@ Namespace = dict[str, Any]
 
 
 def parametrized(kind: str) -> pytest.MarkDecorator:
-    """Run a test once for each snippet of a kind."""
+    """Run a test for each snippet of a kind."""
     found = [one for page in pages() for one in snippets(page, kind)]
     return pytest.mark.parametrize(
         "snippet", found, ids=[f"{name(one.page)}:{one.line}" for one in found]
@@ -76,7 +76,7 @@ def parametrized(kind: str) -> pytest.MarkDecorator:
 
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server that knows the reader's user, and signs for others to verify."""
+    """The address of a server with the documentation's user, and with public keys."""
     backend = ServerProcess.with_users(tmp_path_factory.mktemp("api"), algorithm="EdDSA")
     backend.run("user", "passwd", USER, stdin=PASSWORD)
     yield backend.url
@@ -93,24 +93,24 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, which is a home as well."""
+    """An empty folder: the working directory and the home."""
     monkeypatch.chdir(tmp_path)
     for variable in ("HOME", "XDG_STATE_HOME"):
         monkeypatch.setenv(variable, str(tmp_path))
     return tmp_path
 
 
-# -- All of them -----------------------------------------------------------------------------------
+# -- All snippets ----------------------------------------------------------------------------------
 
 
-def test_no_snippet_is_of_a_kind_that_nothing_runs() -> None:
-    """Whatever stands in a fence is run by a test here, or is the site's own."""
+def test_every_kind_of_snippet_is_run() -> None:
+    """A fence is run by a test here, or is a directive of the site."""
     found = {kind for page in everything() for kind in kinds(page)}
-    assert found - {*KINDS, *FURTHER_KINDS} == set()
+    assert found - {*LANGUAGES, *DIRECTIVES} == set()
 
 
 def kinds(page: Path) -> Iterator[str]:
-    """Yield the kind of each block of code on a page; of one that has none, an empty word."""
+    """Yield the kind of each code block of a page; "" where none is given."""
     for token in MarkdownIt().parse(page.read_text()):
         if token.type in {"fence", "code_block"}:
             yield token.info.removeprefix("{code-block} ").partition("}")[0].strip("{ ")
@@ -121,7 +121,7 @@ def kinds(page: Path) -> Iterator[str]:
 
 @pytest.fixture
 def pandas(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A stand-in for pandas, which reads tables with urlopen; no opener is left installed."""
+    """Replace pandas, which reads tables with urlopen; leave no opener installed."""
     stand_in = SimpleNamespace(read_csv=urllib.request.urlopen)
     monkeypatch.setitem(sys.modules, "pandas", stand_in)
     yield
@@ -145,14 +145,14 @@ def test_an_application_of_ones_own_issues_and_verifies_tokens(api: str) -> None
     """The application has our routes; the verifier returns a token's user, or its error code."""
     done = run(OWN_APPLICATION, api)
     assert "/api/login" in {route.path for route in done["app"].routes}
-    assert asyncio.run(answer(done["app"], "/mine")) == {"401": "NO_TOKEN"}
+    assert asyncio.run(code_for(done["app"], "/mine")) == {"401": "NO_TOKEN"}
     login = httpx.post(f"{api}/api/login", json={"username": USER, "password": PASSWORD}).json()
     authenticate = done["authenticate"]
     assert asyncio.run(authenticate(login["accessToken"])) == login["user"]["id"]
     assert asyncio.run(authenticate("no token")) == "INVALID_TOKEN"
 
 
-async def answer(app: Starlette, path: str) -> dict[str, str]:
+async def code_for(app: Starlette, path: str) -> dict[str, str]:
     """Return the status and the error code of an application's response."""
     async with (
         app.router.lifespan_context(app),
@@ -162,8 +162,8 @@ async def answer(app: Starlette, path: str) -> dict[str, str]:
     return {str(response.status_code): response.json()["code"]}
 
 
-def test_the_tests_of_the_page_about_tests_pass() -> None:
-    """Each of the tests that a reader may copy is run."""
+def test_the_tests_in_the_testing_guide_pass() -> None:
+    """All three are run."""
     done = run("how-to/testing.md", API)
     tests = [one for title, one in done.items() if title.startswith("test_")]
     assert len(tests) == 3
@@ -189,8 +189,8 @@ def test_the_readmes_code_without_the_library_can_be_run(api: str) -> None:
     assert inspect.iscoroutinefunction(run("../README.md", api)["get"])
 
 
-def test_all_python_is_run() -> None:
-    """Each page with Python for programs has a test here that says what must come of it."""
+def test_every_page_with_python_has_a_test() -> None:
+    """Each page with Python for programs has a test here."""
     run_here = {
         name(page) for page in pages() for one in snippets(page, "python") if one.is_for_programs
     }
@@ -199,12 +199,12 @@ def test_all_python_is_run() -> None:
 
 
 def run(page: str, api: str, **given: Any) -> Namespace:
-    """Run a page's Python for programs, in order; return the names that it has made."""
+    """Run a page's Python for programs, in order; return its namespace."""
     namespace: Namespace = {"__name__": "snippet", **given}
     for one in snippets((DOCS / page).resolve(), "python"):
         if one.is_for_programs:
             text = "\n" * one.line + one.text.replace(API, api)
-            exec(compile(text, one.page, "exec"), namespace)  # noqa: S102 - That is the test.
+            exec(compile(text, one.page, "exec"), namespace)  # noqa: S102 - This is the test.
     return namespace
 
 
@@ -212,11 +212,11 @@ def run(page: str, api: str, **given: Any) -> Namespace:
 
 
 @parametrized("sh")
-def test_shell_does_what_it_says(snippet: Snippet, folder: Path, wheels: Path) -> None:
-    """Every line ends well; a server that is started says where it listens."""
+def test_shell_commands_succeed(snippet: Snippet, folder: Path, wheels: Path) -> None:
+    """Every command exits with 0; a server prints its address."""
     shell = Shell(folder, wheels)
     if SERVES.search(snippet.text):
-        shell.announces(snippet.text, "http://")
+        shell.prints(snippet.text, "http://")
     else:
         shell.runs(snippet.text)
 
@@ -224,11 +224,11 @@ def test_shell_does_what_it_says(snippet: Snippet, folder: Path, wheels: Path) -
 class Shell:
     """Runs commands as a reader would, in a folder, without the network.
 
-    `make` only says what it would do, and `pip` what it would install; a database is a file.
+    ``make`` and ``pip`` do a dry run; a database is a file.
 
     Args:
-        folder: Where to work.
-        wheels: Where pip finds what we have built.
+        folder: The working directory.
+        wheels: Our wheels, for pip.
     """
 
     def __init__(self, folder: Path, wheels: Path) -> None:
@@ -258,25 +258,25 @@ class Shell:
         path.chmod(0o755)
 
     def runs(self, text: str) -> None:
-        """Run it to its end, which must be a good one."""
+        """Run commands to the end; all must succeed."""
         with self._started(text) as process:
-            said, _ = process.communicate(f"{PASSWORD}\n")
-        assert process.returncode == 0, said
+            output, _ = process.communicate(f"{PASSWORD}\n")
+        assert process.returncode == 0, output
 
-    def announces(self, text: str, words: str) -> None:
-        """Run it until it has said these words, then stop it."""
+    def prints(self, text: str, part: str) -> None:
+        """Run commands until they print a line with this part, then stop them."""
         with self._started(text) as process:
-            said = [""]
+            lines = [""]
             for line in process.stdout or ():
-                said.append(line)
-                if words in line:
+                lines.append(line)
+                if part in line:
                     break
             os.killpg(process.pid, signal.SIGTERM)
-        assert words in said[-1], "".join(said)
+        assert part in lines[-1], "".join(lines)
 
     def _started(self, text: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(  # noqa: S603 - Our own words.
-            ["bash", "-euc", _at_home(text)],  # noqa: S607 - The reader's own.
+        return subprocess.Popen(  # noqa: S603 - Our own documentation.
+            ["bash", "-euc", _for_tests(text)],  # noqa: S607 - The reader's shell.
             cwd=self._folder,
             env=self._environment,
             stdin=subprocess.PIPE,
@@ -291,8 +291,8 @@ def _beside_python() -> str:
     return str(Path(sys.executable).parent)
 
 
-def _at_home(text: str) -> str:
-    """Put what is on this machine in the place of what is on the reader's."""
+def _for_tests(text: str) -> str:
+    """Replace what the reader has by what the test has."""
     file = "sqlite+aiosqlite:///data/unexpired.sqlite3"
     return text.replace(DATABASE, file).replace("http.server", "http.server 0")
 
@@ -301,28 +301,28 @@ def _at_home(text: str) -> str:
 
 
 @parametrized("toml")
-def test_settings_are_ones_that_there_are(snippet: Snippet, wheels: Path) -> None:
-    """A table of options makes options, and each file that is loaded can be had."""
+def test_settings_exist(snippet: Snippet, wheels: Path) -> None:
+    """Options are valid, and each file exists."""
     table = tomllib.loads(snippet.text)
     assert set(table) <= {"files", "unexpired"}
     Options(**table.get("unexpired", {}))
-    there_are = {*(file.name for file in wheels.iterdir()), f"pyjwt-{version('pyjwt')}-{ANYWHERE}"}
-    assert {Path(file).name for file in table.get("files", {})} <= there_are
+    existing = {*(file.name for file in wheels.iterdir()), f"pyjwt-{version('pyjwt')}-{ANYWHERE}"}
+    assert {Path(file).name for file in table.get("files", {})} <= existing
 
 
 @parametrized("html")
-def test_markup_is_whole_and_a_policy_no_looser_than_our_own(snippet: Snippet) -> None:
-    """What is opened is closed, and what a policy allows our own page's allows."""
-    Balance().check(snippet.text)
+def test_markup_is_balanced_and_its_policy_as_strict_as_ours(snippet: Snippet) -> None:
+    """Every element is closed; a policy allows only what our own page's allows."""
+    BalanceChecker().check(snippet.text)
     (ours,) = POLICY.findall((ROOT / "index.html").read_text())
     for policy in POLICY.findall(snippet.text):
         assert _directives(policy) <= _directives(ours)
 
 
-class Balance(HTMLParser):
-    """Checks that elements are closed in the order in which they were opened."""
+class BalanceChecker(HTMLParser):
+    """Checks that elements are closed in reverse order of opening."""
 
-    VOID = {"meta", "link", "input", "br", "img"}  # noqa: RUF012 - Nobody changes it.
+    VOID = {"meta", "link", "input", "br", "img"}  # noqa: RUF012 - It is constant.
 
     def check(self, text: str) -> None:
         self.open: list[str] = []
@@ -330,7 +330,7 @@ class Balance(HTMLParser):
         self.close()
         assert self.open == []
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002 - Its signature.
+    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002 - The base class's signature.
         if tag not in self.VOID:
             self.open.append(tag)
 

@@ -1,4 +1,4 @@
-"""A real server, a real browser, and a watch on what passes between them."""
+"""The server, a browser, and a record of the requests between them."""
 
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -15,20 +15,20 @@ from tests.e2e.watch import Watch
 from tests.support.server_process import ServerProcess
 
 HERE = Path(__file__).parent
-PATIENCE_MS = 60_000
-"""No test is meant to wait as long: a machine that does much else at once is only slow."""
+TIMEOUT_MS = 60_000
+"""A bound for a busy machine; no test waits that long otherwise."""
 
-# A compiler that optimises Python takes two fifths of the work, and pays after most tests are over.
+# Optimising Python's WebAssembly takes two fifths of the time, and would pay off after most tests.
 UNOPTIMISED = {"chromium": ["--js-flags=--liftoff-only"], "firefox": []}
 
-expect.set_options(timeout=PATIENCE_MS)
+expect.set_options(timeout=TIMEOUT_MS)
 
 ServerFactory = Callable[..., ServerProcess]
 ContextFactory = Callable[[str], BrowserContext]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run these tests last: once Playwright's loop runs, no other test can start one of its own."""
+    """Run these tests last: while Playwright's event loop runs, no test can start another."""
     items.sort(key=lambda item: HERE in item.path.parents)
 
 
@@ -36,10 +36,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def browser_type_launch_args(
     browser_type_launch_args: dict[str, Any], browser_type: BrowserType, browser_name: str
 ) -> dict[str, Any]:
-    """Start the browser that the tool of `make browser` found."""
+    """Start the browser that `make browser` found."""
     choice = choose(browser_name, browser_type.executable_path)
     if choice is None and browser_name == "firefox":
-        pytest.skip("There is no Firefox here: these tests ran in Chromium alone.")
+        pytest.skip("There is no Firefox here: these tests run in Chromium only.")
     assert choice, f"There is no {browser_name} here: `make browser` finds or installs one."
     args = [*choice.launch["args"], *UNOPTIMISED[browser_name]]
     return {**browser_type_launch_args, **choice.launch, "args": args}
@@ -47,12 +47,12 @@ def browser_type_launch_args(
 
 @pytest.fixture(scope="session")
 def base_url() -> None:
-    """No one address: each context is told its server's (and the plugin's own fixture warns)."""
+    """Replaces the plugin's fixture, which warns: each context has its own server's address."""
 
 
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerFactory]:
-    """Start a server with these settings, or give the one that has them already."""
+    """Start a server with these settings, or return the one that has them already."""
     running: dict[tuple[tuple[str, float | str], ...], ServerProcess] = {}
 
     def factory(**settings: float | str) -> ServerProcess:
@@ -81,18 +81,18 @@ def backend(serve: ServerFactory, settings: dict[str, float]) -> ServerProcess:
 
 @pytest.fixture
 def home(backend: ServerProcess) -> str:
-    """The address of what the page is loaded from: the server too, unless a module says else."""
+    """The address that the page is loaded from: the server's, unless a module overrides it."""
     return backend.url
 
 
 @pytest.fixture(scope="session")
 def context_of(browser: Browser) -> ContextFactory:
-    """The one browser context for a server: a warm cache halves the time that Python takes."""
+    """One browser context for each server: a warm cache halves the start of Python."""
 
     @cache
     def factory(url: str) -> BrowserContext:
         context = browser.new_context(base_url=url)
-        context.set_default_timeout(PATIENCE_MS)
+        context.set_default_timeout(TIMEOUT_MS)
         return context
 
     return factory
@@ -100,7 +100,7 @@ def context_of(browser: Browser) -> ContextFactory:
 
 @pytest.fixture
 def context(context_of: ContextFactory, home: str) -> Iterator[BrowserContext]:
-    """A browser that remembers nothing of earlier tests but the files of the page."""
+    """A browser context with empty storage and the page's files in its cache."""
     context = context_of(home)
     page = context.new_page()
     page.goto("/healthz")
@@ -113,7 +113,7 @@ def context(context_of: ContextFactory, home: str) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def watch(context: BrowserContext, home: str, backend: ServerProcess) -> Iterator[Watch]:
-    """A watch on the test's browser context, which must end without a complaint."""
+    """Records the requests of the browser context; fails if one of its pages logged an error."""
     with Watch(context, home) as watch:
         watch.admit(backend.url)
         yield watch
@@ -122,19 +122,19 @@ def watch(context: BrowserContext, home: str, backend: ServerProcess) -> Iterato
 
 @pytest.fixture
 def page(watch: Watch) -> Page:
-    """A tab, and a watch on it."""
+    """A new tab, which is watched."""
     return watch.context.new_page()
 
 
 @pytest.fixture
 def person(page: Page) -> Person:
-    """Somebody in front of the page, which is not open yet."""
+    """A person in front of the page, which is not open yet."""
     return Person(page)
 
 
 @pytest.fixture
 def writer(person: Person) -> Person:
-    """Somebody at their notes."""
+    """A person who is signed in and sees their notes."""
     person.opens().signs_in().is_at_notes()
     return person
 

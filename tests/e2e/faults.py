@@ -1,4 +1,4 @@
-"""Replies that come late, or never."""
+"""Requests of a page that are held or fail."""
 
 from collections.abc import Callable
 
@@ -22,10 +22,10 @@ def hold(page: Page, pattern: str) -> Callable[[], None]:
 
 
 def lose(page: Page, pattern: str) -> Callable[[], None]:
-    """Cut off every request that matches until the returned function is called."""
+    """Abort every request that matches until the returned function is called."""
 
-    def cut(route: Route) -> None:
+    def abort(route: Route) -> None:
         route.abort()
 
-    page.route(pattern, cut)
-    return lambda: page.unroute(pattern, cut)
+    page.route(pattern, abort)
+    return lambda: page.unroute(pattern, abort)

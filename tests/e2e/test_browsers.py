@@ -1,4 +1,4 @@
-"""Which browser the tests use."""
+"""The choice of the browser for the tests."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ MISSING = "/nowhere/browser"
 
 @pytest.fixture
 def system(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The commands that the machine has; none, until a test adds some."""
+    """The commands that the machine has; none until a test adds some."""
     commands: set[str] = set()
     monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}" if name in commands else None)
     return commands
@@ -34,7 +34,7 @@ def test_playwrights_own_browser_comes_first(system: set[str], tmp_path: Path) -
 def test_the_systems_browser_comes_next(
     system: set[str], name: str, command: str, channel: str | None
 ) -> None:
-    """Without one of Playwright's, the system's is started, Firefox over its own protocol."""
+    """Without Playwright's, the system's browser is used; Firefox over WebDriver BiDi."""
     system.add(command)
     choice = browsers.choose(name, MISSING)
     assert choice
@@ -42,8 +42,8 @@ def test_the_systems_browser_comes_next(
     assert choice.launch.get("channel") == channel
 
 
-def test_a_headless_shell_comes_before_a_whole_chromium(system: set[str]) -> None:
-    """Nobody watches the tests: what draws no window is faster."""
+def test_a_headless_shell_is_preferred_to_chromium(system: set[str]) -> None:
+    """It is faster, because it draws no window."""
     system.update({"chromium", "chromium-headless-shell"})
     choice = browsers.choose("chromium", MISSING)
     assert choice

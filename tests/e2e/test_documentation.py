@@ -1,4 +1,4 @@
-"""The documentation's Python for pages, run in a page against the real server."""
+"""The documentation's Python for pages, run in a page with the server."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ END_SESSIONS = "(await client.post('/api/logout-all')).status_code"
 
 @pytest.fixture(scope="module")
 def reader_backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server of its own, which knows the reader's user."""
+    """A server with the user of the documentation."""
     backend = ServerProcess.with_users(tmp_path_factory.mktemp("server"))
     backend.run("user", "passwd", USER, stdin=PASSWORD)
     yield backend
@@ -46,7 +46,7 @@ def backend(reader_backend: ServerProcess) -> ServerProcess:
 
 @pytest.fixture(scope="module")
 def browser_library(context_of: ContextFactory, reader_backend: ServerProcess) -> Library:
-    """The library in a page of its own, started once."""
+    """The library in a page, started once."""
     return Library(context_of(reader_backend.url).new_page())
 
 
@@ -57,7 +57,7 @@ def context(browser_library: Library) -> BrowserContext:
 
 @pytest.fixture
 def library(browser_library: Library, watch: Watch) -> Library:
-    """The library, where nobody is signed in, and no client of another test looks on."""
+    """The library, signed out; the clients of other tests are closed."""
     browser_library.run(CLOSE_ALL)
     browser_library.reset()
     watch.sent.clear()
@@ -69,8 +69,8 @@ def page(library: Library) -> Page:
     return library.page
 
 
-def read(source: Path, library: Library, url: str) -> None:
-    """Do what a page of the documentation says: put its markup in place, and run its Python."""
+def follow(source: Path, library: Library, url: str) -> None:
+    """Follow a page of the documentation: insert its markup and run its Python."""
     markup = [one.text for one in snippets(source, "html") if not one.text.startswith("<meta")]
     library.page.evaluate("markup => { document.body.innerHTML = markup }", "".join(markup))
     for one in snippets(source, "python"):
@@ -82,21 +82,21 @@ def read(source: Path, library: Library, url: str) -> None:
 def test_python_for_pages_runs_in_a_page(
     source: Path, library: Library, backend: ServerProcess
 ) -> None:
-    """Every snippet runs as it stands, one after the other."""
-    read(source, library, backend.url)
+    """The snippets run unchanged, one after the other."""
+    follow(source, library, backend.url)
 
 
-def test_a_page_that_follows_the_guide_leads_to_sign_in_and_back(
+def test_the_guide_for_existing_pages_leads_to_sign_in_and_back(
     library: Library, backend: ServerProcess, page: Page
 ) -> None:
-    """A call without a session leads to the form, which says why, signs in, and leads back."""
+    """A call without a session redirects to the form, which says why, signs in, and leads back."""
     page.evaluate("location.hash = '#/notes?from=guide'")
-    read(DOCS / "how-to" / "existing-page.md", library, backend.url)
+    follow(DOCS / "how-to" / "existing-page.md", library, backend.url)
     alert = page.get_by_role("alert")
-    for sentence in ("", ENDED):
+    for message in ("", ENDED):
         library.run("await add_note('first')")
         expect(page).to_have_url(re.compile(r"#/login\?next="))
-        expect(alert).to_have_text(sentence)
+        expect(alert).to_have_text(message)
         page.get_by_label("Username").fill(USER)
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()

@@ -1,4 +1,4 @@
-"""The FastAPI example, called by a page of another origin: what its head says to write, works."""
+"""The FastAPI example, called by a page of another origin as its docstring says."""
 
 import re
 import shutil
@@ -22,12 +22,12 @@ TOKEN = "POST /token"
 ASK = "(await client.get('/users/me')).json()"
 PLAIN_401 = "Failed to load resource"
 OWN_ORIGIN = "connect-src 'self'"
-BLOCKED = ("blocked by CORS policy", "Same Origin Policy")  # Chromium's words, and Firefox's.
+BLOCKED = ("blocked by CORS policy", "Same Origin Policy")  # Messages of Chromium and Firefox.
 
 
 @dataclass(frozen=True)
 class Api:
-    """The example as it runs: where, and by which clock."""
+    """The running example: its address and its clock."""
 
     url: str
     clock: FakeClock
@@ -35,10 +35,10 @@ class Api:
 
 @pytest.fixture(scope="module")
 def page_origin(serve: ServerFactory, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Where the page comes from: a server that has nothing to do with the API.
+    """The origin of the page: a server that is not the API's.
 
-    The page is that of ten lines, with a policy that lets it call the API, and the tests' Python.
-    It is really there, for the browser lets only local pages call a local API.
+    The page is the ten-line example, with a policy that allows the API, and the tests' Python. A
+    server has to serve it, because browsers let only local pages call a local API.
     """
     folder = tmp_path_factory.mktemp("fastapi") / "page"
     build("ten_lines", folder)
@@ -50,7 +50,7 @@ def page_origin(serve: ServerFactory, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 def pages(page_origin: str) -> list[str]:
-    """The origins that the API lets in."""
+    """The origins that the API allows."""
     return [page_origin]
 
 
@@ -80,12 +80,12 @@ def context(browser_library: Library) -> BrowserContext:
 
 @pytest.fixture
 def library(browser_library: Library, watch: Watch, api: Api) -> Library:
-    """The client that the example's head tells a page to make."""
+    """The client that the example's docstring shows."""
     watch.admit(api.url)
     browser_library.reset()
-    told = re.search(r"``(AsyncClient.*?)``", example.__doc__ or "", re.DOTALL)
-    assert told is not None
-    code = re.sub(r"http://[\w.:]+", api.url, told[1])
+    shown = re.search(r"``(AsyncClient.*?)``", example.__doc__ or "", re.DOTALL)
+    assert shown is not None
+    code = re.sub(r"http://[\w.:]+", api.url, shown[1])
     browser_library.run(
         f"client.close()\nfrom unexpired import AsyncClient, Dialect\nclient = {code}"
     )
@@ -96,7 +96,7 @@ def library(browser_library: Library, watch: Watch, api: Api) -> Library:
 def test_a_page_of_another_origin_outlives_its_tokens(
     library: Library, watch: Watch, api: Api
 ) -> None:
-    """A plain 401 across origins costs one refresh, and only the API ever sees a token."""
+    """A plain 401 causes one refresh; tokens are sent to the API only."""
     library.run("await client.sign_in('ada', 'correct horse')")
     assert library.run(ASK) == {"username": "ada"}
     api.clock.advance(example.ACCESS_TTL + 1)
@@ -108,16 +108,20 @@ def test_a_page_of_another_origin_outlives_its_tokens(
     watch.forgive(PLAIN_401)
 
 
-def test_a_wrong_password_is_told_across_origins(library: Library, watch: Watch) -> None:
-    """The endpoint's refusal can be read, so the person hears what is wrong."""
-    said = library.run("await outcome(client.sign_in('ada', 'not hers'))")
-    assert said == "BadCredentials"
+def test_a_wrong_password_raises_bad_credentials_across_origins(
+    library: Library, watch: Watch
+) -> None:
+    """CORS headers let the page read the response."""
+    outcome = library.run("await outcome(client.sign_in('ada', 'not hers'))")
+    assert outcome == "BadCredentials"
     watch.forgive(PLAIN_401)
 
 
 @pytest.mark.parametrize("pages", [["https://elsewhere.example"]])
-def test_an_api_that_does_not_name_the_page_is_out_of_reach(library: Library, watch: Watch) -> None:
-    """Whoever is not let in gets no answer, and no token."""
+def test_an_api_that_does_not_allow_the_origin_is_unreachable(
+    library: Library, watch: Watch
+) -> None:
+    """The page gets neither a response nor a token."""
     assert library.run("await outcome(client.sign_in('ada', 'correct horse'))") == "Unreachable"
     assert library.run("client.user") is None
     watch.forgive(PLAIN_401, *BLOCKED)

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.e2e.conftest import PATIENCE_MS, ContextFactory
+from tests.e2e.conftest import TIMEOUT_MS, ContextFactory
 from tests.e2e.faults import hold, lose
 from tests.e2e.person import Person
 from tests.e2e.test_access import AXE, FINDINGS, OVERFLOW
@@ -59,7 +59,7 @@ def context_of(browser: Browser) -> ContextFactory:
     @cache
     def factory(url: str) -> BrowserContext:
         context = browser.new_context(base_url=url, locale="de-DE")
-        context.set_default_timeout(PATIENCE_MS)
+        context.set_default_timeout(TIMEOUT_MS)
         return context
 
     return factory

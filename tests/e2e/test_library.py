@@ -1,4 +1,4 @@
-"""The library in a real browser against the real server; what counts is what was sent."""
+"""The library in a browser, judged by the requests that it sends to the server."""
 
 import time
 
@@ -17,19 +17,19 @@ GET_ME = "await outcome(client.get('/api/me'))"
 
 @pytest.fixture(scope="session")
 def browser_library(context_of: ContextFactory, serve: ServerFactory) -> Library:
-    """The library in a page of its own, started once: each test gets a client of its own."""
+    """The library in a page, started once; each test opens a new client."""
     return Library(context_of(serve().url).new_page())
 
 
 @pytest.fixture
 def context(browser_library: Library) -> BrowserContext:
-    """The browser context of the one page."""
+    """The browser context of the page."""
     return browser_library.page.context
 
 
 @pytest.fixture
 def library(browser_library: Library, watch: Watch) -> Library:
-    """The library, where nobody is signed in."""
+    """The library, signed out."""
     browser_library.reset()
     watch.sent.clear()
     return browser_library
@@ -37,7 +37,7 @@ def library(browser_library: Library, watch: Watch) -> Library:
 
 @pytest.fixture
 def signed_in(library: Library, watch: Watch) -> Library:
-    """The library with a session; nothing before this counts."""
+    """The library with a session; requests so far are forgotten."""
     library.sign_in()
     watch.sent.clear()
     return library
@@ -45,22 +45,22 @@ def signed_in(library: Library, watch: Watch) -> Library:
 
 @pytest.fixture
 def outdated(signed_in: Library, backend: ServerProcess) -> Library:
-    """The library with a session whose access token has expired, which only the server knows."""
+    """The library with an access token that has expired without the client knowing."""
     signed_in.reopen(accessToken=backend.expired(signed_in.record["accessToken"]))
     return signed_in
 
 
-def test_a_valid_token_goes_with_one_call_and_no_refresh(signed_in: Library, watch: Watch) -> None:
-    """A call with a valid token is one request with the bearer token, and no refresh."""
+def test_a_call_with_a_valid_token_is_one_request(signed_in: Library, watch: Watch) -> None:
+    """It bears the token, and nothing is refreshed."""
     assert signed_in.run(GET_ME) == 200
     assert [sent.call for sent in watch.sent] == [ME]
     assert watch.sent[0].headers["authorization"] == f"Bearer {signed_in.record['accessToken']}"
 
 
-def test_an_expired_token_is_refreshed_and_the_call_repeated(
+def test_an_expired_token_is_refreshed_and_the_call_retried(
     outdated: Library, watch: Watch
 ) -> None:
-    """The caller of a call with an expired token sees only the 200 of the second attempt."""
+    """The caller sees the 200 of the second attempt only."""
     assert outdated.run(GET_ME) == 200
     assert [sent.call for sent in watch.sent] == [ME, REFRESH, ME]
     first, second = (sent.headers["authorization"] for sent in watch.calls(ME))
@@ -68,17 +68,15 @@ def test_an_expired_token_is_refreshed_and_the_call_repeated(
 
 
 def test_a_hundred_parallel_calls_share_one_refresh(outdated: Library, watch: Watch) -> None:
-    """However many calls find the token expired, one refresh serves them all."""
+    """All of them find the token expired."""
     calls = "await asyncio.gather(*(outcome(client.get('/api/me')) for _ in range(100)))"
     assert outdated.run(calls) == [200] * 100
     assert watch.count(REFRESH) == 1
 
 
-def test_an_api_that_always_says_expired_gets_two_calls_and_no_loop(
-    signed_in: Library, watch: Watch
-) -> None:
-    """The second 401 is handed back after one refresh."""
-    answer(signed_in, 401, "TOKEN_EXPIRED")
+def test_a_call_is_retried_once(signed_in: Library, watch: Watch) -> None:
+    """An API that always responds TOKEN_EXPIRED gets two requests; the second 401 is returned."""
+    respond(signed_in, 401, "TOKEN_EXPIRED")
     assert signed_in.run(GET_ME) == 401
     assert [sent.call for sent in watch.sent] == [ME, REFRESH, ME]
     assert signed_in.run("client.state") == "active"
@@ -88,20 +86,20 @@ def test_an_api_that_always_says_expired_gets_two_calls_and_no_loop(
     ("status", "code"),
     [(401, "SOMETHING_ELSE"), (403, "FORBIDDEN"), (400, ""), (405, ""), (500, "")],
 )
-def test_an_answer_about_something_else_is_handed_back(
+def test_a_response_that_is_not_about_the_token_is_returned(
     signed_in: Library, watch: Watch, status: int, code: str
 ) -> None:
-    """An answer that says nothing about the token refreshes nothing and ends nothing."""
-    answer(signed_in, status, code)
+    """It causes no refresh, and the session stays."""
+    respond(signed_in, status, code)
     assert signed_in.run(GET_ME) == status
     assert [sent.call for sent in watch.sent] == [ME]
     assert signed_in.run("client.state") == "active"
 
 
-def test_an_api_that_cannot_be_reached_costs_no_session(
+def test_an_unreachable_api_does_not_end_the_session(
     signed_in: Library, watch: Watch, context: BrowserContext
 ) -> None:
-    """Without a network a call ends as Unreachable; there is no refresh and no sign-out."""
+    """The call raises Unreachable, and nothing is refreshed."""
     context.set_offline(offline=True)
     assert signed_in.run(GET_ME) == "Unreachable"
     assert watch.count(REFRESH) == 0
@@ -109,8 +107,8 @@ def test_an_api_that_cannot_be_reached_costs_no_session(
     assert signed_in.record
 
 
-def test_a_call_without_a_session_leads_to_sign_in_once(library: Library, watch: Watch) -> None:
-    """Five calls of nobody send nothing, and lead to the sign-in page once."""
+def test_calls_without_a_session_redirect_to_sign_in_once(library: Library, watch: Watch) -> None:
+    """Five calls send nothing."""
     before = library.page.evaluate("history.length")
     calls = "await asyncio.gather(*(outcome(client.get('/api/me')) for _ in range(5)))"
     assert library.run(calls) == ["NotSignedIn"] * 5
@@ -131,10 +129,10 @@ def test_a_token_is_refreshed_before_it_expires_and_not_too_early(
     assert [sent.call for sent in watch.sent] == [ME, REFRESH, ME]
 
 
-def test_an_outage_with_an_expired_token_is_survived(
+def test_the_session_survives_an_outage_with_an_expired_token(
     outdated: Library, context: BrowserContext
 ) -> None:
-    """The call ends typed, the tokens stay, and the session recovers with the network."""
+    """The call raises Unreachable, the tokens stay, and the session recovers with the network."""
     outdated.reopen(expiresAt=time.time() - 1, options="refresh_timeout=1")
     before = outdated.record
     context.set_offline(offline=True)
@@ -148,10 +146,10 @@ def test_an_outage_with_an_expired_token_is_survived(
     assert outdated.run(GET_ME) == 200
 
 
-def test_a_refused_refresh_ends_the_session_once_for_all_who_wait(
+def test_a_refused_refresh_ends_the_session_once_for_all_waiting_calls(
     outdated: Library, watch: Watch
 ) -> None:
-    """Twenty calls wait for a refresh that is refused: one event, one redirect, twenty errors."""
+    """Twenty calls wait: one event, one redirect, twenty errors."""
     refusal = {"error": "Over.", "code": "REFRESH_EXPIRED"}
     outdated.page.route("**/api/refresh", lambda route: route.fulfill(status=401, json=refusal))
     outdated.reopen(expiresAt=time.time() - 1)
@@ -176,18 +174,18 @@ GOOD = "/#/notes?page=2"
         *("/\n/evil.example", "/%2e%2e//evil.example", "/#/login", "/#/login?next=/", ""),
     ],
 )
-def test_a_return_address_never_leads_astray(library: Library, evil: str) -> None:
-    """What is not plainly a place inside this origin, or is sign-in itself, gives the default."""
+def test_an_unsafe_return_path_becomes_the_default(library: Library, evil: str) -> None:
+    """Anything but a path of this origin, and the sign-in page itself."""
     assert return_path(library, evil) == "/home"
 
 
-def test_a_good_return_address_is_kept_whole(library: Library) -> None:
-    """A path of this origin comes back with its query and hash."""
+def test_a_return_path_keeps_its_query_and_hash(library: Library) -> None:
+    """It is a path of this origin."""
     assert return_path(library, GOOD) == GOOD
 
 
 def return_path(library: Library, wanted: str) -> str:
-    """What the library makes of a `next` in the address."""
+    """Return what ``return_path`` makes of a ``next`` in the address."""
     library.page.evaluate(
         "next => { location.hash = '#/login?next=' + encodeURIComponent(next) }", wanted
     )
@@ -195,8 +193,8 @@ def return_path(library: Library, wanted: str) -> str:
     return path
 
 
-def answer(library: Library, status: int, code: str) -> None:
-    """Have the API answer this from now on."""
+def respond(library: Library, status: int, code: str) -> None:
+    """Make the API respond with this from now on."""
 
     def fulfill(route: Route) -> None:
         route.fulfill(status=status, json={"error": "No.", "code": code})

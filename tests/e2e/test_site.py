@@ -1,4 +1,4 @@
-"""The built page on a static host, in a folder of it, with its API on another origin."""
+"""The built page in a folder of a static host, with its API on another origin."""
 
 import re
 import shutil
@@ -22,18 +22,18 @@ from tests.support.server_process import ServerProcess
 
 NOTES = "/apps/notes/"
 OTHER = "/apps/other/"
-PLACE = f"{NOTES}#/notes?from=site"
+ADDRESS = f"{NOTES}#/notes?from=site"
 
 
 @dataclass(frozen=True)
 class Host:
-    """A static host: Python's own, of a folder in which pages are only some things of many."""
+    """A static host that serves several pages: ``http.server``."""
 
     folder: Path
     url: str
 
     def publish(self, path: str, api: str) -> None:
-        """Put the page that was built for an API into a folder of the host."""
+        """Build the page for an API, and put it into a folder of the host."""
         place = self.folder / path.strip("/")
         if not place.exists():
             build(ROOT, self.folder / "dist", api)
@@ -44,7 +44,7 @@ class Host:
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     folder = tmp_path_factory.mktemp("host")
     options = ("-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory")
-    with subprocess.Popen(  # noqa: S603 - Our own words.
+    with subprocess.Popen(  # noqa: S603 - Our own command.
         [sys.executable, *options, folder],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -59,7 +59,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 
 @pytest.fixture
 def settings(host: Host) -> dict[str, float | str]:
-    """Tokens that expire while one looks, for the pages of the host."""
+    """Access tokens live 3 seconds; the pages of the host may call the API."""
     return {"access_ttl": 3, "leeway": 0, "cors_origins": host.url}
 
 
@@ -70,18 +70,18 @@ def home(host: Host, backend: ServerProcess) -> str:
 
 
 @pytest.fixture
-def stranger(host: Host, serve: ServerFactory) -> ServerProcess:
-    """A server that lets other pages in, but not those of the host."""
-    stranger = serve(cors_origins="https://elsewhere.example")
-    host.publish(OTHER, stranger.url)
-    return stranger
+def other_api(host: Host, serve: ServerFactory) -> ServerProcess:
+    """An API that allows another origin, not the host's."""
+    other_api = serve(cors_origins="https://elsewhere.example")
+    host.publish(OTHER, other_api.url)
+    return other_api
 
 
-def test_a_page_hosted_elsewhere_keeps_its_session_and_its_place(
+def test_a_page_on_another_origin_keeps_its_session_and_its_place(
     person: Person, page: Page, backend: ServerProcess, watch: Watch
 ) -> None:
-    """Tokens are renewed in silence; after the end the person is back, with what they typed."""
-    sid = signed_in_session(person, PLACE)
+    """Tokens are refreshed unnoticed; a new sign-in leads back, with what was typed."""
+    sid = signed_in_session(person, ADDRESS)
     with page.expect_response(REFRESH):
         person.adds("written on a static host")
     person.new_note.fill("Half a thou")
@@ -89,26 +89,26 @@ def test_a_page_hosted_elsewhere_keeps_its_session_and_its_place(
     person.is_at_sign_in()
     expect(person.alert).to_contain_text(EXPIRED)
     person.signs_in().is_at_notes()
-    expect(page).to_have_url(PLACE)
+    expect(page).to_have_url(ADDRESS)
     expect(person.new_note).to_have_value("Half a thou")
     assert watch.count("POST /api/login") == 2
     assert {sent.origin for sent in watch.sent if shows_secrets(sent)} == {backend.url}
 
 
-def test_an_api_that_does_not_know_the_page_is_out_of_reach(
-    person: Person, watch: Watch, stranger: ServerProcess
+def test_an_api_that_does_not_allow_the_origin_is_unreachable(
+    person: Person, watch: Watch, other_api: ServerProcess
 ) -> None:
-    """A person reads a sentence; the browser's own words stay in its console."""
-    watch.admit(stranger.url)
+    """The page shows a message; the browser logs the reason."""
+    watch.admit(other_api.url)
     person.opens(OTHER).signs_in()
     expect(person.alert).to_contain_text("What you typed is kept.")
     expect(person.username).to_have_value("ada")
     watch.forgive("blocked by CORS policy", "Same Origin Policy")
 
 
-@pytest.mark.usefixtures("stranger")
-def test_pages_of_one_host_do_not_take_each_others_session(person: Person, watch: Watch) -> None:
-    """A host gives all of its pages one storage; a token is shown only to the API that made it."""
+@pytest.mark.usefixtures("other_api")
+def test_pages_of_one_host_have_separate_sessions(person: Person, watch: Watch) -> None:
+    """They share one storage; a token is sent only to the API that issued it."""
     signed_in_session(person, NOTES)
     person.new_note.fill("for this page alone")
     person.opens(OTHER).is_at_sign_in()
@@ -118,12 +118,12 @@ def test_pages_of_one_host_do_not_take_each_others_session(person: Person, watch
 
 
 def shows_secrets(sent: Sent) -> bool:
-    """Whether a request carries a token, or may carry one in its body."""
+    """Return whether a request bears a token, or may have one in its body."""
     return "authorization" in sent.headers or sent.body is not None
 
 
 def signed_in_session(person: Person, address: str) -> str:
-    """Sign in at an address; return the id that the server gives to the session."""
+    """Sign in at an address; return the session's id."""
     person.opens(address)
     with person.page.expect_response("**/api/login") as login:
         person.signs_in().is_at_notes()

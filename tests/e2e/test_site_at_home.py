@@ -1,4 +1,4 @@
-"""The built page beside its API: one server, one origin."""
+"""The built page and its API on one origin."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, BrowserType, Page
 
 from build_site import build
-from tests.e2e.conftest import PATIENCE_MS
+from tests.e2e.conftest import TIMEOUT_MS
 from tests.e2e.person import Person
 from tests.e2e.watch import Watch
 from tests.support.paths import ROOT
@@ -25,13 +25,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(built: Path) -> dict[str, float | str]:
-    """The server of the API serves the built page in place of its own."""
+    """The API's server serves the built page instead of its own."""
     return {"page_dir": str(built)}
 
 
 @pytest.fixture
 def proxy(backend: ServerProcess) -> Iterator[HTTPProxy]:
-    """What the browser's cache cannot answer passes here."""
+    """Records the requests that the browser's cache does not serve."""
     proxy = HTTPProxy(backend.url)
     proxy.start()
     yield proxy
@@ -51,20 +51,20 @@ def context(
     home: str,
     tmp_path: Path,
 ) -> Iterator[BrowserContext]:
-    """A browser with a profile on disk: what keeps all in memory has no room for a runtime."""
+    """A browser with a profile on disk: a cache in memory has no room for Pyodide."""
     if browser_name == "firefox":
-        pytest.skip("Firefox's driver starts no browser on a profile of ours.")
+        pytest.skip("Playwright starts Firefox with a profile of its own only.")
     with browser_type.launch_persistent_context(
         tmp_path, base_url=home, **browser_type_launch_args
     ) as context:
-        context.set_default_timeout(PATIENCE_MS)
+        context.set_default_timeout(TIMEOUT_MS)
         yield context
 
 
-def test_a_second_visit_fetches_the_page_alone(
+def test_a_second_visit_requests_only_the_page(
     person: Person, page: Page, proxy: HTTPProxy, watch: Watch
 ) -> None:
-    """What was built never changes under its name: the browser does not even ask about it."""
+    """Every asset has a content hash in its path, so the browser does not revalidate it."""
     person.opens().signs_in().is_at_notes()
     person.adds("written beside the API")
     assert any(received.path.startswith("/assets/") for received in proxy.received)

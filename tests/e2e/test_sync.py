@@ -1,7 +1,7 @@
-"""Sync code, requests and httpx in a page, within the page's session; what counts is what was sent.
+"""Sync code, requests and httpx in a page, judged by the requests that are sent.
 
-Where a task or a coroutine calls it, sync code switches: the page lives on while it waits. Anywhere
-else it blocks. Both must be right.
+Called from a task or a coroutine, a sync call switches stacks (JSPI), and the page stays
+responsive. Called from anywhere else, it blocks the page. Both are tested.
 """
 
 import io
@@ -28,7 +28,7 @@ PURE = (
 )
 ADAPTERS = ("requests.py", "httpx.py")
 
-WORDS = """
+DEFINITIONS = """
 import urllib.error, urllib.request
 from pyodide.ffi import can_run_sync, create_once_callable
 from unexpired import Client, UnexpiredError
@@ -44,26 +44,26 @@ async def switching(call):
     return outcome_of(call)
 
 async def blocking(call):
-    answer = asyncio.Future()
+    outcome = asyncio.Future()
     def run(*_):
-        try: answer.set_result('switched' if can_run_sync() else outcome_of(call))
-        except Exception as error: answer.set_exception(error)
+        try: outcome.set_result('switched' if can_run_sync() else outcome_of(call))
+        except Exception as error: outcome.set_exception(error)
     js.setTimeout(create_once_callable(run), 0)
-    return await answer
+    return await outcome
 """
 UNPACK = """
 import io, sys, zipfile
-reply = await js.fetch("/packages.zip")
-zipfile.ZipFile(io.BytesIO((await reply.arrayBuffer()).to_bytes())).extractall(".")
+response = await js.fetch("/packages.zip")
+zipfile.ZipFile(io.BytesIO((await response.arrayBuffer()).to_bytes())).extractall(".")
 import importlib
 importlib.invalidate_caches()
 """
-WAYS = pytest.mark.parametrize("way", ["switching", "blocking"])
+BOTH_WAYS = pytest.mark.parametrize("way", ["switching", "blocking"])
 
 
 @pytest.fixture(scope="session")
 def browser_library(context_of: ContextFactory, serve: ServerFactory) -> Library:
-    """The library in a page of its own, with other people's libraries beside it."""
+    """The library in a page with requests and httpx, started once."""
     library = Library(context_of(serve().url).new_page())
     library.page.route("**/packages.zip", lambda route: route.fulfill(body=packages()))
     library.run(UNPACK)
@@ -71,7 +71,7 @@ def browser_library(context_of: ContextFactory, serve: ServerFactory) -> Library
 
 
 def packages() -> bytes:
-    """The pure-Python packages of this environment, and our adapters for them."""
+    """Return an archive of the packages, from this environment, and our adapters for them."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as content:
         for path, name in files():
@@ -80,7 +80,7 @@ def packages() -> bytes:
 
 
 def files() -> Iterator[tuple[Path, str]]:
-    """Each file of theirs with its name in the page."""
+    """Yield each file with its name in the page."""
     for name in ADAPTERS:
         yield ROOT / "app" / "unexpired" / "adapters" / name, f"unexpired/adapters/{name}"
     for package in PURE:
@@ -97,7 +97,7 @@ def files() -> Iterator[tuple[Path, str]]:
 
 @pytest.fixture
 def context(browser_library: Library) -> BrowserContext:
-    """The browser context of the one page."""
+    """The browser context of the page."""
     return browser_library.page.context
 
 
@@ -106,25 +106,25 @@ def library(browser_library: Library, watch: Watch) -> Iterator[Library]:
     """The library with a session, and a sync client that shares it."""
     browser_library.reset()
     browser_library.sign_in()
-    browser_library.run(WORDS)
+    browser_library.run(DEFINITIONS)
     watch.sent.clear()
     yield browser_library
     browser_library.page.context.set_offline(offline=False)
-    # Of what blocks the browser complains, and it says not where.
+    # The browser logs a warning for requests that block, without their URL.
     watch.forgive("Synchronous XMLHttpRequest", "Failed to load resource")
 
 
 @pytest.fixture
 def outdated(library: Library, backend: ServerProcess) -> Library:
-    """The same, with an access token that has expired, which only the server knows."""
+    """The same, with an access token that has expired without the client knowing."""
     library.reopen(accessToken=backend.expired(library.record["accessToken"]))
-    library.run(WORDS)
+    library.run(DEFINITIONS)
     return library
 
 
-@WAYS
-def test_sync_code_and_the_page_are_one_session(outdated: Library, watch: Watch, way: str) -> None:
-    """An expired token is renewed and the call repeated; the page goes on with the new token."""
+@BOTH_WAYS
+def test_a_sync_call_shares_the_pages_session(outdated: Library, watch: Watch, way: str) -> None:
+    """An expired token is refreshed and the call retried; the page uses the new token."""
     assert outdated.run(f"await {way}(lambda: sync.get('/api/me').json()['username'])") == "ada"
     assert [sent.call for sent in watch.sent] == [ME, REFRESH, ME]
     assert outdated.run("events") == [["refreshed"]]
@@ -133,9 +133,9 @@ def test_sync_code_and_the_page_are_one_session(outdated: Library, watch: Watch,
     assert watch.count(REFRESH) == 1
 
 
-@WAYS
-def test_a_page_may_have_sync_code_alone(library: Library, way: str) -> None:
-    """Without an AsyncClient it is the same session: the one that the browser stores."""
+@BOTH_WAYS
+def test_a_page_may_have_a_sync_client_only(library: Library, way: str) -> None:
+    """Without an AsyncClient it uses the session in the browser's storage."""
     library.run("client.close()\nalone = Client.in_browser(login_url='#/login')")
     assert library.run(f"await {way}(lambda: alone.get('/api/me').status_code)") == 200
     assert library.run(f"await {way}(alone.refresh)") is None
@@ -144,29 +144,29 @@ def test_a_page_may_have_sync_code_alone(library: Library, way: str) -> None:
     assert library.record == {}
 
 
-@WAYS
-def test_without_a_network_sync_code_hears_so(
+@BOTH_WAYS
+def test_a_sync_call_without_a_network_raises_unreachable(
     library: Library, context: BrowserContext, way: str
 ) -> None:
-    """The call ends as Unreachable, and costs no session."""
+    """The session stays."""
     context.set_offline(offline=True)
     assert library.run(f"await {way}(lambda: sync.get('/api/me').status_code)") == "Unreachable"
     assert library.run("client.state") == "active"
 
 
-@WAYS
-def test_a_call_that_awaits_is_not_waited_for_by_one_that_blocks(
+@BOTH_WAYS
+def test_sync_calls_succeed_while_the_page_refreshes(
     outdated: Library, watch: Watch, way: str
 ) -> None:
-    """Sync code that finds the token expired while the page renews it gets its answer."""
+    """A blocking call cannot wait for the page's refresh, and does not deadlock."""
     calls = f"await asyncio.gather(outcome(client.get('/api/me')), *({way}(ask) for _ in range(5)))"
     assert outdated.run(f"ask = lambda: sync.get('/api/me').status_code\n{calls}") == [200] * 6
     if way == "switching":
         assert watch.count(REFRESH) == 1
 
 
-def test_the_page_lives_while_sync_code_waits(library: Library) -> None:
-    """The first call is answered after the second, which a frozen page could not make."""
+def test_a_switching_call_does_not_block_the_page(library: Library) -> None:
+    """The first call gets its response after the second, which a blocked page could not make."""
     held: list[Route] = []
 
     def hold_the_first(route: Route) -> None:
@@ -181,8 +181,8 @@ def test_the_page_lives_while_sync_code_waits(library: Library) -> None:
     assert library.run(both) == [200, 200]
 
 
-def test_sync_code_goes_the_way_of_the_pages_own_transport(library: Library) -> None:
-    """What the page does to its requests, such as recording them, it does to these too."""
+def test_sync_calls_use_the_pages_own_transport(library: Library) -> None:
+    """A transport that records the page's requests records these, too."""
     library.run(
         "from unexpired import AsyncClient\n"
         "class Recording:\n"
@@ -198,18 +198,18 @@ def test_sync_code_goes_the_way_of_the_pages_own_transport(library: Library) -> 
     assert library.run("recorded.close()\nRecording.seen") == ["GET"]
 
 
-def test_a_call_that_switches_is_bounded(library: Library) -> None:
-    """A server that never answers costs the call its own time."""
+def test_timeout_bounds_a_switching_call(library: Library) -> None:
+    """The server does not respond."""
     library.page.route("**/api/me", lambda _route: None)
     hung = "await switching(lambda: sync.get('/api/me', timeout=0.2).status_code)"
     assert library.run(hung) == "Unreachable"
 
 
-@WAYS
-def test_code_that_knows_nothing_of_us_is_part_of_the_session(
+@BOTH_WAYS
+def test_an_installed_opener_adds_the_token_to_plain_urlopen(
     outdated: Library, watch: Watch, way: str
 ) -> None:
-    """With the opener installed, plain ``urlopen`` is renewed and repeated."""
+    """``urlopen`` refreshes an expired token and retries."""
     outdated.run("urllib.request.install_opener(sync.opener())")
     read = "json.load(urllib.request.urlopen('/api/me'))['username']"
     assert outdated.run(f"await {way}(lambda: {read})") == "ada"
@@ -218,9 +218,9 @@ def test_code_that_knows_nothing_of_us_is_part_of_the_session(
     assert outdated.run(f"await {way}(lambda: {missing})") == "HTTPError"
 
 
-@WAYS
+@BOTH_WAYS
 def test_requests_in_a_page(outdated: Library, watch: Watch, way: str) -> None:
-    """A POST of requests is renewed, and repeated with its body and its key."""
+    """A POST is retried after a refresh with its body and idempotency key."""
     outdated.run("import requests")
     post = "requests.post(base + '/api/notes', json={'text': 'hi'}, auth=sync.requests_auth())"
     outdated.run("base = str(js.location.origin)")
@@ -233,7 +233,7 @@ def test_requests_in_a_page(outdated: Library, watch: Watch, way: str) -> None:
 
 
 def test_httpx_in_a_page(outdated: Library, watch: Watch, context: BrowserContext) -> None:
-    """``httpx.AsyncClient`` goes through the page's fetch: renewed, repeated, bounded, cut off."""
+    """``httpx.AsyncClient`` sends through the page's fetch and raises httpx's errors."""
     outdated.run(
         "import httpx\n"
         "http = httpx.AsyncClient(base_url=str(js.location.origin),"

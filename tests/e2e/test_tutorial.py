@@ -1,4 +1,4 @@
-"""The tutorial, followed literally: its commands and files, in an empty folder, in a browser."""
+"""The tutorial, followed step by step: its commands and files, in an empty folder and a browser."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.docs.pages import KINDS, TUTORIAL, Snippet, snippets
+from tests.docs.pages import LANGUAGES, TUTORIAL, Snippet, snippets
 from tests.support.paths import ROOT
 
-LONGEST_PAUSE_MS = 60_000
-"""Longer than the client ever waits before it tries again, or a busy machine to start Python."""
+TIMEOUT_MS = 60_000
+"""Longer than the longest back-off, and than Python's start on a busy machine."""
 
 AT_ITS_END = ", at its end"
 NPM = """\
 #!{python}
-\"\"\"npm, without a network: what `npm ci` has installed, if that is the version asked for.\"\"\"
+\"\"\"npm without a network: copies what `npm ci` has installed, if the version is right.\"\"\"
 import json, pathlib, shutil, sys
 
 _, install, prefix, folder, *wanted = sys.argv
@@ -42,38 +42,38 @@ MAKE = """\
 
 
 class Reader:
-    """Somebody who does what the tutorial says, in a folder, without the network.
+    """Follows the tutorial in a folder, without the network.
 
     Args:
-        folder: Where the project's clone and the reader's own folder lie side by side.
+        folder: Holds the project's clone and the reader's own folder.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._steps = iter(list(snippets(TUTORIAL, *KINDS)))
+        self._steps = iter(list(snippets(TUTORIAL, *LANGUAGES)))
         self._folder = folder / "hello"
         self._folder.mkdir()
         (folder / "unexpired").mkdir()
         self.port = _free_port()
         self._environment = os.environ | {
             "PATH": f"{_stand_ins(folder / 'bin')}{os.pathsep}{os.environ['PATH']}",
-            # The server's dependencies, which are no business of the tutorial's.
+            # The server's dependencies, which the tutorial does not install.
             "PYTHONPATH": sysconfig.get_path("purelib"),
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_FIND_LINKS": str(ROOT / "vendor" / "pyodide"),
             "PIP_NO_DEPS": "1",
             "PIP_NO_INDEX": "1",
             "UNEXPIRED_PORT": str(self.port),
-            "UNEXPIRED_ACCESS_TTL": "4",  # Nobody waits for 20 seconds here.
+            "UNEXPIRED_ACCESS_TTL": "4",  # The tutorial says 20; a test need not wait as long.
         }
 
     def goes_on(self, count: int) -> None:
-        """Do the next steps: run the commands, write the files."""
+        """Do the next steps: run commands, write files."""
         for _ in range(count):
             step = next(self._steps)
             if step.kind == "sh":
                 with self._started(step) as process:
-                    said, _ = process.communicate()
-                assert process.returncode == 0, said
+                    output, _ = process.communicate()
+                assert process.returncode == 0, output
             else:
                 self._write(step)
 
@@ -86,12 +86,12 @@ class Reader:
         return process
 
     def has_finished(self) -> bool:
-        """Whether there is nothing more to do."""
+        """Return whether every step is done."""
         return next(self._steps, None) is None
 
     def _started(self, step: Snippet) -> subprocess.Popen[str]:
-        return subprocess.Popen(  # noqa: S603 - Our own words.
-            ["bash", "-euc", step.text],  # noqa: S607 - The reader's own.
+        return subprocess.Popen(  # noqa: S603 - Our own documentation.
+            ["bash", "-euc", step.text],  # noqa: S607 - The reader's shell.
             cwd=self._folder,
             env=self._environment,
             stdout=subprocess.PIPE,
@@ -132,29 +132,29 @@ def _free_port() -> int:
     return port
 
 
-class Looker:
-    """What the reader sees in the page.
+class PageReader:
+    """Uses the tutorial's page.
 
     Args:
-        page: A tab.
+        page: The tab.
     """
 
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    def reads(self, sentence: str, *, where: str = "#said") -> None:
-        """See a sentence that the tutorial promises."""
-        assert f"“{sentence}”" in TEXT
-        expect(self.page.locator(where)).to_have_text(sentence, timeout=LONGEST_PAUSE_MS)
+    def reads(self, text: str, *, where: str = "#said") -> None:
+        """See a text that the tutorial quotes."""
+        assert f"“{text}”" in TEXT
+        expect(self.page.locator(where)).to_have_text(text, timeout=TIMEOUT_MS)
 
-    def hears(self, sentence: str) -> None:
-        """See it among the news of the session."""
-        self.reads(sentence, where="#news")
+    def reads_news(self, text: str) -> None:
+        """See a text in the line for the session's events."""
+        self.reads(text, where="#news")
 
-    def asks(self, answer: str) -> None:
-        """Press the button, and see what it says."""
+    def presses_the_button(self, text: str) -> None:
+        """Press the button, and see the text."""
         self.page.get_by_role("button", name="Who am I?").click()
-        self.reads(answer)
+        self.reads(text)
 
     def signs_in(self) -> None:
         """Sign in as the demo's user."""
@@ -163,10 +163,10 @@ class Looker:
         self.page.get_by_role("button", name="Sign in").click()
         self.reads("Welcome, demo.")
 
-    def sees(self, state: str) -> None:
-        """See how the session is doing."""
+    def sees_state(self, state: str) -> None:
+        """See the state of the session."""
         session = self.page.locator("#session")
-        expect(session).to_contain_text(state, timeout=LONGEST_PAUSE_MS)
+        expect(session).to_contain_text(state, timeout=TIMEOUT_MS)
 
 
 TEXT = TUTORIAL.read_text()
@@ -174,46 +174,44 @@ TEXT = TUTORIAL.read_text()
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A tab in a browser of its own; no page of the tutorial asks another host for anything."""
+    """A tab in a new browser context; fails if a page loads something from another host."""
     context = browser.new_context()
-    asked_for: list[str] = []
+    urls: list[str] = []
     own = re.compile(r"(http://127\.0\.0\.1:\d+/|data:|blob:)")
-    context.on("request", lambda sent: asked_for.append(sent.url))
+    context.on("request", lambda sent: urls.append(sent.url))
     yield context.new_page()
     context.close()
-    assert [url for url in asked_for if not own.match(url)] == []
+    assert [url for url in urls if not own.match(url)] == []
 
 
-def test_the_tutorial_leads_from_an_empty_folder_to_a_page_that_stays_signed_in(
-    tmp_path: Path, page: Page
-) -> None:
-    """Each step works as it is written, and the page then says what is promised."""
-    reader, looker = Reader(tmp_path), Looker(page)
+def test_the_tutorial_builds_a_page_that_stays_signed_in(tmp_path: Path, page: Page) -> None:
+    """Each step works as written, and the page shows what the tutorial says."""
+    reader, view = Reader(tmp_path), PageReader(page)
     reader.goes_on(5)
     server = reader.starts_the_server()
     try:
         page.goto(f"http://127.0.0.1:{reader.port}")
-        looker.reads("Python is ready.")
-        looker.asks("Please sign in.")
-        looker.signs_in()
-        looker.asks("You are demo.")
+        view.reads("Python is ready.")
+        view.presses_the_button("Please sign in.")
+        view.signs_in()
+        view.presses_the_button("You are demo.")
 
         reader.goes_on(1)
         page.reload()
-        looker.hears("The tokens were renewed.")
-        looker.asks("You are demo.")
+        view.reads_news("The tokens were renewed.")
+        view.presses_the_button("You are demo.")
 
         presses_ctrl_c(server)
-        looker.sees("degraded")
-        looker.asks("The server cannot be reached right now. Please try again.")
+        view.sees_state("degraded")
+        view.presses_the_button("The server cannot be reached right now. Please try again.")
         server = reader.starts_the_server()
-        looker.sees("active")
-        looker.asks("You are demo.")
+        view.sees_state("active")
+        view.presses_the_button("You are demo.")
 
         reader.goes_on(1)
-        looker.hears("Your session is over. Please sign in again.")
-        looker.signs_in()
-        looker.asks("You are demo.")
+        view.reads_news("Your session is over. Please sign in again.")
+        view.signs_in()
+        view.presses_the_button("You are demo.")
     finally:
         presses_ctrl_c(server)
     assert reader.has_finished()

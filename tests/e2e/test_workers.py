@@ -1,4 +1,4 @@
-"""Python in workers, whose calls the page's client makes; what counts is what was sent."""
+"""Workers, whose calls the page's client makes, judged by the requests that are sent."""
 
 import json
 import shutil
@@ -18,15 +18,15 @@ from tests.support.server_process import ServerProcess
 ME = "GET /api/me"
 REFRESH = "POST /api/refresh"
 GET_ME = "await outcome(client.get('/api/me'))"
-TEN_OF_THEM = "await asyncio.gather(*(outcome(client.get('/api/me')) for _ in range(10)))"
+TEN_CALLS = "await asyncio.gather(*(outcome(client.get('/api/me')) for _ in range(10)))"
 WAIT = "connect_sync().get('/api/me').status_code"
 BLOCK = """
-answer = asyncio.Future()
+outcome = asyncio.Future()
 def block(*_):
-    try: answer.set_result(connect_sync().get('/api/me').status_code)
-    except Exception as error: answer.set_result([type(error).__name__, str(error)])
-js.setTimeout(create_proxy(block), 0)  # From here nothing can switch stacks.
-await answer
+    try: outcome.set_result(connect_sync().get('/api/me').status_code)
+    except Exception as error: outcome.set_result([type(error).__name__, str(error)])
+js.setTimeout(create_proxy(block), 0)  # JSPI cannot switch stacks in a timer's callback.
+await outcome
 """
 COPY = """
 import pyodide_js
@@ -53,18 +53,20 @@ early.done()
 HANG = """() => {
     window.realFetch = fetch;
     window.fetch = (_, { signal }) => {
-        window.asked = true;
-        return new Promise(() => signal.addEventListener("abort", () => { window.gaveUp = true; }));
+        window.requested = true;
+        return new Promise(() => {
+            signal.addEventListener("abort", () => { window.aborted = true; });
+        });
     };
 }"""
 SPY = """
-window.crossed = [];
+window.posted = [];
 const legible = (_, value) =>
     ArrayBuffer.isView(value) ? new TextDecoder().decode(value) : value;
 for (const kind of [MessagePort, Worker]) {
     const post = kind.prototype.postMessage;
     kind.prototype.postMessage = function (data, ...more) {
-        crossed.push(JSON.stringify(data, legible));
+        posted.push(JSON.stringify(data, legible));
         return post.call(this, data, ...more);
     };
 }
@@ -72,7 +74,7 @@ for (const kind of [MessagePort, Worker]) {
 
 
 class Workers(Library):
-    """The library in a page, and two workers beside it."""
+    """The library in a page with two workers."""
 
     def run_in(self, name: str, source: str) -> Any:
         """Run Python in a worker; return the value of its last line."""
@@ -88,7 +90,7 @@ IN_WORKER = "([id, source]) => document.getElementById(id).xworker.sync.run(sour
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example of a worker, with the tests' own code on its two sides."""
+    """The worker example, with the tests' code in the page and in the workers."""
     target = tmp_path_factory.mktemp("workers") / "page"
     build("worker", target)
     workers = FOLDER.with_name("workers")
@@ -106,19 +108,19 @@ def backend(serve: Any, folder: Path) -> ServerProcess:
 
 @pytest.fixture(scope="session")
 def browser_library(context_of: ContextFactory, backend: ServerProcess) -> Workers:
-    """The page and its workers, started once: each test gets a client of its own."""
+    """The page and its workers, started once; each test opens a new client."""
     return opened(context_of(backend.url).new_page())
 
 
 @pytest.fixture
 def context(browser_library: Workers) -> BrowserContext:
-    """The browser context of the one page."""
+    """The browser context of the page."""
     return browser_library.page.context
 
 
 @pytest.fixture
 def workers(browser_library: Workers, watch: Watch) -> Workers:
-    """A page that serves its workers, where somebody is signed in; nothing before this counts."""
+    """A page that is signed in and serves its workers; requests so far are forgotten."""
     browser_library.reset()
     browser_library.run(SERVE)
     browser_library.sign_in()
@@ -128,40 +130,40 @@ def workers(browser_library: Workers, watch: Watch) -> Workers:
 
 @pytest.fixture
 def outdated(workers: Workers, backend: ServerProcess) -> Workers:
-    """The same, with an access token that has expired, which only the server knows."""
+    """The same, with an access token that has expired without the client knowing."""
     workers.reopen(accessToken=backend.expired(workers.record["accessToken"]))
     workers.run(SERVE)
     return workers
 
 
-def test_a_workers_call_is_renewed_by_the_page(outdated: Workers, watch: Watch) -> None:
-    """The worker sees the 200 of the second attempt; the page made one refresh."""
+def test_the_page_refreshes_the_token_for_a_workers_call(outdated: Workers, watch: Watch) -> None:
+    """The worker gets the 200 of the second attempt."""
     assert outdated.run_in("first", GET_ME) == 200
     assert [sent.call for sent in watch.sent] == [ME, REFRESH, ME]
     assert outdated.run("client.state") == "active"
 
 
 def test_the_calls_of_two_workers_share_one_refresh(outdated: Workers, watch: Watch) -> None:
-    """However many calls of however many workers find the token expired, it is renewed once."""
-    sources = [["first", TEN_OF_THEM], ["second", TEN_OF_THEM]]
+    """All twenty calls find the token expired."""
+    sources = [["first", TEN_CALLS], ["second", TEN_CALLS]]
     texts = outdated.page.evaluate(f"all => Promise.all(all.map({IN_WORKER}))", sources)
     assert [json.loads(text) for text in texts] == [[200] * 10] * 2
     assert watch.count(REFRESH) == 1
 
 
-def test_no_part_of_a_token_crosses_or_is_in_the_worker(outdated: Workers) -> None:
-    """Neither what the page posts, before and after a renewal, nor the worker's memory has any."""
+def test_no_part_of_a_token_reaches_a_worker(outdated: Workers) -> None:
+    """Neither the page's messages nor the worker's memory hold one, before and after a refresh."""
     page, tokens = outdated.page, secrets(outdated)
-    page.evaluate("crossed.length = 0")
-    reply = outdated.run_in("first", "kept = await client.get('/api/me')\nkept.json()")
+    page.evaluate("posted.length = 0")
+    response = outdated.run_in("first", "kept = await client.get('/api/me')\nkept.json()")
     tokens |= secrets(outdated)
-    crossed = page.evaluate("crossed.join()")
-    assert reply["id"] in crossed
-    assert found(tokens, crossed) == []
-    # A copy is searched, for the memory itself holds whatever is searched for.
+    posted = page.evaluate("posted.join()")
+    assert response["id"] in posted
+    assert found(tokens, posted) == []
+    # Search a copy: the memory itself contains the needles of the search.
     outdated.run_in("first", COPY)
-    needles = [*tokens, reply["id"]]
-    assert outdated.run_in("first", FOUND.format(needles)) == [reply["id"]]
+    needles = [*tokens, response["id"]]
+    assert outdated.run_in("first", FOUND.format(needles)) == [response["id"]]
 
 
 @pytest.mark.parametrize(
@@ -171,17 +173,15 @@ def test_no_part_of_a_token_crosses_or_is_in_the_worker(outdated: Workers) -> No
         ("await client.refresh()", 200),
     ],
 )
-def test_a_worker_follows_the_pages_session(
-    workers: Workers, arrange: str, expected: object
-) -> None:
-    """What the page does to its session holds for the next call of each worker."""
+def test_workers_share_the_pages_session(workers: Workers, arrange: str, expected: object) -> None:
+    """A sign-out or a refresh in the page applies to the next call of each worker."""
     workers.run(f"{arrange}\nNone")
     for name in ("first", "second"):
         assert kind(workers.run_in(name, GET_ME)) == expected
 
 
-def test_errors_arrive_as_what_they_are(workers: Workers, context: BrowserContext) -> None:
-    """No answer, an end that the server told of, and a call that cannot be sent stay apart."""
+def test_errors_keep_their_type_and_attributes(workers: Workers, context: BrowserContext) -> None:
+    """An outage, the end of the session, and a call that cannot be sent."""
     context.set_offline(offline=True)
     assert kind(workers.run_in("first", GET_ME)) == ["Unreachable", {"retry_after": None}]
     context.set_offline(offline=False)
@@ -194,27 +194,29 @@ def test_errors_arrive_as_what_they_are(workers: Workers, context: BrowserContex
     assert kind(workers.run_in("first", GET_ME)) == ["SessionExpired", {"code": "REFRESH_EXPIRED"}]
 
 
-def test_a_body_and_a_reply_cross_whole(workers: Workers, watch: Watch, text: str) -> None:
-    """What a worker posts comes back as it was, and went out with the page's idempotency key."""
+def test_bodies_pass_between_worker_and_page_unchanged(
+    workers: Workers, watch: Watch, text: str
+) -> None:
+    """A worker's POST has an idempotency key, which the page adds."""
     source = f"(await client.post('/api/notes', json={{'text': {text!r} + 'ü'}})).json()['text']"
     assert workers.run_in("first", source) == f"{text}ü"
     (sent,) = watch.calls("POST /api/notes")
     assert "idempotency-key" in sent.headers
 
 
-def test_a_call_that_nobody_waits_for_is_given_up(workers: Workers) -> None:
-    """A worker that cancels its call ends the page's request, too."""
+def test_cancelling_a_workers_call_aborts_the_request(workers: Workers) -> None:
+    """The page aborts its ``fetch``."""
     page = workers.page
     page.evaluate(HANG)
     workers.run_in("first", "early = asyncio.ensure_future(client.get('/api/me'))\n1")
-    page.wait_for_function("window.asked")
+    page.wait_for_function("window.requested")
     workers.run_in("first", "early.cancel()\n1")
-    page.wait_for_function("window.gaveUp")
+    page.wait_for_function("window.aborted")
     page.evaluate("() => { window.fetch = window.realFetch; }")
 
 
-def test_a_worker_may_ask_before_the_page_serves(browser_library: Workers, watch: Watch) -> None:
-    """A call that comes too early waits until the page is there; nothing is lost."""
+def test_a_call_before_the_page_serves_waits(browser_library: Workers, watch: Watch) -> None:
+    """It is sent once the page serves the worker."""
     browser_library.reset()
     browser_library.sign_in()
     watch.sent.clear()
@@ -227,34 +229,36 @@ def test_a_worker_may_ask_before_the_page_serves(browser_library: Workers, watch
     assert watch.count(ME) == 1
 
 
-def test_sync_code_in_a_worker_waits_without_headers(
+def test_a_sync_call_in_a_worker_works_with_jspi(
     outdated: Workers, watch: Watch, browser_name: str
 ) -> None:
-    """Where the engine can switch stacks, a sync call is renewed like any other."""
+    """It is refreshed and retried like an async call, without COOP and COEP headers."""
     if browser_name != "chromium":
-        pytest.skip("This engine cannot switch stacks.")
+        pytest.skip("This browser has no JSPI.")
     assert outdated.run_in("first", WAIT) == 200
     assert [sent.call for sent in watch.sent] == [ME, REFRESH, ME]
 
 
-def test_sync_code_that_cannot_wait_says_what_it_needs(workers: Workers, watch: Watch) -> None:
-    """In an engine without JSPI, on a page without the headers, nothing is sent."""
-    name, sentence = workers.run_in("first", BLOCK)
+def test_a_sync_call_without_jspi_or_isolation_raises_runtime_error(
+    workers: Workers, watch: Watch
+) -> None:
+    """The message names the missing headers; nothing is sent."""
+    name, message = workers.run_in("first", BLOCK)
     assert name == "RuntimeError"
-    assert "COOP and COEP" in sentence
+    assert "COOP and COEP" in message
     assert watch.sent == []
 
 
-def test_the_page_is_closed_to_its_workers(workers: Workers) -> None:
+def test_workers_cannot_access_the_page(workers: Workers) -> None:
     """Without the headers a worker reaches neither the page's storage nor its document."""
     source = "import pyscript\n[hasattr(js, 'localStorage'), type(pyscript.window).__name__]"
     assert workers.run_in("first", source) == [False, "NotSupported"]
 
 
-def test_sync_code_blocks_in_an_isolated_page(
+def test_a_sync_call_in_an_isolated_page_blocks_the_worker(
     browser_library: Workers, backend: ServerProcess, watch: Watch
 ) -> None:
-    """With the headers any engine waits: the worker is held up, the page is not."""
+    """With the headers it works in every browser; the page is not blocked."""
     page = browser_library.page.context.new_page()
     page.route(f"{backend.url}/", isolate)
     isolated = opened(page)
@@ -266,14 +270,14 @@ def test_sync_code_blocks_in_an_isolated_page(
     watch.sent.clear()
     assert isolated.run_in("first", BLOCK) == 200
     assert [sent.call for sent in watch.sent] == [ME, REFRESH, ME]
-    assert isolated.run_in("second", TEN_OF_THEM) == [200] * 10
+    assert isolated.run_in("second", TEN_CALLS) == [200] * 10
 
 
 def isolate(route: Route) -> None:
-    """Send the page with the headers that isolate it."""
-    reply = route.fetch()
+    """Serve the page with the headers that isolate it."""
+    response = route.fetch()
     policy = {"cross-origin-embedder-policy": "require-corp"}
-    route.fulfill(response=reply, headers={**reply.headers, **policy})
+    route.fulfill(response=response, headers={**response.headers, **policy})
 
 
 def opened(page: Page) -> Workers:
@@ -286,7 +290,7 @@ def opened(page: Page) -> Workers:
 
 
 def secrets(workers: Workers) -> set[str]:
-    """Every part of the tokens that are stored, but for what is the same in all of them."""
+    """Return the parts of the stored tokens, without the header, which all tokens share."""
     record = workers.record
     return {*record["accessToken"].split(".")[1:], record["refreshToken"].split(".")[1]}
 
@@ -296,5 +300,5 @@ def found(tokens: set[str], text: str) -> list[str]:
 
 
 def kind(outcome: Any) -> Any:
-    """The outcome without the sentence of its error."""
+    """Return the outcome without the error's message."""
     return [outcome[0], outcome[2]] if isinstance(outcome, list) else outcome

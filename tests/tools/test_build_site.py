@@ -1,4 +1,4 @@
-"""What `make site` builds, from a page as small as can be."""
+"""``make site``, with a minimal page."""
 
 import gzip
 import json
@@ -55,7 +55,7 @@ def dist(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _no_pyodide(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stands in for the tools that run in Pyodide: an archive of names and bytes, any snapshot."""
+    """Replace the tools that run in Pyodide: a text as archive, random bytes as snapshot."""
 
     def run(tool: str, pyodide: Path, *arguments: Path | str) -> None:
         if tool == "pack_modules.mjs":
@@ -68,7 +68,7 @@ def _no_pyodide(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """What a folder holds, by name."""
+    """Return the files of a folder by name."""
     found = [path for path in folder.rglob("*") if path.is_file()]
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
@@ -82,8 +82,8 @@ def settings(dist: Path) -> Any:
     return json.loads((dist / "assets" / version(dist) / "pyscript.json").read_text())
 
 
-def test_the_site_holds_what_the_page_needs_and_nothing_else(source: Path, dist: Path) -> None:
-    """No caches, no hidden files, nothing from beside the page; all but the page is versioned."""
+def test_the_site_contains_only_what_the_page_needs(source: Path, dist: Path) -> None:
+    """No caches, no hidden files; everything except the page is in the versioned folder."""
     build(source, dist, API)
     names = {
         "app/boot.js", "app/main.py", "app/load_pyodide.mjs", "vendor/pico.css", "pyscript.json",
@@ -99,8 +99,8 @@ def test_the_site_holds_what_the_page_needs_and_nothing_else(source: Path, dist:
     assert files(dist).keys() == assets | {"index.html", "_headers", ".nojekyll"}
 
 
-def test_the_page_finds_its_files_from_any_folder(source: Path, dist: Path) -> None:
-    """Every path is relative, and leads into the versioned folder; other addresses stay."""
+def test_the_page_loads_its_files_by_relative_paths(source: Path, dist: Path) -> None:
+    """They are in the versioned folder; other links are unchanged."""
     build(source, dist, API)
     page, prefix = (dist / "index.html").read_text(), f"assets/{version(dist)}/"
     for name in ("app/boot.js", "vendor/pico.css", "app/main.py", "pyscript.json"):
@@ -108,13 +108,11 @@ def test_the_page_finds_its_files_from_any_folder(source: Path, dist: Path) -> N
     assert 'href="#/notes"' in page
     assert 'href="data:image/svg+xml,x"' in page
     assert settings(dist)["interpreter"] == f"./{prefix}app/load_pyodide.mjs"
-    assert "files" not in settings(dist), "for they are in the archive"
+    assert "files" not in settings(dist), "they are in the archive"
 
 
-def test_an_api_elsewhere_is_allowed_called_and_has_a_session_of_its_own(
-    source: Path, dist: Path
-) -> None:
-    """The policy, the base URL and the name that the session is kept under all name the API."""
+def test_an_api_on_another_origin_is_set_throughout_the_page(source: Path, dist: Path) -> None:
+    """In the policy, the base URL and the session's storage key."""
     build(source, dist, API)
     page = (dist / "index.html").read_text()
     assert f"connect-src 'self' {API}; base-uri" in page
@@ -123,7 +121,7 @@ def test_an_api_elsewhere_is_allowed_called_and_has_a_session_of_its_own(
 
 
 def test_without_an_api_the_page_calls_its_own_origin(source: Path, dist: Path) -> None:
-    """Policy, base URL and storage are those of the page as it is."""
+    """Policy, base URL and storage key are unchanged."""
     build(source, dist, "")
     page = (dist / "index.html").read_text()
     assert "connect-src 'self'; base-uri" in page
@@ -131,8 +129,8 @@ def test_without_an_api_the_page_calls_its_own_origin(source: Path, dist: Path) 
     assert settings(dist)["unexpired"]["base_url"] == ""
 
 
-def test_what_is_sent_often_lies_there_compressed(source: Path, dist: Path) -> None:
-    """A server that can send such a form saves bytes; the others never see it."""
+def test_text_files_are_precompressed(source: Path, dist: Path) -> None:
+    """With Brotli and gzip, for hosts that can serve such files."""
     build(source, dist, API)
     (style,) = dist.glob("assets/*/vendor/pico.css")
     assert brotli.decompress(style.with_name("pico.css.br").read_bytes()) == b"pico"
@@ -142,7 +140,7 @@ def test_what_is_sent_often_lies_there_compressed(source: Path, dist: Path) -> N
 def test_the_same_tree_gives_the_same_bytes(
     source: Path, dist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Place and time of the build do not show, nor in what order a system lists its files."""
+    """Whatever the folder, the time and the order of files in the file system."""
     build(source, dist, API)
     shutil.copytree(source, tmp_path / "moved", copy_function=shutil.copyfile)
     forwards = Path.rglob
@@ -150,13 +148,13 @@ def test_the_same_tree_gives_the_same_bytes(
     build(tmp_path / "moved", tmp_path / "again", API)
     one, other = files(tmp_path / "again"), files(dist)
     snapshot = f"assets/{version(dist)}/vendor/pyodide/snapshot.gz"
-    assert one.pop(snapshot) != other.pop(snapshot), "of which no two are the same"
+    assert one.pop(snapshot) != other.pop(snapshot), "two snapshots always differ"
     assert one == other
 
 
 @pytest.mark.parametrize("name", ["app/views/notes.py", "vendor/pico.css", "pyscript.toml"])
-def test_a_changed_file_has_a_new_address(source: Path, dist: Path, name: str) -> None:
-    """What browsers keep for ever is never asked for in vain, and never out of date."""
+def test_a_changed_file_changes_the_version(source: Path, dist: Path, name: str) -> None:
+    """So browsers can cache every asset forever."""
     build(source, dist, API)
     before = version(dist)
     with (source / name).open("a") as file:
@@ -165,8 +163,8 @@ def test_a_changed_file_has_a_new_address(source: Path, dist: Path, name: str) -
     assert version(dist) != before
 
 
-def test_a_moved_file_and_another_api_have_new_addresses(source: Path, dist: Path) -> None:
-    """Names count as much as content, and the settings are among the files."""
+def test_a_renamed_file_or_another_api_changes_the_version(source: Path, dist: Path) -> None:
+    """The version is a hash of names, contents and settings."""
     versions = set()
     for api in (API, ""):
         build(source, dist, api)
@@ -180,10 +178,8 @@ def test_a_moved_file_and_another_api_have_new_addresses(source: Path, dist: Pat
 
 
 @pytest.mark.parametrize("missing", ["app/boot.js", "app/views/notes.py", "app/load_pyodide.mjs"])
-def test_a_page_that_lacks_a_file_does_not_replace_the_last(
-    source: Path, dist: Path, missing: str
-) -> None:
-    """The build says what is missing, and the site that was there stays as it was."""
+def test_a_failed_build_keeps_the_last_site(source: Path, dist: Path, missing: str) -> None:
+    """The error names the missing file."""
     build(source, dist, API)
     before = files(dist)
     (source / missing).unlink()
@@ -193,10 +189,10 @@ def test_a_page_that_lacks_a_file_does_not_replace_the_last(
 
 
 @pytest.mark.parametrize("lost", [' data-storage-key="unexpired"', "connect-src 'self'; "])
-def test_a_page_that_cannot_be_told_its_api_is_not_built(
+def test_a_page_without_a_place_for_the_api_is_not_built(
     source: Path, dist: Path, lost: str
 ) -> None:
-    """Markup that was changed past recognition is a mistake to hear of at once."""
+    """The build fails where the markup has no storage key or no connect-src."""
     (source / "index.html").write_text(PAGE.replace(lost, ""))
     with pytest.raises(ValueError, match="must contain"):
         build(source, dist, API)
@@ -207,8 +203,8 @@ def test_a_page_that_cannot_be_told_its_api_is_not_built(
     "api",
     ["", API, "https://api.example.com:8443", "http://localhost:8000", "http://127.0.0.1:8000"],
 )
-def test_an_exact_origin_is_taken_as_it_is(api: str) -> None:
-    """An https origin, one of this machine, or none."""
+def test_an_exact_origin_is_accepted(api: str) -> None:
+    """An https origin, a local one, or none."""
     assert checked_api(api) == api
 
 
@@ -226,15 +222,15 @@ def test_an_exact_origin_is_taken_as_it_is(api: str) -> None:
         "javascript:alert(1)", "https://bücher.example",
     ],
 )  # fmt: skip
-def test_anything_else_is_refused_in_one_sentence(
+def test_any_other_api_is_rejected_with_a_one_line_message(
     api: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The command ends with 2, says what it wants, and builds nothing."""
+    """The command exits with 2 and builds nothing."""
     monkeypatch.setattr("sys.argv", ["build_site.py", f"--api={api}"])
     monkeypatch.setattr(build_site, "build", None)
     with pytest.raises(SystemExit) as exit_info:
         build_site.main()
     assert exit_info.value.code == 2
-    said = capsys.readouterr().err
-    assert said.startswith("API must be an exact origin such as https://api.example.com")
-    assert said.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith("API must be an exact origin such as https://api.example.com")
+    assert errors.count("\n") == 1

@@ -1,4 +1,4 @@
-"""Runs, in the page that only the tests serve, the Python that a test sends to it."""
+"""Runs the Python that a test sends, in a page of the tests."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from unexpired.events import EventName
 
 
 def open_client(**options: Any) -> AsyncClient:
-    """Put a fresh client, and the list of its events, where the test's code finds them."""
+    """Open a client; put it and the list of its events into the scope of the test's code."""
     events: list[list[object]] = []
     client = AsyncClient.in_browser(**{"login_url": "#/login", **options})
     for event in get_args(EventName):
@@ -24,12 +24,12 @@ def open_client(**options: Any) -> AsyncClient:
 
 
 async def outcome(call: Awaitable[Response | None]) -> int | str | None:
-    """The status of the reply, if the call has one, or the name of the error."""
+    """Return the status of the response, if the call has one, or the name of the error."""
     try:
-        reply = await call
+        response = await call
     except UnexpiredError as error:
         return type(error).__name__
-    return reply.status_code if reply else None
+    return response.status_code if response else None
 
 
 async def run(source: str) -> str:

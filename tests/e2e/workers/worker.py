@@ -1,4 +1,4 @@
-"""Runs, in a worker that only the tests start, the Python that a test sends to it."""
+"""Runs the Python that a test sends, in a worker."""
 
 import asyncio
 import json
@@ -13,11 +13,11 @@ from pyscript import sync
 from unexpired import Response, UnexpiredError
 from unexpired.browser.worker import connect, connect_sync
 
-SECONDS = 20  # A test that waits for nothing shall fail, and not hang.
+SECONDS = 20  # A test that waits in vain fails instead of hanging.
 
 
 async def outcome(call: Awaitable[Response]) -> int | list[object]:
-    """The status of the reply, or the name, the sentence and the attributes of the error."""
+    """Return the status of the response, or the name, message and attributes of the error."""
     try:
         return (await call).status_code
     except (UnexpiredError, ValueError) as error:
