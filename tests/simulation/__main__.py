@@ -1,4 +1,4 @@
-"""Run as many simulated worlds as asked, and print what happened in them."""
+"""Run simulated worlds and print what happened in them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from tests.simulation.profile import draw, months, office, simple, storm
 from tests.simulation.world import Report
 
 PROGRESS = 60.0  # s
-ERROR_TYPES = {"any": draw, "storm": storm, "office": office, "months": months, "simple": simple}
+KINDS = {"any": draw, "storm": storm, "office": office, "months": months, "simple": simple}
 INJECTED = (
-    *("requests lost", "replies lost", "duplicates", "hangs", "faults", "outages", "breakdowns"),
-    *("tabs killed", "machine sleeps", "clock leaps"),
+    *("requests lost", "responses lost", "duplicates", "hangs", "faults"),
+    *("network outages", "server outages"),
+    *("tabs killed", "machine sleeps", "clock changes"),
 )
 
 
 def world_of(seed: int, kind: str = "any") -> tuple[int, Report]:
-    """Run the world of one seed; about every tenth is one without locks."""
+    """Run the world of one seed; about one in ten has no locks."""
     random = Random(seed)
-    profile = ERROR_TYPES[kind](random)
+    profile = KINDS[kind](random)
     return seed, simulate(seed, profile, has_locks=random.random() > 0.1)
 
 
@@ -34,9 +35,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make simulate", description=__doc__)
     parser.add_argument("--seeds", type=int, default=100, help="how many worlds")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument(
-        "--kind", choices=ERROR_TYPES, default="any", help="what the worlds are like"
-    )
+    parser.add_argument("--kind", choices=KINDS, default="any", help="what the worlds are like")
     parser.add_argument("--jobs", type=int, default=2, help="how many processes")
     asked = parser.parse_args()
     seeds = range(asked.first, asked.first + asked.seeds)

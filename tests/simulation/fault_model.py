@@ -1,4 +1,4 @@
-"""What happens in a world: people, machines, networks, administrators, and calm at the end."""
+"""What happens to a device: people act, machines sleep, networks and servers fail."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from tests.simulation.tab import CALL_BOUND, Tab
 from tests.simulation.world import Report, World
 
 
-class Nature:
-    """What happens to a device: people, machines, networks, administrators."""
+class FaultModel:
+    """Draws events for a device until the world's days are over; then all faults stop."""
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.acts: tuple[tuple[float, Callable[[], None]], ...] = (
-            (50, self.calls),
+        self.events: tuple[tuple[float, Callable[[], None]], ...] = (
+            (50, self.call),
             (8, self.show),
             (8, self.hide),
             (5, self.open_tab),
             (3, self.close_tab),
             (6, self.sleep),
-            (6, self.cut),
-            (3, self.break_down),
-            (2, self.leap),
+            (6, self.disconnect),
+            (3, self.stop_server),
+            (2, self.set_clock),
             (world.profile.sign_outs, self.sign_out),
             (0.3, self.revoke),
         )
 
-    async def unfold(self) -> None:
-        """Let the world run its days, then calm down, and see whether all is well."""
+    async def run(self) -> None:
+        """Run the world's days, stop all faults, and check that the session recovers."""
         world = self.world
-        weights, acts = zip(*self.acts, strict=True)
+        weights, events = zip(*self.events, strict=True)
         end = world.now() + world.profile.days * DAY
         before = world.now()
         self.open_tab()
@@ -42,13 +42,13 @@ class Nature:
             if world.stored_session() is not None:
                 world.report.session_days += (world.now() - before) / DAY
             before = world.now()
-            world.random.choices(acts, weights)[0]()
-            self.go_on()
-            world.judge_reuse()
-        await self.calm()
+            world.random.choices(events, weights)[0]()
+            self.keep_in_use()
+            world.check_reuse()
+        await self.recover()
 
-    def go_on(self) -> None:
-        """Keep at least one tab open, and somebody signed in."""
+    def keep_in_use(self) -> None:
+        """Keep at least one tab open; sign in again, with some probability."""
         world = self.world
         if not world.tabs:
             self.open_tab()
@@ -57,33 +57,33 @@ class Nature:
             if not tab.calls:
                 tab.do(tab.sign_in)
 
-    async def calm(self) -> None:
-        """Let the network be quiet: whoever is still signed in must be active again."""
+    async def recover(self) -> None:
+        """Stop all faults: a session that the server has not ended must become active."""
         world = self.world
-        world.is_calm, world.is_online, world.is_up = True, True, True
+        world.has_no_faults, world.is_online, world.is_up = True, True, True
         for tab in world.tabs:
             tab.is_visible = True
         world.wake()
         await asyncio.sleep(5 * MINUTE)
-        world.judge_reuse()
+        world.check_reuse()
         for tab in world.tabs:
             await tab.call()
             session = world.stored_session()
-            if session is not None and world.backend.is_alive(session):
-                await self._is_well(tab)
+            if session is not None and world.server.is_alive(session):
+                await self._check_active(tab)
         for tab in tuple(world.tabs):
             tab.kill()
         await asyncio.sleep(MINUTE)
 
-    async def _is_well(self, tab: Tab) -> None:
-        if tab.client.state == "refreshing":  # It may just be doing so, as it does all the time.
+    async def _check_active(self, tab: Tab) -> None:
+        if tab.client.state == "refreshing":  # A refresh ahead of expiry may be in flight.
             await asyncio.sleep(CALL_BOUND)
         if tab.client.state != "active":
-            self.world.violated(f"a quiet network leads back to active: {tab.client.state}")
+            self.world.violated(f"without faults the session becomes active: {tab.client.state}")
 
-    # -- The acts ------------------------------------------------------------------------------
+    # -- The events ----------------------------------------------------------------------------
 
-    def calls(self) -> None:
+    def call(self) -> None:
         tab = self.world.random.choice(self.world.tabs)
         tab.burst(self.world.random.randint(1, self.world.profile.burst))
 
@@ -108,18 +108,18 @@ class Nature:
         self.world.random.choice(self.world.tabs).is_visible = False
 
     def sleep(self) -> None:
-        """The machine sleeps: its timers stand still, and what is on its way is lost."""
+        """The machine sleeps: its timers stop, and requests in flight are lost."""
         world = self.world
         world.report.counts["machine sleeps"] += 1
         longest = min(12 * HOUR, world.profile.idle_ttl * 2)
         world.slept += world.random.expovariate(1 / longest)
-        world.naps += 1
+        world.sleeps += 1
         world.wake(resume=world.random.random() < 0.5)
 
-    def cut(self) -> None:
-        """The network is gone for a while."""
+    def disconnect(self) -> None:
+        """The device is offline for a while."""
         world = self.world
-        world.report.counts["outages"] += 1
+        world.report.counts["network outages"] += 1
         world.is_online = False
         seconds = world.random.choice((3, 20, 300, 2 * HOUR))
         asyncio.get_running_loop().call_later(world.random.uniform(0, seconds), self._reconnect)
@@ -128,25 +128,25 @@ class Nature:
         self.world.is_online = True
         self.world.wake()
 
-    def break_down(self) -> None:
-        """The server is down for a while; nothing tells the device when it is back."""
+    def stop_server(self) -> None:
+        """The server is down for a while; the device gets no event when it is back."""
         world = self.world
-        world.report.counts["breakdowns"] += 1
+        world.report.counts["server outages"] += 1
         world.is_up = False
-        asyncio.get_running_loop().call_later(world.random.uniform(1, 600), self._repair)
+        asyncio.get_running_loop().call_later(world.random.uniform(1, 600), self._restart_server)
 
-    def _repair(self) -> None:
+    def _restart_server(self) -> None:
         self.world.is_up = True
 
-    def leap(self) -> None:
-        """The device's clock is set, forth or back."""
-        self.world.report.counts["clock leaps"] += 1
+    def set_clock(self) -> None:
+        """The device's clock is set forward or back."""
+        self.world.report.counts["clock changes"] += 1
         self.world.skew = self.world.random.uniform(
             -self.world.profile.skew, self.world.profile.skew
         )
 
     def sign_out(self) -> None:
-        """Somebody clicks once more and signs out, here or in another tab, before it is done."""
+        """A person makes a call and signs out, in this or another tab, before it is done."""
         tab, other = (
             self.world.random.choice(self.world.tabs),
             self.world.random.choice(self.world.tabs),
@@ -157,19 +157,19 @@ class Nature:
     def revoke(self) -> None:
         session = self.world.stored_session()
         if session is not None:
-            self.world.backend.revoke(session)
+            self.world.server.revoke(session)
 
 
 def simulate(seed: int, profile: Profile, *, has_locks: bool = True) -> Report:
-    """Run one world to its end and return what happened."""
-    world: list[World] = []
+    """Run one world to the end and return its report."""
+    worlds: list[World] = []
 
-    async def unfold() -> None:
-        world.append(World(seed, profile, has_locks=has_locks))
-        await Nature(world[0]).unfold()
+    async def run_world() -> None:
+        worlds.append(World(seed, profile, has_locks=has_locks))
+        await FaultModel(worlds[0]).run()
 
-    run(unfold())
-    report = world[0].report
-    report.counts["refreshes"] = world[0].backend.refreshes
-    report.counts["sessions"] = len(world[0].backend.rows)
+    run(run_world())
+    report = worlds[0].report
+    report.counts["refreshes"] = worlds[0].server.refreshes
+    report.counts["sessions"] = len(worlds[0].server.rows)
     return report

@@ -1,4 +1,4 @@
-"""An event loop whose clock leaps to the next timer, so that months pass in seconds."""
+"""An event loop in virtual time, which skips to the next timer: months pass in seconds."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Coroutine
 from typing import Any
 
 
-class _Leap(selectors.BaseSelector):
-    """Selects nothing, and instead of waiting moves the loop's time on."""
+class _SkippingSelector(selectors.BaseSelector):
+    """Selects nothing, and advances the loop's time instead of waiting."""
 
     def __init__(self) -> None:
         self.time = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
-            raise RuntimeError("nothing will ever happen again: somebody waits for nothing")
+            raise RuntimeError("deadlock: a task waits and no timer is left")
         self.time += timeout
         return []
 
@@ -34,17 +34,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop in virtual time, in seconds from 0."""
 
     def __init__(self) -> None:
-        self._leap = _Leap()
-        super().__init__(self._leap)
-        # Coarser than the rounding of a float after years, or a timer might never be quite due.
+        self._time_source = _SkippingSelector()
+        super().__init__(self._time_source)
+        # Coarser than the rounding of a float after years, or a timer might never become due.
         self._clock_resolution = 1e-6
 
     def time(self) -> float:
         """Return the virtual time."""
-        return self._leap.time
+        return self._time_source.time
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine to its end in virtual time."""
+    """Run a coroutine to the end in virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(main)

@@ -1,11 +1,11 @@
-"""The network of a world: it delays, loses, doubles and holds what is sent."""
+"""The network of a world: it delays, loses, duplicates and holds requests and responses."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
 
-from tests.simulation.backend import presented_in, reply
+from tests.simulation.server import json_response, presented_in
 from tests.simulation.world import World
 from unexpired import Headers, Request, Response, Unreachable
 
@@ -13,47 +13,47 @@ HOLD = 30.0  # s: longer than any client waits for a refresh
 
 
 @dataclass
-class Passage:
-    """One request's way through the network and back."""
+class RoundTrip:
+    """One request's way to the server, and its response's way back."""
 
     world: World
     request: Request
     is_delivered: bool = False
 
-    async def through(self) -> Response:
-        """Return the answer.
+    async def run(self) -> Response:
+        """Return the response.
 
         Raises:
-            Unreachable: if the network lost it.
+            Unreachable: The network lost the request or the response.
         """
-        world, profile, nap = self.world, self.world.profile, self.world.naps
+        world, profile, sleeps = self.world, self.world.profile, self.world.sleeps
         try:
             await self._delay()
-            if not world.is_online or nap != world.naps or world.chance(profile.drop_request):
+            if not world.is_online or sleeps != world.sleeps or world.chance(profile.drop_request):
                 await self._lost("requests lost")
-            answer = self._answered()
+            response = self._respond()
             await self._delay()
-            if not world.is_online or nap != world.naps or world.chance(profile.drop_reply):
-                await self._lost("replies lost")
+            if not world.is_online or sleeps != world.sleeps or world.chance(profile.drop_response):
+                await self._lost("responses lost")
         except asyncio.CancelledError:
-            self._strand()
+            self._maybe_deliver_late()
             raise
-        self._arrived(answer)
-        return answer
+        self._arrived(response)
+        return response
 
-    def _answered(self) -> Response:
+    def _respond(self) -> Response:
         world = self.world
         if not world.is_up or world.chance(world.profile.fault):
             world.report.counts["faults"] += 1
             return world.random.choice(FAULTS)
         if world.chance(world.profile.duplicate):
             world.report.counts["duplicates"] += 1
-            self._later(world.random.uniform(0, 2))
+            self._deliver_later(world.random.uniform(0, 2))
         self.is_delivered = True
-        return world.backend.answer(self.request)
+        return world.server.respond(self.request)
 
-    def _arrived(self, answer: Response) -> None:
-        if answer.is_success and self.request.url.endswith("/api/refresh") and self.is_delivered:
+    def _arrived(self, response: Response) -> None:
+        if response.is_success and self.request.url.endswith("/api/refresh") and self.is_delivered:
             presented = presented_in(self.request)
             self.world.delivered.add((presented.session_id, presented.counter))
 
@@ -70,25 +70,25 @@ class Passage:
             await asyncio.sleep(HOLD)
         raise Unreachable
 
-    def _strand(self) -> None:
-        """The sender gave up or died: what it sent may still arrive, a while later."""
+    def _maybe_deliver_late(self) -> None:
+        """The client timed out or its tab was killed: the request may still arrive later."""
         if not self.is_delivered and self.world.chance(0.5):
-            self._later(self.world.random.uniform(0, 20))
+            self._deliver_later(self.world.random.uniform(0, 20))
 
-    def _later(self, seconds: float) -> None:
+    def _deliver_later(self, seconds: float) -> None:
         if self.request.url.endswith("/api/refresh"):
             presented = presented_in(self.request)
             self.world.late.add((presented.session_id, presented.counter))
-        asyncio.get_running_loop().call_later(seconds, self._arrive_late)
+        asyncio.get_running_loop().call_later(seconds, self._deliver)
 
-    def _arrive_late(self) -> None:
+    def _deliver(self) -> None:
         if self.world.is_online and self.world.is_up:
-            self.world.backend.answer(self.request)
+            self.world.server.respond(self.request)
 
 
 FAULTS = (
-    reply(500),
-    reply(502),
+    json_response(500),
+    json_response(502),
     Response(503, Headers({"retry-after": "3"})),
     Response(429, Headers({"retry-after": "5"})),
     Response(408),

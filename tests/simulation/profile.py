@@ -1,4 +1,4 @@
-"""What a world is like: how long tokens live, how often people act, how much goes wrong."""
+"""The parameters of a world: lifetimes of tokens, how often people act, how often faults occur."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """One kind of world. Probabilities are per request, times are in seconds.
+    """One kind of world. Probabilities are per request, times in seconds.
 
     Attributes:
-        days: how long the world lasts.
-        access_ttl: how long an access token lives.
-        idle_ttl: how long a session lives without a refresh.
-        absolute_ttl: how long a session lives at all.
-        grace: how long a just-used refresh token may be presented again.
-        tabs: how many tabs may be open at once.
-        pace: the mean time between two things that happen to the device.
-        burst: how many calls a tab makes at once, at the most.
-        slow: the mean delay of each way through the network.
-        drop_request: a request is lost on its way.
-        drop_reply: it arrives, but the reply is lost.
-        duplicate: it arrives twice.
-        hang: it takes half a minute longer.
-        fault: the server, or something in between, answers nonsense or with an error of its own.
-        skew: how wrong the device's clock is at the start, at the most.
-        sign_outs: how likely a person signs out, among a hundred things that happen.
-        tick: how often a tab looks at the clock.
-        simple: no refresh tokens.
+        days: How long the world lasts.
+        access_ttl: How long an access token lives.
+        idle_ttl: How long a session lives without a refresh.
+        absolute_ttl: How long a session lives in total.
+        grace: How long a used refresh token may be presented again.
+        tabs: How many tabs may be open at once.
+        pace: The mean time between two events of the fault model.
+        burst: The largest number of calls that a tab makes at once.
+        slow: The mean delay of the network in each direction.
+        drop_request: The request is lost.
+        drop_response: The request arrives, and the response is lost.
+        duplicate: The request arrives twice.
+        hang: It takes half a minute longer.
+        fault: The server, or a proxy in between, responds with nonsense or an error.
+        skew: The largest error of the device's clock.
+        sign_outs: The weight of a sign-out among the events, which sum up to about 100.
+        tick: How often a tab checks the clock.
+        simple: There are no refresh tokens.
     """
 
     days: float
@@ -43,7 +43,7 @@ class Profile:
     burst: int = 6
     slow: float = 0.2
     drop_request: float = 0.02
-    drop_reply: float = 0.02
+    drop_response: float = 0.02
     duplicate: float = 0.02
     hang: float = 0.005
     fault: float = 0.03
@@ -54,13 +54,13 @@ class Profile:
 
 
 def draw(random: Random) -> Profile:
-    """Draw a kind of world."""
+    """Draw a kind of world at random."""
     kind = random.choices((storm, office, months, simple), weights=(0.25, 0.30, 0.40, 0.05), k=1)[0]
     return kind(random)
 
 
 def storm(random: Random) -> Profile:
-    """Short lives, many faults, everything at once."""
+    """Short lifetimes and many faults."""
     return Profile(
         days=random.uniform(0.05, 0.2),
         access_ttl=random.choice((30, 60, 300)),
@@ -70,7 +70,7 @@ def storm(random: Random) -> Profile:
         tick=5,
         sign_outs=5,
         drop_request=0.1,
-        drop_reply=0.1,
+        drop_response=0.1,
         duplicate=0.1,
         hang=0.03,
         fault=0.15,
@@ -78,7 +78,7 @@ def storm(random: Random) -> Profile:
 
 
 def office(random: Random) -> Profile:
-    """Working days with the usual lifetimes."""
+    """Working days with the usual lifetimes of tokens."""
     return Profile(
         days=random.uniform(2, 10),
         access_ttl=random.choice((5 * MINUTE, 15 * MINUTE, HOUR)),
@@ -88,7 +88,7 @@ def office(random: Random) -> Profile:
 
 
 def months(random: Random) -> Profile:
-    """A device that is used now and then, for a long time."""
+    """A device that is used now and then for many months."""
     return Profile(
         days=random.uniform(120, 400),
         access_ttl=random.choice((8 * HOUR, DAY)),
@@ -102,5 +102,5 @@ def months(random: Random) -> Profile:
 
 
 def simple(random: Random) -> Profile:
-    """No refresh tokens: a session is as long as its access token."""
+    """No refresh tokens: a session ends with its access token."""
     return Profile(days=5, access_ttl=random.choice((HOUR, DAY)), pace=HOUR, simple=True)

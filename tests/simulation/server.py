@@ -1,4 +1,4 @@
-"""A server in memory with the real refresh rules, and the record of what really happened."""
+"""A server in memory that applies the real refresh rules and records what happened."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ CODES = {
 
 
 @dataclass
-class Backend:
-    """Issues, refreshes and revokes by the server's own rules; its clock is the true one.
+class SimulatedServer:
+    """Issues, refreshes and revokes by the server's own rules; its clock is right.
 
     Attributes:
-        rows: the sessions, as the database would have them.
-        reused: what was presented each time that reuse was seen.
-        refreshes: how often a session stepped on.
+        rows: The sessions, as the database would store them.
+        reused: The refresh token of each detected reuse.
+        refreshes: The number of rotations.
     """
 
     profile: Profile
@@ -54,8 +54,8 @@ class Backend:
             self.profile.idle_ttl, self.profile.absolute_ttl, grace=self.profile.grace
         )
 
-    def answer(self, request: Request) -> Response:
-        """Answer one request as the real server would."""
+    def respond(self, request: Request) -> Response:
+        """Respond to a request as the real server would."""
         match request.url.removeprefix(f"{API}/api/"):
             case "login":
                 return self._login()
@@ -73,7 +73,7 @@ class Backend:
         self.rows[session] = replace(row, revoked_at=row.revoked_at or self.now())
 
     def is_alive(self, session: str) -> bool:
-        """Whether the server would still renew the session."""
+        """Return whether the server would still refresh the session."""
         row = self.rows[session]
         return row.revoked_at is None and seconds_left(row, self.now(), self.policy) > 0
 
@@ -90,7 +90,7 @@ class Backend:
             self.reused.append(presented)
             self.revoke(row.id)
         if decision in CODES:
-            return reply(401, code=CODES[decision])
+            return json_response(401, code=CODES[decision])
         if decision is Decision.ROTATE:
             self.refreshes += 1
             row = self.rows[row.id] = refreshed(row, self.now(), self.policy)
@@ -99,26 +99,26 @@ class Backend:
     def _issue(self, row: Session) -> Response:
         now, life = int(self.now()), self.profile.access_ttl
         claims = {"sid": row.id, "iat": now, "exp": now + life, "counter": row.counter}
-        fields = {"accessToken": _written(claims), "expiresIn": life, "user": {"id": row.user_id}}
+        fields = {"accessToken": _unsigned(claims), "expiresIn": life, "user": {"id": row.user_id}}
         if not self.profile.simple:
             fields["refreshToken"] = TOKENS.write(row)
-        return reply(200, **fields)
+        return json_response(200, **fields)
 
     def _verify(self, claims: dict[str, Any]) -> Response:
         if self.rows[claims["sid"]].revoked_at is not None:
-            return reply(401, code="SESSION_REVOKED")
+            return json_response(401, code="SESSION_REVOKED")
         if self.now() >= claims["exp"]:
-            return reply(401, code="TOKEN_EXPIRED")
-        return reply(200, ok=True)
+            return json_response(401, code="TOKEN_EXPIRED")
+        return json_response(200, ok=True)
 
 
-def reply(status: int, **fields: Any) -> Response:
-    """Return a JSON reply."""
+def json_response(status: int, **fields: Any) -> Response:
+    """Return a JSON response."""
     return Response(status, Headers(), json.dumps(fields).encode())
 
 
 def presented_in(request: Request) -> RefreshTokenClaims:
-    """Return what the refresh token in a request's body says."""
+    """Return the claims of the refresh token in a request's body."""
     assert isinstance(request.body, bytes)
     return _presented(request.body)
 
@@ -128,7 +128,7 @@ def bearer_of(request: Request) -> dict[str, Any]:
     return claims_of(request.headers["authorization"])
 
 
-# The same few tokens are looked at over and over: remembering them makes the worlds twice as fast.
+# The same few tokens are parsed again and again: with a cache the worlds run twice as fast.
 @lru_cache(maxsize=256)
 def _presented(body: bytes) -> RefreshTokenClaims:
     presented = TOKENS.read(json.loads(body)["refreshToken"])
@@ -152,7 +152,7 @@ def session_of(request: Request) -> str | None:
     return None if is_login else presented_in(request).session_id
 
 
-def _written(claims: dict[str, Any]) -> str:
-    # Unsigned: nobody forges tokens in this world, and signing would take half of its time.
+def _unsigned(claims: dict[str, Any]) -> str:
+    # Unsigned: no token is forged in these worlds, and signing would take half of their time.
     body = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
     return f"eyJhbGciOiJub25lIn0.{body}.AA"

@@ -1,4 +1,4 @@
-"""One tab of a world: the real client on simulated ports, and what a person does in it."""
+"""One tab of a world: the real client on simulated ports, and a person's actions in it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.simulation.backend import API
-from tests.simulation.network import Passage
+from tests.simulation.network import RoundTrip
+from tests.simulation.server import API
 from tests.simulation.world import World
 from unexpired import AsyncClient, Request, Response, UnexpiredError
 from unexpired.ports import LocalLock, RefreshLock
@@ -58,7 +58,7 @@ class Tab:
 
     def _signed_out(self, where: str) -> None:
         if where == "here" and self.session is not None:
-            self.world.left.add(self.session)
+            self.world.signed_out.add(self.session)
         self.world.ended(self.session, f"signed out {where}")
 
     # -- The ports: clock and store ------------------------------------------------------------
@@ -88,9 +88,9 @@ class Tab:
         for tab in self.world.tabs:
             if tab is not self:
                 delay = self.world.random.uniform(0.001, 0.05)
-                asyncio.get_running_loop().call_later(delay, tab.hear)
+                asyncio.get_running_loop().call_later(delay, tab.storage_changed)
 
-    def hear(self) -> None:
+    def storage_changed(self) -> None:
         """Receive a storage event."""
         if not self.is_dead:
             self.client.wake()
@@ -103,34 +103,34 @@ class Tab:
         refreshes = request.url.endswith("/api/refresh")
         self.world.in_flight += refreshes
         try:
-            return await Passage(self.world, request).through()
+            return await RoundTrip(self.world, request).run()
         finally:
             self.world.in_flight -= refreshes
 
     # -- What a person does --------------------------------------------------------------------
 
     async def call(self) -> None:
-        """Make one call, and check how it ends."""
+        """Make one call, and check its outcome."""
         world, started = self.world, self.world.ticks()
         world.report.counts["calls"] += 1
         try:
-            answer = await self.client.get("/api/notes")
+            response = await self.client.get("/api/notes")
         except UnexpiredError as error:
             world.report.counts[f"calls: {type(error).__name__}"] += 1
-        except Exception as error:  # noqa: BLE001 - an error without a type is what is looked for
-            world.violated(f"each call ends with an answer or a typed error: {error!r}")
+        except Exception as error:  # noqa: BLE001 - the test looks for untyped errors
+            world.violated(f"each call ends with a response or a typed error: {error!r}")
         else:
-            world.report.counts[f"calls: {answer.status_code} {answer.code or ''}".strip()] += 1
+            world.report.counts[f"calls: {response.status_code} {response.code or ''}".strip()] += 1
         if world.ticks() - started > CALL_BOUND + SLACK:
             world.violated("each call ends within its bound")
 
     def burst(self, calls: int) -> None:
-        """Make some calls at once."""
+        """Make several calls at once."""
         for _ in range(calls):
             self._start(self.call())
 
     async def sign_in(self) -> None:
-        """Sign in, as often as it takes."""
+        """Sign in."""
         try:
             await self.client.sign_in("ada", "pw")
         except UnexpiredError:
@@ -142,7 +142,7 @@ class Tab:
         await self.client.sign_out()
 
     def do(self, work: Callable[[], Any]) -> None:
-        """Start something that a person does in this tab."""
+        """Start an action of a person."""
         self._start(work())
 
     def _start(self, work: Any) -> None:
@@ -151,10 +151,10 @@ class Tab:
         task.add_done_callback(self.calls.discard)
 
     def kill(self) -> None:
-        """Close the tab in the middle of whatever it does."""
+        """Close the tab, whatever it is doing."""
         self.is_dead = True
         self.client.close()
-        for task in (*self.calls, self.client._refresh_task):  # noqa: SLF001 - a crash asks nobody
+        for task in (*self.calls, self.client._refresh_task):  # noqa: SLF001 - a crash ends every task
             if task is not None:
                 task.cancel()
         self.world.tabs.remove(self)

@@ -1,4 +1,4 @@
-"""The simulated world: no violation in a short run, and each rule that is broken is found out."""
+"""Simulated worlds: no violation in a short run, and each broken rule is detected."""
 
 from __future__ import annotations
 
@@ -28,16 +28,23 @@ def test_no_invariant_is_broken_in_any_world(first: int) -> None:
 
 
 @pytest.mark.parametrize("kind", [storm, office, months])
-def test_the_same_seed_is_the_same_world(kind: Any) -> None:
+def test_the_same_seed_gives_the_same_world(kind: Any) -> None:
     first, again = (simulate(7, kind(Random(7))) for _ in range(2))
     assert first.trace == again.trace
     assert first.counts == again.counts
     assert simulate(8, kind(Random(7))).trace != first.trace
 
 
-def test_much_goes_wrong_in_a_storm() -> None:
+def test_a_storm_has_faults_of_every_kind() -> None:
     counts = sum((simulate(seed, storm(Random(seed))).counts for seed in range(10)), Counter())
-    for fault in ("requests lost", "replies lost", "duplicates", "hangs", "faults", "outages"):
+    for fault in (
+        "requests lost",
+        "responses lost",
+        "duplicates",
+        "hangs",
+        "faults",
+        "network outages",
+    ):
         assert counts[fault] > 0, fault
     assert counts["refreshes"] > 50
     assert counts["calls: 200"] > 100
@@ -46,7 +53,7 @@ def test_much_goes_wrong_in_a_storm() -> None:
 # -- Each rule, broken once ------------------------------------------------------------------------
 
 
-def refused_on_any_error(patch: pytest.MonkeyPatch) -> None:
+def refuse_on_any_error(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         policy, "refusal", lambda r: r.code or ("REFRESH_INVALID" if not r.is_success else None)
     )
@@ -65,7 +72,7 @@ def no_commit_guard(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(policy.Policy, "_accept_refresh", accept_refresh)
 
 
-def no_second_look_at_the_store(patch: pytest.MonkeyPatch) -> None:
+def no_reload_of_the_store(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(session_manager.SessionManager, "reload", lambda _: None)
 
 
@@ -78,7 +85,7 @@ def no_lock(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(async_client.AsyncClient, "__init__", init)
 
 
-def no_bound(patch: pytest.MonkeyPatch) -> None:
+def no_timeout(patch: pytest.MonkeyPatch) -> None:
     real = async_client.AsyncClient.get
 
     async def get(self: Any, url: str, **_: Any) -> Response:
@@ -91,7 +98,7 @@ def untyped_errors(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(policy, "parse_token_response", lambda r, **_: r.json()["accessToken"])
 
 
-def give_up_for_good(patch: pytest.MonkeyPatch) -> None:
+def never_retry(patch: pytest.MonkeyPatch) -> None:
     real = Session.note_failed_refresh
 
     def note_failed_refresh(
@@ -102,7 +109,7 @@ def give_up_for_good(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Session, "note_failed_refresh", note_failed_refresh)
 
 
-def unreachable_ends(patch: pytest.MonkeyPatch) -> None:
+def end_on_unreachable(patch: pytest.MonkeyPatch) -> None:
     real = Session.note_failed_refresh
 
     def note_failed_refresh(
@@ -114,8 +121,8 @@ def unreachable_ends(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Session, "note_failed_refresh", note_failed_refresh)
 
 
-def is_found_out(invariant: str, **changes: Any) -> bool:
-    """Run worlds until the invariant is broken, at the most sixty."""
+def is_detected(invariant: str, **changes: Any) -> bool:
+    """Run up to sixty worlds; return whether the invariant was broken in one."""
     for seed in range(60):
         profile = (storm, office)[seed % 2](Random(seed))
         violations = simulate(seed, replace(profile, **changes)).violations
@@ -127,23 +134,23 @@ def is_found_out(invariant: str, **changes: Any) -> bool:
 @pytest.mark.parametrize(
     ("break_rule", "invariant"),
     [
-        (refused_on_any_error, "nobody is signed out unless the server ended the session"),
-        (unreachable_ends, "nobody is signed out unless the server ended the session"),
+        (refuse_on_any_error, "nobody is signed out unless the server ended the session"),
+        (end_on_unreachable, "nobody is signed out unless the server ended the session"),
         (no_commit_guard, "after sign-out no token is stored"),
-        (no_second_look_at_the_store, "each refresh token is used in order"),
+        (no_reload_of_the_store, "each refresh token is used in order"),
         (no_lock, "at most one refresh is in flight"),
-        (no_bound, "each call ends within its bound"),
-        (untyped_errors, "each call ends with an answer or a typed error"),
-        (give_up_for_good, "a quiet network leads back to active"),
+        (no_timeout, "each call ends within its bound"),
+        (untyped_errors, "each call ends with a response or a typed error"),
+        (never_retry, "without faults the session becomes active"),
     ],
 )
-def test_a_broken_rule_is_found_out(
+def test_a_broken_rule_is_detected(
     monkeypatch: pytest.MonkeyPatch, break_rule: Patch, invariant: str
 ) -> None:
     break_rule(monkeypatch)
-    assert is_found_out(invariant)
+    assert is_detected(invariant)
 
 
-def test_neither_lock_nor_grace_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_lock_and_grace_period_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     no_lock(monkeypatch)
-    assert is_found_out("a refresh token is presented again", grace=0.0)
+    assert is_detected("a used refresh token is presented again", grace=0.0)

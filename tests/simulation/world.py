@@ -1,7 +1,7 @@
-"""One device in virtual time: its tabs, their shared storage and lock, a network, a server.
+"""One device in virtual time: its tabs, their storage and lock, a network, a server.
 
-Everything is drawn from one seed, so a world can be seen again by its seed. After each step the
-invariants are checked; what breaks one is a violation, and the world goes on.
+Everything random comes from one seed, so the same seed gives the same world. The invariants are
+checked at every step; a broken one is recorded as a violation, and the world goes on.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from tests.simulation.backend import TOKENS, Backend, claims_of, presented_in, session_of
 from tests.simulation.profile import DAY, Profile
+from tests.simulation.server import TOKENS, SimulatedServer, claims_of, presented_in, session_of
 from unexpired import Request
 from unexpired.ports import LocalLock
 from unexpired.session_record import loads
@@ -33,10 +33,10 @@ class Report:
     """What happened in a world.
 
     Attributes:
-        counts: how often each kind of thing happened.
-        session_days: how long sessions lived in it, in days.
-        violations: each broken invariant, in words.
-        trace: a running digest of all that happened, equal for equal worlds.
+        counts: How often each kind of event happened.
+        session_days: How many days there was a session.
+        violations: The broken invariants.
+        trace: A digest of everything that happened, equal for equal worlds.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -45,7 +45,7 @@ class Report:
     trace: int = 0
 
     def note(self, *what: object) -> None:
-        """Fold a happening into the trace."""
+        """Add an event to the trace."""
         self.trace = crc32(repr(what).encode(), self.trace)
 
 
@@ -59,9 +59,9 @@ class World:
     """One world.
 
     Args:
-        seed: all its chances.
-        profile: what it is like.
-        has_locks: whether its tabs share a lock.
+        seed: Of everything random.
+        profile: Its parameters.
+        has_locks: Whether its tabs share a lock.
     """
 
     def __init__(self, seed: int, profile: Profile, *, has_locks: bool = True) -> None:
@@ -71,7 +71,7 @@ class World:
         self.profile = profile
         self.has_locks = has_locks
         self.report = Report()
-        self.backend = Backend(profile, self.now)
+        self.server = SimulatedServer(profile, self.now)
         self.lock = LocalLock()
         self.text: str | None = None  # the shared storage
         self.tabs: list[Tab] = []
@@ -79,13 +79,13 @@ class World:
         self.skew = self.random.uniform(-profile.skew, profile.skew)
         self.is_online = True
         self.is_up = True
-        self.is_calm = False
-        self.naps = 0
+        self.has_no_faults = False
+        self.sleeps = 0
         self.in_flight = 0
-        self.left: set[str] = set()  # sessions that were signed out on this device
-        self.over: set[str] = set()  # sessions that were seen to end otherwise
-        self.delivered: set[tuple[str, int]] = set()  # refreshes whose reply arrived
-        self.late: set[tuple[str, int]] = set()  # refreshes that the network held or doubled
+        self.signed_out: set[str] = set()  # sessions that were signed out on this device
+        self.ended_sessions: set[str] = set()  # sessions that were seen to end otherwise
+        self.delivered: set[tuple[str, int]] = set()  # refreshes whose response arrived
+        self.late: set[tuple[str, int]] = set()  # refreshes that the network held or duplicated
         self.tasks: set[asyncio.Future[Any]] = set()
 
     # -- Time ----------------------------------------------------------------------------------
@@ -99,14 +99,14 @@ class World:
         """Return the true time, in Unix seconds."""
         return EPOCH + self.ticks() + self.slept
 
-    # -- What is watched -----------------------------------------------------------------------
+    # -- The invariants ------------------------------------------------------------------------
 
     def violated(self, invariant: str) -> None:
-        """Note a broken invariant."""
+        """Record a broken invariant."""
         self.report.violations.append(f"{invariant} (day {self.ticks() / DAY:.3f})")
 
     def stored_session(self) -> str | None:
-        """Return the server's name of the session in the storage."""
+        """Return the id of the session in the storage."""
         if self.text is None:
             return None
         return str(claims_of(stored_tokens(self.text).access_token)["sid"])
@@ -116,17 +116,17 @@ class World:
         self.text = text
         session = self.stored_session()
         self.report.note("stored", session)
-        if session is not None and session in self.left:
+        if session is not None and session in self.signed_out:
             self.violated("after sign-out no token is stored")
 
     def ended(self, session: str | None, code: str) -> None:
         """Check that a session which ended was ended by the server."""
         self.report.counts[f"ended: {code}"] += 1
-        if session is None or session in self.left or session in self.over:
+        if session is None or session in self.signed_out or session in self.ended_sessions:
             return
-        self.over.add(session)
-        is_over = self.profile.simple and code == "TOKEN_EXPIRED"  # by the server's word
-        if not is_over and self.backend.is_alive(session):
+        self.ended_sessions.add(session)
+        is_over = self.profile.simple and code == "TOKEN_EXPIRED"  # as the server says
+        if not is_over and self.server.is_alive(session):
             self.violated(f"nobody is signed out unless the server ended the session: {code}")
 
     def sent(self, request: Request) -> None:
@@ -134,7 +134,7 @@ class World:
         session = session_of(request)
         self.report.note("sent", request.url, session)
         is_logout = request.url.endswith("/api/logout")
-        if session in self.left and not is_logout:
+        if session in self.signed_out and not is_logout:
             self.violated("after sign-out no token is sent")
         if request.url.endswith("/api/refresh"):
             assert self.text is not None
@@ -144,30 +144,32 @@ class World:
             if self.in_flight and self.has_locks:
                 self.violated("at most one refresh is in flight")
 
-    def judge_reuse(self) -> None:
-        """Check that each reuse was the network's doing: a lost reply, or a late delivery."""
-        for presented in self.backend.reused:
+    def check_reuse(self) -> None:
+        """Check that the network caused each reuse, by a lost response or a late delivery."""
+        for presented in self.server.reused:
             step = (presented.session_id, presented.counter)
-            self.report.counts["reuse after a lost or late reply"] += 1
+            self.report.counts["reuse after a lost or late response"] += 1
             if step in self.delivered and step not in self.late:
-                self.violated("a refresh token is presented again though its successor arrived")
-        self.backend.reused.clear()
+                self.violated(
+                    "a used refresh token is presented again although its successor arrived"
+                )
+        self.server.reused.clear()
 
-    # -- What happens --------------------------------------------------------------------------
+    # -- Actions -------------------------------------------------------------------------------
 
     def start(self, work: Any) -> asyncio.Future[Any]:
-        """Run something beside everything else."""
+        """Start a task."""
         task: asyncio.Future[Any] = asyncio.ensure_future(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return task
 
     def chance(self, probability: float) -> bool:
-        """Draw a lot."""
-        return not self.is_calm and self.random.random() < probability
+        """Return True with this probability; False once all faults have stopped."""
+        return not self.has_no_faults and self.random.random() < probability
 
     def wake(self, *, resume: bool = True) -> None:
-        """Wake the tabs in sight, as a browser does when the machine or the network is back."""
+        """Wake the visible tabs, as a browser does when the machine or the network is back."""
         for tab in self.tabs:
             if tab.is_visible:
                 tab.client.wake(resume=resume)
