@@ -57,7 +57,7 @@ class Reader:
         self._environment = os.environ | {
             "PATH": f"{_stand_ins(folder / 'bin')}{os.pathsep}{os.environ['PATH']}",
             # The server's dependencies, which the tutorial does not install.
-            "PYTHONPATH": sysconfig.get_path("purelib"),
+            "PYTHONPATH": os.pathsep.join((sysconfig.get_path("purelib"), str(ROOT / "app"))),
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_FIND_LINKS": str(ROOT / "vendor" / "pyodide"),
             "PIP_NO_DEPS": "1",
