@@ -1,10 +1,12 @@
 # make run and make test are all that a newcomer needs; `make help` lists the rest.
-SHELL := bash
-.SHELLFLAGS := -eu -o pipefail -c
+# For GNU make 3.81, which macOS has, and any POSIX sh: so no .SHELLFLAGS, .ONESHELL or $(file).
 .DELETE_ON_ERROR:
 .PHONY: help setup run site wheel release-check example docs test lint types check unit e2e chromium firefox simulate fuzz browser lock clean bench
 
-PYTHON ?= python3
+# The Python that .venv was made with stays the default, so it has to be named only once.
+MADE_WITH := $(shell cat .venv/.python 2>/dev/null)
+PYTHON ?= $(if $(MADE_WITH),$(MADE_WITH),python3)
+UV ?= uv
 PORT ?= 8000
 CHROMIUM_TESTS ?= tests/e2e
 # All of tests/e2e can run in Firefox, but twice the whole would take too long: so what a session
@@ -21,20 +23,57 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-setup: .venv/.ready node_modules/.ready vendor/.ready ## Python environment, npm packages, browser runtime
+# The npm packages come first: their check is of Node.js and of Python, before any download.
+setup: node_modules/.ready .venv/.ready vendor/.ready ## Python environment, npm packages, browser runtime
 
-.venv/.ready: requirements.lock
-	$(PYTHON) -m venv --clear .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	touch $@
+check_machine = @sh tools/check_machine.sh $(1) $(PYTHON)
+
+# Both ways leave the same packages: uv, which is ten times faster, and pip, which Python brings.
+# pip also takes over where uv fails: an old one, or one that was not told of the index pip uses.
+# The lock is complete, and a test holds that. With --no-deps pip installs just that, as uv's sync
+# does: before 23.3 it would look up "SQLAlchemy>=2.0" although "sqlalchemy[asyncio]" is locked, and
+# refuse the newest release, which has no hash here.
+define make_venv
+$(call check_machine)
+$(PYTHON) -m venv --clear $(1)
+@pwd -P >$(1)/.folder
+@echo "$(PYTHON)" >$(1)/.python
+@if command -v '$(UV)' >/dev/null; then \
+  echo 'Installing $(2) with uv'; \
+  '$(UV)' pip sync --quiet --require-hashes --python $(1)/bin/python $(2) && exit; \
+fi; \
+echo 'Installing $(2) with pip'; \
+$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(2)
+endef
+
+# Quiet where it works; where it fails, everything that npm has said.
+define run_npm
+$(call check_machine,--node)
+@echo '$(1)'
+@output=$$($(1) 2>&1) || { printf '%s\n' "$$output" >&2; exit 1; }
+endef
+
+# The environment is made again when the clone has moved (its scripts hold the folder's path), when
+# PYTHON is another one, and when its Python is gone from the machine.
+ifneq ($(shell cat .venv/.folder 2>/dev/null) $(PYTHON),$(CURDIR) $(MADE_WITH))
+.PHONY: $(BIN)/python
+endif
+$(BIN)/python:
+
+# Both packages are imported from the clone: the .pth file lists their folders, relative to its own.
+.venv/.ready: requirements.lock $(BIN)/python
+	$(call make_venv,.venv,requirements.lock)
+	@printf '../../../../%s\n' app server >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/unexpired.pth"
+	@touch $@
 
 node_modules/.ready: package.json package-lock.json .npmrc
-	npm ci --silent
-	touch $@
+	$(call run_npm,npm ci)
+	@touch $@
 
-vendor/.ready: tools/build_vendor.py tools/make_snapshot.mjs tools/browser-wheels.lock .venv/.ready node_modules/.ready
+vendor/.ready: tools/build_vendor.py tools/make_snapshot.mjs tools/browser-wheels.lock node_modules/.ready .venv/.ready
+	$(call check_machine,--node)
 	$(BIN)/python tools/build_vendor.py
 	touch $@
 
@@ -42,7 +81,7 @@ run: setup ## Serve the page and the API in demo mode on PORT (8000)
 	$(BIN)/python -m server serve --demo --port $(PORT)
 
 site: vendor/.ready ## Build dist/, the page for any static host and an API elsewhere: API=https://…
-	PYTHONPATH=app $(BIN)/python tools/build_site.py --api='$(API)'
+	$(BIN)/python tools/build_site.py --api='$(API)'
 
 wheel: .venv/.ready ## Build build/wheels/: the library alone, and the server alone
 	$(BIN)/python tools/build_wheels.py build/wheels
@@ -51,9 +90,8 @@ release-check: .venv/.ready build/release-env/.ready ## Build build/dist/, what 
 	$(BIN)/python tools/check_distributions.py build/dist build/release-env
 
 build/release-env/.ready: tools/release.lock
-	$(PYTHON) -m venv --clear build/release-env
-	build/release-env/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	touch $@
+	$(call make_venv,build/release-env,$<)
+	@touch $@
 
 example: vendor/.ready ## Serve a page of examples/ beside the API in demo mode: NAME=ten_lines
 	$(BIN)/python tools/build_example.py $(NAME) build/example
@@ -80,7 +118,7 @@ unit: .venv/.ready ## The tests that need no browser, WORKERS files at once
 	$(PYTEST) --ignore=tests/e2e
 
 simulate: .venv/.ready ## Run SEEDS simulated worlds of a KIND, from seed FIRST
-	PYTHONPATH=app $(BIN)/python -W error -m tests.simulation --seeds $(SEEDS) --first $(FIRST) --kind $(KIND)
+	$(BIN)/python -W error -m tests.simulation --seeds $(SEEDS) --first $(FIRST) --kind $(KIND)
 
 fuzz: .venv/.ready ## Send REQUESTS bad and mixed requests to a server; none may end in a 5xx
 	$(BIN)/python -W error -m tests.server.fuzz --requests $(REQUESTS)
@@ -103,20 +141,19 @@ bench-%: .venv/.ready benchmarks/.venv/.ready benchmarks/node_modules/.ready
 	$(BIN)/python -m benchmarks $* $(BENCH_OPTIONS)
 
 bench-loading bench-requests: setup browser benchmarks/.venv/.ready benchmarks/browser/node_modules/.ready
-	PYTHONPATH=app:tools $(BIN)/python -m benchmarks.browser $(@:bench-%=%) $(BENCH_OPTIONS)
+	PYTHONPATH=tools $(BIN)/python -m benchmarks.browser $(@:bench-%=%) $(BENCH_OPTIONS)
 
 benchmarks/.venv/.ready: benchmarks/requirements.lock
-	$(PYTHON) -m venv --clear benchmarks/.venv
-	benchmarks/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	touch $@
+	$(call make_venv,benchmarks/.venv,$<)
+	@touch $@
 
 benchmarks/node_modules/.ready: benchmarks/package.json benchmarks/package-lock.json
-	npm ci --silent --prefix benchmarks
-	touch $@
+	$(call run_npm,npm ci --prefix benchmarks)
+	@touch $@
 
 benchmarks/browser/node_modules/.ready: benchmarks/browser/package.json benchmarks/browser/package-lock.json
-	npm ci --silent --prefix benchmarks/browser
-	touch $@
+	$(call run_npm,npm ci --prefix benchmarks/browser)
+	@touch $@
 
 # The server requires the library, which is in the tree and so not in the locks.
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-strip-extras
