@@ -155,18 +155,24 @@ benchmarks/browser/node_modules/.ready: benchmarks/browser/package.json benchmar
 	$(call run_npm,npm ci --prefix benchmarks/browser)
 	@touch $@
 
+# Lines keep their extras ("coverage[toml]"), so that the lock says by itself what it was made for,
+# and pip can check it: where only "coverage" is locked, pip before 23.3 does not find the other.
+COMPILE := uv pip compile --quiet --generate-hashes --no-strip-extras
 # The server requires the library, which is in the tree and so not in the locks.
-COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-strip-extras
 FROM_TREE := --find-links build/wheels --no-emit-find-links --no-emit-package unexpired
+NPM_LOCK := npm install --package-lock-only --omit-lockfile-registry-resolved
 
-lock: wheel ## Renew the lock files from pyproject.toml and package.json
-	$(COMPILE) --universal --python-version 3.11 $(FROM_TREE) --group dev --extra desktop \
+lock: wheel ## Renew all lock files, those of the benchmarks too
+	$(BIN)/$(COMPILE) --universal --python-version 3.11 $(FROM_TREE) --group dev --all-extras \
 	  pyproject.toml server/pyproject.toml -o requirements.lock
-	$(COMPILE) --universal --python-version 3.11 $(FROM_TREE) --group release --all-extras \
+	$(BIN)/$(COMPILE) --universal --python-version 3.11 $(FROM_TREE) --group release --all-extras \
 	  --constraint requirements.lock pyproject.toml server/pyproject.toml -o tools/release.lock
-	$(COMPILE) --no-deps --python-version 3.14 --group browser --constraint requirements.lock \
+	$(BIN)/$(COMPILE) --no-deps --python-version 3.14 --group browser --constraint requirements.lock \
 	  pyproject.toml -o tools/browser-wheels.lock
-	npm install --package-lock-only
+	cd benchmarks && ../$(BIN)/$(COMPILE) --universal --python-version 3.11 requirements.in -o requirements.lock
+	$(NPM_LOCK)
+	$(NPM_LOCK) --prefix benchmarks
+	$(NPM_LOCK) --prefix benchmarks/browser
 
 clean: ## Remove all that was built or installed
 	rm -rf .venv node_modules vendor build dist benchmarks/.venv benchmarks/node_modules \
