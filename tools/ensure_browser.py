@@ -15,11 +15,13 @@ DEBIAN_PACKAGES = {"chromium": "chromium-headless-shell", "firefox": "firefox-es
 
 def main(name: str) -> None:
     """Say in one sentence which browser the tests will use, or that there is none to be had."""
+    said = ""
     for attempt in (_nothing, _playwright_install, _debian_install):
-        attempt(name)
+        said += attempt(name)
         if choice := _find(name):
             print(f"The end-to-end tests will use {choice.description}.")
             return
+    print(said, file=sys.stderr)
     sys.exit(
         f"No {name} found and none could be installed: please install {name} and run this again."
     )
@@ -30,29 +32,41 @@ def _find(name: str) -> Choice | None:
         return choose(name, getattr(playwright, name).executable_path)
 
 
-def _nothing(_: str) -> None:
+def _nothing(_: str) -> str:
     """Attempt nothing: a browser may be there already."""
+    return ""
 
 
-def _playwright_install(name: str) -> None:
+def _playwright_install(name: str) -> str:
     print(f"No {name} here: asking Playwright to download one.", flush=True)
-    _try(sys.executable, "-m", "playwright", "install", name)
+    return _try(sys.executable, "-m", "playwright", "install", name)
 
 
-def _debian_install(name: str) -> None:
+def _debian_install(name: str) -> str:
     if shutil.which("apt-get") is None or os.geteuid() != 0:
-        return
+        return ""
     print(f"Playwright had none to offer: installing Debian's {name}.", flush=True)
-    _try("apt-get", "update")
-    _try("apt-get", "install", "--yes", "--no-install-recommends", DEBIAN_PACKAGES[name])
+    said = _try("apt-get", "update")
+    return said + _try(
+        "apt-get", "install", "--yes", "--no-install-recommends", DEBIAN_PACKAGES[name]
+    )
 
 
-def _try(*command: str) -> None:
-    """Run a command that may fail: whether a browser is there afterwards is what counts."""
+def _try(*command: str) -> str:
+    """Run a command that may fail, and return what it said, for when no browser comes of it."""
     try:
-        subprocess.run(command, check=False, capture_output=True, timeout=DOWNLOAD_SECONDS)  # noqa: S603 - Fixed words.
+        done = subprocess.run(  # noqa: S603 - Fixed words.
+            command,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=DOWNLOAD_SECONDS,
+        )
     except subprocess.TimeoutExpired:
-        print(f"{command[0]} took too long and was stopped.")
+        return f"{command[0]} took too long and was stopped.\n"
+    return done.stdout
 
 
 if __name__ == "__main__":
