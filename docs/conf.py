@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
-sys.path[:0] = [str(DOCS), str(DOCS.parent), str(DOCS.parent / "app")]
+sys.path[:0] = [str(DOCS), *(str(DOCS.parent / folder) for folder in ("", "app", "server"))]
 
 project = "Unexpired"
 release = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())["project"]["version"]
