@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import sys
 import zipfile
 from html.parser import HTMLParser
 from importlib import import_module
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from build_wheels import ABSOLUTE, PACKAGE, ROOT, SERVER, address, build, make_links_absolute
 from tests.support.server_process import PASSWORD, ServerProcess
@@ -25,6 +29,12 @@ from tests.tools.distributions import (
     run_installed,
 )
 
+PACKAGES = {
+    "unexpired": ROOT / "app" / "unexpired",
+    "unexpired-server": SERVER / PACKAGE,
+}
+IN_PAGES = {"js", "pyodide", "pyodide_http", "pyodide_js", "pyscript"}
+"""What only a page has."""
 EACH = pytest.mark.parametrize("name", PROJECTS)
 
 
@@ -69,6 +79,30 @@ def test_a_version_stands_in_one_place_and_its_copies_agree(wheels: Path, name: 
     module = import_module(name.replace("-", "_"))
     wheel = metadata(wheels / WHEELS[name])
     assert project_table(name)["version"] == module.__version__ == wheel["Version"] == VERSION
+
+
+@EACH
+def test_what_is_imported_is_required(name: str) -> None:
+    """A package that is there only because another one needs it may be gone tomorrow."""
+    table = project_table(name)
+    extras = table.get("optional-dependencies", {}).values()
+    lines = [*table["dependencies"], *(line for extra in extras for line in extra)]
+    required = {canonicalize_name(Requirement(line).name) for line in lines}
+    if any(line.startswith("PyJWT[crypto]") for line in lines):
+        required.add(canonicalize_name("cryptography"))  # That is what the extra is for.
+    owners = {**packages_distributions(), "unexpired": ["unexpired"]}
+    foreign = imports(PACKAGES[name]) - {*sys.stdlib_module_names, *IN_PAGES, PACKAGES[name].name}
+    owned = {one: {canonicalize_name(owner) for owner in owners[one]} for one in foreign}
+    assert {one for one, names in owned.items() if not names & required} == set()
+
+
+def imports(package: Path) -> set[str]:
+    """Return the top-level names of all modules that a package imports."""
+    trees = (ast.parse(file.read_text("utf-8")) for file in package.rglob("*.py"))
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    whole = {one.name for node in nodes if isinstance(node, ast.Import) for one in node.names}
+    parts = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    return {one.partition(".")[0] for one in whole | parts if one}
 
 
 @EACH
