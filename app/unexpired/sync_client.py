@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from requests.auth import AuthBase
 
-    from unexpired.adapters.httpx import SessionAuth
+    import unexpired.adapters.httpx
 
 NO_LIMIT = float("inf")
 
@@ -234,7 +234,7 @@ class Client(BaseClient[Response]):
 
         return SessionAuth(self.exchange, self._manager.options.trusts)
 
-    def httpx_auth(self) -> SessionAuth:
+    def httpx_auth(self) -> unexpired.adapters.httpx.SessionAuth:
         """Return an ``auth=`` for the ``Client`` of httpx or httpx2: it adds the token."""
         from unexpired.adapters.httpx import SessionAuth  # noqa: PLC0415 - httpx is optional
 
