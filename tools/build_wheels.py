@@ -83,7 +83,8 @@ def server_project() -> Iterator[Path]:
         shutil.copytree(SERVER / PACKAGE, project / PACKAGE, ignore=CACHES)
         for name in ("pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(SERVER / name, project)
-        shutil.copy(ROOT / "CHANGELOG.md", project)
+        for name in ("CHANGELOG.md", "index.html"):  # A test compares the page's policy.
+            shutil.copy(ROOT / name, project)
         shutil.copytree(SERVER, project / "server", ignore=_all_but_the_demo)
         for name in ("server", "support"):
             if (ROOT / "tests" / name).is_dir():

@@ -76,7 +76,7 @@ def test_the_sdists_hold_the_tests_of_their_package_and_no_others(sdists: Path) 
         ours = (ROOT / "tests" / folder).glob("*.py")
         assert {one.relative_to(ROOT).as_posix() for one in ours} <= names
         tops = {name.partition("/")[0] for name in names} - {""}
-        code = {"app"} if package == "unexpired" else {"server", PACKAGE}
+        code = {"app"} if package == "unexpired" else {"server", PACKAGE, "index.html"}
         texts = {"CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md"}
         assert tops == {*code, *texts, "tests", "pyproject.toml", "pyproject.toml.orig"}
         assert {name.split("/")[1] for name in names if name.startswith("tests/")} <= {
