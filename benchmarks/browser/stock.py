@@ -1,6 +1,6 @@
-"""Build the page as it would be on stock PyScript: what the start of ours is held against.
+"""Build the page on stock PyScript, the baseline for the start of ours.
 
-The same markup, application, packages and host; only how Python starts is PyScript's own.
+Markup, application, packages and host are the same; only Python is started by PyScript itself.
 """
 
 import re
@@ -14,21 +14,23 @@ UNWANTED = shutil.ignore_patterns(".*", "__pycache__")
 START = """\
 interpreter = "./{prefix}vendor/pyodide/pyodide.mjs"
 packages = ["pyjwt", "pyodide-http"]
-packages_cache = "passthrough" # As they lie here: no installer, and no other host.
+packages_cache = "passthrough" # Wheels from this host, without an installer.
 """
 INTERPRETER = re.compile(r"^interpreter = .*\n", re.MULTILINE)
-OUR_START = re.compile(r'^ *<script type="module" src="app/start\.mjs"></script>\n', re.MULTILINE)
+OUR_START = re.compile(
+    r'^ *<script type="module" src="app/load_pyodide\.mjs"></script>\n', re.MULTILINE
+)
 SNAPSHOT = re.compile(r'^ *<link rel="preload"[^>]*snapshot[^>]*>\n', re.MULTILINE)
 HINT = re.compile(r'^ *<link rel="(?:module)?preload"[^>]*>\n', re.MULTILINE)
 
 
 def build(target: Path, *, is_lasting: bool, has_hints: bool) -> None:
-    """Build it into an empty folder.
+    """Build the page into an empty folder.
 
     Args:
-        target: the folder, as `python -m server serve --page-dir` takes it.
-        is_lasting: whether all but index.html lies where browsers may keep it for ever.
-        has_hints: whether the page asks for PyScript's heavy parts ahead, as ours does.
+        target: The folder, for ``python -m server serve --page-dir``.
+        is_lasting: Whether browsers may cache all but index.html forever.
+        has_hints: Whether the page preloads PyScript's large files, as ours does.
     """
     prefix = LASTING if is_lasting else ""
     for name in ("app", "vendor"):
@@ -47,8 +49,8 @@ def _without_our_start(page: str) -> str:
 
 
 def _once(pattern: re.Pattern[str], new: str, text: str) -> str:
-    """Replace what must be there once: else the page has changed, and this is no baseline."""
+    """Replace what must occur once; otherwise the page has changed and this is no baseline."""
     text, count = pattern.subn(lambda _: new, text)
     if count != 1:
-        raise ValueError(f"{pattern.pattern} is there {count} times, not once")
+        raise ValueError(f"{pattern.pattern} occurs {count} times instead of once")
     return text
