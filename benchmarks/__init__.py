@@ -1,1 +1,1 @@
-"""Measures what the server is built for, beside what others use: see README.md."""
+"""Benchmarks of the server against others: see README.md."""

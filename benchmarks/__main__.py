@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks [PART …]`; README.md tells what they are."""
+"""Run the benchmarks: ``python -m benchmarks [PART …]``; README.md describes them."""
 
 import subprocess
 from collections.abc import Callable
@@ -15,14 +15,14 @@ PARTS = ("verifying", "refreshing", "logins", "growth")
 
 @click.command()
 @click.argument("parts", nargs=-1, type=click.Choice(PARTS))
-@click.option("--rounds", default=5, help="How often each competitor takes its turn.")
-@click.option("--seconds", default=4.0, help="How long each turn is.")
+@click.option("--rounds", default=5, help="How many rounds to measure.")
+@click.option("--seconds", default=4.0, help="How long each competitor is measured in a round.")
 @click.option(
     "--sizes",
     default=growth.SIZES,
     multiple=True,
     type=click.IntRange(min=growth.AT_ONCE),
-    help="How many sessions are stored, for growth; once for each size.",
+    help="How many sessions to store, for growth; repeat for several sizes.",
 )
 def main(parts: tuple[str, ...], rounds: int, seconds: float, sizes: tuple[int, ...]) -> None:
     """Measure all parts, or some, and write tables, numbers and pictures to results/."""

@@ -1,4 +1,4 @@
-"""Whether it matters how many sessions are stored: latency and memory with few and with many."""
+"""Latency and memory with few and with many stored sessions."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -15,27 +15,27 @@ SIZES = (10**4, 10**6, 10**7)
 EXPIRED = 10**6
 CONNECTIONS = 8
 AT_ONCE = 4000
-"""Sessions that are refreshed in one turn: so many that none comes round within a second."""
+"""Sessions that are refreshed in one turn: enough that none is refreshed twice in a second."""
 
 SWEEP_TURNS, SWEEP_TURN_SECONDS = 400, 4.0
-"""How often, at most, and how long each time is refreshed during the sweep."""
+"""The largest number of turns during the sweep, and their length."""
 
 QUIET_SECONDS, QUIET_SHARE = 3.0, 0.05
-"""A server that uses less than this share of a core for so long has nothing to do."""
+"""A server that uses less than this share of a core for this long is idle."""
 
 REFRESH, VERIFY = "refresh, {:,} sessions", "verify, {:,} sessions"
 
 NOTES = [
-    f"""{CONNECTIONS} connections; SQLite. The sessions are written by SQL, the refreshed ones drawn
-    from all over the table.""",
-    """A server looks for ended sessions when it starts; it is given time to finish, but in the
-    last row, where it finds them while it refreshes.""",
+    f"""{CONNECTIONS} connections; SQLite. Sessions are inserted by SQL; those to refresh are drawn
+    from the whole table.""",
+    """A server sweeps ended sessions when it starts. Measurements begin after that, except in the
+    last row, which measures refreshes during the sweep.""",
     "Memory is the server's resident set after the measurements.",
 ]
 
 
 def measure(rounds: int, seconds: float, sizes: Sequence[int] = SIZES) -> Part:
-    """Compare few sessions with many; then let the server sweep many that have ended."""
+    """Compare few sessions with many; then measure a sweep of ended ones."""
     with ExitStack() as stack:
         places = [_grown(size, stack) for size in sizes]
         rows = _by_size(dict(zip(sizes, places, strict=True)), rounds, seconds)
@@ -53,7 +53,7 @@ def measure(rounds: int, seconds: float, sizes: Sequence[int] = SIZES) -> Part:
 def _goal(what: str, rows: Mapping[str, Row], sizes: Sequence[int]) -> Goal:
     few, many = rows[what.format(sizes[0])], rows[what.format(sizes[-1])]
     text = f"{many.name}: median, of that with {sizes[0]:,}"
-    return Goal(text, 1.5, ratio(many, few, "median_ms"), timeout_after=True)
+    return Goal(text, 1.5, ratio(many, few, "median_ms"), is_upper_bound=True)
 
 
 def _grown(size: int, stack: ExitStack) -> World:
@@ -75,7 +75,7 @@ def _by_size(places: Mapping[int, World], rounds: int, seconds: float) -> dict[s
 
 
 def _sweep(place: World, expired: int, live: int) -> Row:
-    """Refresh from the server's first moment until it has forgotten what ended long ago."""
+    """Refresh from the server's start until it has swept the ended sessions."""
     row = Row(f"refresh, {live:,} sessions, {expired:,} ended ones being swept")
     tokens = place.refresh_tokens(min(SWEEP_TURNS * AT_ONCE, live // 2))
     shares = [tokens[at : at + AT_ONCE] for at in range(0, len(tokens), AT_ONCE)]
@@ -86,7 +86,7 @@ def _sweep(place: World, expired: int, live: int) -> Row:
         began = time.monotonic()
         while shares and _stored(place) > live:
             row.add(**refresh(SWEEP_TURN_SECONDS))
-        if shares:  # Else it outlasts the measurement.
+        if shares:  # Otherwise the sweep takes longer than the measurement.
             row.add(sweep_seconds=time.monotonic() - began)
     return row
 
@@ -115,7 +115,7 @@ def _with_memory(turn: Turn, server: Server) -> Turn:
 
 
 def _settle(server: Server) -> None:
-    """Wait until a server that has just started has nothing left to do."""
+    """Wait until a server that has just started is idle."""
     used = server.processor_seconds
     while True:
         time.sleep(QUIET_SECONDS)

@@ -1,7 +1,7 @@
 """Refreshes in one process, without a server or a network.
 
-`python -m benchmarks.in_process SECONDS` reads refresh tokens from standard input; the settings are
-the environment's.
+``python -m benchmarks.in_process SECONDS`` reads refresh tokens from standard input, and settings
+from the environment.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ AT_ONCE = 32
 
 
 async def refresh(app: Starlette, token: str) -> str:
-    """Refresh once, as a server would ask for it; the next token."""
+    """Refresh once, as a server would call it; return the next token."""
     body = json.dumps({"refreshToken": token}).encode()
     sent: list[Any] = []
 
@@ -37,7 +37,7 @@ async def refresh(app: Starlette, token: str) -> str:
 
 
 async def measure(seconds: float, tokens: list[str]) -> dict[str, float]:
-    """How many refreshes in a second, and in a second of processor time."""
+    """Return the refreshes per second, and per second of processor time."""
     app, queue, done = create_app(load_settings()), deque(tokens), 0
 
     async def work(deadline: float) -> None:

@@ -1,10 +1,10 @@
-// Sends requests for some seconds and prints what came of them as one line of JSON.
+// Sends requests for some seconds and prints the outcome as one line of JSON.
 //
 // Standard input: {url, path, seconds, connections, kind, items, fields}; `kind` is
-//   "get"      GET with one of `items`, in a circle, as its bearer token
-//   "refresh"  POST of a refresh token; its successor joins the end of the queue, so that a session
-//              comes round as seldom as there are many, as it does with real people
-//   "post"     POST of one of `items`, in a circle, as its body
+//   "get"      GET with one of `items`, in a cycle, as its bearer token
+//   "refresh"  POST of a refresh token; its successor joins the end of the queue, so the more
+//              sessions there are, the more rarely each is refreshed, as in production
+//   "post"     POST of one of `items`, in a cycle, as its body
 import autocannon from "autocannon";
 import { readFileSync } from "node:fs";
 
@@ -13,13 +13,13 @@ const items = job.items;
 let next = 0;
 const statuses = {};
 
-const circle = () => items[next++ % items.length];
-const queue = () => items[next++]; // What was sent is gone; what is received is pushed behind.
+const cycle = () => items[next++ % items.length];
+const queue = () => items[next++]; // A token is sent once; its successor is appended.
 
 const kinds = {
   get: {
     method: "GET",
-    setupRequest: (request) => ({ ...request, headers: { authorization: `Bearer ${circle()}` } }),
+    setupRequest: (request) => ({ ...request, headers: { authorization: `Bearer ${cycle()}` } }),
   },
   refresh: {
     method: "POST",
@@ -30,7 +30,7 @@ const kinds = {
   },
   post: {
     method: "POST",
-    setupRequest: (request) => ({ ...request, body: JSON.stringify(circle()) }),
+    setupRequest: (request) => ({ ...request, body: JSON.stringify(cycle()) }),
   },
 };
 

@@ -1,4 +1,4 @@
-"""Load over HTTP, made by autocannon in a process of its own."""
+"""Load over HTTP, from autocannon in a process of its own."""
 
 import json
 import subprocess
@@ -13,16 +13,16 @@ Kind = Literal["get", "refresh", "post"]
 
 @dataclass(frozen=True)
 class Job:
-    """What to send; `load.mjs` says what the kinds are.
+    """What to send; ``load.mjs`` describes the kinds.
 
     Attributes:
         url: The server.
-        path: What to ask of it.
+        path: The path of every request.
         kind: How the items are sent.
         items: Tokens or bodies.
-        field: The member that holds a refresh token, sent and received.
-        connections: How many, each with one request under way.
-        seconds: For how long.
+        field: The field of the refresh token, in requests and responses.
+        connections: How many, each with one request in flight.
+        seconds: How long.
     """
 
     url: str
@@ -36,7 +36,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Load:
-    """What came of it: successes a second, and latencies in milliseconds."""
+    """The outcome: successes per second, and latencies in milliseconds."""
 
     rate: float
     median_ms: float
@@ -46,11 +46,11 @@ class Load:
 
 
 class BadLoadError(Exception):
-    """Something else than successes came back: a rate of that would mean nothing."""
+    """Some requests failed: a rate that counts them would mean nothing."""
 
 
 def start(job: Job) -> "subprocess.Popen[str]":
-    """Begin to send, beside whatever else is going on."""
+    """Start sending, in a process of its own."""
     child = subprocess.Popen(
         ["node", HERE / "load.mjs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -61,10 +61,10 @@ def start(job: Job) -> "subprocess.Popen[str]":
 
 
 def finish(child: "subprocess.Popen[str]") -> Load:
-    """Wait for the end, and read what came of it.
+    """Wait for the end, and return the outcome.
 
     Raises:
-        BadLoadError: Not everything succeeded.
+        BadLoadError: Not every request succeeded.
     """
     assert child.stdout  # noqa: S101 - as above
     with child.stdout:

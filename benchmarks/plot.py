@@ -1,4 +1,4 @@
-"""Draws a part's picture from its numbers: `python plot.py NAME`."""
+"""Draw a part's picture from its numbers: ``python plot.py NAME``."""
 
 import json
 import sys
@@ -24,7 +24,7 @@ def draw(name: str) -> None:
         [max(each) - middle for middle, each in zip(middles, values, strict=True)],
     ]
     figure, axes = plt.subplots(figsize=(8, 0.6 + 0.34 * len(rows)), layout="constrained")
-    named = any("ours" in row["name"] for row in rows)  # Where nobody is, all of them are ours.
+    named = any("ours" in row["name"] for row in rows)  # Where none is named so, all are ours.
     colours = [OURS if "ours" in row["name"] or not named else OTHERS for row in rows]
     axes.barh([row["name"] for row in rows], middles, xerr=whiskers, color=colours, ecolor="#333")
     axes.set_xlabel(LABELS.get(part["chart"], part["chart"]))

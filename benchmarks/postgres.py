@@ -1,4 +1,4 @@
-"""PostgreSQL databases that live as long as a benchmark."""
+"""Temporary PostgreSQL databases."""
 
 import asyncio
 import os
@@ -13,21 +13,21 @@ from sqlalchemy.ext.asyncio import create_async_engine
 ADMIN = os.environ.get(
     "UNEXPIRED_TEST_POSTGRES", "postgresql+asyncpg://postgres@127.0.0.1:5432/postgres"
 )
-"""A database whose user may create others; that of the tests."""
+"""A database whose user may create others; the tests use the same variable."""
 
 
 def trouble() -> str | None:
-    """Why there is no PostgreSQL to measure with, when there is none."""
+    """Return why PostgreSQL cannot be used; None when it can."""
     try:
         _administer("SELECT 1")
-    except Exception as exc:  # noqa: BLE001 - whatever is wrong, the results say it
+    except Exception as exc:  # noqa: BLE001 - the results report any failure
         return f"No PostgreSQL at UNEXPIRED_TEST_POSTGRES or localhost ({type(exc).__name__})."
     return None
 
 
 @contextmanager
 def fresh_database() -> Iterator[str]:
-    """The address of an empty database, which goes away in the end."""
+    """Create an empty database, yield its address, and drop it."""
     name = f"unexpired_benchmark_{secrets.token_hex(6)}"
     _administer(f"CREATE DATABASE {name}")
     try:

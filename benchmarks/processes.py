@@ -1,4 +1,4 @@
-"""Servers under measurement, each a process of its own."""
+"""The measured servers, each in a process of its own."""
 
 import os
 import socket
@@ -16,11 +16,11 @@ PEERS_BIN = HERE / ".venv" / "bin"
 OURS = (sys.executable, "-m", "server", "serve")
 START_SECONDS = 60.0
 STOP_SECONDS = 600.0
-"""A server ends what it has begun, and to look through ten million sessions takes minutes."""
+"""A server finishes what it is doing, and a sweep of ten million sessions takes minutes."""
 
 
 class Server:
-    """A server that answers.
+    """A running server.
 
     Args:
         child: Its process.
@@ -39,7 +39,7 @@ class Server:
 
     @property
     def processor_seconds(self) -> float:
-        """Processor time that it has used so far, with that of its children."""
+        """Its processor time so far, including its children's."""
         pids = [self._child.pid, *_children(self._child.pid)]
         return sum(map(_processor_seconds, pids))
 
@@ -48,13 +48,13 @@ class Server:
 def serving(
     command: Sequence[str | Path], environment: Mapping[str, str], port: int, log: Path
 ) -> Iterator[Server]:
-    """Start a server, wait until it accepts connections, and stop it in the end.
+    """Run a server; wait until it accepts connections.
 
     Args:
         command: What to start.
-        environment: Variables beside this process's own.
-        port: Where it is going to listen.
-        log: A file for all that it prints.
+        environment: Variables in addition to this process's.
+        port: Where it will listen.
+        log: The file for its output.
     """
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "NODE_ENV": "production", **environment}
     with log.open("ab") as file:
@@ -68,7 +68,7 @@ def serving(
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -81,7 +81,7 @@ def _wait(child: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise RuntimeError(f"no server came up: {log.read_text()[-2000:]}")
+    raise RuntimeError(f"the server did not start: {log.read_text()[-2000:]}")
 
 
 def _children(pid: int) -> list[int]:
@@ -90,6 +90,6 @@ def _children(pid: int) -> list[int]:
 
 
 def _processor_seconds(pid: int) -> float:
-    # After the name, which may hold blanks; user and system time are fields 14 and 15 (proc(5)).
+    # Split after the name, which may contain spaces; times are fields 14 and 15 (proc(5)).
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,4 +1,4 @@
-"""How many refreshes a second, with rotation, on a durable SQLite and on PostgreSQL."""
+"""Refreshes per second, with rotation, on a durable SQLite and on PostgreSQL."""
 
 import json
 import os
@@ -20,7 +20,7 @@ SESSIONS = 100_000
 """Stored before the first refresh."""
 
 OURS_AT_ONCE, PEERS_AT_ONCE = 4000, 1000
-"""Sessions that are refreshed in one turn: so many that none comes round within a second."""
+"""Sessions that are refreshed in one turn: enough that none is refreshed twice in a second."""
 
 CONNECTIONS = 32
 
@@ -30,11 +30,11 @@ PEER, PEER_INSIDE = "simplejwt", "simplejwt, in process"
 NOTES = [
     """In process: the whole application is called as its server would call it, by 32 tasks (ours)
     or 4 threads (the peer) at once, without a server, a network or a load generator.""",
-    """simplejwt rotates and blacklists, under gunicorn with one process of 4 threads and lasting
-    connections. SQLite is in WAL mode with synchronous FULL for both: a reply means that the
+    """simplejwt rotates and blacklists, under gunicorn with one process of 4 threads and persistent
+    connections. SQLite is in WAL mode with synchronous FULL for both: a response means that the
     change is on the disk.""",
-    """Each turn begins with sessions that nobody has refreshed; each waits in a queue until all
-    others had their turn.""",
+    """Each turn begins with sessions that were not refreshed yet; each is refreshed again after all
+    others were.""",
 ]
 
 

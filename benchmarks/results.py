@@ -1,4 +1,4 @@
-"""What was measured: medians with their spread, goals, and how both are written down."""
+"""Results: medians with their spread, goals, and how both are written to files."""
 
 import json
 import os
@@ -19,29 +19,29 @@ class Series:
     """One number, measured once in each round.
 
     Attributes:
-        values: In the order of the rounds.
+        values: One for each round, in order.
     """
 
     values: list[float] = field(default_factory=list)
 
     @property
     def median(self) -> float:
-        """The middle one."""
+        """The median of the rounds."""
         return median(self.values)
 
     def shown(self) -> str:
-        """The median, and the lowest and the highest."""
+        """Return the median, with the lowest and the highest value."""
         low, high = min(self.values), max(self.values)
         return " ".join((_number(self.median), f"({_number(low)} to {_number(high)})"))
 
 
 @dataclass
 class Row:
-    """A competitor, or a condition, and its numbers by their units.
+    """A competitor or a condition, and its numbers.
 
     Attributes:
         name: What was measured.
-        numbers: Every number by its heading, which has its unit.
+        numbers: Every number by its heading, which includes the unit.
     """
 
     name: str
@@ -55,38 +55,38 @@ class Row:
 
 @dataclass
 class Goal:
-    """What was hoped for, as a ratio of two numbers of the same rounds, or as one number.
+    """A bound on a number, or on the ratio of two numbers of the same rounds.
 
     Attributes:
-        text: In words.
+        text: The description.
         wanted: The bound.
-        series: What came of it, round by round.
-        timeout_after: Whether the bound is an upper one.
+        series: The measured value of each round.
+        is_upper_bound: Whether lower is better.
     """
 
     text: str
     wanted: float
     series: Series
-    timeout_after: bool = False
+    is_upper_bound: bool = False
 
     @property
     def is_met(self) -> bool:
-        """Whether the median keeps to the bound."""
+        """Whether the median is within the bound."""
         found = self.series.median
-        return found <= self.wanted if self.timeout_after else found >= self.wanted
+        return found <= self.wanted if self.is_upper_bound else found >= self.wanted
 
 
 @dataclass
 class Part:
-    """All that one part measured.
+    """The results of one part.
 
     Attributes:
-        name: Its file's.
+        name: The name of its files.
         title: Its heading.
         chart: The number that its picture shows.
-        rows: What was measured.
-        goals: What was hoped for.
-        notes: What was left out and why, and what a reader must know.
+        rows: The competitors.
+        goals: The goals.
+        notes: What a reader must know, and what was left out.
     """
 
     name: str
@@ -98,13 +98,13 @@ class Part:
 
 
 def ratio(above: Row, below: Row, heading: str) -> Series:
-    """One row's number over another's, round by round."""
+    """Return one row's number divided by another's, for each round."""
     pairs = zip(above.numbers[heading].values, below.numbers[heading].values, strict=True)
     return Series([a / b for a, b in pairs])
 
 
 def write(part: Part) -> None:
-    """Write a part's table and numbers, and show the table."""
+    """Write a part's table and numbers to files, and print the table."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{part.name}.md").write_text(_table(part))
     content = {**asdict(part), "machine": _machine()}
@@ -131,7 +131,7 @@ def _table(part: Part) -> str:
 def _goals(goals: Sequence[Goal]) -> list[str]:
     lines = _lines(["goal", "wanted", "found", "met"])
     for goal in goals:
-        bound = f"{'≤' if goal.timeout_after else '≥'} {_number(goal.wanted)}"
+        bound = f"{'≤' if goal.is_upper_bound else '≥'} {_number(goal.wanted)}"
         lines.append(
             _line([goal.text, bound, goal.series.shown(), "yes" if goal.is_met else "**no**"])
         )
@@ -187,4 +187,4 @@ HEADINGS = {
     "logins": "logins/s meanwhile",
     "sweep_seconds": "sweep took, s",
 }
-"""The numbers' names in the tables, where they are not their own."""
+"""Headings in the tables, where they differ from the names of the numbers."""

@@ -1,4 +1,4 @@
-"""Rounds in which competitors take turns, so that a busy moment of the machine hits them alike."""
+"""Rounds in which competitors take turns, so that a busy moment affects all of them alike."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,37 +10,37 @@ from benchmarks.results import Row
 WARM_UP_SECONDS = 1
 
 Turn = Callable[[float], dict[str, float]]
-"""One measurement of so many seconds, as numbers by their names."""
+"""Measures for some seconds; returns numbers by name."""
 
 
 def run(turns: Mapping[str, Turn], rounds: int, seconds: float) -> dict[str, Row]:
-    """Measure every competitor in every round, in an order that moves on by one each time.
+    """Measure every competitor in every round, in an order that rotates by one each time.
 
     Args:
-        turns: Every competitor's, by its name; all of their servers run all the time.
-        rounds: How often.
+        turns: The measurement of each competitor, by name; all their servers run all the time.
+        rounds: The number of rounds.
         seconds: How long each is measured in a round.
     """
     rows = {name: Row(name) for name in turns}
     for turn in turns.values():
         turn(WARM_UP_SECONDS)
     for number in range(rounds):
-        for name in _moved_on(list(turns), number):
+        for name in _rotated(list(turns), number):
             rows[name].add(**turns[name](seconds))
         print(f"round {number + 1} of {rounds}", flush=True)
     return rows
 
 
-def _moved_on(names: Sequence[str], number: int) -> list[str]:
+def _rotated(names: Sequence[str], number: int) -> list[str]:
     turn = number % len(names)
     return [*names[turn:], *names[:turn]]
 
 
 def over_http(asked: Mapping[Server, Callable[[], Job]]) -> Turn:
-    """What servers do at once, each with a load of its own; added up.
+    """Return a measurement of several servers at once, each with its own load, added up.
 
     Args:
-        asked: What each is sent; a new job is made for every turn.
+        asked: Makes the job of each server, for every turn.
     """
 
     def turn(seconds: float) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What it costs to verify an access token: GET /api/me, one worker, beside three peers."""
+"""The cost of verifying an access token: GET /api/me, one worker, against three peers."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,30 +14,30 @@ from benchmarks.world import World, world
 from unexpired_server.tokens.access_tokens import REMEMBERED
 
 SEEN = 100
-"""Tokens that come again and again."""
+"""Tokens that are repeated."""
 
 NOT_SEEN = 2 * REMEMBERED
-"""Tokens in a circle, so many that each is forgotten before it comes round again."""
+"""Tokens in a cycle: so many that each has left the cache before it is repeated."""
 
 SEEN_NAME = "ours, token seen before"
 NEW_NAME = "ours, token not seen before"
 OFF_NAME = "ours, not verifying"
 
 NOTES = [
-    """All verify signature, issuer, audience and expiry of the very same tokens. Ours alone
-    remembers those that it has verified.""",
-    """Ours counts and logs every request and gives it an id while it is measured, as it always
-    does; uvicorn logs every request by default, Express and gunicorn log none.""",
-    """jsonwebtoken takes a secret as text or bytes for a public key first, on every call; with a
-    KeyObject, which its documentation hardly mentions, it does not.""",
+    """All verify signature, issuer, audience and expiry of the same tokens. Only ours caches
+    verified tokens.""",
+    """Ours counts and logs every request and assigns it an id, as in production; uvicorn logs every
+    request by default, Express and gunicorn log none.""",
+    """With a secret as text or bytes, jsonwebtoken first tries to parse a public key on every call;
+    with a KeyObject, which its documentation hardly mentions, it does not.""",
 ]
 
 Command = list[str | Path]
 
 EXPRESS: Command = ["node", PEERS / "express.mjs"]
 FASTAPI: Command = [PEERS_BIN / "uvicorn", "--app-dir", PEERS, "fastapi_app:app", "--port"]
-# Threads, for gunicorn's own kind of worker closes the connection after each reply, which costs
-# it a third.
+# Threads, because gunicorn's default worker closes the connection after each response, which
+# costs it a third.
 FLASK: Command = [
     *(PEERS_BIN / "gunicorn", "--chdir", PEERS, "--worker-class", "gthread", "--threads", "4"),
     *("flask_app:app", "--bind"),
@@ -49,9 +49,9 @@ class Peer:
     """Another application under its usual server, with that server's own defaults.
 
     Attributes:
-        name: In the table.
-        command: What starts it; a port is put behind.
-        variables: For its environment.
+        name: Its name in the table.
+        command: Starts it; the port is appended.
+        variables: Its environment.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Peer:
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def started(self, place: World) -> AbstractContextManager[Server]:
-        """The peer, on a free port."""
+        """Run the peer on a free port."""
         port = free_port()
         at = f"127.0.0.1:{port}" if self.command is FLASK else str(port)
         variables = {**place.environment(), "PORT": str(port), **self.variables}
@@ -81,7 +81,7 @@ PEERS_TRUSTING = (
 
 def measure(rounds: int, seconds: float) -> Part:
     """Compare ourselves with and without verification, and with the peers."""
-    with world() as place, _everybody(place) as turns:
+    with world() as place, _all_turns(place) as turns:
         rows = run(turns, rounds, seconds)
     return Part(
         name="verifying",
@@ -108,7 +108,7 @@ def _goals(rows: Mapping[str, Row]) -> list[Goal]:
 
 
 @contextmanager
-def _everybody(place: World) -> Iterator[dict[str, Turn]]:
+def _all_turns(place: World) -> Iterator[dict[str, Turn]]:
     tokens = place.access_tokens(NOT_SEEN)
     unverified = (sys.executable, "-m", "benchmarks.unverified", "serve")
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""The data that a measured server works on: a folder, a database, a user, sessions, tokens."""
+"""The data of a measured server: a folder, a database, a user, sessions and tokens."""
 
 import asyncio
 import random
@@ -27,10 +27,10 @@ from unexpired_server.tokens.keys import KeyRing, load_ring
 PASSWORD = "correct horse"
 DAY = 86_400.0
 BATCH = 10**6
-"""Rows that are inserted in one transaction: a log of all ten million would fill a small disk."""
+"""Rows for one transaction: the write-ahead log of ten million would fill a small disk."""
 
 RANDOM = {True: "abs(random())", False: "(random() * 2000000000)::integer"}
-"""A random whole number, in SQLite and not."""
+"""A random integer, in SQLite and in PostgreSQL."""
 
 SQLITE_SESSIONS = """
 WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})
@@ -49,8 +49,8 @@ class World:
     """One database with the user ada, and what a server needs to serve it.
 
     Attributes:
-        folder: For logs and files; it goes away in the end.
-        settings: Of every server here.
+        folder: For logs and files; temporary.
+        settings: Of every server in this world.
         secret: The signing key, as text.
         user_id: Ada's.
     """
@@ -67,39 +67,39 @@ class World:
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether it is a SQLite file; else it is on PostgreSQL."""
+        """Whether it is a SQLite file rather than a PostgreSQL database."""
         return self.url.startswith("sqlite")
 
     @property
-    def wake_all(self) -> KeyRing:
+    def ring(self) -> KeyRing:
         """The keys."""
         return load_ring(self.settings)
 
     def environment(self) -> dict[str, str]:
-        """The variables that make a server one of this world."""
+        """Return the environment of a server in this world."""
         return {
             "UNEXPIRED_DATABASE_URL": self.url,
             "UNEXPIRED_SECRET": self.secret,
             "UNEXPIRED_PAGE_DIR": str(self.folder),
-            "SECRET_HEX": self.wake_all.active.secret.hex(),
+            "SECRET_HEX": self.ring.active.secret.hex(),
         }
 
     @contextmanager
     def server(self, command: Sequence[str] = OURS, **variables: str) -> Iterator[Server]:
-        """Our server, with further variables."""
+        """Run our server, with further variables."""
         port = free_port()
         variables = {**self.environment(), "UNEXPIRED_PORT": str(port), **variables}
         with serving(command, variables, port, self.folder / "ours.log") as server:
             yield server
 
     def access_tokens(self, count: int) -> list[str]:
-        """Access tokens of ada's, each of another session."""
-        access = AccessTokens(self.wake_all, self.settings, time.time)
+        """Return access tokens of ada, each of a different session."""
+        access = AccessTokens(self.ring, self.settings, time.time)
         ids = (secrets.token_hex(16) for _ in range(count))
         return [access.issue(self.user_id, sid, DAY).token for sid in ids]
 
     def add_sessions(self, count: int, at: float | None = None) -> None:
-        """Store sessions of ada's, last refreshed at a time: a moment ago when None."""
+        """Store sessions of ada, last refreshed at a time: a minute ago when None."""
         statement = SQLITE_SESSIONS if self.is_sqlite else POSTGRES_SESSIONS
         at = time.time() - 60 if at is None else at
         for start in range(0, count, BATCH):
@@ -107,22 +107,22 @@ class World:
             self.ask(statement.format(count=batch, user=self.user_id, at=at))
 
     def refresh_tokens(self, count: int) -> list[str]:
-        """Refresh tokens of sessions that are stored, drawn from all over the table."""
+        """Return refresh tokens of stored sessions, drawn from the whole table."""
         stored = self.ask("SELECT count(*) FROM sessions")[0][0]
-        # About four times as many as are wanted, so that those from all over it are enough.
+        # Draws about four times as many as needed, so that a sample of them is large enough.
         chance = f"{RANDOM[self.is_sqlite]} % {max(1, stored // (4 * count))} = 0"
         drawn = random.sample(self.ask(f"SELECT id, counter FROM sessions WHERE {chance}"), count)
-        tokens, now = RefreshTokens(self.wake_all), time.time()
+        tokens, now = RefreshTokens(self.ring), time.time()
         return [tokens.write(Session(id_, self.user_id, n, now, now)) for id_, n in drawn]
 
     def ask(self, statement: str) -> list[Any]:
-        """Execute a statement past the server, however long it takes."""
+        """Execute a statement in the database, without a time limit."""
         return asyncio.run(_ask(self.url, statement))
 
 
 @contextmanager
 def world(database_url: str | None = None) -> Iterator[World]:
-    """An empty database with the user ada.
+    """Make an empty database with the user ada.
 
     Args:
         database_url: A fresh PostgreSQL database; a SQLite file when None.
@@ -142,7 +142,7 @@ async def _add_ada(url: str) -> str:
         users = Users(database)
         await users.add("ada", PasswordHasher().hash(PASSWORD), time.time())
         ada = await users.find("ada")
-        assert ada  # noqa: S101 - she was added just now
+        assert ada  # noqa: S101 - for the type checker
         return ada.id
     finally:
         await database.close()
@@ -152,7 +152,7 @@ async def _ask(url: str, statement: str) -> list[Any]:
     engine = create_async_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     async with engine.connect() as connection:
         if url.startswith("sqlite"):
-            # Two gigabytes of cache, and no waiting for the disk: the data is ours to lose.
+            # Two gigabytes of cache and no fsync: the data may be lost.
             await connection.exec_driver_sql("PRAGMA cache_size = -2000000")
             await connection.exec_driver_sql("PRAGMA synchronous = OFF")
         result = await connection.execute(text(statement))

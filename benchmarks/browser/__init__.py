@@ -1,1 +1,1 @@
-"""Comparisons in real browsers: how the page loads, and what a call costs."""
+"""Benchmarks in browsers: loading the page, and the cost of a call."""

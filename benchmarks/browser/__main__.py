@@ -1,4 +1,4 @@
-"""Run the comparisons in browsers: `python -m benchmarks.browser [loading] [requests]`."""
+"""Run the benchmarks in browsers: ``python -m benchmarks.browser [loading] [requests]``."""
 
 import subprocess
 
@@ -14,7 +14,7 @@ BROWSERS = ("chromium", "firefox")
 
 @click.command()
 @click.argument("parts", nargs=-1, type=click.Choice([*PARTS]))
-@click.option("--rounds", default=7, help="How often each competitor takes its turn.")
+@click.option("--rounds", default=7, help="How many rounds to measure.")
 @click.option("--browser", "browsers", multiple=True, type=click.Choice(BROWSERS))
 def main(parts: tuple[str, ...], rounds: int, browsers: tuple[str, ...]) -> None:
     """Measure both parts, or one, and write tables, numbers and pictures to results/."""

@@ -20,14 +20,14 @@ from tests.support.server_process import PASSWORDS, ServerProcess
 PAGE = HERE / "browser" / "calls"
 MODULES = HERE / "browser" / "node_modules"
 PACKAGES = ("axios", "axios-auth-refresh", "ky")
-# No token expires but those that are made to, and refreshing in quick succession is no attack.
+# No token expires by itself during the benchmark, and refreshes are not limited.
 SETTINGS: Mapping[str, float | str] = {"access_ttl": 3600, "refresh_limit": ""}
 USERNAME = "ada"
 
 BARE = "fetch, Python"
 PYFETCH = "pyfetch, Python"
 OURS = "ours, Python"
-UNAWARE = "ours, with a wrong clock"
+WRONG_CLOCK = "ours, with a wrong clock"
 JS_BARE = "fetch, JavaScript"
 PEERS = (
     "a wrapper by hand, JavaScript",
@@ -36,15 +36,15 @@ PEERS = (
     "ky, its hook for a refresh",
 )
 CALLERS = (BARE, PYFETCH, OURS, JS_BARE, *PEERS)
-RENEWERS = (BARE, OURS, UNAWARE, JS_BARE, *PEERS)
+EXPIRED_CALLERS = (BARE, OURS, WRONG_CLOCK, JS_BARE, *PEERS)
 
 CALLS = 10
-"""In a row; their mean is one turn's figure, for engines blur their clocks."""
+"""In a row; one turn's figure is their mean, because browsers coarsen their clocks."""
 TURNS = 9
-"""In a round, whose figure is their median: short, so that a busy moment spoils few of them."""
+"""In a round, whose figure is their median: short, so that a busy moment affects few of them."""
 AT_ONCE = 100
 BURSTS = 3
-"""In a round, whose figure is their median; of refreshes and lost calls their highest counts."""
+"""In a round, whose figure is their median; for refreshes and lost calls it is the highest."""
 WARM_UP = 50
 
 CALL_MS = "one call, ms"
@@ -59,25 +59,25 @@ REFRESHES_SEEN = """async () => {
 
 NOTES = (
     f"""A call is GET /api/me on a server on the same machine, and its JSON read; the figure of
-    a round is the median of {TURNS} turns of {CALLS} calls. Over a real network as much is added to
-    a longer call.""",
-    f"""The {AT_ONCE} calls at once of a bare fetch are what is least: one refresh, and one round of
-    calls with the token that it brought. Ours knows when its token expires; the peers, and ours
-    with a wrong clock, hear it from the server, so all calls are made twice.""",
-    """axios-auth-refresh and ky are used as their documentation shows, except that ky need not wait
-    300 ms before each second try. With its defaults, axios-auth-refresh hands every 401 back that
-    comes while it refreshes; without deduplication, as it calls it, they share that refresh.""",
+    a round is the median of {TURNS} turns of {CALLS} calls. Over a real network the same
+    overhead is added to a longer call.""",
+    f"""The {AT_ONCE} calls at once of a bare fetch are the minimum: one refresh, and one round of
+    calls with the new token. Ours knows when its token expires; the peers, and ours with a wrong
+    clock, learn it from the server, so they make every call twice.""",
+    """axios-auth-refresh and ky are used as in their documentation, except that ky does not wait
+    300 ms before each retry. With its defaults, axios-auth-refresh returns every 401 that arrives
+    while it refreshes; without "deduplication" those calls share the refresh.""",
 )
 
 
 @dataclass(frozen=True)
 class Burst:
-    """What came of many calls at once.
+    """The outcome of many calls at once.
 
     Attributes:
-        ms: how long it took until the last was answered or lost.
-        lost: how many brought no reply that could be used.
-        refreshes: how many of those there were meanwhile.
+        ms: The time until the last call ended.
+        lost: The number of calls without a usable response.
+        refreshes: The number of refreshes meanwhile.
     """
 
     ms: float
@@ -90,9 +90,9 @@ class Bench:
     """The page in one browser.
 
     Attributes:
-        page: where the contenders are.
-        backend: whom they call.
-        rows: what came of it, by the contender's name.
+        page: The page with the contenders.
+        backend: The server that they call.
+        rows: The results, by contender.
     """
 
     page: Page
@@ -100,7 +100,7 @@ class Bench:
     rows: dict[str, Row]
 
     def warm_up(self) -> None:
-        """Let engines compile what is called often."""
+        """Let the engine compile frequently called code."""
         for name in self.rows:
             self._sign_in(name)
             self._run(name, "sample", WARM_UP)
@@ -109,14 +109,14 @@ class Bench:
         """Make calls with a good token, one after the other; all take turns."""
         turns: dict[str, list[float]] = {name: [] for name in names}
         for name in names:
-            self._sign_in(name)  # Some lost the session with their last calls.
+            self._sign_in(name)  # Some lost their session with the last calls.
         for turn in range(TURNS):
             for name in _from(turn, names):
                 turns[name].append(self._run(name, "sample", CALLS))
         for name in names:
             self.rows[name].add(**{CALL_MS: median(turns[name])})
 
-    def renew(self, names: Sequence[str]) -> None:
+    def call_expired(self, names: Sequence[str]) -> None:
         """Make many calls at once with an expired token; all take turns."""
         bursts: dict[str, list[Burst]] = {name: [] for name in names}
         for turn in range(BURSTS):
@@ -149,7 +149,7 @@ class Bench:
 
 
 def measure(rounds: int, browsers: Sequence[str]) -> Part:
-    """Compare ourselves with fetch alone and with the peers, in each browser that there is."""
+    """Compare ours with a bare fetch and with the peers, in each installed browser."""
     rows: list[Row] = []
     goals: list[Goal] = []
     with sync_playwright() as playwright, _page_of_calls() as backend:
@@ -183,7 +183,9 @@ def _page_of_calls() -> Iterator[ServerProcess]:
 def _measured(
     playwright: Playwright, browser: str, backend: ServerProcess, rounds: int
 ) -> dict[str, Row]:
-    rows = {name: Row(f"{name} ({browser})") for name in dict.fromkeys((*CALLERS, *RENEWERS))}
+    rows = {
+        name: Row(f"{name} ({browser})") for name in dict.fromkeys((*CALLERS, *EXPIRED_CALLERS))
+    }
     with visitor(playwright, browser) as context:
         page = context.new_page()
         page.goto(backend.url)
@@ -192,13 +194,13 @@ def _measured(
         bench.warm_up()
         for number in range(rounds):
             bench.call(CALLERS)
-            bench.renew(RENEWERS)
+            bench.call_expired(EXPIRED_CALLERS)
             print(f"{browser}: round {number + 1} of {rounds}", flush=True)
     return rows
 
 
 def _from(turn: int, names: Sequence[str]) -> Sequence[str]:
-    """The names, beginning with another one in each round."""
+    """Return the names, beginning with a different one in each turn."""
     first = turn % len(names)
     return (*names[first:], *names[:first])
 
@@ -215,16 +217,16 @@ def _goals(browser: str, rows: Mapping[str, Row]) -> list[Goal]:
         ),
         *(
             _bound(f"{browser}: {name}, {what}", bound, _worst(rows[name].numbers[what]))
-            for name in (OURS, UNAWARE)
+            for name in (OURS, WRONG_CLOCK)
             for what, bound in ((REFRESHES, 1), (LOST, 0))
         ),
     ]
 
 
 def _bound(text: str, wanted: float, series: Series) -> Goal:
-    return Goal(text, wanted, series, timeout_after=True)
+    return Goal(text, wanted, series, is_upper_bound=True)
 
 
 def _worst(series: Series) -> Series:
-    """The highest alone: of a count, no round may be above the bound."""
+    """Return only the highest value: no round's count may exceed the bound."""
     return Series([max(series.values)])

@@ -1,4 +1,4 @@
-"""What is measured against: the project's own server, and the browsers that there are."""
+"""The project's server, and the installed browsers."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -11,14 +11,14 @@ from playwright.sync_api import BrowserContext, BrowserType, Page, Playwright
 from browsers import choose
 from tests.support.server_process import ServerProcess
 
-PATIENCE_MS = 60_000
-# Nothing of the browser's own may compete with the page for the network.
+TIMEOUT_MS = 60_000
+# The browser's own requests must not compete with the page's.
 QUIET_CHROMIUM = ("--disable-quic", "--disable-background-networking")
 
 
 @contextmanager
 def serving(**settings: float | str) -> Iterator[ServerProcess]:
-    """Run the project's server, with these settings and a folder of its own."""
+    """Run the project's server with these settings in a folder of its own."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         backend = ServerProcess.with_users(folder, **settings)
@@ -27,7 +27,7 @@ def serving(**settings: float | str) -> Iterator[ServerProcess]:
 
 
 def available(playwright: Playwright, names: Sequence[str]) -> list[str]:
-    """Those of these browsers that are installed; say which are not."""
+    """Return the installed ones of these browsers; print which are missing."""
     found = {name: choose(name, getattr(playwright, name).executable_path) for name in names}
     for name, choice in found.items():
         print(choice.description if choice else f"There is no {name} here: it is left out.")
@@ -36,28 +36,28 @@ def available(playwright: Playwright, names: Sequence[str]) -> list[str]:
 
 @contextmanager
 def visitor(playwright: Playwright, name: str) -> Iterator[BrowserContext]:
-    """A browser that has just started, with a profile on disk that has seen nothing."""
+    """Start a browser with an empty profile on disk."""
     kind = getattr(playwright, name)
     choice = choose(name, kind.executable_path)
-    assert choice is not None  # noqa: S101 - `available` has seen it
+    assert choice is not None  # noqa: S101 - `available` returned it
     with ExitStack() as stack:
         if name == "chromium":
             context = stack.enter_context(_with_profile(kind, choice.launch))
         else:
-            # Playwright gives Firefox a fresh profile at each start, and over BiDi no other way.
+            # Over BiDi, Playwright always starts Firefox with an empty profile.
             browser = kind.launch(**choice.launch)
             stack.callback(browser.close)
             context = browser.new_context()
-        context.set_default_timeout(PATIENCE_MS)
+        context.set_default_timeout(TIMEOUT_MS)
         yield context
 
 
 @contextmanager
 def _with_profile(chromium: BrowserType, launch: dict[str, Any]) -> Iterator[BrowserContext]:
-    """A Chromium that keeps its cache on disk.
+    """Start a Chromium that keeps its cache on disk.
 
-    Without a profile it keeps it in memory, where it has no room for files as large as Pyodide's:
-    nobody's second visit is like that.
+    Without a profile the cache is in memory and has no room for files as large as Pyodide's, so a
+    second visit would load them again.
     """
     quiet = {**launch, "args": [*launch["args"], *QUIET_CHROMIUM]}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:

@@ -76,13 +76,13 @@ def measure(rounds: int, browsers: Sequence[str]) -> Part:
 
 
 def _serve_all(stack: ExitStack) -> dict[str, str]:
-    """Build each variant and serve it; their addresses by their names."""
+    """Build and serve each variant; return their addresses by name."""
     addresses = {}
     for name, build in BUILT.items():
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "page"
         build(folder)
         addresses[name] = stack.enter_context(serving(page_dir=str(folder))).url
-    # As `make run` serves it: from the project's folder itself.
+    # As `make run` serves it: from the clone.
     addresses[OURS_DEVELOPMENT] = stack.enter_context(serving()).url
     return addresses
 
@@ -90,7 +90,7 @@ def _serve_all(stack: ExitStack) -> dict[str, str]:
 def _measured(
     playwright: Playwright, browser: str, addresses: Mapping[str, str], rounds: int
 ) -> dict[str, Row]:
-    """Visit each variant in each round, in an order that moves on by one each time."""
+    """Visit each variant in each round, in an order that rotates by one each time."""
     rows = {name: Row(f"{name} ({browser})") for name in addresses}
     names = [*addresses]
     for turn in range(rounds):
@@ -103,8 +103,8 @@ def _measured(
 
 
 def _visited(context: BrowserContext, address: str) -> dict[str, float]:
-    """Visit the page for the first time, and for the second."""
-    # The browser itself gets up; the page has not been seen yet.
+    """Visit the page twice."""
+    # Let the browser start up before the first visit.
     context.new_page().goto(f"{address}/healthz")
     return {
         heading.format(visit): value
@@ -141,7 +141,7 @@ def _goals(browser: str, rows: Mapping[str, Row]) -> list[Goal]:
             for visit in VISITS
         ),
         *(
-            Goal(f"{browser}: {heading}", 0.2, rows[OURS].numbers[heading], timeout_after=True)
+            Goal(f"{browser}: {heading}", 0.2, rows[OURS].numbers[heading], is_upper_bound=True)
             for heading in map(FORM_S.format, VISITS)
         ),
     ]
@@ -152,4 +152,4 @@ def _goal(
 ) -> Goal:
     ours, other = pair
     found: Series = ratio(rows[ours], rows[other], READY_S.format(visit))
-    return Goal(f"{browser}: {visit}, {ours}, of {other}", bound, found, timeout_after=True)
+    return Goal(f"{browser}: {visit}, {ours}, of {other}", bound, found, is_upper_bound=True)

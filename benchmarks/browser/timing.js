@@ -1,5 +1,5 @@
-// Runs before the page does: notes, in milliseconds from the start of the navigation, when the form
-// can be typed in and when Python runs, and the longest that the page stood still in between.
+// Runs before the page: records, in milliseconds from the start of the navigation, when the form can
+// be typed in, when Python runs, and the longest pause between two frames in between.
 {
   performance.setResourceTimingBufferSize(1000);
   const times = { typable: null, ready: null, stall: 0 };

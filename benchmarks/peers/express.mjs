@@ -1,7 +1,7 @@
-// Express with jsonwebtoken; VERIFY=0 trusts everybody.
+// Express with jsonwebtoken; VERIFY=0 skips verification.
 //
-// With a secret that is text or bytes, which is what its documentation shows, jsonwebtoken tries for
-// a public key first, on every call; KEY_OBJECT=1 spares it that.
+// With a secret as text or bytes, which its documentation shows, jsonwebtoken first tries to parse a
+// public key, on every call; KEY_OBJECT=1 avoids that.
 import { createSecretKey } from "node:crypto";
 import express from "express";
 import jwt from "jsonwebtoken";

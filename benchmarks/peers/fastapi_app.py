@@ -1,4 +1,4 @@
-"""FastAPI with PyJWT, as FastAPI's own tutorial has it; VERIFY=0 trusts everybody."""
+"""FastAPI with PyJWT, as in FastAPI's tutorial; VERIFY=0 skips verification."""
 
 import os
 from typing import Annotated
@@ -12,7 +12,7 @@ app = FastAPI()
 
 
 async def verified(given: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBearer())]) -> str:
-    """The user's id, from a token that was verified."""
+    """Return the user's id from a verified token."""
     try:
         claims = jwt.decode(
             given.credentials, SECRET, ["HS256"], audience="unexpired", issuer="unexpired"
@@ -23,7 +23,7 @@ async def verified(given: Annotated[HTTPAuthorizationCredentials, Depends(HTTPBe
 
 
 async def trusted() -> str:
-    """Anybody's id."""
+    """Return a fixed user id."""
     return "0" * 32
 
 
@@ -32,5 +32,5 @@ user_id = trusted if os.environ.get("VERIFY") == "0" else verified
 
 @app.get("/api/me")
 async def me(user: Annotated[str, Depends(user_id)]) -> dict[str, str]:
-    """Who is asking."""
+    """Return the current user."""
     return {"id": user, "username": "ada"}

@@ -1,8 +1,8 @@
-"""Django with djangorestframework-simplejwt: rotation and blacklist, as its documentation has it.
+"""Django with djangorestframework-simplejwt: rotation and blacklist, as in its documentation.
 
-`application` is for gunicorn. `python simplejwt.py tokens COUNT` makes the tables, a user and as
-many refresh tokens, and prints these; `python simplejwt.py in-process SECONDS` reads such tokens
-and refreshes them without a server in between.
+``application`` is for gunicorn. ``python simplejwt.py tokens COUNT`` creates the tables, a user and
+refresh tokens, and prints the tokens; ``python simplejwt.py in-process SECONDS`` reads such tokens
+and refreshes them without a server.
 """
 
 import io
@@ -25,7 +25,7 @@ THREADS = 4
 
 
 def database(url: str) -> dict[str, Any]:
-    """Django's settings of a database; SQLite is as durable as ours is."""
+    """Return Django's settings of a database; SQLite is as durable as ours."""
     parts = urlsplit(url)
     if parts.scheme.startswith("sqlite"):
         pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
@@ -73,7 +73,7 @@ application = get_wsgi_application()
 
 
 def make_tokens(count: int) -> list[str]:
-    """Refresh tokens of one user."""
+    """Return refresh tokens of one user."""
     call_command("migrate", verbosity=0)
     with transaction.atomic():
         ada = User.objects.create_user("ada")
@@ -81,7 +81,7 @@ def make_tokens(count: int) -> list[str]:
 
 
 def refresh(token: str) -> str:
-    """Refresh once, as a server would ask for it; the next token."""
+    """Refresh once, as a server would call it; return the next token."""
     body = json.dumps({"refresh": token}).encode()
     environ = {
         "REQUEST_METHOD": "POST",
@@ -103,8 +103,8 @@ def refresh(token: str) -> str:
     return str(json.loads(content)["refresh"])
 
 
-def on_desktop(seconds: float, tokens: list[str]) -> dict[str, float]:
-    """How many refreshes in a second, and in a second of processor time."""
+def in_process(seconds: float, tokens: list[str]) -> dict[str, float]:
+    """Return the refreshes per second, and per second of processor time."""
     began, used = time.monotonic(), time.process_time()
     deadline = began + seconds
 
@@ -128,4 +128,4 @@ if __name__ == "__main__":
     if what == "tokens":
         json.dump(make_tokens(int(number)), sys.stdout)
     else:
-        json.dump(on_desktop(float(number), json.load(sys.stdin)), sys.stdout)
+        json.dump(in_process(float(number), json.load(sys.stdin)), sys.stdout)

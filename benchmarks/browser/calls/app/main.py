@@ -1,4 +1,4 @@
-"""The clients in Python: ours, and fetch alone, by two ways; the same methods as in peers.mjs."""
+"""The clients in Python: ours, fetch, and pyfetch, with the same methods as in peers.mjs."""
 
 import asyncio
 import json
@@ -15,67 +15,67 @@ ME = "/api/me"
 
 
 def js_object(value: dict[str, Any]) -> Any:
-    """A plain object of JavaScript."""
+    """Return a plain JavaScript object."""
     return to_js(value, dict_converter=js.Object.fromEntries)
 
 
 class Contender(ABC):
-    """Somebody who asks who is signed in."""
+    """A client that requests the current user."""
 
     username = ""
 
     @abstractmethod
     async def me(self) -> Any:
-        """Ask once."""
+        """Make one call."""
 
     async def sample(self, calls: int) -> float:
-        """Milliseconds for a call, when one is made after the other."""
+        """Return the milliseconds for a call, of several made one after the other."""
         began = js.performance.now()
         for _ in range(calls):
             await self.me()
         return float(js.performance.now() - began) / calls
 
     async def burst(self, calls: int) -> Any:
-        """Milliseconds for so many calls at once, and how many of them came to nothing."""
+        """Return the milliseconds for several calls at once, and how many were lost."""
         began = js.performance.now()
-        replies = await self.at_once(calls)
+        responses = await self.at_once(calls)
         ms = js.performance.now() - began
-        good = [reply for reply in replies if self._is_good(reply)]
+        good = [response for response in responses if self._is_good(response)]
         return js_object({"ms": ms, "lost": calls - len(good)})
 
     async def at_once(self, calls: int) -> list[Any]:
-        """Ask so many times."""
+        """Make several calls at once."""
         return await asyncio.gather(*(self.me() for _ in range(calls)), return_exceptions=True)
 
-    def _is_good(self, reply: Any) -> bool:
-        return isinstance(reply, dict) and reply.get("username") == self.username
+    def _is_good(self, response: Any) -> bool:
+        return isinstance(response, dict) and response.get("username") == self.username
 
 
 class Fetch(Contender):
-    """The browser's fetch, and nothing else."""
+    """The browser's fetch."""
 
     async def sign_in(self, username: str, password: str) -> None:
-        """Keep the tokens, as they are."""
+        """Sign in, and keep the tokens."""
         self.username = username
         self.tokens = await post("/api/login", {"username": username, "password": password})
 
     async def me(self) -> Any:
-        """Ask once."""
+        """Make one call."""
         bearer = {"Authorization": f"Bearer {self.tokens['accessToken']}"}
         js_response = await js.fetch(ME, js_object({"headers": bearer}))
         return json.loads(await js_response.text())
 
     async def at_once(self, calls: int) -> list[Any]:
-        """The least that it takes: one refresh, and one round of calls."""
+        """The minimum: one refresh, and one round of calls."""
         self.tokens = await post("/api/refresh", {"refreshToken": self.tokens["refreshToken"]})
         return await super().at_once(calls)
 
 
 class Pyfetch(Fetch):
-    """Pyodide's own wrapper of fetch."""
+    """Pyodide's wrapper of fetch."""
 
     async def me(self) -> Any:
-        """Ask once."""
+        """Make one call."""
         bearer = {"Authorization": f"Bearer {self.tokens['accessToken']}"}
         return await (await pyfetch(ME, headers=bearer)).json()
 
@@ -93,7 +93,7 @@ class Unexpired(Contender):
         await self.client.sign_in(username, password)
 
     async def me(self) -> Any:
-        """Ask once."""
+        """Make one call."""
         return (await self.client.get(ME)).json()
 
     @property
@@ -102,7 +102,7 @@ class Unexpired(Contender):
         return str(self._record["accessToken"])
 
     def expire(self, access: str) -> None:
-        """Have a token that has expired, as this device's clock tells."""
+        """Replace the token by an expired one; the client knows that it has expired."""
         self._change(accessToken=access, expiresAt=js.Date.now() / 1000 - 1)
 
     def _change(self, **changes: object) -> None:
@@ -114,16 +114,16 @@ class Unexpired(Contender):
         return record
 
 
-class Surprised(Unexpired):
-    """Ours, where the device's clock is wrong, so that the server's 401 tells that it expired."""
+class WrongClock(Unexpired):
+    """Ours on a device whose clock is wrong, so that only the server's 401 shows the expiry."""
 
     def expire(self, access: str) -> None:
-        """Have a token that has expired, and know nothing of it."""
+        """Replace the token by an expired one; the client does not know that it has expired."""
         self._change(accessToken=access)
 
 
 async def post(path: str, body: dict[str, Any]) -> Any:
-    """Send JSON, and read JSON."""
+    """Send JSON; return the JSON of the response."""
     headers = {"Content-Type": "application/json"}
     init = {"method": "POST", "headers": headers, "body": json.dumps(body)}
     js_response = await js.fetch(path, js_object(init))
@@ -133,12 +133,12 @@ async def post(path: str, body: dict[str, Any]) -> Any:
 
 
 def offer(name: str, contender: Contender) -> None:
-    """Put a contender where JavaScript finds it."""
+    """Make a contender available to JavaScript."""
     setattr(js.contenders, name, create_proxy(contender))
 
 
 offer("fetch, Python", Fetch())
 offer("pyfetch, Python", Pyfetch())
 offer("ours, Python", Unexpired("told"))
-offer("ours, with a wrong clock", Surprised("unaware"))
+offer("ours, with a wrong clock", WrongClock("unaware"))
 js.document.documentElement.dataset.ready = "true"

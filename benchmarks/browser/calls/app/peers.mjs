@@ -1,4 +1,4 @@
-// The clients in JavaScript: fetch alone, and three that refresh, each as its documentation has it.
+// The clients in JavaScript: a bare fetch, and three that refresh, each as in its documentation.
 import axios from "axios";
 import { createAuthRefresh } from "axios-auth-refresh";
 import ky from "ky";
@@ -23,7 +23,7 @@ class Contender {
     return this.tokens.accessToken;
   }
 
-  // Have a token that has expired; this kind of client never looks when.
+  // Replace the token by an expired one; these clients never check its expiry.
   expire(access) {
     this.tokens = { ...this.tokens, accessToken: access };
   }
@@ -36,20 +36,20 @@ class Contender {
     return { Authorization: `Bearer ${this.tokens.accessToken}` };
   }
 
-  // Milliseconds for a call, when one is made after the other.
+  // Return the milliseconds for a call, of several made one after the other.
   async sample(calls) {
     const began = performance.now();
     for (let made = 0; made < calls; made += 1) await this.me();
     return (performance.now() - began) / calls;
   }
 
-  // Milliseconds for so many calls at once, and how many of them came to nothing.
+  // Return the milliseconds for several calls at once, and how many were lost.
   async burst(calls) {
     const began = performance.now();
-    const replies = await this.atOnce(calls);
+    const responses = await this.atOnce(calls);
     const ms = performance.now() - began;
     const isGood = ({ value }) => value?.username === this.username;
-    return { ms, lost: calls - replies.filter(isGood).length };
+    return { ms, lost: calls - responses.filter(isGood).length };
   }
 
   atOnce(calls) {
@@ -62,7 +62,7 @@ class Fetch extends Contender {
     return (await fetch(ME, { headers: this.bearer() })).json();
   }
 
-  // The least that it takes: one refresh, and one round of calls.
+  // The minimum: one refresh, and one round of calls.
   async atOnce(calls) {
     await this.renew();
     return super.atOnce(calls);
@@ -110,7 +110,7 @@ class Ky extends Contender {
           await this.renew();
           const headers = new Headers(request.headers);
           headers.set("Authorization", this.bearer().Authorization);
-          // Without a delay it would wait 300 ms before each.
+          // By default it waits 300 ms before each retry.
           return ky.retry({ request: new Request(request, { headers }), delay: 1 });
         },
       ],
