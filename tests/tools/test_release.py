@@ -12,7 +12,7 @@ import pytest
 from build_wheels import PACKAGE, ROOT, build_sdists, run_build, unpack
 from check_distributions import PACKAGES
 from tests.docs.pages import snippets
-from tests.server.process import clean_environment
+from tests.support.server_process import clean_environment
 from tests.tools.distributions import VERSION, WHEELS, run_installed
 
 SHORT = {
