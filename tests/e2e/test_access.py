@@ -226,7 +226,7 @@ def test_a_dialog_keeps_and_returns_the_focus(person: Person, page: Page) -> Non
         assert page.evaluate(OUTSIDE) == ""
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
-    page.wait_for_function("document.activeElement.dataset.act === 'everywhere'")
+    page.wait_for_function("document.activeElement.dataset.action === 'everywhere'")
 
 
 def _tab_to(page: Page, text: str, *, back: bool = False) -> None:
