@@ -83,7 +83,7 @@ run: setup ## Serve the page and the API in demo mode on PORT (8000)
 site: vendor/.ready ## Build dist/, the page for any static host and an API elsewhere: API=https://…
 	$(BIN)/python tools/build_site.py --api='$(API)'
 
-wheel: .venv/.ready ## Build build/wheels/: the library alone, and the server alone
+wheel: .venv/.ready ## Build build/wheels/: a wheel of the library and one of the server
 	$(BIN)/python tools/build_wheels.py build/wheels
 
 release-check: .venv/.ready build/release-env/.ready ## Build build/dist/, what is published, and check all of it

@@ -16,7 +16,7 @@ LOGGING_IN_AT_ONCE = 4
 LEAD_SECONDS = 1.0
 """How long logins run before and after the measurement."""
 
-ALONE, MEANWHILE = "no logins", "logins meanwhile"
+QUIET, MEANWHILE = "no logins", "logins meanwhile"
 
 NOTES = [
     f"{VERIFYING_AT_ONCE} connections verify, {LOGGING_IN_AT_ONCE} log in without a pause.",
@@ -28,10 +28,10 @@ NOTES = [
 def measure(rounds: int, seconds: float) -> Part:
     """Compare verification's latency without and with logins."""
     with world() as place, place.server() as server:
-        alone = _verifying(place, server)
-        turns = {ALONE: alone, MEANWHILE: _with_logins(server, alone)}
+        quiet = _verifying(place, server)
+        turns = {QUIET: quiet, MEANWHILE: _with_logins(server, quiet)}
         rows = run(turns, rounds, seconds)
-    slower = ratio(rows[MEANWHILE], rows[ALONE], "median_ms")
+    slower = ratio(rows[MEANWHILE], rows[QUIET], "median_ms")
     return Part(
         name="logins",
         title="Verifying while others log in: GET /api/me, one worker",

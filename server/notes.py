@@ -46,7 +46,7 @@ idempotency_keys = Table(
     Column("user_id", ForeignKey("users.id"), primary_key=True),
     Column("key", String(255), primary_key=True),
     Column("fingerprint", String(64), nullable=False),
-    # No foreign key: the reply of a deleted note is repeated, the note is not made again.
+    # No foreign key: the response for a deleted note is repeated, the note is not made again.
     Column("note_id", Integer, nullable=False),
     Column("created_at", Double, nullable=False, index=True),
 )
@@ -84,7 +84,7 @@ class Notes:
     async def add_once(self, user_id: str, text: str, key: str, now: float) -> Note:
         """Add a note unless this key already did; then the same note again.
 
-        The client may repeat a request whose reply was lost, and the note is there once
+        The client may repeat a request whose response was lost, and the note is there once
         (draft-ietf-httpapi-idempotency-key-header-07, section 2).
 
         Args:

@@ -33,7 +33,7 @@ PYSCRIPT_PARTS = {
 
 
 def main() -> None:
-    """Build vendor/ anew when its inputs changed, and never leave it half done."""
+    """Rebuild vendor/ when its inputs changed, and never leave it half done."""
     inputs = _inputs()
     stamp = VENDOR / STAMP
     if stamp.is_file() and stamp.read_text() == inputs:

@@ -29,7 +29,7 @@ class SecretKey:
         self._line = self._form.querySelector("textarea")
         self._result = self._form.querySelector(".result")
         self._given = self.element.querySelector(".check input")
-        self._verdict = self.element.querySelector(".check [role=status]")
+        self._assessment = self.element.querySelector(".check [role=status]")
         listen(self._form, "change", lambda _: self._generate())
         listen(self._form, "submit", lambda _: self._generate())
         listen_async(self._form.querySelector("[type=button]"), "click", lambda _: self._copy())
@@ -63,13 +63,13 @@ class SecretKey:
     def _check(self) -> None:
         text = str(self._given.value).strip().removeprefix(VARIABLE)
         reasons = weaknesses(text) if text else []
-        self._verdict.dataset.kind = "" if not text else "weak" if reasons else "strong"
+        self._assessment.dataset.kind = "" if not text else "weak" if reasons else "strong"
         if not reasons:
-            self._verdict.textContent = tr(STRONG) if text else ""
+            self._assessment.textContent = tr(STRONG) if text else ""
             return
         heading = document.createElement("p")
         heading.textContent = tr("Do not sign tokens with it:")
-        self._verdict.replaceChildren(heading, _list(reasons))
+        self._assessment.replaceChildren(heading, _list(reasons))
 
 
 def _encode(key: bytes, encoding: str) -> str:

@@ -47,7 +47,7 @@ NOTES = (
     the same browser. The form can be typed in once it is drawn; the longest standstill is between
     two frames from then until Python runs.""",
     """Stock is the same markup, application and packages from the same host, started by PyScript
-    itself. It may be kept for ever as what `make site` builds may; in development both are asked
+    itself. It may be cached as long as what `make site` builds may; in development both are asked
     about again at each visit. Hints are the links in the page's head that ask for PyScript's heavy
     parts ahead; ours has them.""",
     """What is moved and the requests are the browser's own count (transferSize); Firefox counts the

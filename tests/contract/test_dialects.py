@@ -149,7 +149,7 @@ class Shape:
     """How one kind of server responds.
 
     Attributes:
-        dialect: How the client is told about it.
+        dialect: How the client is configured for it.
         token_fields: The fields that hold an access token and a refresh token.
         refresh_token: Reads the refresh token from a request.
         expired: The response to an expired access token.

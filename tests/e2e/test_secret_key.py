@@ -23,7 +23,7 @@ class SecretKeyView:
         self.another = page.get_by_role("button", name="Generate another key")
         self.copy = page.get_by_role("button", name="Copy")
         self.given = page.get_by_label("Check an existing secret")
-        self.verdict = page.get_by_role("status", name="Result")
+        self.assessment = page.get_by_role("status", name="Result")
 
     def key(self) -> str:
         expect(self.line).to_have_value(LINE)
@@ -81,16 +81,16 @@ def test_the_line_is_selected_if_copying_is_not_permitted(view: SecretKeyView) -
 def test_a_weak_secret_shows_the_servers_reasons(view: SecretKeyView, secret: str) -> None:
     """The view lists the reasons for which the server would not start, and no others."""
     view.given.fill(secret)
-    expect(view.verdict.get_by_role("listitem")).to_have_text(weaknesses(secret))
+    expect(view.assessment.get_by_role("listitem")).to_have_text(weaknesses(secret))
 
 
 def test_a_strong_secret_is_accepted_bare_or_as_a_line(view: SecretKeyView) -> None:
     """A key of this view and any other random key are strong."""
     for text in (VARIABLE + view.key(), secrets.token_hex(32)):
         view.given.fill(text)
-        expect(view.verdict).to_contain_text("Strong enough")
+        expect(view.assessment).to_contain_text("Strong enough")
     view.given.fill("")
-    expect(view.verdict).to_be_empty()
+    expect(view.assessment).to_be_empty()
 
 
 def test_nothing_leaves_the_page(view: SecretKeyView, watch: Watch) -> None:
@@ -100,9 +100,9 @@ def test_nothing_leaves_the_page(view: SecretKeyView, watch: Watch) -> None:
     view.another.click()
     view.copy.click()
     view.given.fill("changeme")
-    expect(view.verdict).to_contain_text("Do not sign tokens")
+    expect(view.assessment).to_contain_text("Do not sign tokens")
     view.given.fill(view.key())
-    expect(view.verdict).to_contain_text("Strong enough")
+    expect(view.assessment).to_contain_text("Strong enough")
     assert watch.sent == []
     assert view.page.evaluate("localStorage.length + sessionStorage.length") == 0
 

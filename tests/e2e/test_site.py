@@ -110,10 +110,10 @@ def test_an_api_that_does_not_allow_the_origin_is_unreachable(
 def test_pages_of_one_host_have_separate_sessions(person: Person, watch: Watch) -> None:
     """They share one storage; a token is sent only to the API that issued it."""
     signed_in_session(person, NOTES)
-    person.new_note.fill("for this page alone")
+    person.new_note.fill("for this page only")
     person.opens(OTHER).is_at_sign_in()
     person.opens(NOTES).is_at_notes()
-    expect(person.new_note).to_have_value("for this page alone")
+    expect(person.new_note).to_have_value("for this page only")
     assert watch.count("POST /api/login") == 1
 
 

@@ -25,7 +25,7 @@ def test_the_page_loads_only_from_its_own_server(person: Person, watch: Watch) -
     person.opens()
     loaded = {sent.path.rpartition("/")[2].partition("-")[0] for sent in watch.sent}
     assert {"pyodide.asm.wasm", "pyjwt", "pyodide_http"} <= loaded
-    assert watch.strangers == []
+    assert watch.foreign_requests == []
 
 
 def was_restored(page: Page) -> bool:

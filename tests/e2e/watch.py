@@ -49,7 +49,7 @@ class Watch:
         self.sent: list[Sent] = []
         self.answers: list[Answer] = []
         self.complaints: list[str] = []
-        self.strangers: list[str] = []
+        self.foreign_requests: list[str] = []
         self._listeners: dict[Any, Callable[[Any], None]] = {
             "request": self._on_request,
             "response": self._on_response,
@@ -88,13 +88,13 @@ class Watch:
 
     def verify(self) -> None:
         """Fail if a page sent a request to another host, or complained."""
-        if problems := [*self.strangers, *self.complaints]:
+        if problems := [*self.foreign_requests, *self.complaints]:
             pytest.fail("\n".join(problems))
 
     def _on_request(self, request: Request) -> None:
         url = urlsplit(request.url)
         if url.scheme not in OWN_SCHEMES and url.netloc not in self._hosts:
-            self.strangers.append(request.url)
+            self.foreign_requests.append(request.url)
         origin = f"{url.scheme}://{url.netloc}"
         self.sent.append(
             Sent(request.method, origin, url.path, request.headers, request.post_data_buffer)

@@ -45,7 +45,7 @@ def test_text_follows_the_charset_and_never_raises(kind: str, content: bytes, te
     assert Response(200, Headers({"content-type": kind}), content).text == text
 
 
-def test_a_body_that_is_not_json_raises_bad_reply() -> None:
+def test_a_body_that_is_not_json_is_an_error() -> None:
     assert Response(200, content=b'{"a": 1}').json() == {"a": 1}
     for content in (b"", b"<html>", b"\xff", b"[" * 100_000):
         with pytest.raises(BadReply):

@@ -108,7 +108,7 @@ def test_an_unreachable_api_causes_neither_a_refresh_nor_an_end(world: World) ->
     assert world.session.state == "active"
 
 
-def test_the_callers_own_authorization_is_left_alone(world: World) -> None:
+def test_the_callers_own_authorization_is_not_changed(world: World) -> None:
     world.sign_in()
     flow = world.policy.call(world.get(authorization="Basic eA=="))
     assert bearer(start(flow)) == "Basic eA=="

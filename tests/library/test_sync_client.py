@@ -373,7 +373,7 @@ def test_wrong_credentials_are_raised() -> None:
         program.client.sign_in("ada", "wrong")
 
 
-def test_a_refused_refresh_is_told_and_not_asked_for_again(program: Program) -> None:
+def test_a_refused_refresh_is_reported_and_not_retried(program: Program) -> None:
     """The access token stays good until its end; the server is asked once."""
     program.server.responses["/api/refresh"] = lambda _: error_response(401, "REFRESH_EXPIRED")
     for _ in range(2):

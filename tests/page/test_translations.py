@@ -117,7 +117,7 @@ SOURCES = {
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_message_has_a_translation(language: str, source: str) -> None:
-    """Every text that a person can read or hear is translated, wherever it is written."""
+    """Every text that is shown or read aloud is translated, wherever it is written."""
     assert SOURCES[source], "No messages were found, so nothing would be tested."
     assert SOURCES[source] - set(LANGUAGES[language]) == set()
 

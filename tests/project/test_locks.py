@@ -1,4 +1,4 @@
-"""The lock files are complete: whoever installs one never looks for anything that is not in it.
+"""The lock files are complete: an installation never looks for anything that is not in its lock.
 
 Set-up installs just what is locked, and asks for no dependencies, so nothing else would notice.
 """

@@ -109,7 +109,7 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def test_a_machine_that_has_everything_hears_nothing(machine: Machine) -> None:
+def test_a_machine_that_has_everything_prints_nothing(machine: Machine) -> None:
     machine.has_python()
     machine.has_node("v18.0.0")
     assert machine.check("--node", "python3") == (0, "")

@@ -1,4 +1,4 @@
-"""The distributions that `make wheel` builds: what is in them, and that they work alone."""
+"""The distributions that `make wheel` builds: what is in them, and that they work without the project."""
 
 from __future__ import annotations
 
@@ -222,9 +222,9 @@ def test_an_installed_server_shows_nothing_of_the_packages_around_it(
     installed: Path, tmp_path: Path
 ) -> None:
     """Another package that happens to be called `app` or `vendor` is not taken for the page."""
-    stranger = installed / "app" / "settings.py"
-    stranger.parent.mkdir()
-    stranger.write_text("PASSWORD = 'somebody elses'")
+    foreign = installed / "app" / "settings.py"
+    foreign.parent.mkdir()
+    foreign.write_text("PASSWORD = 'somebody elses'")
     process = ServerProcess(tmp_path, module="unexpired_server", PYTHONPATH=str(installed)).start()
     try:
         assert process.ask("GET", "/app/settings.py", None)[0] == 404

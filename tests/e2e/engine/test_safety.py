@@ -52,7 +52,7 @@ def test_no_other_origin_sees_the_token(tab: Library, watch: Watch, url: str) ->
     tab.run(f"await outcome(client.get({url!r}))")
     assert seen or "@" in url  # Browsers send nothing to a URL with a username.
     assert all("authorization" not in request.all_headers() for request in seen)
-    watch.strangers.clear()
+    watch.foreign_requests.clear()
 
 
 @pytest.mark.parametrize("garbage", ["", "{", "null", '{"version": 0}', "\\ud800"])
