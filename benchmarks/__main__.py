@@ -1,5 +1,7 @@
 """Run the benchmarks: ``python -m benchmarks [PART …]``; README.md describes them."""
 
+from __future__ import annotations
+
 import subprocess
 from collections.abc import Callable
 from functools import partial

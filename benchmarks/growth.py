@@ -1,5 +1,7 @@
 """Latency and memory with few and with many stored sessions."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -9,7 +11,7 @@ from benchmarks.processes import Server
 from benchmarks.results import Goal, Part, Row, ratio
 from benchmarks.rounds import Turn, over_http, run
 from benchmarks.world import DAY, World, world
-from unexpired_server.tokens.access_tokens import REMEMBERED
+from unexpired_server.tokens.access_tokens import CACHE_SIZE
 
 SIZES = (10**4, 10**6, 10**7)
 EXPIRED = 10**6
@@ -101,7 +103,7 @@ def _refreshing(place: World, server: Server) -> Turn:
 
 
 def _verifying(place: World, server: Server) -> Turn:
-    tokens = place.access_tokens(2 * REMEMBERED)
+    tokens = place.access_tokens(2 * CACHE_SIZE)
     job = Job(server.url, "/api/me", "get", tokens, connections=CONNECTIONS)
     return _with_memory(over_http({server: lambda: job}), server)
 

@@ -4,6 +4,8 @@
 from the environment.
 """
 
+from __future__ import annotations
+
 import asyncio
 import json
 import sys

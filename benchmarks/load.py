@@ -1,5 +1,7 @@
 """Load over HTTP, from autocannon in a process of its own."""
 
+from __future__ import annotations
+
 import json
 import subprocess
 from collections.abc import Sequence
@@ -49,7 +51,7 @@ class BadLoadError(Exception):
     """Some requests failed: a rate that counts them would mean nothing."""
 
 
-def start(job: Job) -> "subprocess.Popen[str]":
+def start(job: Job) -> subprocess.Popen[str]:
     """Start sending, in a process of its own."""
     child = subprocess.Popen(
         ["node", HERE / "load.mjs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -60,7 +62,7 @@ def start(job: Job) -> "subprocess.Popen[str]":
     return child
 
 
-def finish(child: "subprocess.Popen[str]") -> Load:
+def finish(child: subprocess.Popen[str]) -> Load:
     """Wait for the end, and return the outcome.
 
     Raises:

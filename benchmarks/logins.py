@@ -1,5 +1,7 @@
 """The latency of GET /api/me while others log in."""
 
+from __future__ import annotations
+
 import time
 from dataclasses import replace
 

@@ -1,5 +1,7 @@
 """Draw a part's picture from its numbers: ``python plot.py NAME``."""
 
+from __future__ import annotations
+
 import json
 import sys
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Temporary PostgreSQL databases."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 import secrets

@@ -1,5 +1,7 @@
 """The measured servers, each in a process of its own."""
 
+from __future__ import annotations
+
 import os
 import socket
 import subprocess
@@ -27,7 +29,7 @@ class Server:
         port: Where it listens, on 127.0.0.1.
     """
 
-    def __init__(self, child: "subprocess.Popen[bytes]", port: int) -> None:
+    def __init__(self, child: subprocess.Popen[bytes], port: int) -> None:
         self._child = child
         self.url = f"http://127.0.0.1:{port}"
 
@@ -74,7 +76,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait(child: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+def _wait(child: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and child.poll() is None:
         with socket.socket() as probe:

@@ -1,5 +1,7 @@
 """Refreshes per second, with rotation, on a durable SQLite and on PostgreSQL."""
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess

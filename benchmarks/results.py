@@ -1,5 +1,7 @@
 """Results: medians with their spread, goals, and how both are written to files."""
 
+from __future__ import annotations
+
 import json
 import os
 import platform

@@ -1,5 +1,7 @@
 """Rounds in which competitors take turns, so that a busy moment affects all of them alike."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 

@@ -3,6 +3,8 @@
 Every request counts as ada's, whatever token it bears.
 """
 
+from __future__ import annotations
+
 import os
 from unittest.mock import patch
 

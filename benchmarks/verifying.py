@@ -1,5 +1,7 @@
 """The cost of verifying an access token: GET /api/me, one worker, against three peers."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -11,12 +13,12 @@ from benchmarks.processes import PEERS, PEERS_BIN, Server, free_port, serving
 from benchmarks.results import Goal, Part, Row, ratio
 from benchmarks.rounds import Turn, over_http, run
 from benchmarks.world import World, world
-from unexpired_server.tokens.access_tokens import REMEMBERED
+from unexpired_server.tokens.access_tokens import CACHE_SIZE
 
 SEEN = 100
 """Tokens that are repeated."""
 
-NOT_SEEN = 2 * REMEMBERED
+NOT_SEEN = 2 * CACHE_SIZE
 """Tokens in a cycle: so many that each has left the cache before it is repeated."""
 
 SEEN_NAME = "ours, token seen before"

@@ -1,5 +1,7 @@
 """The data of a measured server: a folder, a database, a user, sessions and tokens."""
 
+from __future__ import annotations
+
 import asyncio
 import random
 import secrets
@@ -16,7 +18,8 @@ from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from benchmarks.processes import OURS, Server, free_port, serving
-from unexpired_server.sessions.rules import RefreshTokens, Session
+from unexpired_server.sessions.refresh_tokens import RefreshTokens
+from unexpired_server.sessions.rules import Session
 from unexpired_server.sessions.users import Users
 from unexpired_server.settings import Settings, load_settings
 from unexpired_server.storage.database import Database

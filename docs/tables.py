@@ -12,13 +12,15 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
-from pydantic import BaseModel
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
+from server.notes_routes import OPERATIONS as NOTES_OPERATIONS
 from unexpired_server.cli import main
 from unexpired_server.errors import Failure
-from unexpired_server.http.openapi import OPERATIONS
+from unexpired_server.http.openapi import Operation
+from unexpired_server.http.routes import system
+from unexpired_server.service import OPERATIONS
 from unexpired_server.settings import DAY, Settings
 
 if TYPE_CHECKING:
@@ -74,17 +76,24 @@ class CallsTable(Table):
 
     def rows(self) -> Iterator[Row]:
         """Return a row for each operation."""
-        for operation in OPERATIONS:
-            call = f"`{operation.method.upper()} {operation.path}` {_properties(operation.takes)}"
-            success = f"{operation.status} {_properties(operation.shows)}"
-            codes = ", ".join(f"`{failure.code}`" for failure in operation.failures)
-            yield call, operation.summary, success, codes
+        for one in (*OPERATIONS, *NOTES_OPERATIONS, *system.OPERATIONS):
+            body = _fields(one)
+            call = f"`{one.method.upper()} {one.path}`{f' `{body}`' if body else ''}"
+            codes = ", ".join(f"`{failure.code}`" for failure in one.failures)
+            yield call, one.summary, f"{one.status} {_shows(one)}", codes
 
 
-def _properties(model: type[BaseModel] | None) -> str:
-    if model is None:
+def _fields(one: Operation) -> str:
+    if one.request is None:
         return ""
-    properties = model.model_json_schema(by_alias=True)["properties"]
+    properties = one.request.model_json_schema(by_alias=True)["properties"]
+    return f"{{{', '.join(properties)}}}"
+
+
+def _shows(one: Operation) -> str:
+    if one.response is None:
+        return ""
+    properties = one.response.model_json_schema(by_alias=True)["properties"]
     return f"`{{{', '.join(properties)}}}`"
 
 
@@ -97,7 +106,7 @@ class CodesTable(Table):
         """Return a row for each error, ordered by status."""
         for kind in sorted(_leaves(Failure), key=lambda kind: kind.status):
             meaning = (kind.__doc__ or "").split("\n\n")[0]
-            yield f"`{kind.code}`", str(kind.status), meaning, kind.sentence
+            yield f"`{kind.code}`", str(kind.status), meaning, kind.message
 
 
 def _leaves(kind: type[Failure]) -> Iterator[type[Failure]]:

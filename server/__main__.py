@@ -1,4 +1,6 @@
-"""`python -m server`: the package's command line, serving the demo's application."""
+"""``python -m server``: the package's command line, with the demo's application."""
+
+from __future__ import annotations
 
 from server.app import create_app
 from unexpired_server.cli import main

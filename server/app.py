@@ -1,4 +1,6 @@
-"""The demo's application: `unexpired_server` with notes, and this project's page."""
+"""The demo's application: ``unexpired_server`` with notes, and this project's page."""
+
+from __future__ import annotations
 
 import time
 from collections.abc import Callable
@@ -8,10 +10,8 @@ from argon2 import PasswordHasher
 from starlette.applications import Starlette
 
 from server.notes import Notes
-from server.notes_routes import NotesRoutes
-from unexpired_server.app import build_app
-from unexpired_server.service import Service
-from unexpired_server.settings import Settings
+from server.notes_routes import OPERATIONS, NotesRoutes
+from unexpired_server import Service, Settings, build_app
 
 PROJECT = Path(__file__).resolve().parent.parent
 """Holds the page: index.html, app/ and vendor/."""
@@ -26,15 +26,15 @@ def create_app(
     """Build the application.
 
     Args:
-        settings: How it behaves.
+        settings: The server's settings.
         now: The clock, in Unix seconds.
         hasher: Argon2's parameters; RFC 9106's low-memory ones when None.
 
     Raises:
-        SettingsError: The keys or the database URL cannot be used.
+        SettingsError: The keys or the database URL cannot be used, or an extra is missing.
     """
     service = Service(settings, now=now, hasher=hasher)
     notes = Notes(service.database)
-    service.purge_also(notes.forget_keys)
+    service.purge_also(notes.purge_keys)
     routes = NotesRoutes(notes, service.bearer, now).routes()
-    return build_app(service, routes=routes, page_dir=PROJECT)
+    return build_app(service, routes=routes, operations=OPERATIONS, page_dir=PROJECT)

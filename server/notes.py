@@ -1,5 +1,7 @@
 """The example resource: short texts that belong to one user."""
 
+from __future__ import annotations
+
 import hashlib
 from dataclasses import dataclass
 
@@ -19,16 +21,13 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from unexpired_server.errors import IdempotencyMismatch
-from unexpired_server.settings import DAY
-from unexpired_server.storage.database import Database
-from unexpired_server.storage.schema import metadata
+from unexpired_server import Database, IdempotencyMismatch, metadata
 
-KEPT_SECONDS = DAY
-"""How long a request may be repeated under its Idempotency-Key."""
+KEY_LIFETIME = 86_400.0
+"""Seconds during which a request may be repeated under its Idempotency-Key."""
 
 
-# The package's first migration makes these two tables.
+# The package's first migration creates these two tables.
 notes = Table(
     "notes",
     metadata,
@@ -46,7 +45,7 @@ idempotency_keys = Table(
     Column("user_id", ForeignKey("users.id"), primary_key=True),
     Column("key", String(255), primary_key=True),
     Column("fingerprint", String(64), nullable=False),
-    # No foreign key: the response for a deleted note is repeated, the note is not made again.
+    # No foreign key: after a note is deleted, a repeated request gets its response but no note.
     Column("note_id", Integer, nullable=False),
     Column("created_at", Double, nullable=False, index=True),
 )
@@ -54,7 +53,7 @@ idempotency_keys = Table(
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One note; `created_at` in Unix seconds."""
+    """One note; ``created_at`` in Unix seconds."""
 
     id: int
     text: str
@@ -65,14 +64,14 @@ class Notes:
     """Lists, adds and deletes the notes of one user at a time.
 
     Args:
-        database: Where they are kept.
+        database: The database.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def of(self, user_id: str) -> list[Note]:
-        """A user's notes, newest first."""
+        """Return a user's notes, newest first."""
         query = select(notes).where(notes.c.user_id == user_id).order_by(notes.c.id.desc())
         rows = await self._database.rows(query)
         return [Note(row.id, row.text, row.created_at) for row in rows]
@@ -82,13 +81,13 @@ class Notes:
         return await self._database.run(lambda one: _insert(one, user_id, text, now))
 
     async def add_once(self, user_id: str, text: str, key: str, now: float) -> Note:
-        """Add a note unless this key already did; then the same note again.
+        """Add a note, unless this key already added it; then return the same note again.
 
-        The client may repeat a request whose response was lost, and the note is there once
+        A client may repeat a request whose response was lost; the note is added once
         (draft-ietf-httpapi-idempotency-key-header-07, section 2).
 
         Args:
-            user_id: Whose note, and whose key.
+            user_id: The owner of the note and of the key.
             text: The note.
             key: The request's Idempotency-Key.
             now: Unix seconds.
@@ -105,11 +104,11 @@ class Notes:
         try:
             return await self._database.transaction(work)
         except IntegrityError:
-            # Another request with this key was first, perhaps by a millisecond.
+            # Another request with this key was faster, perhaps by a millisecond.
             return await self._repeated(user_id, text, key)
 
     async def delete(self, user_id: str, note_id: int) -> bool:
-        """Delete a note of this user; whether there was one."""
+        """Delete a note of this user; return whether there was one."""
         query = (
             delete(notes)
             .where(notes.c.id == note_id, notes.c.user_id == user_id)
@@ -117,9 +116,9 @@ class Notes:
         )
         return bool(await self._database.rows(query))
 
-    async def forget_keys(self, now: float) -> None:
-        """Forget the keys of requests that nobody repeats any more."""
-        old = idempotency_keys.c.created_at < now - KEPT_SECONDS
+    async def purge_keys(self, now: float) -> None:
+        """Delete the keys of requests that are too old to be repeated."""
+        old = idempotency_keys.c.created_at < now - KEY_LIFETIME
         await self._database.rows(delete(idempotency_keys).where(old))
 
     async def _repeated(self, user_id: str, text: str, key: str) -> Note:

@@ -1,5 +1,7 @@
 """Run the benchmarks in browsers: ``python -m benchmarks.browser [loading] [requests]``."""
 
+from __future__ import annotations
+
 import subprocess
 
 import click

@@ -1,5 +1,7 @@
 """What a call costs through the client: with a good token, and a hundred with an expired one."""
 
+from __future__ import annotations
+
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence

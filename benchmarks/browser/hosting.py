@@ -1,5 +1,7 @@
 """The project's server, and the installed browsers."""
 
+from __future__ import annotations
+
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager

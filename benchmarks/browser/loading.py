@@ -1,5 +1,7 @@
 """Loading the page, ours and on stock PyScript: the first visit and the second."""
 
+from __future__ import annotations
+
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack

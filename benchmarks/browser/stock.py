@@ -3,6 +3,8 @@
 Markup, application, packages and host are the same; only Python is started by PyScript itself.
 """
 
+from __future__ import annotations
+
 import re
 import shutil
 from pathlib import Path

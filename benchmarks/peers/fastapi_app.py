@@ -1,5 +1,7 @@
 """FastAPI with PyJWT, as in FastAPI's tutorial; VERIFY=0 skips verification."""
 
+from __future__ import annotations
+
 import os
 from typing import Annotated
 

@@ -1,5 +1,7 @@
 """Flask with flask-jwt-extended; VERIFY=0 skips verification."""
 
+from __future__ import annotations
+
 import os
 from typing import Any
 

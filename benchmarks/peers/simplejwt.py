@@ -5,6 +5,8 @@ refresh tokens, and prints the tokens; ``python simplejwt.py in-process SECONDS`
 and refreshes them without a server.
 """
 
+from __future__ import annotations
+
 import io
 import json
 import os

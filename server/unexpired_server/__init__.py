@@ -1,3 +1,138 @@
-"""The Unexpired server: issues, verifies, refreshes and revokes the tokens of a session."""
+"""The Unexpired server: issues, verifies, refreshes and revokes the tokens of a session.
+
+The names in ``__all__`` are the public API. Each is imported on first use, so that importing the
+package is cheap, and a service that only verifies tokens never loads the database.
+
+The package has floors; a module imports only from its own room and from floors below it:
+
+1. ``errors``, ``settings``: what everything may use.
+2. ``extras``: optional dependencies.
+3. ``tokens``, ``storage``, ``ops``: access tokens and keys; the database; running a process.
+4. ``sessions``: sessions and users, on tokens and storage.
+5. ``http``: requests and responses, on sessions and ops.
+6. ``service``: all parts, built from the settings.
+7. ``app``: the ASGI application around a service.
+8. ``cli``: the command line.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unexpired_server.app import build_app, create_app
+    from unexpired_server.errors import (
+        BadRequest,
+        Challenge,
+        Failure,
+        Forbidden,
+        IdempotencyMismatch,
+        NotFound,
+        SessionRevoked,
+        TokenError,
+        TokenExpired,
+        TokenInvalid,
+        TokenMissing,
+        Unavailable,
+    )
+    from unexpired_server.http.bearer import BearerAuthenticator
+    from unexpired_server.http.bodies import read_body
+    from unexpired_server.http.exception_handlers import failure_handlers
+    from unexpired_server.http.models import NonEmptyStr, RequestModel, ResponseModel
+    from unexpired_server.http.openapi import (
+        BEARER_FAILURES,
+        BODY_FAILURES,
+        ID_PARAMETER,
+        Operation,
+    )
+    from unexpired_server.http.responses import iso, json_response, no_content
+    from unexpired_server.http.starlette_backend import (
+        BearerBackend,
+        SignedInUser,
+        on_bearer_error,
+    )
+    from unexpired_server.service import Service
+    from unexpired_server.settings import Settings, SettingsError, load_settings
+    from unexpired_server.storage.database import Database
+    from unexpired_server.storage.schema import metadata
+    from unexpired_server.tokens.access_tokens import Claims
+    from unexpired_server.tokens.jwks_verifier import JWKSVerifier
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "BEARER_FAILURES",
+    "BODY_FAILURES",
+    "ID_PARAMETER",
+    "BadRequest",
+    "BearerAuthenticator",
+    "BearerBackend",
+    "Challenge",
+    "Claims",
+    "Database",
+    "Failure",
+    "Forbidden",
+    "IdempotencyMismatch",
+    "JWKSVerifier",
+    "NonEmptyStr",
+    "NotFound",
+    "Operation",
+    "RequestModel",
+    "ResponseModel",
+    "Service",
+    "SessionRevoked",
+    "Settings",
+    "SettingsError",
+    "SignedInUser",
+    "TokenError",
+    "TokenExpired",
+    "TokenInvalid",
+    "TokenMissing",
+    "Unavailable",
+    "__version__",
+    "build_app",
+    "create_app",
+    "failure_handlers",
+    "iso",
+    "json_response",
+    "load_settings",
+    "metadata",
+    "no_content",
+    "on_bearer_error",
+    "read_body",
+]
+
+_MODULES = {
+    "app": "build_app create_app",
+    "errors": "BadRequest Challenge Failure Forbidden IdempotencyMismatch NotFound SessionRevoked "
+    "TokenError TokenExpired TokenInvalid TokenMissing Unavailable",
+    "http.bearer": "BearerAuthenticator",
+    "http.bodies": "read_body",
+    "http.exception_handlers": "failure_handlers",
+    "http.models": "NonEmptyStr RequestModel ResponseModel",
+    "http.openapi": "BEARER_FAILURES BODY_FAILURES ID_PARAMETER Operation",
+    "http.responses": "iso json_response no_content",
+    "http.starlette_backend": "BearerBackend SignedInUser on_bearer_error",
+    "service": "Service",
+    "settings": "Settings SettingsError load_settings",
+    "storage.database": "Database",
+    "storage.schema": "metadata",
+    "tokens.access_tokens": "Claims",
+    "tokens.jwks_verifier": "JWKSVerifier",
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+if not TYPE_CHECKING:  # A type checker would take this for a promise of any name at all.
+
+    def __getattr__(name: str) -> object:
+        """Import a public name on first use (PEP 562)."""
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,6 @@
-"""`python -m unexpired_server`."""
+"""``python -m unexpired_server``."""
+
+from __future__ import annotations
 
 from unexpired_server.cli import main
 

@@ -1,4 +1,6 @@
-"""The composition root: settings in, ASGI application out; nothing happens at import."""
+"""Composition: settings in, ASGI application out; importing this has no side effects."""
+
+from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -8,7 +10,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from unexpired_server.http.exception_handlers import failure_handlers
@@ -19,10 +21,11 @@ from unexpired_server.http.middleware import (
     SecurityHeadersMiddleware,
     ServerErrorMiddleware,
 )
+from unexpired_server.http.openapi import Operation
 from unexpired_server.http.page import page_policy, page_routes
-from unexpired_server.http.routes.operation import Operation
+from unexpired_server.http.routes import system
 from unexpired_server.ops.metrics import Metrics
-from unexpired_server.service import Service
+from unexpired_server.service import OPERATIONS, Service
 from unexpired_server.settings import Settings
 
 
@@ -35,25 +38,33 @@ def create_app(
     """Build the application: the API, and a page where the settings name one.
 
     Args:
-        settings: How it behaves.
+        settings: The server's settings.
         now: The clock, in Unix seconds.
         hasher: Argon2's parameters; RFC 9106's low-memory ones when None.
 
     Raises:
-        SettingsError: The keys or the database URL cannot be used.
+        SettingsError: The keys or the database URL cannot be used, or an extra is missing.
     """
     return build_app(Service(settings, now=now, hasher=hasher))
 
 
 def build_app(
-    service: Service, *, routes: Sequence[BaseRoute] = (), page_dir: Path | None = None
+    service: Service,
+    *,
+    routes: Sequence[BaseRoute] = (),
+    operations: Sequence[Operation] = (),
+    page_dir: Path | None = None,
 ) -> Starlette:
-    """Put a service and further routes behind one set of middleware.
+    """Build an application from a service and further routes.
 
     Args:
         service: The server's parts.
-        routes: What an application adds to them.
-        page_dir: The folder of its page where the settings name none.
+        routes: An application's own routes.
+        operations: Their description, for the OpenAPI document.
+        page_dir: The folder of a page, where the settings name none.
+
+    Raises:
+        SettingsError: There is a page, and the extra ``page`` is not installed.
     """
     settings = service.settings
     page_dir = settings.page_dir or page_dir
@@ -67,7 +78,7 @@ def build_app(
         routes=[
             *service.routes(),
             *routes,
-            *Operation(service.database, service.ring, service.metrics).routes(),
+            *_system_routes(service, operations),
             *page_routes(page_dir),
         ],
         middleware=_middleware(settings, service.metrics, page_policy(page_dir) or NO_PAGE),
@@ -75,9 +86,15 @@ def build_app(
         lifespan=lifespan,
     )
     app.state.service = service
-    # A redirect to the same path with a slash would be built from the Host header.
+    # Starlette would build the redirect to a path with a slash from the Host header.
     app.router.redirect_slashes = False
     return app
+
+
+def _system_routes(service: Service, operations: Sequence[Operation]) -> list[Route]:
+    everything = (*OPERATIONS, *operations, *system.OPERATIONS)
+    routes = system.SystemRoutes(service.database, service.ring, service.metrics, everything)
+    return routes.routes()
 
 
 def _middleware(settings: Settings, metrics: Metrics, policy: str) -> list[Middleware]:

@@ -1,4 +1,10 @@
-"""The command line."""
+"""The command line.
+
+Texts name the installed command, ``unexpired-server``; people read the one that they really ran,
+such as ``python -m unexpired_server``.
+"""
+
+from __future__ import annotations
 
 import asyncio
 import sys
@@ -17,6 +23,8 @@ from unexpired_server.ops.serve import Build
 from unexpired_server.ops.serve import serve as run_server
 from unexpired_server.service import DEMO_NAME, longest_life, policy_of, prepare
 from unexpired_server.sessions.passwords import MAXIMUM_LENGTH, MINIMUM_LENGTH, Passwords
+from unexpired_server.sessions.revocations import Revocations
+from unexpired_server.sessions.sessions import SessionAdmin
 from unexpired_server.sessions.store import Store
 from unexpired_server.sessions.users import User, UserExistsError, Users
 from unexpired_server.settings import Settings, SettingsError, load_settings
@@ -25,53 +33,67 @@ from unexpired_server.tokens import key_file
 from unexpired_server.tokens.key_file import ACTIVATION_DELAY, KeyEntry, KeyFile, new_secret
 from unexpired_server.tokens.keys import load_ring
 
+COMMAND = "unexpired-server"
+
+
+def as_run(text: str) -> str:
+    """Return a text with the command that was really run."""
+    return text.replace(f"{COMMAND} ", f"{click.get_current_context().find_root().command_path} ")
+
 
 class Problem(click.ClickException):
-    """One readable sentence, and the exit code of a wrong invocation."""
+    """One sentence for people, and the exit code of a wrong invocation."""
 
     exit_code = 2
 
 
+class Program(click.Group):
+    """The group of all commands."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help, with the command that was really run."""
+        written = click.HelpFormatter(width=formatter.width)
+        super().format_help_text(ctx, written)
+        formatter.write(as_run(written.getvalue()))
+
+
 def readable(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn a problem with the settings into one sentence; it needs no traceback."""
+    """Turn a ``SettingsError`` into one sentence without a traceback."""
 
     @wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
         except SettingsError as exc:
-            raise Problem(str(exc)) from None
+            raise Problem(as_run(str(exc))) from None
 
     return wrapper
 
 
-Decorator = Callable[[Callable[..., None]], Callable[..., None]]
-
-
-def flag(name: str, what: str) -> Decorator:
-    """A flag that carries a setting's text as it is: the settings check it."""
+def flag(name: str, what: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a flag that passes a setting's text on; the settings validate it."""
     return click.option(name, help=what)
 
 
-keys_flag: Decorator = flag("--keys-file", "Where the signing keys are kept (data/keys.json).")
-database_flag: Decorator = flag("--database-url", "Where users and sessions are kept.")
+keys_flag = flag("--keys-file", "The file with the signing keys (data/keys.json).")
+database_flag = flag("--database-url", "The database with users and sessions.")
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Program, invoke_without_command=True)
 @click.pass_context
 def main(context: click.Context) -> None:
     """Unexpired: keep a web app signed in. Without a command, serve.
 
     \b
-    Try it:          python -m server serve --demo
-    Add a person:    python -m server user add ada
-    For many nodes:  export UNEXPIRED_DATABASE_URL=postgresql://app@db/unexpired
-                     python -m server migrate
-                     python -m server serve --host 0.0.0.0 --workers 4
-    A new key:       python -m server key rotate
+    Try it:          unexpired-server serve --demo
+    Add a user:      unexpired-server user add ada
+    Several nodes:   export UNEXPIRED_DATABASE_URL=postgresql://app@db/unexpired
+                     unexpired-server migrate
+                     unexpired-server serve --host 0.0.0.0 --workers 4
+    Add a key:       unexpired-server key rotate
 
-    Every setting is a variable UNEXPIRED_<NAME>; flags win over variables. Commands exit with
-    0, or with 2 and one sentence that says what is wrong.
+    Every setting is also a variable UNEXPIRED_<NAME>; flags win over variables. Commands exit
+    with 0, or with 2 and one sentence that says what is wrong.
     """  # noqa: D301 - click looks for the backspace itself
     if context.invoked_subcommand is None:
         context.invoke(serve)
@@ -80,26 +102,30 @@ def main(context: click.Context) -> None:
 @main.command()
 @flag("--host", "The address to listen on (127.0.0.1).")
 @flag("--port", "The port to listen on (8000).")
-@flag("--database-url", "Where users and sessions are kept (a file under data/).")
-@flag("--keys-file", "Where the signing keys are kept (data/keys.json).")
-@flag("--algorithm", "What signs access tokens: HS256, EdDSA or ES256 (HS256).")
-@flag("--access-ttl", "Seconds that an access token lives (900).")
+@flag("--database-url", "The database with users and sessions (a file under data/).")
+@flag("--keys-file", "The file with the signing keys (data/keys.json).")
+@flag("--algorithm", "How access tokens are signed: HS256, EdDSA or ES256 (HS256).")
+@flag("--access-ttl", "Lifetime of an access token in seconds (900).")
 @flag("--refresh-idle-ttl", "Seconds that a session lives without a refresh (604800).")
-@flag("--refresh-absolute-ttl", "Seconds that a session lives at all (2592000).")
-@flag("--refresh-grace", "Seconds that a used refresh token may be repeated (30).")
+@flag("--refresh-absolute-ttl", "Maximum age of a session in seconds (2592000).")
+@flag("--refresh-grace", "Seconds that a just-used refresh token may be presented again (30).")
 @flag("--leeway", "Seconds of clock tolerance (60).")
-@flag("--cors-origins", "Other origins that may call, separated by commas.")
-@flag("--trusted-proxies", "Networks whose X-Forwarded-For is believed, separated by commas.")
-@flag("--rate-limit-url", "A Redis that several nodes count tries in (each node's memory).")
-@flag("--workers", "How many processes serve (1).")
-@flag("--page-dir", "The folder with the page, such as dist (this project's).")
-@click.option("--refresh/--no-refresh", default=None, help="Whether there are refresh tokens.")
-@click.option("--rotation/--no-rotation", default=None, help="Whether a refresh replaces them.")
+@flag("--cors-origins", "Other origins whose pages may call the API, separated by commas.")
+@flag("--trusted-proxies", "Proxies whose X-Forwarded-For is used, separated by commas.")
+@flag("--rate-limit-url", "A Redis that shares rate limits between nodes (each node's memory).")
+@flag("--workers", "How many worker processes serve requests (1).")
+@flag("--page-dir", "The folder of a page to serve, such as dist.")
+@click.option("--refresh/--no-refresh", default=None, help="Whether to issue refresh tokens.")
+@click.option(
+    "--rotation/--no-rotation",
+    default=None,
+    help="Whether each refresh replaces the refresh token.",
+)
 @click.option("--demo", is_flag=True, default=None, help="User demo / demo, tokens of 20 s.")
 @click.pass_obj
 @readable
 def serve(build: Build | None, **flags: str | bool | None) -> None:
-    """Serve the API, and a page where there is one."""
+    """Serve the API, and a page if there is one."""
     settings = load_settings(**flags)
     hint = f"  sign in as {DEMO_NAME} / {DEMO_NAME}" if settings.demo else ""
     load_ring(settings)
@@ -109,7 +135,7 @@ def serve(build: Build | None, **flags: str | bool | None) -> None:
 
 @main.command()
 def secret() -> None:
-    """Print a fresh signing key for UNEXPIRED_SECRET."""
+    """Print a new signing key for UNEXPIRED_SECRET."""
     click.echo(new_secret())
 
 
@@ -119,8 +145,8 @@ def secret() -> None:
 def migrate_database(database_url: str | None) -> None:
     """Bring the database's tables up to date.
 
-    A SQLite file is brought up to date whenever the server starts; PostgreSQL only by this, so
-    that nodes of two versions never change the tables under each other.
+    A SQLite file is migrated whenever the server starts. PostgreSQL is migrated only by this
+    command, so that nodes of two versions never change the tables under each other.
     """
     settings = load_settings(database_url=database_url)
 
@@ -137,22 +163,25 @@ def migrate_database(database_url: str | None) -> None:
 
 @main.group()
 def key() -> None:
-    """Rotate, list and retire signing keys; nodes notice."""
+    """Rotate, list and retire signing keys; running nodes notice."""
 
 
 @key.command()
-@flag("--algorithm", "What the new key signs with: HS256, EdDSA or ES256.")
+@flag("--algorithm", "The new key's algorithm: HS256, EdDSA or ES256.")
 @click.option(
     "--after",
     type=click.FloatRange(min=ACTIVATION_DELAY),
     default=ACTIVATION_DELAY,
     show_default=True,
-    help="Seconds until it signs; more where the file takes longer to reach every node.",
+    help="Seconds until it signs; more if the file takes longer to reach every node.",
 )
 @keys_flag
 @readable
 def rotate(algorithm: str | None, after: float, keys_file: str | None) -> None:
-    """Make a new key, which signs as soon as every node knows it; the old ones verify on."""
+    """Add a signing key.
+
+    It becomes active after a delay, so that every node has loaded it; older keys keep verifying.
+    """
     settings = load_settings(algorithm=algorithm, keys_file=keys_file)
     if not settings.keys_file.exists():
         load_ring(settings)
@@ -164,40 +193,42 @@ def rotate(algorithm: str | None, after: float, keys_file: str | None) -> None:
 @keys_flag
 @readable
 def list_keys(keys_file: str | None) -> None:
-    """List the keys, and what each does; never the keys themselves."""
+    """List the keys and what each does, never the keys themselves."""
     settings, now = load_settings(keys_file=keys_file), time.time()
     file = key_file.read(settings.keys_file)
     for one in file.keys:
-        click.echo(f"{one.kid}  {one.alg}  {one.created}  {_doing(file, one, settings, now)}")
+        click.echo(f"{one.kid}  {one.alg}  {one.created}  {_role(file, one, settings, now)}")
 
 
 @key.command()
 @click.argument("kid")
-@click.option("--now", "at_once", is_flag=True, help="Even if tokens that it signed still live.")
+@click.option("--now", "at_once", is_flag=True, help="Even if its tokens are still valid.")
 @keys_flag
 @readable
 def retire(kid: str, keys_file: str | None, *, at_once: bool) -> None:
-    """Take the key KID out, once the last token that it signed has died."""
+    """Remove the key KID, once the last token that it signed has expired."""
     settings, now = load_settings(keys_file=keys_file), time.time()
     file = key_file.read(settings.keys_file)
-    until = _last_death(file, kid, settings, now)
+    until = _last_expiry(file, kid, settings, now)
     if until is not None and until > now and not at_once:
-        raise Problem(f"Tokens that {kid} signed live until {iso(int(until))}; or use --now.")
+        raise Problem(
+            f"Tokens that {kid} signed are valid until {iso(int(until))}; use --now to end them."
+        )
     key_file.retire(settings.keys_file, kid, now)
     click.echo(f"Retired {kid}.")
 
 
-def _doing(file: KeyFile, one: KeyEntry, settings: Settings, now: float) -> str:
+def _role(file: KeyFile, one: KeyEntry, settings: Settings, now: float) -> str:
     if one.kid == file.signing(now):
         return "signs"
-    until = _last_death(file, one.kid, settings, now)
+    until = _last_expiry(file, one.kid, settings, now)
     if until is None:
-        return f"will sign from {iso(int(one.signs_from or 0))}"
+        return f"will sign from {iso(int(one.active_from or 0))}"
     return f"verifies until {iso(int(until))}" if until > now else "can be retired"
 
 
-def _last_death(file: KeyFile, kid: str, settings: Settings, now: float) -> float | None:
-    """When the last token that a key signed dies; None when it signs now or will."""
+def _last_expiry(file: KeyFile, kid: str, settings: Settings, now: float) -> float | None:
+    """Return when the last token of a key expires; None when it signs now, or will."""
     stopped = file.stopped_at(kid, now) if kid in {one.kid for one in file.keys} else None
     return None if stopped is None else stopped + longest_life(settings)
 
@@ -212,7 +243,7 @@ def user() -> None:
 @database_flag
 @readable
 def add(name: str, database_url: str | None) -> None:
-    """Add the user NAME; the password is asked for, or is one line of standard input."""
+    """Add the user NAME, with a password from a prompt or from one line of standard input."""
     if not 0 < len(name) <= 64 or not name.isprintable():  # noqa: PLR2004 - the column's width
         raise Problem("A username has 1 to 64 printable characters.")
     password = _new_password()
@@ -232,12 +263,12 @@ def add(name: str, database_url: str | None) -> None:
 @database_flag
 @readable
 def passwd(name: str, database_url: str | None) -> None:
-    """Give the user NAME a new password, and end the sessions of the old one."""
+    """Change the password of the user NAME, and end all their sessions."""
     password = _new_password()
 
     async def work(data: Data) -> None:
-        who = await data.user(name)
-        await data.store.set_password(who, data.passwords.hash(password), data.now)
+        user = await data.user(name)
+        await data.sessions.set_password(user, data.passwords.hash(password))
 
     _with_data(load_settings(database_url=database_url), work)
     click.echo(f"Changed the password of {name} and ended all sessions.")
@@ -248,10 +279,10 @@ def passwd(name: str, database_url: str | None) -> None:
 @database_flag
 @readable
 def disable(name: str, database_url: str | None) -> None:
-    """Keep the user NAME from signing in, and end all sessions at once."""
+    """Disable sign-in for the user NAME, and end all their sessions."""
 
     async def work(data: Data) -> None:
-        await data.store.disable(await data.user(name), data.now)
+        await data.sessions.disable(await data.user(name))
 
     _with_data(load_settings(database_url=database_url), work)
     click.echo(f"Disabled {name} and ended all sessions.")
@@ -267,14 +298,14 @@ def session() -> None:
 @database_flag
 @readable
 def list_sessions(name: str | None, database_url: str | None) -> None:
-    """List the live sessions, of the user NAME only when given."""
+    """List the live sessions, of all users or of the user NAME."""
 
     async def work(data: Data) -> None:
         user_id = (await data.user(name)).id if name else None
-        for device in await data.store.live(data.now, user_id):
-            one = device.session
-            whose = await data.users.username_of(one.user_id)
-            click.echo(f"{one.id}  {iso(int(one.refreshed_at))}  {whose}  {device.name}")
+        for one in await data.sessions.live(user_id):
+            username = await data.users.username_of(one.session.user_id)
+            at = iso(int(one.session.refreshed_at))
+            click.echo(f"{one.session.id}  {at}  {username}  {one.device}")
 
     _with_data(load_settings(database_url=database_url), work)
 
@@ -287,7 +318,7 @@ def revoke(session_id: str, database_url: str | None) -> None:
     """Revoke one session; its access tokens are refused within seconds."""
 
     async def work(data: Data) -> None:
-        if not await data.store.revoke(session_id, data.now):
+        if not await data.sessions.revoke(session_id):
             raise Problem("There is no live session with this id.")
 
     _with_data(load_settings(database_url=database_url), work)
@@ -296,15 +327,15 @@ def revoke(session_id: str, database_url: str | None) -> None:
 
 @dataclass(frozen=True)
 class Data:
-    """What the commands work on; `now` in Unix seconds."""
+    """The data that commands work on; ``now`` in Unix seconds."""
 
     users: Users
-    store: Store
+    sessions: SessionAdmin
     passwords: Passwords
     now: float
 
     async def user(self, name: str) -> User:
-        """The user of this name.
+        """Return the user with this name.
 
         Raises:
             Problem: There is none.
@@ -320,8 +351,7 @@ def _with_data(settings: Settings, work: Callable[[Data], Awaitable[None]]) -> N
         database, passwords, now = Database(settings.database_url), Passwords(), time.time()
         try:
             await prepare(database, settings, passwords, now)
-            store = Store(database, policy_of(settings))
-            await work(Data(Users(database), store, passwords, now))
+            await work(Data(Users(database), _sessions(database, settings), passwords, now))
         finally:
             passwords.close()
             await database.close()
@@ -329,15 +359,21 @@ def _with_data(settings: Settings, work: Callable[[Data], Awaitable[None]]) -> N
     _run(run())
 
 
+def _sessions(database: Database, settings: Settings) -> SessionAdmin:
+    store = Store(database, policy_of(settings))
+    # Running servers learn of a revocation from the database; this process checks no tokens.
+    return SessionAdmin(store, Revocations(store, 0, time.time), time.time)
+
+
 def _run(work: Coroutine[Any, Any, None]) -> None:
     try:
         asyncio.run(work)
     except Unavailable:
-        raise Problem("The database does not answer.") from None
+        raise Problem("The database is unavailable.") from None
 
 
 async def _nothing(_data: Data) -> None:
-    """Serving needs the database to be ready, and no more."""
+    """Do nothing: serving only needs the database to be prepared."""
 
 
 def _new_password() -> str:

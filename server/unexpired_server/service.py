@@ -1,7 +1,10 @@
-"""All of the server but the HTTP around it, put together from its settings.
+"""The server's parts, built from its settings.
 
-Other applications mount this: its routes, its bearer for their own, and its life beside theirs.
+Other applications use a ``Service`` in their own: its routes, its authenticator for their routes,
+and its lifespan.
 """
+
+from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,38 +14,44 @@ from argon2 import PasswordHasher
 from starlette.routing import Route
 
 from unexpired_server.http.bearer import BearerAuthenticator
+from unexpired_server.http.password import PasswordAuthenticator
 from unexpired_server.http.rate_limits import RateLimits
-from unexpired_server.http.routes.account import Account
-from unexpired_server.http.routes.authentication import Authentication
+from unexpired_server.http.routes import account, authentication
+from unexpired_server.http.routes.account import AccountRoutes
+from unexpired_server.http.routes.authentication import AuthenticationRoutes
 from unexpired_server.ops.background import repeating
 from unexpired_server.ops.metrics import Metrics
 from unexpired_server.sessions.passwords import Passwords
-from unexpired_server.sessions.revocations import POLL_SECONDS, Revocations
-from unexpired_server.sessions.rules import RefreshTokens, SessionPolicy
+from unexpired_server.sessions.refresh_tokens import RefreshTokens
+from unexpired_server.sessions.revocations import POLL_INTERVAL, Revocations
+from unexpired_server.sessions.rules import SessionPolicy
+from unexpired_server.sessions.sessions import Sessions
 from unexpired_server.sessions.store import Store
 from unexpired_server.sessions.users import Users
 from unexpired_server.settings import Settings, SettingsError
 from unexpired_server.storage.database import Database
 from unexpired_server.tokens.access_tokens import AccessTokens
-from unexpired_server.tokens.keys import KeyRing, load_ring, renew
+from unexpired_server.tokens.keys import load_ring, reload_ring
 
 DEMO_NAME = "demo"
 PURGE_INTERVAL = 3600.0
+OPERATIONS = (*authentication.OPERATIONS, *account.OPERATIONS)
+"""What ``Service.routes`` offer, for the OpenAPI document."""
 
 Purge = Callable[[float], Awaitable[None]]
-"""Deletes what is over at a time, in Unix seconds."""
+"""Deletes what is no longer needed at a time, in Unix seconds."""
 
 
 class Service:
-    """Issues, verifies, renews and revokes; nothing runs until `running` is entered.
+    """Issues, verifies, refreshes and revokes tokens; nothing runs until ``running`` is entered.
 
     Args:
-        settings: How it behaves.
+        settings: The server's settings.
         now: The clock, in Unix seconds.
         hasher: Argon2's parameters; RFC 9106's low-memory ones when None.
 
     Raises:
-        SettingsError: The keys or the database URL cannot be used.
+        SettingsError: The keys or the database URL cannot be used, or an extra is missing.
     """
 
     def __init__(
@@ -54,48 +63,31 @@ class Service:
     ) -> None:
         self.settings = settings
         self.now = now
-        self.ring: KeyRing = load_ring(settings, now())
-        self.policy: SessionPolicy = policy_of(settings)
-        self.database: Database = Database(settings.database_url)
-        self.users: Users = Users(self.database)
-        self.store: Store = Store(self.database, self.policy)
-        self.passwords: Passwords = Passwords(hasher)
-        self.metrics: Metrics = Metrics()
-        self.rates: RateLimits = RateLimits(
+        self.ring = load_ring(settings, now())
+        self.database = Database(settings.database_url)
+        self.users = Users(self.database)
+        self.passwords = Passwords(hasher)
+        self.metrics = Metrics()
+        self.rates = RateLimits(
             settings.rate_limit_url, settings.login_limit, settings.refresh_limit
         )
-        self.access: AccessTokens = AccessTokens(self.ring, settings, now)
-        memory = settings.access_ttl + settings.leeway
-        self.revocations: Revocations = Revocations(self.store, memory, now)
-        self.bearer: BearerAuthenticator = BearerAuthenticator(
-            self.access, self.revocations, self.metrics
-        )
-        self._purges: list[Purge] = [self.store.purge_ended]
+        self.access_tokens = AccessTokens(self.ring, settings, now)
+        refresh_tokens = RefreshTokens(self.ring) if settings.refresh else None
+        store = Store(self.database, policy_of(settings))
+        self.revocations = Revocations(store, settings.access_ttl + settings.leeway, now)
+        self.sessions = Sessions(store, self.revocations, self.access_tokens, refresh_tokens, now)
+        self.bearer = BearerAuthenticator(self.access_tokens, self.revocations, self.metrics)
+        self._purges: list[Purge] = [store.purge_ended]
 
     def routes(self) -> list[Route]:
-        """Sign in, refresh, sign out; who am I, and where am I signed in."""
-        authentication = Authentication(
-            users=self.users,
-            passwords=self.passwords,
-            rates=self.rates,
-            metrics=self.metrics,
-            store=self.store,
-            policy=self.policy,
-            revocations=self.revocations,
-            access=self.access,
-            refresh_tokens=RefreshTokens(self.ring) if self.settings.refresh else None,
-            bearer=self.bearer,
-            now=self.now,
+        """Return the routes: sign in, refresh, sign out, the current user and their sessions."""
+        rates, sessions = self.rates, self.sessions
+        passwords = PasswordAuthenticator(self.users, self.passwords, sessions, rates.login)
+        authentication_routes = AuthenticationRoutes(
+            sessions, passwords, self.bearer, rates.refresh, self.metrics
         )
-        account = Account(
-            users=self.users,
-            store=self.store,
-            policy=self.policy,
-            revocations=self.revocations,
-            bearer=self.bearer,
-            now=self.now,
-        )
-        return [*authentication.routes(), *account.routes()]
+        account_routes = AccountRoutes(self.users, sessions, self.bearer)
+        return [*authentication_routes.routes(), *account_routes.routes()]
 
     def purge_also(self, purge: Purge) -> None:
         """Call an application's own purge whenever ended sessions are purged."""
@@ -103,18 +95,18 @@ class Service:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Open the database, and hear of revocations and keys for as long as this is open.
+        """Open the database, and follow revocations and new keys until the context ends.
 
         Raises:
-            SettingsError: The database needs a migration, or the demo asks for a real one.
-            Unavailable: The database does not answer.
+            SettingsError: The database needs a migration, or the demo was given a real one.
+            Unavailable: The database does not respond.
         """
         await prepare(self.database, self.settings, self.passwords, self.now())
         await self.revocations.poll()
         jobs = (
-            (POLL_SECONDS, self.revocations.poll),
-            (POLL_SECONDS, self._renew_keys),
-            (PURGE_INTERVAL, self._tidy),
+            (POLL_INTERVAL, self.revocations.poll),
+            (POLL_INTERVAL, self._reload_keys),
+            (PURGE_INTERVAL, self._purge),
         )
         async with repeating(*jobs):
             yield
@@ -122,17 +114,17 @@ class Service:
         await self.rates.close()
         await self.database.close()
 
-    async def _renew_keys(self) -> None:
+    async def _reload_keys(self) -> None:
         if self.settings.secret is None:
-            renew(self.ring, self.settings.keys_file, self.now())
+            reload_ring(self.ring, self.settings.keys_file, self.now())
 
-    async def _tidy(self) -> None:
+    async def _purge(self) -> None:
         for purge in self._purges:
             await purge(self.now())
 
 
 def policy_of(settings: Settings) -> SessionPolicy:
-    """How long sessions last; without refresh tokens, as long as their access token."""
+    """Return how long sessions last; without refresh tokens, as long as their access token."""
     if not settings.refresh:
         return SessionPolicy(settings.access_ttl, settings.access_ttl, grace=0)
     return SessionPolicy(
@@ -144,7 +136,7 @@ def policy_of(settings: Settings) -> SessionPolicy:
 
 
 def longest_life(settings: Settings) -> float:
-    """How long after its signing the last token of a key dies, in seconds."""
+    """Return the seconds from a key's last signature until the last of its tokens expires."""
     access = settings.access_ttl + settings.leeway
     if not settings.refresh:
         return access
@@ -154,23 +146,23 @@ def longest_life(settings: Settings) -> float:
 
 
 async def prepare(database: Database, settings: Settings, passwords: Passwords, now: float) -> None:
-    """Make what must be in the database before the first request.
+    """Open the database, and add the demo's user where the settings ask for it.
 
     Raises:
-        SettingsError: The database needs a migration, or the demo asks for a real one.
-        Unavailable: The database does not answer.
+        SettingsError: The database needs a migration, or the demo was given a real one.
+        Unavailable: The database does not respond.
     """
     await database.open()
     if settings.demo:
-        await _seed_demo(Users(database), passwords, now)
+        await _add_demo_user(Users(database), passwords, now)
 
 
-async def _seed_demo(users: Users, passwords: Passwords, now: float) -> None:
+async def _add_demo_user(users: Users, passwords: Passwords, now: float) -> None:
     if await users.find(DEMO_NAME):
         return
-    if await users.any_but(DEMO_NAME):
+    if await users.exists_other_than(DEMO_NAME):
         raise SettingsError(
-            "This database has users of its own, and the demo's password is known to everybody: "
-            "give the demo another database"
+            "This database has other users, and everybody knows the demo's password: "
+            "give the demo a database of its own"
         )
     await users.add(DEMO_NAME, passwords.hash(DEMO_NAME), now)

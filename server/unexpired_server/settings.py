@@ -1,4 +1,6 @@
-"""All settings in one typed place: from flags, from UNEXPIRED_… variables, or these defaults."""
+"""All settings in one typed class, read from flags, ``UNEXPIRED_…`` variables or defaults."""
+
+from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -24,7 +26,7 @@ DEMO: dict[str, Any] = {
     "database_url": "sqlite+aiosqlite:///data/demo.sqlite3",
     "keys_file": Path("data/demo-keys.json"),
 }
-"""What `--demo` sets where nothing else was asked for; the real data is never touched."""
+"""Defaults that ``--demo`` changes; the demo never touches the real data."""
 
 
 def _split(value: object) -> object:
@@ -39,7 +41,7 @@ Algorithm = Literal["HS256", "EdDSA", "ES256"]
 
 
 class Settings(BaseSettings):
-    """How one server behaves. Every name is also the variable UNEXPIRED_<NAME>."""
+    """How one server behaves. Each name is also the variable ``UNEXPIRED_<NAME>``."""
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         env_prefix="UNEXPIRED_", frozen=True, extra="forbid", hide_input_in_errors=True
@@ -50,56 +52,57 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     """The port to listen on; 0 takes any free one."""
     workers: int = Field(default=1, ge=1, le=64)
-    """How many processes serve."""
+    """How many worker processes serve requests."""
     database_url: str = "sqlite+aiosqlite:///data/unexpired.sqlite3"
-    """Where users, sessions and notes are kept."""
+    """The database with users and sessions: SQLite, or PostgreSQL with the extra ``postgres``."""
     secret: SecretStr | None = None
-    """The signing key, written as `python -m server secret` prints it; else the keys file."""
+    """The signing key, as ``unexpired-server secret`` prints it; without one, the keys file."""
     keys_file: Path = Path("data/keys.json")
-    """Where the signing keys are kept; made on first start when there is no secret."""
+    """The file with the signing keys; created on the first start when there is no secret."""
     algorithm: Algorithm = "HS256"
-    """What access tokens are signed with; EdDSA and ES256 let others verify by our JWKS."""
+    """How access tokens are signed; with EdDSA and ES256 other services can verify by our JWKS."""
     access_ttl: int = Field(default=900, ge=1, le=int(DAY))
-    """How long an access token lives, in seconds."""
+    """Lifetime of an access token, in seconds."""
     refresh_idle_ttl: float = Field(default=7 * DAY, ge=1, allow_inf_nan=False)
     """How long a session lives without a refresh, in seconds."""
     refresh_absolute_ttl: float = Field(default=30 * DAY, ge=1, allow_inf_nan=False)
-    """How long a session lives at all, in seconds."""
+    """Maximum age of a session, in seconds."""
     refresh_grace: float = Field(default=30, ge=0, allow_inf_nan=False)
     """How long a just-used refresh token may be presented again, in seconds."""
     refresh: bool = True
-    """Whether there are refresh tokens; without them a session lasts one access token."""
+    """Whether to issue refresh tokens; without them a session ends with its access token."""
     rotation: bool = True
-    """Whether every refresh replaces the refresh token."""
+    """Whether each refresh replaces the refresh token."""
     leeway: float = Field(default=60, ge=0, le=600)
     """Clock tolerance when verifying access tokens, in seconds."""
     issuer: str = Field(default="unexpired", min_length=1)
-    """The `iss` of our access tokens."""
+    """The ``iss`` claim of our access tokens."""
     audience: str = Field(default="unexpired", min_length=1)
-    """The `aud` of our access tokens."""
+    """The ``aud`` claim of our access tokens."""
     cors_origins: CommaSeparated = ()
     """Other origins whose pages may call the API, exactly as browsers send them."""
     strict_rfc6750: bool = False
-    """Whether an invalid token is answered with 401, as RFC 6750 has it, in place of 403."""
+    """Whether an invalid token gets 401, as RFC 6750 says, in place of 403."""
     trusted_proxies: CommaSeparated = ()
-    """Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    """Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are used."""
     rate_limit_url: str | None = None
-    """A Redis URL where tries are counted, when several nodes share the count."""
+    """A Redis URL, to share rate limits between nodes; needs the extra ``redis``."""
     login_limit: str = "10 per 5 minutes"
-    """How many failed sign-ins an account or an address has; no limit when empty."""
+    """How many failed sign-ins an account or an address may have; no limit when empty."""
     refresh_limit: str = "300 per minute"
-    """How many refreshes a session or an address has that are refused, or follow within a second
+    """How many refreshes of a session or an address may be refused, or follow within a second
     of the last; no limit when empty."""
     page_dir: Path | None = None
-    """The folder that holds the page: index.html, app/ and vendor/, or what `make site` builds."""
+    """The folder of a page to serve: index.html, app/ and vendor/, or the output of
+    ``make site``; needs the extra ``page``."""
     demo: bool = False
-    """Whether to serve a demonstration: a known user, short-lived tokens, loopback only."""
+    """Whether to run a demonstration: a known user, short-lived tokens, loopback only."""
 
     @model_validator(mode="before")
     @classmethod
     def _demo_defaults(cls, values: dict[str, Any]) -> dict[str, Any]:
-        wanted = str(values.get("demo", "")).lower() in {"1", "true", "yes", "on", "t", "y"}
-        return {**DEMO, **values} if wanted else values
+        is_demo = str(values.get("demo", "")).lower() in {"1", "true", "yes", "on", "t", "y"}
+        return {**DEMO, **values} if is_demo else values
 
     @field_validator("secret")
     @classmethod
@@ -107,7 +110,7 @@ class Settings(BaseSettings):
         reasons = weaknesses(secret.get_secret_value()) if secret is not None else []
         if reasons:
             raise ValueError(
-                f"is too weak: {' and '.join(reasons)}. Make a good one: python -m server secret"
+                f"is too weak: {' and '.join(reasons)}. Make a good one: unexpired-server secret"
             )
         return secret
 
@@ -140,30 +143,30 @@ class Settings(BaseSettings):
     def _secrets_are_for_hmac(self) -> Self:
         if self.secret is not None and self.algorithm != "HS256":
             raise ValueError(
-                f"a secret signs with HS256; for {self.algorithm} leave it out, and the keys file "
-                "will hold the private key"
+                f"a secret signs with HS256; for {self.algorithm} leave the secret out, and the "
+                "keys file will hold the private key"
             )
         return self
 
     @model_validator(mode="after")
-    def _demo_stays_home(self) -> Self:
+    def _demo_on_loopback(self) -> Self:
         if self.demo and self.host not in LOOPBACK:
             raise ValueError("the demo has a known password, so it listens on loopback only")
         return self
 
 
 class SettingsError(Exception):
-    """The server cannot start like this; the message is one readable sentence."""
+    """The server cannot start with these settings; the message is one sentence for people."""
 
 
 def load_settings(**flags: object) -> Settings:
-    """Read the settings; flags win over the environment.
+    """Return the settings; flags win over the environment.
 
     Args:
         **flags: Settings by name; None means not given.
 
     Raises:
-        SettingsError: A setting is unknown, malformed, or not safe.
+        SettingsError: A setting is unknown, malformed or unsafe.
     """
     given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     try:

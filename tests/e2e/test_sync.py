@@ -136,7 +136,7 @@ def test_a_sync_call_shares_the_pages_session(outdated: Library, watch: Watch, w
 @BOTH_WAYS
 def test_a_page_may_have_a_sync_client_only(library: Library, way: str) -> None:
     """Without an AsyncClient it uses the session in the browser's storage."""
-    library.run("client.close()\nalone = Client.in_browser(login_url='#/login')")
+    library.run("client.close()\nown_client = Client.in_browser(login_url='#/login')")
     assert library.run(f"await {way}(lambda: own_client.get('/api/me').status_code)") == 200
     assert library.run(f"await {way}(own_client.refresh)") is None
     assert library.record["generation"] == 2

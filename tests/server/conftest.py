@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from server.app import create_app
-from tests.server.harness import HASHER, Node, StartNode
+from tests.server.harness import HASHER, StartServer, TestServer
 from tests.server.stores import DEFAULT_STORE, Postgres, fill
 from tests.support.clock import FakeClock
 from tests.support.server_process import ServerProcess, StartProcess
@@ -80,24 +80,24 @@ def make_settings(tmp_path: Path, store: str) -> Callable[..., Settings]:
 @pytest.fixture
 async def start(
     make_settings: Callable[..., Settings], clock: FakeClock
-) -> AsyncIterator[StartNode]:
+) -> AsyncIterator[StartServer]:
     """Start nodes over one database, which has the users ada and bob."""
     async with AsyncExitStack() as stack:
 
-        async def start_node(**changes: Any) -> Node:
+        async def start_node(**changes: Any) -> TestServer:
             settings = make_settings(**changes)
             app = create_app(settings, now=clock, hasher=HASHER)
             await stack.enter_async_context(app.router.lifespan_context(app))
             transport = httpx.ASGITransport(app)
             http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
             await stack.enter_async_context(http)
-            return Node(app, settings, clock, http)
+            return TestServer(app, settings, clock, http)
 
         yield start_node
 
 
 @pytest.fixture
-async def node(start: StartNode) -> Node:
+async def node(start: StartServer) -> TestServer:
     """One node with default settings."""
     return await start()
 

@@ -12,7 +12,7 @@ import click
 import httpx
 
 from server.app import create_app
-from tests.server.harness import HASHER, Node
+from tests.server.harness import HASHER, TestServer
 from tests.server.stores import fill
 from tests.support.clock import FakeClock
 from unexpired_server.settings import Settings
@@ -70,7 +70,7 @@ CALLS = [
 JSON = (b"content-type", b"application/json")
 
 
-async def run(node: Node, requests: int, seed: int) -> Counter[int]:
+async def run(node: TestServer, requests: int, seed: int) -> Counter[int]:
     """Send mixed bad requests; every one must be answered, and none by a fault of ours.
 
     Args:
@@ -120,7 +120,7 @@ async def _on_fresh_data(requests: int, seed: int) -> Counter[int]:
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http,
         ):
-            return await run(Node(app, settings, clock, http), requests, seed)
+            return await run(TestServer(app, settings, clock, http), requests, seed)
 
 
 @click.command()

@@ -39,8 +39,10 @@ class Reply:
 
 
 @dataclass
-class Node:
+class TestServer:
     """One running application, asked as a client would ask it."""
+
+    __test__ = False
 
     app: Starlette
     settings: Settings
@@ -120,10 +122,10 @@ class Node:
         return reply.status, reply.json.get("code", "")
 
 
-class StartNode(Protocol):
+class StartServer(Protocol):
     """Starts a node; several share one database and one clock."""
 
-    async def __call__(self, **settings: Any) -> Node: ...
+    async def __call__(self, **settings: Any) -> TestServer: ...
 
 
 def bearer(token: str) -> dict[str, str]:

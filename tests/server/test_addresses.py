@@ -5,11 +5,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.server.harness import Node, StartNode, bearer
+from tests.server.harness import StartServer, TestServer, bearer
 from tests.server.stores import rows
 from tests.support.clock import START
 from unexpired_server.service import policy_of
-from unexpired_server.sessions.rules import RefreshTokenClaims, SessionPolicy
+from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims
+from unexpired_server.sessions.rules import SessionPolicy
 from unexpired_server.sessions.store import Store
 from unexpired_server.sessions.users import Users
 from unexpired_server.storage.database import Database
@@ -18,21 +19,21 @@ STORES = ("sqlite", "postgres")
 HOME, CAFE, PROXY = "192.0.2.7", "2001:db8::7", "10.1.2.3"
 
 
-def at(node: Node, address: str, **headers: str) -> Node:
+def at(node: TestServer, address: str, **headers: str) -> TestServer:
     """The same node, asked from another address."""
     transport = httpx.ASGITransport(node.app, client=(address, 9))
     http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers)
-    return Node(node.app, node.settings, node.clock, http)
+    return TestServer(node.app, node.settings, node.clock, http)
 
 
-async def address(node: Node, tokens: dict[str, Any]) -> str | None:
+async def address(node: TestServer, tokens: dict[str, Any]) -> str | None:
     """What the list of sessions says of the one that asks."""
     reply = await node.http.get("/api/sessions", headers=bearer(tokens["accessToken"]))
     (shown,) = [one["address"] for one in reply.json()["sessions"] if one["current"]]
     return str(shown) if shown is not None else None
 
 
-async def test_a_session_is_listed_with_where_it_was_last_used(node: Node) -> None:
+async def test_a_session_is_listed_with_where_it_was_last_used(node: TestServer) -> None:
     """Sign-in writes the address, a refresh from elsewhere replaces it, a look at it does not."""
     tokens = await at(node, HOME).sign_in()
     assert await address(node, tokens) == HOME
@@ -40,7 +41,7 @@ async def test_a_session_is_listed_with_where_it_was_last_used(node: Node) -> No
     assert await address(at(node, HOME), tokens) == CAFE
 
 
-async def test_only_a_refresh_that_counts_moves_a_session(node: Node) -> None:
+async def test_only_a_refresh_that_counts_moves_a_session(node: TestServer) -> None:
     """A repeat within the grace and a stolen token change nothing that the owner sees."""
     used = (await at(node, HOME).sign_in())["refreshToken"]
     tokens = await at(node, HOME).refreshed(used)
@@ -51,7 +52,7 @@ async def test_only_a_refresh_that_counts_moves_a_session(node: Node) -> None:
     assert await rows(node.settings.database_url, "SELECT address FROM sessions") == [(HOME,)]
 
 
-async def test_each_session_has_its_own_address(node: Node) -> None:
+async def test_each_session_has_its_own_address(node: TestServer) -> None:
     """One session that moves leaves the others where they are."""
     stays, moves = await at(node, HOME).sign_in(), await at(node, HOME).sign_in()
     moved = await at(node, CAFE).refreshed(moves["refreshToken"])
@@ -61,7 +62,7 @@ async def test_each_session_has_its_own_address(node: Node) -> None:
 
 @pytest.mark.parametrize(("proxies", "expected"), [(PROXY, HOME), ("", PROXY)])
 async def test_the_address_is_the_clients_where_the_proxy_is_trusted(
-    start: StartNode, proxies: str, expected: str
+    start: StartServer, proxies: str, expected: str
 ) -> None:
     """Behind a proxy of ours it is the forwarded address; from anybody else it is their own."""
     node = await start(trusted_proxies=proxies)
@@ -69,14 +70,14 @@ async def test_the_address_is_the_clients_where_the_proxy_is_trusted(
     assert await address(node, tokens) == expected
 
 
-async def test_a_proxy_may_hand_on_anything_of_any_length(start: StartNode) -> None:
+async def test_a_proxy_may_hand_on_anything_of_any_length(start: StartServer) -> None:
     """What is no address and too long to be one is cut, and never an error of the database."""
     node = await start(trusted_proxies=PROXY)
     tokens = await at(node, PROXY, **{"X-Forwarded-For": "x" * 5000}).sign_in()
     assert await address(node, tokens) == "x" * 64
 
 
-async def test_without_rotation_the_address_moves_too(start: StartNode) -> None:
+async def test_without_rotation_the_address_moves_too(start: StartServer) -> None:
     """A session that keeps its refresh token is refreshed all the same."""
     node = await start(rotation=False)
     tokens = await at(node, HOME).sign_in()
@@ -84,7 +85,7 @@ async def test_without_rotation_the_address_moves_too(start: StartNode) -> None:
     assert await address(node, tokens) == CAFE
 
 
-async def test_an_address_that_nobody_knows_is_none(node: Node) -> None:
+async def test_an_address_that_nobody_knows_is_none(node: TestServer) -> None:
     """Neither a sign-in nor a refresh needs to know from where it comes."""
     database = Database(node.settings.database_url)
     policy: SessionPolicy = policy_of(node.settings)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.server.harness import Node, bearer, call
+from tests.server.harness import TestServer, bearer, call
 from unexpired_server.http import bodies
 
 JSON = (b"content-type", b"application/json")
@@ -24,7 +24,7 @@ GOOD = json.dumps({"username": "ada", "password": "correct horse"}).encode()
 )  # fmt: skip
 @pytest.mark.parametrize("path", BODIES)
 async def test_what_is_not_one_strict_json_object_is_a_bad_request(
-    node: Node, path: str, raw: bytes
+    node: TestServer, path: str, raw: bytes
 ) -> None:
     reply = await node.raw("POST", path, [JSON], raw)
     assert (reply.status, reply.json["code"]) == (400, "BAD_REQUEST")
@@ -42,7 +42,7 @@ async def test_what_is_not_one_strict_json_object_is_a_bad_request(
     ],
 )  # fmt: skip
 async def test_credentials_of_the_wrong_shape_are_a_bad_request_that_quotes_nothing(
-    node: Node, body: dict[str, object]
+    node: TestServer, body: dict[str, object]
 ) -> None:
     reply = await node.http.post("/api/login", json=body)
     assert (reply.status_code, reply.json()["code"]) == (400, "BAD_REQUEST")
@@ -50,7 +50,7 @@ async def test_credentials_of_the_wrong_shape_are_a_bad_request_that_quotes_noth
     assert "aaa" not in reply.text
 
 
-async def test_members_that_we_do_not_know_are_ignored(node: Node) -> None:
+async def test_members_that_we_do_not_know_are_ignored(node: TestServer) -> None:
     body = {"username": "ada", "password": "correct horse", "remember": [1, {"x": None}]}
     assert (await node.http.post("/api/login", json=body)).status_code == 200
 
@@ -63,7 +63,7 @@ async def test_members_that_we_do_not_know_are_ignored(node: Node) -> None:
     ],
 )  # fmt: skip
 async def test_a_body_that_is_not_said_to_be_json_is_unsupported(
-    node: Node, types: list[str]
+    node: TestServer, types: list[str]
 ) -> None:
     headers = [(b"content-type", value.encode("latin-1")) for value in types]
     reply = await node.raw("POST", "/api/login", headers, GOOD)
@@ -73,13 +73,15 @@ async def test_a_body_that_is_not_said_to_be_json_is_unsupported(
 @pytest.mark.parametrize(
     "value", [b"application/json; charset=utf-8", b"Application/JSON", b"application/json ;x=y"]
 )
-async def test_json_may_be_named_with_parameters_and_in_any_case(node: Node, value: bytes) -> None:
+async def test_json_may_be_named_with_parameters_and_in_any_case(
+    node: TestServer, value: bytes
+) -> None:
     assert (await node.raw("POST", "/api/login", [(b"content-type", value)], GOOD)).status == 200
 
 
 @pytest.mark.parametrize("announced", [True, False])
 async def test_a_body_over_16_kb_is_too_large_and_is_not_read_on(
-    node: Node, *, announced: bool
+    node: TestServer, *, announced: bool
 ) -> None:
     headers = [JSON, (b"content-length", b"1000000000")] if announced else [JSON]
     chunks = [b"x" * 4096] * 1000
@@ -88,7 +90,7 @@ async def test_a_body_over_16_kb_is_too_large_and_is_not_read_on(
     assert reply.headers["connection"] == "close"
 
 
-async def test_a_body_of_exactly_16_kb_is_read(node: Node) -> None:
+async def test_a_body_of_exactly_16_kb_is_read(node: TestServer) -> None:
     padded = GOOD[:-1] + b', "pad": "%s"}'
     raw = padded % (b"x" * (16 * 1024 - len(padded) + 2))
     assert len(raw) == 16 * 1024
@@ -97,7 +99,7 @@ async def test_a_body_of_exactly_16_kb_is_read(node: Node) -> None:
 
 
 async def test_a_body_that_does_not_arrive_is_given_up(
-    node: Node, monkeypatch: pytest.MonkeyPatch
+    node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert bodies.MAXIMUM_SECONDS == 10
     monkeypatch.setattr(bodies, "MAXIMUM_SECONDS", 0.01)
@@ -106,7 +108,7 @@ async def test_a_body_that_does_not_arrive_is_given_up(
     assert reply.headers["connection"] == "close"
 
 
-async def test_a_client_that_hangs_up_causes_no_server_error(node: Node) -> None:
+async def test_a_client_that_hangs_up_causes_no_server_error(node: TestServer) -> None:
     reply = await call(node.app, "POST", "/api/login", [JSON], [])
     assert reply.status == 400
 
@@ -119,7 +121,9 @@ async def test_a_client_that_hangs_up_causes_no_server_error(node: Node) -> None
         ("DELETE", "/api/nothing/1"), ("GET", "//evil.example/api/me"), ("GET", "/api/\x00"),
     ],
 )  # fmt: skip
-async def test_an_unknown_address_is_not_found_in_json(node: Node, method: str, path: str) -> None:
+async def test_an_unknown_address_is_not_found_in_json(
+    node: TestServer, method: str, path: str
+) -> None:
     reply = await node.raw(method, path)
     assert (reply.status, reply.json["code"]) == (404, "NOT_FOUND")
 
@@ -138,7 +142,7 @@ async def test_an_unknown_address_is_not_found_in_json(node: Node, method: str, 
     ],
 )
 async def test_a_wrong_method_is_told_the_right_ones_in_json(
-    node: Node, method: str, path: str, allow: str
+    node: TestServer, method: str, path: str, allow: str
 ) -> None:
     reply = await node.raw(method, path)
     assert (reply.status, reply.json["code"]) == (405, "METHOD_NOT_ALLOWED")
@@ -146,7 +150,7 @@ async def test_a_wrong_method_is_told_the_right_ones_in_json(
 
 
 async def test_our_own_mistake_is_a_json_500_and_a_log_without_what_was_sent(
-    node: Node, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    node: TestServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(_raw: bytes) -> None:
         raise RuntimeError("correct horse")
@@ -159,12 +163,12 @@ async def test_our_own_mistake_is_a_json_500_and_a_log_without_what_was_sent(
     assert "correct horse" not in caplog.text.replace('RuntimeError("correct horse")', "")
 
 
-async def test_a_protected_body_is_not_read_before_the_token_is_good(node: Node) -> None:
+async def test_a_protected_body_is_not_read_before_the_token_is_good(node: TestServer) -> None:
     reply = await call(node.app, "POST", "/api/notes", [JSON], [b"{"], hang=True)
     assert reply.json["code"] == "NO_TOKEN"
 
 
-async def test_every_reply_of_the_api_may_not_be_kept(node: Node) -> None:
+async def test_every_reply_of_the_api_may_not_be_kept(node: TestServer) -> None:
     tokens = await node.sign_in()
     for path in ("/api/me", "/api/notes", "/api/sessions", "/api/nothing"):
         reply = await node.http.get(path, headers=bearer(tokens["accessToken"]))

@@ -2,15 +2,24 @@
 
 import json
 import socket
+import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPResponse
+from inspect import getsource, signature
 from urllib.parse import urlsplit
 
 import pytest
+import uvicorn
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+from uvicorn.supervisors import Multiprocess
 
+from tests.support.paths import ROOT
 from tests.support.server_process import ServerProcess
-from unexpired_server.ops.bounded_http import HEADER_BYTES
+from unexpired_server.ops.bounded_http import HEADER_BYTES, BoundedHttpToolsProtocol
 
 PIECE = 1000
 TARGET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
@@ -129,3 +138,42 @@ def test_an_offer_of_another_protocol_is_declined_and_the_request_answered(
 def _status(reply: HTTPResponse) -> int:
     reply.read()
     return reply.status
+
+
+OVERRIDDEN = {
+    "data_received": ["self", "data"],
+    "on_message_begin": ["self"],
+    "on_url": ["self", "url"],
+    "on_header": ["self", "name", "value"],
+    "on_headers_complete": ["self"],
+    "on_body": ["self", "body"],
+    "on_message_complete": ["self"],
+}
+USED = {"parser", "cycle", "headers", "url", "transport", "connections", "config", "server_state"}
+
+
+def test_uvicorn_still_has_the_private_parts_that_are_overridden() -> None:
+    """These are no public API: with a new minor version, read its changes, then move the pin."""
+    for name, parameters in OVERRIDDEN.items():
+        method = getattr(HttpToolsProtocol, name)
+        assert list(signature(method).parameters) == parameters
+        assert vars(BoundedHttpToolsProtocol)[name] is not method
+    protocol = HttpToolsProtocol(Config(never), ServerState(), {})
+    assert {*USED, "app_state"} <= set(vars(protocol))
+    for name in ("_unset_keepalive_if_required", "send_400_response"):
+        assert callable(getattr(HttpToolsProtocol, name))
+    assert list(signature(H11Protocol).parameters)[:3] == ["config", "server_state", "app_state"]
+    assert "response_complete" in getsource(RequestResponseCycle)
+    assert list(signature(uvicorn.Server.startup).parameters) == ["self", "sockets"]
+    assert list(signature(Multiprocess).parameters)[:1] == ["config"]
+
+
+def test_uvicorn_is_pinned_to_the_minor_version_that_was_checked() -> None:
+    project = tomllib.loads((ROOT / "server" / "pyproject.toml").read_text())["project"]
+    (pin,) = (line for line in project["dependencies"] if line.startswith("uvicorn"))
+    major, minor = uvicorn.__version__.split(".")[:2]
+    assert pin == f"uvicorn>={major}.{minor},<{major}.{int(minor) + 1}"
+
+
+async def never(_scope: object, _receive: object, _send: object) -> None:
+    raise AssertionError("no request is sent")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.server.harness import Node, StartNode
+from tests.server.harness import StartServer, TestServer
 
 INVALID = (403, "INVALID_TOKEN")
 
@@ -18,17 +18,19 @@ INVALID = (403, "INVALID_TOKEN")
         b'""',
     ],
 )  # fmt: skip
-async def test_a_time_that_is_no_sane_number_is_invalid(node: Node, claim: str, raw: bytes) -> None:
+async def test_a_time_that_is_no_sane_number_is_invalid(
+    node: TestServer, claim: str, raw: bytes
+) -> None:
     claims = json.dumps(node.claims(**{claim: 424242})).encode().replace(b"424242", raw)
     assert await node.code(node.forge(claims=claims)) == INVALID
 
 
 @pytest.mark.parametrize("claim", ["exp", "iat"])
-async def test_a_missing_time_is_invalid(node: Node, claim: str) -> None:
+async def test_a_missing_time_is_invalid(node: TestServer, claim: str) -> None:
     assert await node.code(node.forge(claims=node.claims(**{claim: None}))) == INVALID
 
 
-async def test_times_may_have_fractions(node: Node) -> None:
+async def test_times_may_have_fractions(node: TestServer) -> None:
     now = node.clock()
     claims = node.claims(iat=now - 0.5, exp=now + 0.5, nbf=now - 0.25)
     assert await node.code(node.forge(claims=claims)) == (200, "")
@@ -36,7 +38,7 @@ async def test_times_may_have_fractions(node: Node) -> None:
 
 @pytest.mark.parametrize("leeway", [0, 60])
 async def test_a_token_is_valid_until_its_end_and_the_leeway_and_not_a_moment_longer(
-    start: StartNode, leeway: int
+    start: StartServer, leeway: int
 ) -> None:
     node = await start(leeway=leeway)
     token = (await node.sign_in())["accessToken"]
@@ -52,7 +54,7 @@ async def test_a_token_is_valid_until_its_end_and_the_leeway_and_not_a_moment_lo
     assert reply.headers["cache-control"] == "no-store"
 
 
-async def test_expired_and_tampered_is_tampered(node: Node) -> None:
+async def test_expired_and_tampered_is_tampered(node: TestServer) -> None:
     now = int(node.clock())
     claims = node.claims(iat=now - 2000, exp=now - 1100)
     good = node.forge(claims=claims)
@@ -62,7 +64,9 @@ async def test_expired_and_tampered_is_tampered(node: Node) -> None:
 
 
 @pytest.mark.parametrize("claim", ["nbf", "iat"])
-async def test_a_start_in_the_future_is_an_error_beyond_the_leeway(node: Node, claim: str) -> None:
+async def test_a_start_in_the_future_is_an_error_beyond_the_leeway(
+    node: TestServer, claim: str
+) -> None:
     now = int(node.clock())
     within = node.claims(**{claim: now + 60, "exp": now + 800})
     beyond = node.claims(**{claim: now + 61, "exp": now + 800})
@@ -70,7 +74,7 @@ async def test_a_start_in_the_future_is_an_error_beyond_the_leeway(node: Node, c
     assert await node.code(node.forge(claims=beyond)) == (403, "TOKEN_ERROR")
 
 
-async def test_a_life_longer_than_ours_or_backwards_is_invalid(node: Node) -> None:
+async def test_a_life_longer_than_ours_or_backwards_is_invalid(node: TestServer) -> None:
     now = int(node.clock())
     assert await node.code(node.forge(claims=node.claims(exp=now + 900))) == (200, "")
     assert await node.code(node.forge(claims=node.claims(exp=now + 901))) == INVALID
@@ -78,14 +82,14 @@ async def test_a_life_longer_than_ours_or_backwards_is_invalid(node: Node) -> No
     assert await node.code(node.forge(claims=node.claims(iat=0, exp=now + 10))) == INVALID
 
 
-async def test_a_session_signed_out_here_is_refused_at_once(node: Node) -> None:
+async def test_a_session_signed_out_here_is_refused_at_once(node: TestServer) -> None:
     tokens = await node.sign_in()
     await node.http.post("/api/logout", json={"refreshToken": tokens["refreshToken"]})
     reply = await node.me(tokens["accessToken"])
     assert (reply.status_code, reply.json()["code"]) == (401, "SESSION_REVOKED")
 
 
-async def test_an_expired_token_says_so_even_when_its_session_is_over(node: Node) -> None:
+async def test_an_expired_token_says_so_even_when_its_session_is_over(node: TestServer) -> None:
     tokens = await node.sign_in()
     await node.http.post("/api/logout", json={"refreshToken": tokens["refreshToken"]})
     node.clock.advance(961)

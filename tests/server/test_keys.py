@@ -7,7 +7,7 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.server.harness import Node, StartNode
+from tests.server.harness import StartServer, TestServer
 from tests.support.clock import START, FakeClock
 from unexpired_server.cli import main
 from unexpired_server.errors import TokenExpired, TokenInvalid, Unavailable
@@ -16,7 +16,7 @@ from unexpired_server.tokens import access_tokens, base64url, key_file
 from unexpired_server.tokens.access_tokens import AccessTokens
 from unexpired_server.tokens.jwks_verifier import JWKSVerifier
 from unexpired_server.tokens.jws import parse_compact
-from unexpired_server.tokens.keys import Key, VerifyingKey, load_ring, renew, ring_of
+from unexpired_server.tokens.keys import Key, VerifyingKey, load_ring, reload_ring, ring_of
 
 STORES = ("sqlite", "postgres")
 ALGORITHMS = ("HS256", "EdDSA", "ES256")
@@ -26,15 +26,15 @@ DAY = 86_400
 @pytest.fixture
 def two_nodes_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nodes look at their key file by themselves only when a test lets them."""
-    monkeypatch.setattr("unexpired_server.service.POLL_SECONDS", 3600)
+    monkeypatch.setattr("unexpired_server.service.POLL_INTERVAL", 3600)
 
 
-def look(node: Node) -> None:
+def look(node: TestServer) -> None:
     """What every node does each two seconds."""
-    renew(node.app.state.service.ring, node.settings.keys_file, node.clock())
+    reload_ring(node.app.state.service.ring, node.settings.keys_file, node.clock())
 
 
-def rotate(node: Node, seconds: float = key_file.ACTIVATION_DELAY) -> str:
+def rotate(node: TestServer, seconds: float = key_file.ACTIVATION_DELAY) -> str:
     file, alg = node.settings.keys_file, node.settings.algorithm
     return key_file.rotate(file, alg, node.clock() + seconds).kid
 
@@ -45,7 +45,7 @@ def kid_of(token: str) -> object:
 
 @pytest.mark.usefixtures("two_nodes_keys")
 async def test_two_nodes_rotate_without_a_restart_and_refuse_no_token_meanwhile(
-    start: StartNode,
+    start: StartServer,
 ) -> None:
     here, there = await start(), await start()
     old = await here.sign_in()
@@ -67,7 +67,7 @@ async def test_two_nodes_rotate_without_a_restart_and_refuse_no_token_meanwhile(
 
 @pytest.mark.usefixtures("two_nodes_keys")
 async def test_an_old_key_verifies_until_it_is_retired_and_then_nothing_of_it_is_taken(
-    node: Node,
+    node: TestServer,
 ) -> None:
     old = await node.sign_in()
     old_kid = node.ring.active.kid
@@ -87,7 +87,7 @@ async def test_an_old_key_verifies_until_it_is_retired_and_then_nothing_of_it_is
 
 @pytest.mark.usefixtures("two_nodes_keys")
 async def test_a_key_file_that_turns_bad_changes_nothing(
-    node: Node, caplog: pytest.LogCaptureFixture
+    node: TestServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     tokens = await node.sign_in()
     for content in ("", "{", '{"active": "x", "keys": []}'):
@@ -142,7 +142,7 @@ def test_a_key_whose_tokens_live_is_retired_only_when_that_is_meant(run: Run) ->
     file.write_text(json.dumps(content))
     old = content["keys"][0]["kid"]
     assert "verifies until" in run("key", "list").stdout
-    assert "live until" in run("key", "retire", old).stderr
+    assert "are valid until" in run("key", "retire", old).stderr
     assert run("key", "retire", old, "--now").exit_code == 0
 
 
@@ -160,7 +160,7 @@ def test_another_algorithm_needs_a_key_for_it(run: Run, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 async def test_every_algorithm_signs_verifies_and_refreshes(
-    start: StartNode, algorithm: str
+    start: StartServer, algorithm: str
 ) -> None:
     node = await start(algorithm=algorithm)
     first = await node.sign_in()
@@ -174,7 +174,7 @@ async def test_every_algorithm_signs_verifies_and_refreshes(
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 async def test_the_jwk_set_shows_public_keys_and_never_a_private_part(
-    start: StartNode, algorithm: str
+    start: StartServer, algorithm: str
 ) -> None:
     node = await start(algorithm=algorithm)
     reply = await node.http.get("/.well-known/jwks.json")
@@ -188,7 +188,7 @@ async def test_the_jwk_set_shows_public_keys_and_never_a_private_part(
 
 @pytest.mark.parametrize("algorithm", ["EdDSA", "ES256"])
 async def test_a_public_key_cannot_be_used_as_an_hmac_secret(
-    start: StartNode, algorithm: str
+    start: StartServer, algorithm: str
 ) -> None:
     node = await start(algorithm=algorithm)
     public = json.dumps((await node.http.get("/.well-known/jwks.json")).json()["keys"][0])
@@ -198,7 +198,7 @@ async def test_a_public_key_cannot_be_used_as_an_hmac_secret(
         assert await node.code(forged) == (403, "INVALID_TOKEN")
 
 
-def remote(node: Node, calls: list[str]) -> JWKSVerifier:
+def remote(node: TestServer, calls: list[str]) -> JWKSVerifier:
     async def fetch(address: str) -> bytes:
         calls.append(address)
         reply: httpx.Response = await node.http.get(address)
@@ -209,7 +209,7 @@ def remote(node: Node, calls: list[str]) -> JWKSVerifier:
 
 @pytest.mark.usefixtures("two_nodes_keys")
 async def test_another_service_verifies_with_only_the_address_of_the_public_keys(
-    start: StartNode,
+    start: StartServer,
 ) -> None:
     node, calls = await start(algorithm="EdDSA"), []  # type: ignore[var-annotated]
     verifier = remote(node, calls)
@@ -262,7 +262,7 @@ class Counted:
 
 
 async def test_a_token_seen_before_costs_no_signature_and_is_still_checked_every_time(
-    node: Node, monkeypatch: pytest.MonkeyPatch
+    node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = Counted(monkeypatch)
     one, other = await node.sign_in(), await node.sign_in()
@@ -278,16 +278,16 @@ async def test_a_token_seen_before_costs_no_signature_and_is_still_checked_every
 
 
 async def test_only_so_many_tokens_are_remembered_and_no_bad_one(
-    node: Node, monkeypatch: pytest.MonkeyPatch
+    node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(access_tokens, "REMEMBERED", 3)
-    service: AccessTokens = node.app.state.service.access
+    monkeypatch.setattr(access_tokens, "CACHE_SIZE", 3)
+    service: AccessTokens = node.app.state.service.access_tokens
     issued = [(await node.sign_in())["accessToken"] for _ in range(5)]
     for token in issued:
         await node.me(token)
         await node.me(token[:-3] + "AAA")
         await node.me("x")
-    assert list(service._remembered) == issued[2:]  # noqa: SLF001 - its size is the point
+    assert list(service._cache) == issued[2:]  # noqa: SLF001 - its size is the point
     counted = Counted(monkeypatch)
     await node.me(issued[4])
     await node.me(issued[0])
@@ -314,3 +314,21 @@ def test_a_verifier_takes_the_keys_algorithm_and_not_the_headers() -> None:
 
 def load_es256() -> bytes:
     return base64url.decode(key_file.new_entry("ES256").secret)
+
+
+def test_a_file_of_an_earlier_version_is_read_and_its_member_names_stay(tmp_path: Path) -> None:
+    """Nodes of two versions may share a file, so the stored name of ``active_from`` is fixed."""
+    file = tmp_path / "keys.json"
+    entries = [
+        {"kid": kid * 8, "alg": "HS256", "created": "", "secret": key_file.new_secret()}
+        for kid in ("ab", "cd")
+    ]
+    entries[1]["signs_from"] = 5.0  # type: ignore[assignment]
+    file.write_text(json.dumps({"active": "ab" * 8, "keys": entries}))
+    file.chmod(0o600)
+    assert key_file.read(file).keys[1].active_from == 5
+    assert (key_file.read(file).signing(4), key_file.read(file).signing(6)) == ("ab" * 8, "cd" * 8)
+    key_file.rotate(file, "HS256", 60)
+    stored = json.loads(file.read_text())["keys"]
+    assert [key.get("signs_from") for key in stored] == [None, 5, 60]
+    assert set(stored[2]) == {"kid", "alg", "created", "secret", "signs_from"}

@@ -22,14 +22,8 @@ from unexpired_server.http.exception_handlers import failure_handlers
 from unexpired_server.http.middleware import SecurityHeadersMiddleware, ServerErrorMiddleware
 from unexpired_server.http.starlette_backend import BearerBackend, on_bearer_error
 from unexpired_server.service import Service
-from unexpired_server.sessions.rules import (
-    Decision,
-    RefreshTokens,
-    Session,
-    SessionPolicy,
-    decide,
-    refreshed,
-)
+from unexpired_server.sessions.refresh_tokens import RefreshTokens
+from unexpired_server.sessions.rules import Decision, Session, SessionPolicy, decide, refreshed
 from unexpired_server.settings import Settings
 from unexpired_server.tokens.access_tokens import AccessTokens, Claims
 from unexpired_server.tokens.keys import ring_of

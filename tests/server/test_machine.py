@@ -6,9 +6,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
+from unexpired_server.sessions.refresh_tokens import RefreshTokens
 from unexpired_server.sessions.rules import (
     Decision,
-    RefreshTokens,
     Session,
     SessionPolicy,
     decide,

@@ -101,7 +101,7 @@ async def test_a_postgres_that_was_not_migrated_stops_the_server_with_the_comman
     empty_store: str,
 ) -> None:
     database = Database(empty_store)
-    with pytest.raises(SettingsError, match="python -m server migrate"):
+    with pytest.raises(SettingsError, match="unexpired-server migrate"):
         await database.open()
     await database.close()
 

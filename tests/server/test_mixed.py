@@ -11,12 +11,12 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.server import fuzz
-from tests.server.harness import PASSWORD, Node
+from tests.server.harness import PASSWORD, TestServer
 from tests.support.server_process import ServerProcess, StartProcess
 
 
 async def test_bad_requests_are_never_answered_with_a_server_error(
-    node: Node, caplog: pytest.LogCaptureFixture
+    node: TestServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     statuses = await fuzz.run(node, 2000, seed=1)
     assert {400, 401, 403, 404, 405, 413, 415} <= statuses.keys()

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.server.harness import Node, StartNode, bearer
+from tests.server.harness import StartServer, TestServer, bearer
 from tests.server.stores import Postgres, rows
 from tests.support.proxy import TCPProxy
 from unexpired_server.service import Service
@@ -25,16 +25,16 @@ async def proxy(store: str) -> AsyncIterator[TCPProxy]:
     between.cut()
 
 
-async def sessions_of(node: Node, number: int) -> list[dict[str, Any]]:
+async def sessions_of(node: TestServer, number: int) -> list[dict[str, Any]]:
     return [await node.sign_in() for _ in range(number)]
 
 
-async def refresh_each(nodes: list[Node], tokens: list[str]) -> list[httpx.Response]:
+async def refresh_each(nodes: list[TestServer], tokens: list[str]) -> list[httpx.Response]:
     asked = (nodes[i % len(nodes)].refresh(token) for i, token in enumerate(tokens))
     return list(await asyncio.gather(*asked))
 
 
-async def assert_all_alive(nodes: list[Node], tokens: list[str]) -> None:
+async def assert_all_alive(nodes: list[TestServer], tokens: list[str]) -> None:
     replies = await refresh_each(nodes, tokens)
     assert [reply.status_code for reply in replies] == [200] * len(tokens)
 
@@ -51,7 +51,7 @@ def unanswered(replies: list[httpx.Response]) -> int:
 
 @pytest.mark.parametrize("how", ["cut", "terminated"])
 async def test_a_database_that_restarts_under_load_costs_no_session(
-    start: StartNode, proxy: TCPProxy, store: str, how: str
+    start: StartServer, proxy: TCPProxy, store: str, how: str
 ) -> None:
     nodes = [await start(database_url=proxy.url) for _ in range(2)]
     tokens = [one["refreshToken"] for one in await sessions_of(nodes[0], 20)]
@@ -78,20 +78,20 @@ async def test_a_database_that_restarts_under_load_costs_no_session(
 
 
 async def test_a_database_that_stops_moving_is_given_up_in_time_and_costs_no_session(
-    start: StartNode, proxy: TCPProxy, monkeypatch: pytest.MonkeyPatch
+    start: StartServer, proxy: TCPProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "PATIENCE_SECONDS", 2)  # Of the driver too, from here on.
+    monkeypatch.setattr(database, "TIMEOUT_SECONDS", 2)  # Of the driver too, from here on.
     nodes = [await start(database_url=proxy.url) for _ in range(2)]
-    monkeypatch.setattr(database, "PATIENCE_SECONDS", 5)
+    monkeypatch.setattr(database, "TIMEOUT_SECONDS", 5)
     tokens = [one["refreshToken"] for one in await sessions_of(nodes[0], 20)]
     await assert_all_alive(nodes, tokens)
-    monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(database, "TIMEOUT_SECONDS", 0.5)
     proxy.pause()
     async with asyncio.timeout(5):
         stalled = await refresh_each(nodes, tokens)
     assert unanswered(stalled) == len(tokens)
     proxy.resume()
-    monkeypatch.setattr(database, "PATIENCE_SECONDS", 5)
+    monkeypatch.setattr(database, "TIMEOUT_SECONDS", 5)
     async with asyncio.timeout(20):
         while unanswered(await refresh_each(nodes, tokens)):
             await asyncio.sleep(0.05)
@@ -99,15 +99,15 @@ async def test_a_database_that_stops_moving_is_given_up_in_time_and_costs_no_ses
 
 @pytest.mark.parametrize("change", ["disable", "set_password"])
 async def test_a_sign_in_that_meets_a_disabling_or_a_new_password_leaves_no_live_session(
-    start: StartNode, store: str, change: str
+    start: StartServer, store: str, change: str
 ) -> None:
     nodes = [await start(login_limit="") for _ in range(2)]
     away: Service = nodes[1].app.state.service
     ada = await away.users.find("ada")
     assert ada is not None
     changes = {
-        "disable": lambda: away.store.disable(ada, nodes[0].clock()),
-        "set_password": lambda: away.store.set_password(ada, "new", nodes[0].clock()),
+        "disable": lambda: away.sessions.disable(ada),
+        "set_password": lambda: away.sessions.set_password(ada, "new"),
     }
     alive = "SELECT count(*) FROM sessions WHERE revoked_at IS NULL"
     reset = f"UPDATE users SET disabled_at = NULL, password_hash = '{ada.password_hash}'"  # noqa: S608
@@ -119,9 +119,9 @@ async def test_a_sign_in_that_meets_a_disabling_or_a_new_password_leaves_no_live
 
 
 async def test_two_nodes_share_sessions_revocations_and_the_list(
-    start: StartNode, monkeypatch: pytest.MonkeyPatch
+    start: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("unexpired_server.service.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("unexpired_server.service.POLL_INTERVAL", 0.01)
     here, there = await start(), await start()
     tokens = await here.sign_in()
     renewed = await there.refreshed(tokens["refreshToken"])
@@ -137,7 +137,7 @@ async def test_two_nodes_share_sessions_revocations_and_the_list(
 
 
 async def test_a_database_that_takes_no_connections_is_unavailable_and_costs_no_session(
-    start: StartNode, postgres: Postgres
+    start: StartServer, postgres: Postgres
 ) -> None:
     node = await start()
     tokens = [one["refreshToken"] for one in await sessions_of(node, 5)]

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from tests.server.harness import Node, bearer
+from tests.server.harness import TestServer, bearer
 
 STORES = ("sqlite", "postgres")
 
 
-async def test_notes_are_listed_newest_first_and_belong_to_one_person(node: Node) -> None:
+async def test_notes_are_listed_newest_first_and_belong_to_one_person(node: TestServer) -> None:
     ada = bearer((await node.sign_in())["accessToken"])
     bob = bearer((await node.sign_in("bob"))["accessToken"])
     first = await node.http.post("/api/notes", json={"text": "one"}, headers=ada)
@@ -31,20 +31,20 @@ async def test_notes_are_listed_newest_first_and_belong_to_one_person(node: Node
 
 
 @pytest.mark.parametrize("note_id", ["0", "-1", "x", "1.5", "9" * 30, "\u0661", "%00", "1%2F2"])
-async def test_an_id_that_is_none_is_not_found(node: Node, note_id: str) -> None:
+async def test_an_id_that_is_none_is_not_found(node: TestServer, note_id: str) -> None:
     headers = bearer((await node.sign_in())["accessToken"])
     reply = await node.http.delete(f"/api/notes/{note_id}", headers=headers)
     assert (reply.status_code, reply.json()["code"]) == (404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize("text", ["", "x" * 4001, None, 1, ["x"], "a\x00b"])
-async def test_a_text_that_cannot_be_kept_is_a_bad_request(node: Node, text: object) -> None:
+async def test_a_text_that_cannot_be_kept_is_a_bad_request(node: TestServer, text: object) -> None:
     headers = bearer((await node.sign_in())["accessToken"])
     reply = await node.http.post("/api/notes", json={"text": text}, headers=headers)
     assert (reply.status_code, reply.json()["code"]) == (400, "BAD_REQUEST")
 
 
-async def test_a_repeated_request_with_its_key_is_stored_once(node: Node) -> None:
+async def test_a_repeated_request_with_its_key_is_stored_once(node: TestServer) -> None:
     ada = bearer((await node.sign_in())["accessToken"])
     headers = {**ada, "Idempotency-Key": "k-1"}
     replies = await asyncio.gather(
@@ -59,7 +59,7 @@ async def test_a_repeated_request_with_its_key_is_stored_once(node: Node) -> Non
 
 
 async def test_a_key_for_another_text_is_refused_and_other_keys_and_people_are_free(
-    node: Node,
+    node: TestServer,
 ) -> None:
     ada = bearer((await node.sign_in())["accessToken"])
     bob = bearer((await node.sign_in("bob"))["accessToken"])
@@ -77,7 +77,9 @@ async def test_a_key_for_another_text_is_refused_and_other_keys_and_people_are_f
     assert len((await node.http.get("/api/notes", headers=bob)).json()["notes"]) == 1
 
 
-async def test_repeating_the_request_of_a_deleted_note_does_not_bring_it_back(node: Node) -> None:
+async def test_repeating_the_request_of_a_deleted_note_does_not_bring_it_back(
+    node: TestServer,
+) -> None:
     ada = bearer((await node.sign_in())["accessToken"])
     headers = {**ada, "Idempotency-Key": "k"}
     first = (await node.http.post("/api/notes", json={"text": "x"}, headers=headers)).json()
@@ -88,7 +90,7 @@ async def test_repeating_the_request_of_a_deleted_note_does_not_bring_it_back(no
 
 
 @pytest.mark.parametrize("keys", [[b""], [b"x" * 256], [b"a\xff"], [b"a\x00"], [b"a", b"b"]])
-async def test_a_key_that_is_none_is_a_bad_request(node: Node, keys: list[bytes]) -> None:
+async def test_a_key_that_is_none_is_a_bad_request(node: TestServer, keys: list[bytes]) -> None:
     token = (await node.sign_in())["accessToken"]
     headers = [
         (b"authorization", f"Bearer {token}".encode()),

@@ -9,7 +9,7 @@ import brotli
 import pytest
 
 from server.app import PROJECT
-from tests.server.harness import Node, StartNode
+from tests.server.harness import StartServer, TestServer
 from unexpired_server.settings import Settings
 
 ORIGIN = "https://app.example"
@@ -36,7 +36,7 @@ def page_files(make_settings: Callable[..., Settings]) -> Path:
 
 @pytest.mark.usefixtures("page_files")
 @pytest.mark.parametrize("path", ["/", "/app/main.py"])
-async def test_the_page_is_only_ever_read(node: Node, path: str) -> None:
+async def test_the_page_is_only_ever_read(node: TestServer, path: str) -> None:
     reply = await node.raw("POST", path)
     assert (reply.status, reply.json["code"]) == (405, "METHOD_NOT_ALLOWED")
     assert reply.headers["allow"] == "GET, HEAD"
@@ -62,7 +62,7 @@ async def test_the_page_is_only_ever_read(node: Node, path: str) -> None:
     ],
 )
 async def test_the_pages_files_have_their_types_and_are_checked_by_etag(
-    node: Node, path: str, kind: str
+    node: TestServer, path: str, kind: str
 ) -> None:
     reply = await node.http.get(path)
     assert reply.status_code == 200
@@ -76,7 +76,7 @@ async def test_the_pages_files_have_their_types_and_are_checked_by_etag(
 
 
 @pytest.mark.usefixtures("page_files")
-async def test_a_file_named_after_its_content_is_kept_for_ever(node: Node) -> None:
+async def test_a_file_named_after_its_content_is_kept_for_ever(node: TestServer) -> None:
     reply = await node.http.get("/assets/0123abcd/app/main.py")
     assert reply.text == "content of assets/0123abcd/app/main.py"
     assert reply.headers["content-type"] == "text/x-python; charset=utf-8"
@@ -88,7 +88,7 @@ async def test_a_file_named_after_its_content_is_kept_for_ever(node: Node) -> No
 
 @pytest.mark.parametrize("coding", ["br", "gzip", "identity"])
 async def test_a_lasting_file_is_sent_as_it_was_compressed(
-    start: StartNode, page_files: Path, coding: str
+    start: StartServer, page_files: Path, coding: str
 ) -> None:
     content = b"print('what anybody may see')\n" * 100
     file = page_files / "assets" / "0123abcd" / "long.py"
@@ -118,14 +118,14 @@ async def test_a_lasting_file_is_sent_as_it_was_compressed(
         "/assets/0123abcd/.env", "/assets/../secret.txt", "/requirements.lock", "/favicon.ico",
     ],
 )  # fmt: skip
-async def test_nothing_else_of_the_folder_is_served(node: Node, path: str) -> None:
+async def test_nothing_else_of_the_folder_is_served(node: TestServer, path: str) -> None:
     for method in ("GET", "HEAD"):
         reply = await node.raw(method, path)
         assert reply.status == 404
         assert b"content of" not in reply.body
 
 
-async def test_a_page_that_is_not_there_is_not_found(node: Node) -> None:
+async def test_a_page_that_is_not_there_is_not_found(node: TestServer) -> None:
     for path in ("/", "/app/main.py", "/vendor/x", "/pyscript.toml"):
         reply = await node.http.get(path)
         assert (reply.status_code, reply.json()["code"]) == (404, "NOT_FOUND")
@@ -133,7 +133,7 @@ async def test_a_page_that_is_not_there_is_not_found(node: Node) -> None:
 
 @pytest.mark.usefixtures("page_files")
 @pytest.mark.parametrize("value", ["bytes=0-1", "bytes=999999-", "bytes=x", "rubbish"])
-async def test_a_range_is_answered_with_the_whole_file(node: Node, value: str) -> None:
+async def test_a_range_is_answered_with_the_whole_file(node: TestServer, value: str) -> None:
     for path in ("/", "/app/main.py"):
         reply = await node.http.get(path, headers={"Range": value})
         assert reply.status_code == 200
@@ -149,7 +149,7 @@ async def test_a_range_is_answered_with_the_whole_file(node: Node, value: str) -
     ],
 )
 async def test_sign_in_has_an_address_that_leads_into_the_page(
-    node: Node, query: str, target: str
+    node: TestServer, query: str, target: str
 ) -> None:
     reply = await node.raw("GET", f"/login{query}", [(b"host", b"evil.example")])
     assert reply.status == 303
@@ -158,7 +158,7 @@ async def test_sign_in_has_an_address_that_leads_into_the_page(
 
 @pytest.mark.usefixtures("page_files")
 @pytest.mark.parametrize("path", ["/", "/app/main.py", "/api/me", "/nothing", "/login", "/healthz"])
-async def test_every_reply_has_the_security_headers(node: Node, path: str) -> None:
+async def test_every_reply_has_the_security_headers(node: TestServer, path: str) -> None:
     headers = (await node.http.get(path)).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "same-origin"
@@ -166,7 +166,7 @@ async def test_every_reply_has_the_security_headers(node: Node, path: str) -> No
     assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
 
 
-async def test_the_pages_own_policy_is_sent_as_a_header_too(start: StartNode) -> None:
+async def test_the_pages_own_policy_is_sent_as_a_header_too(start: StartServer) -> None:
     node = await start(page_dir=PROJECT)
     page = (await node.http.get("/")).text
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy"\s+content="([^"]+)"', page)
@@ -176,7 +176,7 @@ async def test_the_pages_own_policy_is_sent_as_a_header_too(start: StartNode) ->
         assert sent == f"{policy}; frame-ancestors 'none'"
 
 
-async def test_a_policy_on_several_lines_is_sent_on_one(start: StartNode, tmp_path: Path) -> None:
+async def test_a_policy_on_several_lines_is_sent_on_one(start: StartServer, tmp_path: Path) -> None:
     policy = "default-src 'none';\n    connect-src 'self'"
     markup = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
     (tmp_path / "index.html").write_text(markup)
@@ -192,7 +192,7 @@ PREFLIGHT = {
 }
 
 
-async def test_a_known_origin_may_call_and_see_what_it_needs(start: StartNode) -> None:
+async def test_a_known_origin_may_call_and_see_what_it_needs(start: StartServer) -> None:
     node = await start(cors_origins=ORIGIN)
     preflight = await node.http.options("/api/notes", headers=PREFLIGHT)
     assert preflight.status_code == 200
@@ -207,7 +207,7 @@ async def test_a_known_origin_may_call_and_see_what_it_needs(start: StartNode) -
 
 
 async def test_our_own_mistakes_can_be_read_by_a_known_origin(
-    start: StartNode, monkeypatch: pytest.MonkeyPatch
+    start: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = await start(cors_origins=ORIGIN)
     monkeypatch.setattr("unexpired_server.http.bodies._media_type", None)
@@ -224,7 +224,7 @@ async def test_our_own_mistakes_can_be_read_by_a_known_origin(
         "HTTPS://APP.EXAMPLE", "https://app.example/",
     ],
 )  # fmt: skip
-async def test_an_unknown_origin_may_not(start: StartNode, origin: str) -> None:
+async def test_an_unknown_origin_may_not(start: StartServer, origin: str) -> None:
     node = await start(cors_origins=ORIGIN)
     preflight = await node.http.options("/api/me", headers={**PREFLIGHT, "Origin": origin})
     assert (preflight.status_code, preflight.json()["code"]) == (400, "BAD_REQUEST")
@@ -234,7 +234,7 @@ async def test_an_unknown_origin_may_not(start: StartNode, origin: str) -> None:
         assert "Origin" in answer.headers["vary"]
 
 
-async def test_without_cors_origins_no_other_origin_may_call(node: Node) -> None:
+async def test_without_cors_origins_no_other_origin_may_call(node: TestServer) -> None:
     reply = await node.http.options("/api/me", headers=PREFLIGHT)
     assert reply.status_code == 405
     assert "access-control-allow-origin" not in reply.headers

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.server.harness import Node, StartNode
+from tests.server.harness import StartServer, TestServer
 
 CHALLENGE = 'Bearer realm="unexpired"'
 
@@ -12,7 +12,7 @@ CHALLENGE = 'Bearer realm="unexpired"'
     [None, b"", b" ", b"Bearer", b"Bearer ", b"bearer  ", b"Basic YTpi", b"Basic a,Bearer b"],
 )
 async def test_without_a_bearer_token_the_challenge_names_no_error(
-    node: Node, value: bytes | None
+    node: TestServer, value: bytes | None
 ) -> None:
     headers = [] if value is None else [(b"authorization", value)]
     reply = await node.raw("GET", "/api/me", headers)
@@ -22,7 +22,7 @@ async def test_without_a_bearer_token_the_challenge_names_no_error(
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "bEaReR", "Bearer "])
-async def test_the_scheme_is_case_insensitive(node: Node, scheme: str) -> None:
+async def test_the_scheme_is_case_insensitive(node: TestServer, scheme: str) -> None:
     token = (await node.sign_in())["accessToken"]
     reply = await node.http.get("/api/me", headers={"Authorization": f"{scheme} {token}"})
     assert reply.status_code == 200
@@ -30,7 +30,7 @@ async def test_the_scheme_is_case_insensitive(node: Node, scheme: str) -> None:
 
 @pytest.mark.parametrize("second", ["{token}", "other", ""])
 async def test_two_authorization_headers_are_refused_whichever_is_good(
-    node: Node, second: str
+    node: TestServer, second: str
 ) -> None:
     token = (await node.sign_in())["accessToken"]
     good = (b"authorization", f"Bearer {token}".encode())
@@ -44,7 +44,7 @@ async def test_two_authorization_headers_are_refused_whichever_is_good(
     "value",
     ["Bearer {t} {t}", "Bearer {t},{t}", "Bearer {t}, Bearer {t}", "Bearer {t} x", "Bearer {t},"],
 )
-async def test_one_header_with_more_than_one_token_is_refused(node: Node, value: str) -> None:
+async def test_one_header_with_more_than_one_token_is_refused(node: TestServer, value: str) -> None:
     token = (await node.sign_in())["accessToken"]
     headers = [(b"authorization", value.format(t=token).encode())]
     reply = await node.raw("GET", "/api/me", headers)
@@ -54,13 +54,13 @@ async def test_one_header_with_more_than_one_token_is_refused(node: Node, value:
 @pytest.mark.parametrize(
     "value", [b"Bearer \xff", b"\xff", b"Bearer a\x00b", b"Bearer \xc3\xa9.a.b", b"B\xe9arer x"]
 )
-async def test_bytes_that_no_token_has_are_refused(node: Node, value: bytes) -> None:
+async def test_bytes_that_no_token_has_are_refused(node: TestServer, value: bytes) -> None:
     reply = await node.raw("GET", "/api/me", [(b"authorization", value)])
     assert (reply.status, reply.json["code"]) in {(403, "INVALID_TOKEN"), (401, "NO_TOKEN")}
     assert value.isascii() or reply.status == 403
 
 
-async def test_a_token_in_the_query_or_the_body_is_no_token(node: Node) -> None:
+async def test_a_token_in_the_query_or_the_body_is_no_token(node: TestServer) -> None:
     token = (await node.sign_in())["accessToken"]
     for path in (f"/api/notes?access_token={token}", f"/api/notes?token=Bearer%20{token}"):
         reply = await node.http.get(path)
@@ -69,14 +69,14 @@ async def test_a_token_in_the_query_or_the_body_is_no_token(node: Node) -> None:
     assert reply.json()["code"] == "NO_TOKEN"
 
 
-async def test_strict_rfc6750_answers_401_for_invalid_tokens(start: StartNode) -> None:
+async def test_strict_rfc6750_answers_401_for_invalid_tokens(start: StartServer) -> None:
     node = await start(strict_rfc6750=True)
     reply = await node.http.get("/api/me", headers={"Authorization": "Bearer x"})
     assert (reply.status_code, reply.json()["code"]) == (401, "INVALID_TOKEN")
     assert 'error="invalid_token"' in reply.headers["www-authenticate"]
 
 
-async def test_an_invalid_token_is_challenged_with_its_error(node: Node) -> None:
+async def test_an_invalid_token_is_challenged_with_its_error(node: TestServer) -> None:
     reply = await node.http.get("/api/me", headers={"Authorization": "Bearer x"})
     assert reply.status_code == 403
     assert reply.headers["www-authenticate"].startswith(f'{CHALLENGE}, error="invalid_token"')

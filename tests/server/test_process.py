@@ -65,7 +65,7 @@ def test_the_demo_refuses_a_database_with_other_users(run: Run) -> None:
         port = str(taken.getsockname()[1])
         result = run("serve", "--demo", "--port", port, "--database-url", url)
     assert result.exit_code == 2
-    assert "another database" in result.stderr
+    assert "database of its own" in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -158,7 +158,7 @@ def test_a_printed_secret_is_one_to_start_with(serve: StartProcess, run: Run) ->
 @pytest.mark.parametrize(
     ("args", "environment", "sentence"),
     [
-        (["serve"], {"UNEXPIRED_SECRET": "changeme"}, "python -m server secret"),
+        (["serve"], {"UNEXPIRED_SECRET": "changeme"}, "main secret"),
         ([], {"UNEXPIRED_ACCESS_TTL": "soon"}, "Setting access_ttl:"),
         (["serve", "--demo", "--host", "0.0.0.0"], {}, "loopback only"),  # noqa: S104
         (["serve", "--port", "99999"], {}, "Setting port:"),
@@ -197,6 +197,35 @@ def test_a_weak_secret_stops_the_process_before_it_listens(tmp_path: Path) -> No
     assert "changeme" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("program", "name"),
+    [
+        (["-m", "server"], "python -m server"),
+        (["-m", "unexpired_server"], "python -m unexpired_server"),
+        (["unexpired-server"], "unexpired-server"),
+    ],
+)
+def test_help_and_errors_name_the_command_that_was_run(
+    tmp_path: Path, program: list[str], name: str
+) -> None:
+    (tmp_path / "unexpired-server").write_text("from unexpired_server.cli import main\nmain()\n")
+
+    def output(*args: str, **environment: str) -> str:
+        done = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, *program, *args],
+            cwd=tmp_path,
+            env={**clean_environment(), **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout + done.stderr
+
+    assert f"Try it:          {name} serve --demo\n" in output("--help")
+    refusal = output("serve", UNEXPIRED_SECRET="changeme")
+    assert f"Make a good one: {name} secret\n" in refusal
+
+
 @pytest.mark.parametrize("password", ["", "short", "x" * 1025])
 def test_a_password_that_is_too_short_or_too_long_is_refused(run: Run, password: str) -> None:
     result = run("user", "add", "ada", stdin=f"{password}\n")
@@ -218,7 +247,7 @@ def test_a_database_that_is_locked_is_one_sentence(run: Run, tmp_path: Path) -> 
         connection.execute("BEGIN EXCLUSIVE")
         result = run("user", "add", "bob", stdin=f"{PASSWORD}\n")
     assert result.exit_code == 2
-    assert "The database does not answer." in result.stderr
+    assert "The database is unavailable." in result.stderr
 
 
 def test_replies_are_not_held_back_by_nagles_algorithm() -> None:

@@ -12,10 +12,11 @@ from sqlalchemy import Connection
 from sqlalchemy.util import await_only
 
 from tests.server import stores
-from tests.server.harness import Node, StartNode, bearer
+from tests.server.harness import StartServer, TestServer, bearer
 from unexpired_server.service import policy_of
 from unexpired_server.sessions import store
-from unexpired_server.sessions.rules import RefreshTokens, Session
+from unexpired_server.sessions.refresh_tokens import RefreshTokens
+from unexpired_server.sessions.rules import Session
 from unexpired_server.sessions.store import Store
 from unexpired_server.sessions.users import Users
 from unexpired_server.storage import database
@@ -30,11 +31,11 @@ def code(reply: httpx.Response) -> tuple[int, str]:
     return reply.status_code, reply.json().get("code", "")
 
 
-async def rows(node: Node, query: str) -> list[Any]:
+async def rows(node: TestServer, query: str) -> list[Any]:
     return await stores.rows(node.settings.database_url, query)
 
 
-async def test_sign_in_and_refresh_answer_with_the_whole_pair(node: Node) -> None:
+async def test_sign_in_and_refresh_answer_with_the_whole_pair(node: TestServer) -> None:
     first = await node.sign_in()
     user = first.pop("user")
     node.clock.advance(100)
@@ -50,14 +51,14 @@ async def test_sign_in_and_refresh_answer_with_the_whole_pair(node: Node) -> Non
     assert user.keys() == {"id", "username"}
 
 
-async def test_replies_with_tokens_may_not_be_kept(node: Node) -> None:
+async def test_replies_with_tokens_may_not_be_kept(node: TestServer) -> None:
     reply = await node.login()
     assert reply.headers["cache-control"] == "no-store"
     reply = await node.refresh(reply.json()["refreshToken"])
     assert reply.headers["cache-control"] == "no-store"
 
 
-async def test_a_chain_of_refreshes_works_and_old_ones_do_not(node: Node) -> None:
+async def test_a_chain_of_refreshes_works_and_old_ones_do_not(node: TestServer) -> None:
     chain = [(await node.sign_in())["refreshToken"]]
     for _ in range(3):
         node.clock.advance(60)
@@ -69,7 +70,7 @@ async def test_a_chain_of_refreshes_works_and_old_ones_do_not(node: Node) -> Non
 
 @pytest.mark.parametrize("nodes", [1, 2])
 async def test_fifty_uses_at_once_are_one_step_and_the_same_successor_for_all(
-    start: StartNode, nodes: int
+    start: StartServer, nodes: int
 ) -> None:
     started = [await start() for _ in range(nodes)]
     token = (await started[0].sign_in())["refreshToken"]
@@ -79,7 +80,9 @@ async def test_fifty_uses_at_once_are_one_step_and_the_same_successor_for_all(
     assert await rows(started[0], "SELECT counter FROM sessions") == [(1,)]
 
 
-async def test_within_the_grace_the_same_successor_with_a_fresh_access_token(node: Node) -> None:
+async def test_within_the_grace_the_same_successor_with_a_fresh_access_token(
+    node: TestServer,
+) -> None:
     r0 = (await node.sign_in())["refreshToken"]
     first = await node.refreshed(r0)
     node.clock.advance(29)
@@ -91,7 +94,7 @@ async def test_within_the_grace_the_same_successor_with_a_fresh_access_token(nod
 
 
 async def test_after_the_grace_the_session_and_all_its_tokens_are_dead(
-    node: Node, caplog: pytest.LogCaptureFixture
+    node: TestServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     r0 = await node.sign_in()
     r1 = await node.refreshed(r0["refreshToken"])
@@ -106,7 +109,7 @@ async def test_after_the_grace_the_session_and_all_its_tokens_are_dead(
     assert r0["refreshToken"] not in caplog.text
 
 
-async def test_the_grace_ends_at_its_end(start: StartNode) -> None:
+async def test_the_grace_ends_at_its_end(start: StartServer) -> None:
     node = await start(refresh_grace=30)
     for seconds, expected in ((29.99, 200), (30, 401)):
         token = (await node.sign_in())["refreshToken"]
@@ -115,14 +118,14 @@ async def test_the_grace_ends_at_its_end(start: StartNode) -> None:
         assert (await node.refresh(token)).status_code == expected
 
 
-async def test_without_grace_a_second_use_is_reuse(start: StartNode) -> None:
+async def test_without_grace_a_second_use_is_reuse(start: StartServer) -> None:
     node = await start(refresh_grace=0)
     token = (await node.sign_in())["refreshToken"]
     await node.refreshed(token)
     assert code(await node.refresh(token)) == (401, "REFRESH_REUSED")
 
 
-async def test_using_the_grace_does_not_extend_it(node: Node) -> None:
+async def test_using_the_grace_does_not_extend_it(node: TestServer) -> None:
     r0 = (await node.sign_in())["refreshToken"]
     await node.refreshed(r0)
     for _ in range(2):
@@ -132,14 +135,14 @@ async def test_using_the_grace_does_not_extend_it(node: Node) -> None:
     assert code(await node.refresh(r0)) == (401, "REFRESH_REUSED")
 
 
-async def test_two_generations_old_is_reuse_even_within_the_grace(node: Node) -> None:
+async def test_two_generations_old_is_reuse_even_within_the_grace(node: TestServer) -> None:
     r0 = (await node.sign_in())["refreshToken"]
     r1 = (await node.refreshed(r0))["refreshToken"]
     await node.refreshed(r1)
     assert code(await node.refresh(r0)) == (401, "REFRESH_REUSED")
 
 
-async def test_reuse_in_one_session_leaves_the_others_alive(node: Node) -> None:
+async def test_reuse_in_one_session_leaves_the_others_alive(node: TestServer) -> None:
     stolen, other = await node.sign_in(), await node.sign_in()
     await node.refreshed(stolen["refreshToken"])
     node.clock.advance(31)
@@ -150,7 +153,7 @@ async def test_reuse_in_one_session_leaves_the_others_alive(node: Node) -> None:
 
 @pytest.mark.parametrize("nodes", [1, 2])
 async def test_a_refresh_that_races_a_sign_out_never_leaves_a_live_session(
-    start: StartNode, nodes: int
+    start: StartServer, nodes: int
 ) -> None:
     started = [await start() for _ in range(nodes)]
     first, last = started[0], started[-1]
@@ -185,7 +188,7 @@ def between_read_and_write(monkeypatch: pytest.MonkeyPatch, meanwhile: str) -> I
 
 
 async def test_a_slow_refresh_cannot_turn_the_counter_back(
-    node: Node, monkeypatch: pytest.MonkeyPatch
+    node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     r0 = (await node.sign_in())["refreshToken"]
     with between_read_and_write(monkeypatch, "counter = counter + 2"):
@@ -194,7 +197,7 @@ async def test_a_slow_refresh_cannot_turn_the_counter_back(
 
 
 async def test_a_slow_refresh_loses_to_a_quick_one_and_gets_its_successor(
-    node: Node, monkeypatch: pytest.MonkeyPatch
+    node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     r0 = (await node.sign_in())["refreshToken"]
     with between_read_and_write(monkeypatch, "counter = counter + 1"):
@@ -204,7 +207,7 @@ async def test_a_slow_refresh_loses_to_a_quick_one_and_gets_its_successor(
 
 
 async def test_a_slow_refresh_does_not_revive_a_session_that_was_signed_out_meanwhile(
-    node: Node, monkeypatch: pytest.MonkeyPatch
+    node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     r0 = (await node.sign_in())["refreshToken"]
     with between_read_and_write(monkeypatch, f"revoked_at = {node.clock()}"):
@@ -221,7 +224,7 @@ def _resealed(token: str, **changes: bytes) -> str:
 
 
 async def test_forged_refresh_tokens_are_refused_alike_and_touch_nothing(
-    node: Node, monkeypatch: pytest.MonkeyPatch
+    node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine, other = (await node.sign_in())["refreshToken"], (await node.sign_in())["refreshToken"]
     before = await rows(node, "SELECT * FROM sessions ORDER BY id")
@@ -239,7 +242,7 @@ async def test_forged_refresh_tokens_are_refused_alike_and_touch_nothing(
         "rt2." + mine.removeprefix("rt1."), "", "rt1.", "x" * 10_000, "rt1.\u00e9", "\u0000",
     ]  # fmt: skip
     # Authentic or refused before any database work:
-    monkeypatch.setattr(Database, "_patiently", None)
+    monkeypatch.setattr(Database, "_with_timeout", None)
     replies = [await node.refresh(token) for token in forged]
     assert {(r.status_code, r.text, r.headers["www-authenticate"]) for r in replies} == {
         (401, replies[0].text, replies[0].headers["www-authenticate"])
@@ -251,11 +254,13 @@ async def test_forged_refresh_tokens_are_refused_alike_and_touch_nothing(
 
 
 @pytest.mark.parametrize("token", [None, 1, ["rt1."], {"a": "b"}, True])
-async def test_a_refresh_token_that_is_no_text_is_a_bad_request(node: Node, token: object) -> None:
+async def test_a_refresh_token_that_is_no_text_is_a_bad_request(
+    node: TestServer, token: object
+) -> None:
     assert code(await node.refresh(token)) == (400, "BAD_REQUEST")
 
 
-async def test_the_database_holds_nothing_that_can_be_presented(node: Node) -> None:
+async def test_the_database_holds_nothing_that_can_be_presented(node: TestServer) -> None:
     tokens = await node.sign_in()
     renewed = await node.refreshed(tokens["refreshToken"])
     tables = ("users", "sessions", "events", "notes", "idempotency_keys")
@@ -270,7 +275,7 @@ async def test_the_database_holds_nothing_that_can_be_presented(node: Node) -> N
     assert code(await node.refresh(str(row))) == (401, "REFRESH_INVALID")
 
 
-async def test_an_idle_session_expires(node: Node) -> None:
+async def test_an_idle_session_expires(node: TestServer) -> None:
     token = (await node.sign_in())["refreshToken"]
     node.clock.advance(7 * DAY - 1)
     token = (await node.refreshed(token))["refreshToken"]
@@ -278,7 +283,7 @@ async def test_an_idle_session_expires(node: Node) -> None:
     assert code(await node.refresh(token)) == (401, "REFRESH_EXPIRED")
 
 
-async def test_a_used_session_expires_in_the_end(node: Node) -> None:
+async def test_a_used_session_expires_in_the_end(node: TestServer) -> None:
     token = (await node.sign_in())["refreshToken"]
     for _ in range(29):
         node.clock.advance(DAY)
@@ -290,7 +295,7 @@ async def test_a_used_session_expires_in_the_end(node: Node) -> None:
     assert code(await node.refresh(tokens["refreshToken"])) == (401, "REFRESH_EXPIRED")
 
 
-async def test_no_leeway_on_sessions(start: StartNode) -> None:
+async def test_no_leeway_on_sessions(start: StartServer) -> None:
     node = await start(leeway=60, refresh_idle_ttl=1000)
     token = (await node.sign_in())["refreshToken"]
     node.clock.advance(1000)
@@ -298,7 +303,7 @@ async def test_no_leeway_on_sessions(start: StartNode) -> None:
 
 
 async def test_a_disabled_user_can_neither_refresh_nor_sign_in_nor_use_old_tokens(
-    start: StartNode,
+    start: StartServer,
 ) -> None:
     node, other = await start(), await start()
     tokens = await node.sign_in()
@@ -313,7 +318,7 @@ async def test_a_disabled_user_can_neither_refresh_nor_sign_in_nor_use_old_token
 
 
 async def test_without_rotation_one_refresh_token_serves_for_the_sessions_life(
-    start: StartNode,
+    start: StartServer,
 ) -> None:
     node = await start(rotation=False)
     token = (await node.sign_in())["refreshToken"]
@@ -327,7 +332,7 @@ async def test_without_rotation_one_refresh_token_serves_for_the_sessions_life(
 
 
 async def test_with_refresh_turned_off_there_is_no_refresh_token_and_no_refresh(
-    start: StartNode,
+    start: StartServer,
 ) -> None:
     node = await start(refresh=False)
     tokens = await node.sign_in()
@@ -339,7 +344,7 @@ async def test_with_refresh_turned_off_there_is_no_refresh_token_and_no_refresh(
 
 
 async def test_a_refresh_token_newer_than_the_database_is_refused_without_a_write(
-    node: Node,
+    node: TestServer,
 ) -> None:
     await node.sign_in()
     query = "SELECT id, user_id, counter, created_at, refreshed_at FROM sessions"
@@ -349,14 +354,14 @@ async def test_a_refresh_token_newer_than_the_database_is_refused_without_a_writ
     assert await rows(node, "SELECT counter, revoked_at FROM sessions") == [(0, None)]
 
 
-async def test_a_session_that_is_gone_has_expired(node: Node) -> None:
+async def test_a_session_that_is_gone_has_expired(node: TestServer) -> None:
     token = (await node.sign_in())["refreshToken"]
     await rows(node, "DELETE FROM sessions")
     assert code(await node.refresh(token)) == (401, "REFRESH_EXPIRED")
 
 
 @asynccontextmanager
-async def locked(node: Node) -> AsyncIterator[None]:
+async def locked(node: TestServer) -> AsyncIterator[None]:
     """Hold the lock that every writer needs."""
     url = node.settings.database_url
     begin = "BEGIN EXCLUSIVE" if url.startswith("sqlite") else "BEGIN"
@@ -369,25 +374,25 @@ async def locked(node: Node) -> AsyncIterator[None]:
 
 
 async def test_a_locked_store_is_unavailable_while_access_tokens_still_verify(
-    start: StartNode, monkeypatch: pytest.MonkeyPatch
+    start: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
     node = await start()
     tokens = await node.sign_in()
     await node.me(tokens["accessToken"])
-    monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(database, "TIMEOUT_SECONDS", 0.2)
     async with locked(node):
         reply = await node.refresh(tokens["refreshToken"])
         assert code(reply) == (503, "UNAVAILABLE")
         assert int(reply.headers["retry-after"]) >= 1
         assert code(await node.login()) == (503, "UNAVAILABLE")
         assert (await node.me(tokens["accessToken"])).status_code == 200
-    monkeypatch.setattr(database, "PATIENCE_SECONDS", 5)
+    monkeypatch.setattr(database, "TIMEOUT_SECONDS", 5)
     assert (await node.refresh(tokens["refreshToken"])).status_code == 200
 
 
 async def test_a_store_that_hangs_is_given_up_and_what_it_still_does_counts(
-    node: Node, monkeypatch: pytest.MonkeyPatch
+    node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     genuine, released = store._read, threading.Event()  # noqa: SLF001 - where a driver would hang
     first = await node.sign_in()
@@ -399,7 +404,7 @@ async def test_a_store_that_hangs_is_given_up_and_what_it_still_does_counts(
             await_only(asyncio.sleep(0))
         return genuine(connection, session_id)
 
-    monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(database, "TIMEOUT_SECONDS", 0.05)
     monkeypatch.setattr(store, "_read", hang)
     assert code(await node.refresh(first["refreshToken"])) == (503, "UNAVAILABLE")
     monkeypatch.undo()
@@ -412,7 +417,7 @@ async def test_a_store_that_hangs_is_given_up_and_what_it_still_does_counts(
 
 
 @asynccontextmanager
-async def without_tables(node: Node) -> AsyncIterator[None]:
+async def without_tables(node: TestServer) -> AsyncIterator[None]:
     tables = ("idempotency_keys", "notes", "sessions", "users", "events")
     for table in tables:
         await rows(node, f"ALTER TABLE {table} RENAME TO {table}_gone")
@@ -422,7 +427,7 @@ async def without_tables(node: Node) -> AsyncIterator[None]:
 
 
 async def test_a_store_that_is_gone_is_unavailable_on_every_route_that_needs_it(
-    node: Node,
+    node: TestServer,
 ) -> None:
     tokens = await node.sign_in()
     async with without_tables(node):
@@ -430,7 +435,7 @@ async def test_a_store_that_is_gone_is_unavailable_on_every_route_that_needs_it(
     assert (await node.refresh(tokens["refreshToken"])).status_code == 200
 
 
-async def assert_unavailable(node: Node, tokens: dict[str, Any]) -> None:
+async def assert_unavailable(node: TestServer, tokens: dict[str, Any]) -> None:
     headers = bearer(tokens["accessToken"])
     replies = [
         await node.login(),

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims, RefreshTokens
 from unexpired_server.sessions.rules import (
     Decision,
-    RefreshTokenClaims,
-    RefreshTokens,
     Session,
     SessionPolicy,
     decide,

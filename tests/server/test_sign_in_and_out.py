@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.server.harness import Node, StartNode, add_user, bearer
+from tests.server.harness import StartServer, TestServer, add_user, bearer
 from unexpired_server.errors import Unavailable
 from unexpired_server.sessions import passwords
 from unexpired_server.sessions.passwords import Passwords
@@ -15,7 +15,7 @@ from unexpired_server.sessions.store import Store
 STORES = ("sqlite", "postgres")
 
 
-async def test_an_unknown_user_and_a_wrong_password_get_the_same_reply(node: Node) -> None:
+async def test_an_unknown_user_and_a_wrong_password_get_the_same_reply(node: TestServer) -> None:
     wrong, unknown = await node.login(password="wrong"), await node.login("nobody")
     assert wrong.status_code == unknown.status_code == 401
     assert wrong.content == unknown.content
@@ -25,16 +25,16 @@ async def test_an_unknown_user_and_a_wrong_password_get_the_same_reply(node: Nod
 
 
 async def test_an_unknown_user_costs_as_many_hashes_as_a_wrong_password(
-    node: Node, monkeypatch: pytest.MonkeyPatch
+    node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     costs: list[str] = []
-    genuine = Passwords._fits  # noqa: SLF001 - the costly step itself is counted
+    genuine = Passwords._matches  # noqa: SLF001 - the costly step itself is counted
 
     def counted(self: Passwords, password: str, password_hash: str) -> bool:
         costs.append(re.match(r"\$argon2id\$v=\d+\$[^$]+", password_hash)[0])  # type: ignore[index]
         return genuine(self, password, password_hash)
 
-    monkeypatch.setattr(Passwords, "_fits", counted)
+    monkeypatch.setattr(Passwords, "_matches", counted)
     await node.login(password="wrong")
     await node.login("nobody")
     assert len(costs) == 2
@@ -42,16 +42,16 @@ async def test_an_unknown_user_costs_as_many_hashes_as_a_wrong_password(
 
 
 async def test_too_many_sign_ins_at_once_are_told_to_come_back(
-    node: Node, monkeypatch: pytest.MonkeyPatch
+    node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passwords, "WAITING", 0)
+    monkeypatch.setattr(passwords, "MAX_QUEUE", 0)
     replies = await asyncio.gather(*(node.login() for _ in range(20)))
     statuses = {reply.status_code for reply in replies}
     assert statuses == {200, 503}
     assert (await node.login()).status_code == 200
 
 
-async def test_names_and_passwords_are_one_however_they_were_composed(node: Node) -> None:
+async def test_names_and_passwords_are_one_however_they_were_composed(node: TestServer) -> None:
     await add_user(node.settings, "Zo\u00eb", "caf\u00e9 caf\u00e9")
     assert (await node.login("Zoe\u0308", "cafe\u0301 cafe\u0301")).status_code == 200
 
@@ -60,13 +60,13 @@ async def test_names_and_passwords_are_one_however_they_were_composed(node: Node
     "body", [{}, {"refreshToken": None}, {"refreshToken": 5}, {"refreshToken": "rubbish"},
              {"refreshToken": ["x"]}, {"other": "x"}],
 )  # fmt: skip
-async def test_signing_out_with_rubbish_is_fine(node: Node, body: dict[str, object]) -> None:
+async def test_signing_out_with_rubbish_is_fine(node: TestServer, body: dict[str, object]) -> None:
     reply = await node.http.post("/api/logout", json=body)
     assert (reply.status_code, reply.content) == (204, b"")
 
 
 async def test_signing_out_ends_the_session_needs_no_access_token_and_can_be_repeated(
-    node: Node,
+    node: TestServer,
 ) -> None:
     tokens = await node.sign_in()
     for _ in range(2):
@@ -75,14 +75,14 @@ async def test_signing_out_ends_the_session_needs_no_access_token_and_can_be_rep
     assert (await node.refresh(tokens["refreshToken"])).json()["code"] == "SESSION_REVOKED"
 
 
-async def test_an_older_refresh_token_of_the_session_signs_it_out_too(node: Node) -> None:
+async def test_an_older_refresh_token_of_the_session_signs_it_out_too(node: TestServer) -> None:
     old = (await node.sign_in())["refreshToken"]
     new = (await node.refreshed(old))["refreshToken"]
     await node.http.post("/api/logout", json={"refreshToken": old})
     assert (await node.refresh(new)).json()["code"] == "SESSION_REVOKED"
 
 
-async def test_sign_out_everywhere_ends_every_session_of_this_user_only(node: Node) -> None:
+async def test_sign_out_everywhere_ends_every_session_of_this_user_only(node: TestServer) -> None:
     mine, also_mine, bobs = (
         await node.sign_in(),
         await node.sign_in(),
@@ -97,7 +97,9 @@ async def test_sign_out_everywhere_ends_every_session_of_this_user_only(node: No
     assert (await node.refresh(bobs["refreshToken"])).status_code == 200
 
 
-async def test_the_list_shows_live_sessions_newest_first_and_which_is_ours(node: Node) -> None:
+async def test_the_list_shows_live_sessions_newest_first_and_which_is_ours(
+    node: TestServer,
+) -> None:
     first = await node.sign_in()
     node.clock.advance(10)
     second = await node.sign_in()
@@ -124,7 +126,7 @@ async def test_the_list_shows_live_sessions_newest_first_and_which_is_ours(node:
     assert (await node.refresh(second["refreshToken"])).status_code == 200
 
 
-async def test_one_session_can_be_revoked_from_another(node: Node) -> None:
+async def test_one_session_can_be_revoked_from_another(node: TestServer) -> None:
     ours, lost = await node.sign_in(), await node.sign_in()
     headers = bearer(ours["accessToken"])
     shown = (await node.http.get("/api/sessions", headers=headers)).json()["sessions"]
@@ -136,7 +138,7 @@ async def test_one_session_can_be_revoked_from_another(node: Node) -> None:
     assert (again.status_code, again.json()["code"]) == (404, "NOT_FOUND")
 
 
-async def test_another_persons_session_is_as_unknown_as_none(node: Node) -> None:
+async def test_another_persons_session_is_as_unknown_as_none(node: TestServer) -> None:
     ada, bob = await node.sign_in(), await node.sign_in("bob")
     shown = (await node.http.get("/api/sessions", headers=bearer(bob["accessToken"]))).json()
     for target in (shown["sessions"][0]["id"], "0" * 32, "%00", "x", "é"):
@@ -148,9 +150,9 @@ async def test_another_persons_session_is_as_unknown_as_none(node: Node) -> None
 
 
 async def test_another_node_hears_of_a_revocation_by_its_next_poll(
-    start: StartNode, monkeypatch: pytest.MonkeyPatch
+    start: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("unexpired_server.service.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("unexpired_server.service.POLL_INTERVAL", 0.01)
     here, there = await start(), await start()
     tokens = await here.sign_in()
     assert (await there.me(tokens["accessToken"])).status_code == 200
@@ -161,7 +163,7 @@ async def test_another_node_hears_of_a_revocation_by_its_next_poll(
     assert (await there.me(tokens["accessToken"])).json()["code"] == "SESSION_REVOKED"
 
 
-async def test_a_node_that_starts_later_knows_what_was_revoked_before(start: StartNode) -> None:
+async def test_a_node_that_starts_later_knows_what_was_revoked_before(start: StartServer) -> None:
     node = await start()
     tokens = await node.sign_in()
     await node.http.post("/api/logout", json={"refreshToken": tokens["refreshToken"]})
@@ -171,7 +173,7 @@ async def test_a_node_that_starts_later_knows_what_was_revoked_before(start: Sta
 
 
 async def test_revocations_are_kept_while_the_database_is_down_and_forgotten_when_harmless(
-    node: Node,
+    node: TestServer,
 ) -> None:
     class Down(Store):
         down = True

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.server.harness import Node, sign
+from tests.server.harness import TestServer, sign
 from tests.support.clock import START
 from unexpired_server.errors import TokenInvalid
 from unexpired_server.settings import Settings
@@ -22,7 +22,7 @@ from unexpired_server.tokens.keys import Key, ring_of
 INVALID = (403, "INVALID_TOKEN")
 
 
-async def test_the_forger_of_these_tests_can_make_a_good_token(node: Node) -> None:
+async def test_the_forger_of_these_tests_can_make_a_good_token(node: TestServer) -> None:
     assert await node.code(node.forge()) == (200, "")
 
 
@@ -37,7 +37,9 @@ async def test_the_forger_of_these_tests_can_make_a_good_token(node: Node) -> No
         '{{"payload":"{payload}","protected":"{header}","signature":"{signature}"}}',
     ],
 )  # fmt: skip
-async def test_anything_but_three_canonical_segments_is_invalid(node: Node, token: str) -> None:
+async def test_anything_but_three_canonical_segments_is_invalid(
+    node: TestServer, token: str
+) -> None:
     good = node.forge()
     header, payload, signature = good.split(".")
     text = token.format(
@@ -54,14 +56,16 @@ JSON_TEXTS = [
 
 @pytest.mark.parametrize("raw", JSON_TEXTS)
 async def test_a_header_or_payload_that_is_no_plain_object_is_invalid(
-    node: Node, raw: bytes
+    node: TestServer, raw: bytes
 ) -> None:
     assert await node.code(node.forge(header=raw)) == INVALID
     assert await node.code(node.forge(claims=raw)) == INVALID
 
 
 @pytest.mark.parametrize("member", ["exp", "sub", "iss", "new"])
-async def test_a_duplicate_member_is_invalid_even_when_signed(node: Node, member: str) -> None:
+async def test_a_duplicate_member_is_invalid_even_when_signed(
+    node: TestServer, member: str
+) -> None:
     claims = json.dumps(node.claims(new=1))
     twice = f'{{"{member}": {json.dumps(node.claims(new=1)[member])}, {claims[1:]}'
     assert await node.code(node.forge(claims=twice.encode())) == INVALID
@@ -70,7 +74,7 @@ async def test_a_duplicate_member_is_invalid_even_when_signed(node: Node, member
 
 
 @pytest.mark.parametrize("depth", [2000, 100_000])
-async def test_deep_nesting_is_refused_by_its_length(node: Node, depth: int) -> None:
+async def test_deep_nesting_is_refused_by_its_length(node: TestServer, depth: int) -> None:
     assert await node.code(node.forge(claims=b'{"a":' + b"[" * depth)) == INVALID
 
 
@@ -81,7 +85,9 @@ async def test_deep_nesting_is_refused_by_its_length(node: Node, depth: int) -> 
         "ES256", "EdDSA", "PS256", ["HS256"], {"a": 1}, 0, True,
     ],
 )  # fmt: skip
-async def test_an_algorithm_other_than_the_keys_own_is_invalid(node: Node, alg: object) -> None:
+async def test_an_algorithm_other_than_the_keys_own_is_invalid(
+    node: TestServer, alg: object
+) -> None:
     header = {**node.header(), "alg": alg}
     assert await node.code(node.forge(header=header)) == INVALID
     unsigned = node.forge(header=header).rpartition(".")[0] + "."
@@ -89,13 +95,13 @@ async def test_an_algorithm_other_than_the_keys_own_is_invalid(node: Node, alg: 
 
 
 @pytest.mark.parametrize("digest", ["sha384", "sha512"])
-async def test_a_longer_hmac_with_our_secret_is_invalid(node: Node, digest: str) -> None:
+async def test_a_longer_hmac_with_our_secret_is_invalid(node: TestServer, digest: str) -> None:
     header = node.header(alg=digest.replace("sha", "HS"))
     token = sign(header, node.claims(), secret=node.ring.active.secret, digest=digest)
     assert await node.code(token) == INVALID
 
 
-async def test_a_public_key_used_as_hmac_secret_is_invalid(node: Node) -> None:
+async def test_a_public_key_used_as_hmac_secret_is_invalid(node: TestServer) -> None:
     keys = (
         rsa.generate_private_key(65537, 2048).public_key(),
         ec.generate_private_key(ec.SECP256R1()).public_key(),
@@ -120,7 +126,7 @@ async def test_a_public_key_used_as_hmac_secret_is_invalid(node: Node) -> None:
     ],
 )
 async def test_headers_that_bring_keys_or_change_the_form_are_invalid_and_never_fetched(
-    node: Node, name: str, value: object, monkeypatch: pytest.MonkeyPatch
+    node: TestServer, name: str, value: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_args: Any, **_kwargs: Any) -> None:
         raise AssertionError("an outgoing connection was tried")
@@ -136,7 +142,7 @@ async def test_headers_that_bring_keys_or_change_the_form_are_invalid_and_never_
         ["a"], {"a": 1}, True, "\u0000",
     ],
 )  # fmt: skip
-async def test_a_key_id_is_only_ever_looked_up_on_the_ring(node: Node, kid: object) -> None:
+async def test_a_key_id_is_only_ever_looked_up_on_the_ring(node: TestServer, kid: object) -> None:
     header = {**node.header(), "kid": kid}
     assert await node.code(node.forge(header=header)) == INVALID
     assert await node.code(node.forge(header=header, secret=b"\x00")) == INVALID
@@ -145,12 +151,12 @@ async def test_a_key_id_is_only_ever_looked_up_on_the_ring(node: Node, kid: obje
 @pytest.mark.parametrize(
     "typ", [None, "JWT", "jwt", "at+JWT", "application/at+jwt", "rt+jwt", 1, []]
 )
-async def test_only_access_tokens_are_access_tokens(node: Node, typ: object) -> None:
+async def test_only_access_tokens_are_access_tokens(node: TestServer, typ: object) -> None:
     header = {**node.header(), "typ": typ}
     assert await node.code(node.forge(header=header)) == INVALID
 
 
-async def test_the_two_kinds_of_token_are_never_taken_for_each_other(node: Node) -> None:
+async def test_the_two_kinds_of_token_are_never_taken_for_each_other(node: TestServer) -> None:
     tokens = await node.sign_in()
     assert await node.code(tokens["refreshToken"]) == INVALID
     reply = await node.refresh(tokens["accessToken"])
@@ -162,7 +168,7 @@ async def test_the_two_kinds_of_token_are_never_taken_for_each_other(node: Node)
     "value", [None, "", "unexpire", "unexpired2", "Unexpired", ["unexpired"], 1]
 )
 async def test_issuer_and_audience_must_be_exactly_ours(
-    node: Node, claim: str, value: object
+    node: TestServer, claim: str, value: object
 ) -> None:
     assert await node.code(node.forge(claims=node.claims(**{claim: value}))) == INVALID
 
@@ -170,12 +176,14 @@ async def test_issuer_and_audience_must_be_exactly_ours(
 @pytest.mark.parametrize("claim", ["sub", "sid", "jti"])
 @pytest.mark.parametrize("value", [None, "", 1, ["x"], {"a": "b"}, True])
 async def test_subject_session_and_token_ids_must_be_text(
-    node: Node, claim: str, value: object
+    node: TestServer, claim: str, value: object
 ) -> None:
     assert await node.code(node.forge(claims=node.claims(**{claim: value}))) == INVALID
 
 
-async def test_a_token_beyond_the_length_limit_is_invalid_whatever_is_in_it(node: Node) -> None:
+async def test_a_token_beyond_the_length_limit_is_invalid_whatever_is_in_it(
+    node: TestServer,
+) -> None:
     short = node.forge(claims=node.claims(pad="x" * 2000))
     long = node.forge(claims=node.claims(pad="x" * 4000))
     assert await node.code(short) == (200, "")

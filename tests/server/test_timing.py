@@ -11,9 +11,10 @@ from argon2 import PasswordHasher
 from starlette.requests import Request
 from starlette.types import Receive
 
-from tests.server.harness import Node
+from tests.server.harness import TestServer
 from unexpired_server.errors import BodyTimeout
 from unexpired_server.http import bodies
+from unexpired_server.http.routes.authentication import Refresh
 from unexpired_server.sessions.passwords import Passwords
 
 
@@ -44,11 +45,11 @@ def differ(known: list[float], unknown: list[float]) -> bool:
 
 
 async def test_verification_goes_on_while_every_hashing_thread_is_busy(
-    node: Node, monkeypatch: pytest.MonkeyPatch
+    node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     access = (await node.sign_in())["accessToken"]
     release = threading.Event()
-    monkeypatch.setattr(Passwords, "_fits", lambda *_: release.wait(20))
+    monkeypatch.setattr(Passwords, "_matches", lambda *_: release.wait(20))
     logins = [asyncio.ensure_future(node.login()) for _ in range(10)]
     for _ in range(50):
         assert (await node.me(access)).status_code == 200
@@ -72,7 +73,7 @@ async def test_a_body_that_drips_is_given_up_as_a_whole_not_for_a_pause(
 
     async with asyncio.timeout(5):
         with pytest.raises(BodyTimeout):
-            await bodies.read(json_request(drip), bodies.Refresh)
+            await bodies.read_body(json_request(drip), Refresh)
     assert dripped > 3
 
 

@@ -11,10 +11,9 @@ from typing import Any
 
 from tests.simulation.profile import Profile
 from unexpired import Headers, Request, Response
+from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims, RefreshTokens
 from unexpired_server.sessions.rules import (
     Decision,
-    RefreshTokenClaims,
-    RefreshTokens,
     Session,
     SessionPolicy,
     decide,

@@ -1,4 +1,4 @@
-"""The distributions that `make wheel` builds: what is in them, and that they work without the project."""
+"""The distributions that `make wheel` builds: their content, and that they need nothing else."""
 
 from __future__ import annotations
 

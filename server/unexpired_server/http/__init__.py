@@ -1,1 +1,1 @@
-"""The HTTP side: requests in, JSON responses out."""
+"""The HTTP side: from requests to responses."""

@@ -1,4 +1,6 @@
-"""Who is asking: from the Authorization header to verified claims, in one place."""
+"""Bearer authentication: from the Authorization header (RFC 6750) to verified claims."""
+
+from __future__ import annotations
 
 from starlette.requests import HTTPConnection
 
@@ -11,12 +13,12 @@ ADDRESS_LENGTH = 64
 
 
 class BearerAuthenticator:
-    """Authenticates requests.
+    """Authenticates requests by their access token.
 
     Args:
         tokens: Verifies access tokens.
-        revocations: The sessions that are over before their access tokens are.
-        metrics: Where the outcome is counted.
+        revocations: The sessions that ended before their access tokens expire.
+        metrics: Counts the outcomes.
     """
 
     def __init__(self, tokens: AccessTokens, revocations: Revocations, metrics: Metrics) -> None:
@@ -25,7 +27,7 @@ class BearerAuthenticator:
         self._verifications = metrics.verifications
 
     def authenticate(self, request: HTTPConnection) -> Claims:
-        """The verified claims of a request.
+        """Return the verified claims of a request.
 
         Raises:
             TokenMissing: It has no bearer token.
@@ -46,10 +48,9 @@ class BearerAuthenticator:
 
 
 def bearer_token(values: list[bytes]) -> str:
-    """The one token in the Authorization headers (RFC 6750, section 2.1).
+    """Return the one token in the Authorization headers (RFC 6750, section 2.1).
 
-    Of two headers or two tokens neither is taken: a proxy in front of us may have checked the
-    other one.
+    With two headers or two tokens, both are refused: a proxy may have checked the other one.
 
     Raises:
         TokenMissing: There is no bearer token.
@@ -66,6 +67,6 @@ def bearer_token(values: list[bytes]) -> str:
 
 
 def address_of(request: HTTPConnection) -> str | None:
-    """From where a request came, as far as the proxies that we trust can tell."""
-    # A proxy that hands on what it was told may hand on anything, of any length.
+    """Return the client's address, as the trusted proxies report it."""
+    # A proxy may pass on whatever the client sent, at any length.
     return request.client.host[:ADDRESS_LENGTH] if request.client else None

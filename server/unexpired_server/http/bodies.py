@@ -1,67 +1,31 @@
-"""Reading a request's body: bounded in size and time, strict JSON, then a typed model."""
+"""Reads a request's body: bounded in size and time, strict JSON, then a typed model."""
+
+from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from unexpired_server.errors import BadRequest, BodyTimeout, TooLarge, UnsupportedMediaType
-from unexpired_server.sessions.passwords import MAXIMUM_LENGTH
+from unexpired_server.http.models import RequestModel
 from unexpired_server.tokens import strict_json
 
 MAXIMUM_BYTES = 16 * 1024
 MAXIMUM_SECONDS = 10.0
 
-NotEmpty = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]*$")]
-"""Without NUL, which PostgreSQL cannot store."""
+Model = TypeVar("Model", bound=RequestModel)
 
 
-class Body(BaseModel):
-    """A request body: camelCase outside, strict types, whatever else it holds is ignored."""
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(
-        strict=True, frozen=True, alias_generator=to_camel, hide_input_in_errors=True
-    )
-
-
-class Credentials(Body):
-    """What a person signs in with."""
-
-    username: NotEmpty = Field(max_length=64)
-    password: NotEmpty = Field(max_length=MAXIMUM_LENGTH, repr=False)
-
-
-class Refresh(Body):
-    """A refresh token, to renew a session or to end it."""
-
-    refresh_token: str = Field(repr=False)
-
-
-class SignOut(Body):
-    """The refresh token of the session that ends; whatever else is there ends nothing."""
-
-    refresh_token: Any = Field(default=None, repr=False)
-
-
-class NewNote(Body):
-    """A note to add."""
-
-    text: NotEmpty = Field(max_length=4000)
-
-
-Model = TypeVar("Model", bound=Body)
-
-
-async def read(request: Request, model: type[Model]) -> Model:
+async def read_body(request: Request, model: type[Model]) -> Model:
     """Read the body as a model.
 
     Raises:
-        UnsupportedMediaType: It is not said to be JSON.
+        UnsupportedMediaType: The request does not declare it as JSON.
         TooLarge: It is over 16 KB.
         BodyTimeout: It took more than ten seconds to arrive.
-        BadRequest: It is not strict JSON, or not of this shape.
+        BadRequest: It is not strict JSON, or does not fit the model.
     """
     if _media_type(request) != "application/json":
         raise UnsupportedMediaType
@@ -104,7 +68,7 @@ async def _collect(request: Request) -> bytes:
 
 
 def _sentence(exc: ValidationError) -> str:
-    # Names the field and the rule, never the value: it may be a password.
+    # Names the field and the rule, never the value, which may be a password.
     error = exc.errors(include_url=False, include_context=False, include_input=False)[0]
     field = ".".join(map(str, error["loc"]))
     return f"{field}: {error['msg']}."

@@ -1,4 +1,6 @@
-"""What turns failures into responses, for Starlette's ``exception_handlers``."""
+"""Starlette's ``exception_handlers``, which turn failures into responses."""
+
+from __future__ import annotations
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -10,21 +12,21 @@ from unexpired_server.http.responses import error_response
 
 
 def failure_handlers(*, strict: bool) -> dict[type[Exception], ExceptionHandler]:
-    """What turns every failure into a reply, for Starlette's `exception_handlers`.
+    """Return handlers that turn every failure into a response.
 
     Args:
-        strict: Answer 401 where we otherwise answer 403 (RFC 6750, section 3.1).
+        strict: Answer 401 in place of 403 for invalid tokens (RFC 6750, section 3.1).
     """
 
     async def on_failure(request: Request, exc: Exception) -> Response:
-        problem = exc if isinstance(exc, Failure) else _translated(request, exc)
-        return error_response(problem, strict=strict)
+        failure = exc if isinstance(exc, Failure) else _translated(request, exc)
+        return error_response(failure, strict=strict)
 
     return {Failure: on_failure, HTTPException: on_failure}
 
 
 def _translated(request: Request, exc: Exception) -> Failure:
-    """Starlette's own refusals: no such path or method, no such file, `requires`."""
+    """Return our failure for one of Starlette's: no such path, method or file, or ``requires``."""
     if isinstance(exc, HTTPException) and exc.status_code == 403:  # noqa: PLR2004 - RFC 9110
         user = request.scope.get("user")
         return Forbidden() if user and user.is_authenticated else TokenMissing()

@@ -1,4 +1,6 @@
-"""Pure ASGI middleware: headers on every reply, and the last net under every request."""
+"""Pure ASGI middleware: headers on every response, the request log, and unhandled exceptions."""
+
+from __future__ import annotations
 
 import logging
 import re
@@ -30,12 +32,12 @@ NO_PAGE = "default-src 'none'"
 
 
 class SecurityHeadersMiddleware:
-    """Sets the security headers on every reply.
+    """Sets the security headers on every response.
 
     Args:
-        app: What replies.
-        policy: The page's own Content-Security-Policy. It is in the page too, where static hosts
-            serve it; what may frame the page can be said in a header only.
+        app: The application.
+        policy: The page's Content-Security-Policy. The page carries it as well, for static
+            hosts; only a header can say who may frame the page.
     """
 
     def __init__(self, app: ASGIApp, policy: str = NO_PAGE) -> None:
@@ -44,7 +46,7 @@ class SecurityHeadersMiddleware:
         self._headers = {**SECURITY_HEADERS, "Content-Security-Policy": policy}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and add to the reply."""
+        """Pass the request on, and add the headers to the response."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -55,13 +57,13 @@ class SecurityHeadersMiddleware:
 
 
 class RequestLogMiddleware:
-    """Gives every request an id, and counts and logs its reply.
+    """Gives every request an id; counts and logs every response.
 
-    What is logged is the route, not the path: people paste tokens into addresses.
+    The log has the route, not the path, because people paste tokens into addresses.
 
     Args:
-        app: What replies.
-        metrics: Where it is counted.
+        app: The application.
+        metrics: Counts responses.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -69,27 +71,27 @@ class RequestLogMiddleware:
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and watch the reply."""
+        """Pass the request on, and observe the response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         status, request_id = 0, _request_id(Headers(scope=scope))
 
-        async def watched_send(message: Message) -> None:
+        async def observed_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(scope=message)["X-Request-ID"] = request_id
             await send(message)
 
-        began = time.perf_counter()
+        started_at = time.perf_counter()
         with bound_contextvars(request_id=request_id):
             try:
-                await self._app(scope, receive, watched_send)
+                await self._app(scope, receive, observed_send)
             finally:
-                self._tell(scope, status, time.perf_counter() - began)
+                self._log(scope, status, time.perf_counter() - started_at)
 
-    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+    def _log(self, scope: Scope, status: int, seconds: float) -> None:
         route, method = route_of(scope), scope["method"]
         self._metrics.answered(method, route, status, seconds)
         details = {"route": route, "status": status, "ms": round(seconds * 1000, 1)}
@@ -97,41 +99,40 @@ class RequestLogMiddleware:
 
 
 def route_of(scope: Scope) -> str:
-    """The pattern that a request's path fitted, such as /api/notes/{id}."""
+    """Return the pattern that a request's path matched, such as /api/notes/{id}."""
     return getattr(scope.get("route"), "path", None) or "none"
 
 
 def _request_id(headers: Headers) -> str:
-    # One from a proxy is kept, so that its log and ours can be laid side by side. No token has
-    # this form.
+    # An id from a proxy is kept, so that its log and ours can be compared. No token looks so.
     given = headers.get("x-request-id", "")
     return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
 
 
 class ServerErrorMiddleware:
-    """Answers 500 where we made a mistake, and logs where, without what the client sent.
+    """Turns an unhandled exception into a 500 response and logs the traceback without its message.
 
-    Starlette's own net is outside of every middleware, so its replies would lack their
-    headers; and it lets the exception go on to a log that prints the exception's message.
+    Starlette's own handler is outside all middleware, so its responses would lack their headers,
+    and it passes the exception on to a log that prints the message, which may hold client data.
 
     Args:
-        app: What may fail.
+        app: The application.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and catch what falls."""
+        """Pass the request on, and catch exceptions."""
         started = False
 
-        async def watched_send(message: Message) -> None:
+        async def observed_send(message: Message) -> None:
             nonlocal started
             started = True
             await send(message)
 
         try:
-            await self._app(scope, receive, watched_send)
+            await self._app(scope, receive, observed_send)
         except Exception as exc:
             if scope["type"] != "http" or started:
                 raise
@@ -140,10 +141,10 @@ class ServerErrorMiddleware:
 
 
 class JSONErrorCORSMiddleware(CORSMiddleware):
-    """Starlette's CORS, with refused preflights in our one error shape."""
+    """Starlette's CORS middleware, with refused preflights as JSON errors."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """Answer a preflight; what is refused and why is in the browser's own message."""
+        """Answer a preflight; the browser's own message says what was refused and why."""
         response = super().preflight_response(request_headers)
         if response.status_code < 400:  # noqa: PLR2004 - the first failing status
             return response

@@ -1,11 +1,13 @@
-"""The page itself: its own files and nothing else of the folder they lie in."""
+"""A page's static files, and nothing else of the folder that holds them."""
+
+from __future__ import annotations
 
 import os
 from html.parser import HTMLParser
 from pathlib import Path, PurePath
+from typing import Any
 from wsgiref.headers import Headers
 
-from servestatic import ServeStaticASGI
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -13,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from unexpired_server.errors import NotFound
+from unexpired_server.extras import require
 
 MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -27,8 +30,8 @@ MEDIA_TYPES = {
     ".whl": "application/zip",
     ".zip": "application/zip",
 }
-"""The system's own table differs from machine to machine, and modules and WebAssembly do not
-load under a wrong type."""
+"""Ours, because the system's table differs between machines, and browsers refuse modules and
+WebAssembly with a wrong type."""
 
 ASSETS = "assets"
 
@@ -38,18 +41,18 @@ def _media_type(path: str | os.PathLike[str]) -> str:
 
 
 class PageFiles(StaticFiles):
-    """Static files that browsers always ask about again, and that may be missing altogether."""
+    """Static files that browsers revalidate each time; the folder may be missing."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a file, whole: a server may ignore Range (RFC 9110, section 14.2)."""
+        """Serve a whole file: a server may ignore Range (RFC 9110, section 14.2)."""
         headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
         await super().__call__({**scope, "headers": headers}, receive, send)
 
     async def check_config(self) -> None:
-        """A folder that is not there is a 404, not a fault."""
+        """Accept a missing folder, which gives a 404 and no error."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """Find a file, unless it is hidden or one of Python's caches."""
+        """Find a file that is neither hidden nor in one of Python's caches."""
         parts = PurePath(path).parts
         if any(part.startswith(".") or part == "__pycache__" for part in parts):
             raise NotFound
@@ -62,7 +65,7 @@ class PageFiles(StaticFiles):
         scope: Scope,
         status_code: int = 200,
     ) -> Response:
-        """Say what the file is, and that a kept copy must be checked by its ETag."""
+        """Set the media type; make browsers revalidate a cached copy by its ETag."""
         response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers["Cache-Control"] = "no-cache"
         if "content-type" in response.headers:
@@ -70,26 +73,27 @@ class PageFiles(StaticFiles):
         return response
 
 
-def _lasting_files(folder: Path) -> ServeStaticASGI:
-    """Files whose content never changes: their folder is named after it.
+def _immutable_files(folder: Path) -> Any:
+    """Return the application for files under a content hash, which never change.
 
-    They are sent as `make site` compressed them, in what the browser takes of it. Those of a later
-    build are seen after a restart.
+    It sends them as ``make site`` compressed them, in a form that the browser accepts. A later
+    build needs a restart.
     """
-    files = ServeStaticASGI(
+    servestatic = require("servestatic", "page", "Serving a page")
+    files = servestatic.ServeStaticASGI(
         _not_found,
         folder if folder.is_dir() else None,
         ASSETS,
         max_age=None,
         allow_all_origins=False,
-        add_headers_function=_lasting_headers,
+        add_headers_function=_immutable_headers,
     )
     for address in [address for address in files.files if "/." in address]:
         del files.files[address]
     return files
 
 
-def _lasting_headers(headers: Headers, path: str, _address: str) -> None:
+def _immutable_headers(headers: Headers, path: str, _address: str) -> None:
     headers["Cache-Control"] = "public, max-age=31536000, immutable"
     headers["Content-Type"] = _media_type(path)
 
@@ -99,11 +103,11 @@ async def _not_found(_scope: Scope, _receive: Receive, _send: Send) -> None:
 
 
 class OneFile(PageFiles):
-    """One file of a folder, and nothing beside it.
+    """One file of a folder.
 
     Args:
-        folder: Where it is.
-        name: What it is called.
+        folder: The folder.
+        name: The file's name.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -111,29 +115,32 @@ class OneFile(PageFiles):
         self._name = name
 
     def get_path(self, _scope: Scope) -> str:
-        """Always the one file, whatever was asked for."""
+        """Return the one file for every path."""
         return self._name
 
 
 async def login(request: Request) -> Response:
-    """Send an address that people may know to the page's own sign-in view."""
+    """Redirect a well-known address to the page's sign-in view."""
     query = request.url.query
     target = f"/#/login?{query}" if query else "/#/login"
     return RedirectResponse(target, 303)
 
 
 def page_routes(folder: Path | None) -> list[BaseRoute]:
-    """The routes of a page.
+    """Return the routes of a page.
 
     Args:
         folder: Holds index.html, pyscript.toml, app/ and vendor/, or index.html and assets/ as
-            `make site` builds them; whatever is missing is 404. None where there is no page.
+            ``make site`` builds them; a missing file gives 404. None where there is no page.
+
+    Raises:
+        SettingsError: There is a page, and the extra ``page`` is not installed.
     """
     return [Route("/login", login), *(_file_routes(folder) if folder and _has_page(folder) else ())]
 
 
 def _has_page(folder: Path) -> bool:
-    """Whether there is a page: an installed server lies among other people's packages."""
+    """Return whether there is a page, because the folder may belong to other packages."""
     return (folder / "index.html").is_file()
 
 
@@ -143,12 +150,12 @@ def _file_routes(folder: Path) -> list[BaseRoute]:
         Route("/pyscript.toml", OneFile(folder, "pyscript.toml"), methods=["GET"]),
         Mount("/app", PageFiles(directory=folder / "app", check_dir=False)),
         Mount("/vendor", PageFiles(directory=folder / "vendor", check_dir=False)),
-        Mount(f"/{ASSETS}", _lasting_files(folder / ASSETS)),
+        Mount(f"/{ASSETS}", _immutable_files(folder / ASSETS)),
     ]
 
 
 def page_policy(folder: Path | None) -> str | None:
-    """The Content-Security-Policy that the page asks for in its head, if there is a page."""
+    """Return the Content-Security-Policy in the page's head, if there is a page."""
     if folder is None:
         return None
     try:
@@ -166,5 +173,5 @@ class _PolicyReader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         named = dict(attrs)
         if tag == "meta" and (named.get("http-equiv") or "").lower() == "content-security-policy":
-            # Markup may break the line, a header may not.
+            # Markup may contain line breaks, a header may not.
             self.policy = " ".join((named.get("content") or "").split())

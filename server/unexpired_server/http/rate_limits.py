@@ -1,9 +1,11 @@
-"""Rate limits: what was tried too often waits, per account and per address.
+"""Rate limits per account, per session and per IP address.
 
-Only what went wrong is counted (a wrong password), or what no honest client does (a session
-refreshed twice within a second): so an office behind one address is not locked out by its size,
-and a busy server counts next to nothing.
+Only failures count (a wrong password), and what no honest client does (two refreshes of a
+session within a second). So a large office behind one address is not locked out, and a busy
+server counts next to nothing.
 """
+
+from __future__ import annotations
 
 import hashlib
 import ipaddress
@@ -18,30 +20,31 @@ from limits.aio.strategies import RateLimiter, SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
 
 from unexpired_server.errors import RateLimited
+from unexpired_server.extras import require
 
 IPV6_PREFIX = 64
-"""One customer's network, all of whose addresses are theirs to use."""
+"""The network of one customer, who can use all of its addresses."""
 
-REDIS_SECONDS = 1.0
-"""How long Redis may take; then this node counts alone."""
+REDIS_TIMEOUT = 1.0
+"""Seconds that Redis may take; after that this node counts alone."""
 
-Question = Callable[[RateLimiter, RateLimitItem, str], Awaitable[bool]]
+LimiterCall = Callable[[RateLimiter, RateLimitItem, str], Awaitable[bool]]
 
 logger: logging.Logger = logging.getLogger("unexpired.server")
 
 
 def account_key(username: str) -> str:
-    """An account as a key; hashed, for people type passwords where their name belongs."""
+    """Return the key of an account, hashed, because people type passwords as usernames."""
     return "account " + hashlib.sha256(username.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def session_key(session_id: str) -> str:
-    """A session as a key."""
+    """Return the key of a session."""
     return "session " + session_id
 
 
 def address_key(address: str | None) -> str:
-    """An address as a key: of IPv6 the network, for its addresses cost nothing."""
+    """Return the key of an address; for IPv6 of its network, where addresses cost nothing."""
     try:
         parsed = ipaddress.ip_address(address or "")
     except ValueError:
@@ -52,52 +55,53 @@ def address_key(address: str | None) -> str:
 
 
 class Limit:
-    """One limit: checked before work is done, and counted by what the work showed.
+    """One limit: checked before an attempt, counted after a failed one.
 
     Args:
-        rate: How much, such as "10 per 5 minutes"; there is no limit when empty.
-        here: Counts in this node's memory.
-        shared: Counts for several nodes, when there is a place for it.
+        rate: Such as "10 per 5 minutes"; no limit when empty.
+        local: Counts in this node's memory.
+        shared: Counts for several nodes, where they share a Redis.
     """
 
-    def __init__(self, rate: str, here: RateLimiter, shared: RateLimiter | None) -> None:
+    def __init__(self, rate: str, local: RateLimiter, shared: RateLimiter | None) -> None:
         self._item = parse(rate) if rate else None
-        self._here = here
+        self._local = local
         self._shared = shared
 
     async def check(self, *keys: str) -> None:
-        """See that every key has a try left.
+        """Check that every key may make another attempt.
 
         Raises:
-            RateLimited: One has not.
+            RateLimited: One may not.
         """
         await self._each(keys, lambda limiter, item, key: limiter.test(item, key))
 
     async def count(self, *keys: str) -> None:
-        """Take a try from every key.
+        """Count an attempt for every key.
 
         Raises:
-            RateLimited: One had none: guesses made at once learn no more than those in a row.
+            RateLimited: One was at its limit: guesses made at once reveal no more than those
+                made in a row.
         """
         await self._each(keys, lambda limiter, item, key: limiter.hit(item, key))
 
-    async def _each(self, keys: Sequence[str], question: Question) -> None:
-        waits = [await self._wait(key, question) for key in keys] if self._item else []
+    async def _each(self, keys: Sequence[str], call: LimiterCall) -> None:
+        waits = [await self._wait(key, call) for key in keys] if self._item else []
         if any(waits):
             raise RateLimited(math.ceil(max(waits)))
 
-    async def _wait(self, key: str, question: Question) -> float:
-        """Seconds that a key has to wait; 0 when it need not."""
+    async def _wait(self, key: str, call: LimiterCall) -> float:
+        """Return the seconds that a key has to wait; 0 when it is within the limit."""
         if self._shared:
             try:
-                return await self._ask(self._shared, key, question)
+                return await self._apply(self._shared, key, call)
             except StorageError as exc:
                 name = type(exc.storage_error).__name__
-                logger.warning("the limits' Redis does not answer (%s): counting here", name)
-        return await self._ask(self._here, key, question)
+                logger.warning("the limits' Redis is unavailable (%s): counting here", name)
+        return await self._apply(self._local, key, call)
 
-    async def _ask(self, limiter: RateLimiter, key: str, question: Question) -> float:
-        if self._item is None or await question(limiter, self._item, key):
+    async def _apply(self, limiter: RateLimiter, key: str, call: LimiterCall) -> float:
+        if self._item is None or await call(limiter, self._item, key):
             return 0
         stats = await limiter.get_window_stats(self._item, key)
         return max(1, stats.reset_time - time.time())
@@ -108,20 +112,23 @@ class RateLimits:
 
     Args:
         url: A Redis URL; this node's memory when None.
-        login: How many failed sign-ins an account or an address has.
-        refresh: How many refreshes that are refused, or follow within a second.
+        login: How many failed sign-ins an account or an address may have.
+        refresh: How many refreshes may be refused, or follow within a second.
 
     Attributes:
-        login: The limit for signing in.
-        refresh: The limit for refreshing.
+        login: The limit for sign-ins.
+        refresh: The limit for refreshes.
+
+    Raises:
+        SettingsError: There is a URL, and the Redis client is not installed.
     """
 
     def __init__(self, url: str | None, login: str, refresh: str) -> None:
-        here = SlidingWindowCounterRateLimiter(MemoryStorage())
+        local = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._redis = _redis(url) if url else None
         shared = SlidingWindowCounterRateLimiter(self._redis) if self._redis else None
-        self.login: Limit = Limit(login, here, shared)
-        self.refresh: Limit = Limit(refresh, here, shared)
+        self.login = Limit(login, local, shared)
+        self.refresh = Limit(refresh, local, shared)
 
     async def close(self) -> None:
         """Close the connections to Redis."""
@@ -130,11 +137,12 @@ class RateLimits:
 
 
 def _redis(url: str) -> RedisStorage:
+    require("redis", "redis", "Setting rate_limit_url")
     return RedisStorage(
         f"async+{url}",
         wrap_exceptions=True,
         implementation="redispy",
         key_prefix="unexpired",
-        socket_timeout=REDIS_SECONDS,
-        socket_connect_timeout=REDIS_SECONDS,
+        socket_timeout=REDIS_TIMEOUT,
+        socket_connect_timeout=REDIS_TIMEOUT,
     )

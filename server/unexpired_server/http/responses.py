@@ -1,9 +1,10 @@
-"""From results and failures to HTTP: the one place that knows the shape of a reply."""
+"""Responses: the one place that turns models and failures into HTTP."""
+
+from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from unexpired_server.errors import (
     BodyTimeout,
@@ -17,59 +18,60 @@ from unexpired_server.errors import (
     TooLarge,
     Unavailable,
 )
+from unexpired_server.http.models import ErrorOut, ResponseModel
 
 NO_STORE = {"Cache-Control": "no-store"}
 
 
-def json_response(content: dict[str, Any], status: int = 200) -> Response:
-    """A JSON reply. None of ours may be kept by a cache: all are one person's."""
-    return JSONResponse(content, status, NO_STORE)
+def json_response(
+    model: ResponseModel, status: int = 200, headers: dict[str, str] = NO_STORE
+) -> Response:
+    """Return a JSON response; by default no cache may keep it, because it is one user's."""
+    return Response(model.to_json(), status, headers, "application/json")
 
 
 def no_content() -> Response:
-    """Done, and nothing more to say."""
+    """Return an empty response to a call that succeeded."""
     return Response(status_code=204, headers=NO_STORE)
 
 
-def error_response(problem: Failure, *, strict: bool = False) -> Response:
-    """The reply for a failure.
+def error_response(failure: Failure, *, strict: bool = False) -> Response:
+    """Return the response for a failure.
 
     Args:
-        problem: What went wrong.
-        strict: Answer 401 where we otherwise answer 403 (RFC 6750, section 3.1).
+        failure: What went wrong.
+        strict: Answer 401 in place of 403 for invalid tokens (RFC 6750, section 3.1).
     """
-    status = 401 if strict and isinstance(problem, TokenInvalid | TokenError) else problem.status
-    content = {"error": problem.sentence, "code": problem.code, **_details(problem)}
-    return JSONResponse(content, status, NO_STORE | _headers(problem))
+    status = 401 if strict and isinstance(failure, TokenInvalid | TokenError) else failure.status
+    return json_response(_error(failure), status, NO_STORE | _headers(failure))
 
 
 def iso(seconds: float) -> str:
-    """Unix seconds as ISO 8601 in UTC."""
+    """Return Unix seconds as ISO 8601 in UTC."""
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
-def _details(problem: Failure) -> dict[str, str]:
-    if isinstance(problem, TokenExpired):
-        return {"expiredAt": iso(problem.expired_at)}
-    return {}
+def _error(failure: Failure) -> ErrorOut:
+    expired_at = iso(failure.expired_at) if isinstance(failure, TokenExpired) else None
+    return ErrorOut(error=failure.message, code=failure.code, expired_at=expired_at)
 
 
-def _headers(problem: Failure) -> dict[str, str]:
-    match problem:
+def _headers(failure: Failure) -> dict[str, str]:
+    match failure:
         case Challenge():
-            return {"WWW-Authenticate": _challenge(problem)}
+            return {"WWW-Authenticate": _challenge(failure)}
         case MethodNotAllowed():
-            return {"Allow": problem.allow}
+            return {"Allow": failure.allow}
         case Unavailable() | RateLimited():
-            return {"Retry-After": str(problem.retry_after)}
+            return {"Retry-After": str(failure.retry_after)}
         case TooLarge() | BodyTimeout():
-            # The rest of the body is not read, so the connection cannot be used again.
+            # The rest of the body stays unread, so the connection cannot be used again.
             return {"Connection": "close"}
     return {}
 
 
-def _challenge(problem: Challenge) -> str:
+def _challenge(failure: Challenge) -> str:
     challenge = 'Bearer realm="unexpired"'
-    if problem.error is None:
+    if failure.error is None:
         return challenge
-    return f'{challenge}, error="{problem.error}", error_description="{problem.sentence}"'
+    return f'{challenge}, error="{failure.error}", error_description="{failure.message}"'

@@ -1,6 +1,6 @@
-"""Our access tokens in other people's Starlette and FastAPI applications.
+"""Access tokens in other Starlette and FastAPI applications.
 
-With Starlette's own AuthenticationMiddleware, `@requires("authenticated")` and `request.user`
+With Starlette's own AuthenticationMiddleware, ``@requires("authenticated")`` and ``request.user``
 work as they do with any backend::
 
     service = Service(Settings())
@@ -14,6 +14,8 @@ work as they do with any backend::
         exception_handlers=failure_handlers(strict=False),
     )
 """
+
+from __future__ import annotations
 
 from starlette.authentication import (
     AuthCredentials,
@@ -30,11 +32,11 @@ from unexpired_server.http.responses import error_response
 
 
 class SignedInUser(BaseUser):
-    """Who is asking, as `request.user`.
+    """The user of a request, as ``request.user``.
 
     Args:
-        user_id: The user's id, which is also the `identity`.
-        session_id: Of the session that the token belongs to.
+        user_id: The user's id, which is also the ``identity``.
+        session_id: The session of the access token.
     """
 
     def __init__(self, user_id: str, session_id: str) -> None:
@@ -43,12 +45,12 @@ class SignedInUser(BaseUser):
 
     @property
     def is_authenticated(self) -> bool:
-        """True: whoever is not is Starlette's UnauthenticatedUser."""
+        """Always true; other requests have Starlette's UnauthenticatedUser."""
         return True
 
     @property
     def display_name(self) -> str:
-        """The id; names are the business of whoever shows them."""
+        """The id, because access tokens hold no name."""
         return self.user_id
 
     @property
@@ -61,7 +63,7 @@ class BearerBackend(AuthenticationBackend):
     """Authenticates requests by our access tokens.
 
     Args:
-        bearer: Of the service that issues them.
+        bearer: The service's authenticator.
     """
 
     def __init__(self, bearer: BearerAuthenticator) -> None:
@@ -70,22 +72,22 @@ class BearerBackend(AuthenticationBackend):
     async def authenticate(
         self, conn: HTTPConnection
     ) -> tuple[AuthCredentials, SignedInUser] | None:
-        """Find out who is asking; None when there is no token, and routes may still be public.
+        """Return the user; None without a token, so that routes can be public.
 
         Raises:
-            AuthenticationError: There is a token, and it is no good; the cause says why.
+            AuthenticationError: The token is not valid; the cause says why.
         """
         try:
             claims = self._bearer.authenticate(conn)
         except TokenMissing:
             return None
-        except Challenge as problem:
-            raise AuthenticationError(problem.code) from problem
+        except Challenge as failure:
+            raise AuthenticationError(failure.code) from failure
         user = SignedInUser(claims.user_id, claims.session_id)
         return AuthCredentials(["authenticated"]), user
 
 
 def on_bearer_error(_conn: HTTPConnection, exc: AuthenticationError) -> Response:
-    """Answer a bad token as our own routes do; the middleware's `on_error`."""
-    problem = exc.__cause__
-    return error_response(problem if isinstance(problem, Challenge) else TokenInvalid())
+    """Answer an invalid token as our own routes do; the middleware's ``on_error``."""
+    failure = exc.__cause__
+    return error_response(failure if isinstance(failure, Challenge) else TokenInvalid())

@@ -1,1 +1,1 @@
-"""Running a server: the process, its log, its metrics, its background jobs."""
+"""Running a server: its process, log, metrics and background jobs."""

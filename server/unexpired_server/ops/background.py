@@ -1,4 +1,6 @@
-"""What goes on beside the requests: jobs that repeat, and never stop for one failure."""
+"""Repeating background jobs, which continue after a failure."""
+
+from __future__ import annotations
 
 import asyncio
 import logging
@@ -15,16 +17,16 @@ Job = Callable[[], Awaitable[None]]
 
 @asynccontextmanager
 async def repeating(*jobs: tuple[float, Job]) -> AsyncIterator[None]:
-    """Run jobs for as long as the context is open; one that is under way then is given up.
+    """Run jobs until the context ends; a job that is running then is cancelled.
 
     Args:
-        *jobs: The seconds between two runs, and what to run.
+        *jobs: The seconds between two runs, and the function to run.
     """
     tasks = [asyncio.create_task(_repeat(seconds, job)) for seconds, job in jobs]
     try:
         yield
     finally:
-        # Between two statements: the database finishes one that it has begun.
+        # The database finishes a statement that it has begun.
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -35,13 +37,13 @@ async def _repeat(seconds: float, job: Job) -> None:
         try:
             await job()
         except Unavailable:
-            logger.warning("the database does not answer; trying again in %s s", seconds)
-        except Exception as exc:  # noqa: BLE001 - a job that died would not be missed in time
+            logger.warning("the database is unavailable; trying again in %s s", seconds)
+        except Exception as exc:  # noqa: BLE001 - one failure must not end the job
             log_fault(exc)
         await asyncio.sleep(seconds)
 
 
 def log_fault(exc: Exception) -> None:
-    """Log where we made a mistake: frames show our source, the message might hold a value."""
+    """Log the frames of an exception, without its message: that may contain client data."""
     frames = "".join(traceback.format_tb(exc.__traceback__))
     logger.error("unexpected %s\n%s", type(exc).__name__, frames)

@@ -1,90 +1,95 @@
-"""HTTP/1.1 as we let it in: uvicorn on httptools, with a bound on a request's head."""
+"""uvicorn's httptools protocol with a bound on the header section; httptools has none.
+
+It overrides private parts of uvicorn, so the project file pins uvicorn to a minor version and
+``tests/server/test_bounded_http.py`` fails when one of those parts moves.
+"""
+
+from __future__ import annotations
 
 import httptools
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 HEADER_BYTES = 16 * 1024
-"""A request's line and headers together; beyond, the answer is 400."""
+"""The request line and headers together; a larger header section gets 400."""
 
 SEPARATORS = len(": \r\n")
-"""Around a name and a value; without them, empty headers would cost nothing."""
+"""Counted for each header, so that empty headers are bounded, too."""
 
 TOO_LARGE = "The request's headers are too large."
 INVALID = "Invalid HTTP request received."
 
 
 class BoundedHttpToolsProtocol(HttpToolsProtocol):
-    """Parses with httptools, which is not in Python, where that can be trusted.
+    """Parses with httptools, which is much faster than h11, and limits what it buffers.
 
-    It alone gathers a head without end. What is complete is counted as it comes, line by line.
-    What is not yet a whole line, of a head, a chunk or a trailer, is with the parser: of that,
-    the bytes are counted.
+    Complete header lines are counted as they arrive. Bytes of an incomplete line (of a header
+    section, a chunk or a trailer) are in the parser, so all bytes since the last event count.
 
-    And it takes the body of a request that offers another protocol, as Java's client does with
-    its first, for the other protocol. Such a connection is left to h11.
+    httptools treats the body of a request that offers an upgrade, as Java's client does in its
+    first request, as the other protocol. Such a connection is handed to h11.
     """
 
-    _head = 0
-    _pending = 0
+    _head_size = 0
+    _unparsed = 0
 
     def data_received(self, data: bytes) -> None:
-        """Parse, unless too much of it comes to nothing."""
+        """Parse; refuse too many bytes that complete nothing."""
         self._unset_keepalive_if_required()
-        self._pending += len(data)
+        self._unparsed += len(data)
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as offer:
-            self._leave_to_h11(data[offer.args[0] :])
+        except httptools.HttpParserUpgrade as upgrade:
+            self._hand_to_h11(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self.send_400_response(INVALID)
         else:
-            if self._pending > HEADER_BYTES:
+            if self._unparsed > HEADER_BYTES:
                 self.send_400_response(TOO_LARGE)
 
     def on_message_begin(self) -> None:
-        """Count anew."""
-        self._head = 0
+        """Start counting for a new request."""
+        self._head_size = 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        """Take a part of the request's target."""
+        """Count a part of the request target."""
         self._count(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header or a trailer."""
+        """Count a header or a trailer."""
         self._count(len(name) + len(value) + SEPARATORS)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Let the application have the request."""
-        self._pending = 0
+        """Start the application."""
+        self._unparsed = 0
         if not self.parser.should_upgrade():
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body, whose size is the application's concern."""
-        self._pending = 0
+        """Pass on a part of the body; the application limits its size."""
+        self._unparsed = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Be ready for the next request."""
-        self._pending = 0
+        """Prepare for the next request."""
+        self._unparsed = 0
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
     def _count(self, size: int) -> None:
-        self._pending = 0
-        self._head += size
-        if self._head > HEADER_BYTES:
-            raise ValueError(TOO_LARGE)  # The parser stops.
+        self._unparsed = 0
+        self._head_size += size
+        if self._head_size > HEADER_BYTES:
+            raise ValueError(TOO_LARGE)  # Stops the parser.
 
-    def _leave_to_h11(self, rest: bytes) -> None:
-        """Have h11 read on, from the beginning of the request that was parsed last."""
-        under_way: RequestResponseCycle | None = self.cycle
-        if under_way and not under_way.response_complete:
-            self.send_400_response(INVALID)  # Its answer might overtake the one under way.
+    def _hand_to_h11(self, rest: bytes) -> None:
+        """Hand the connection to h11, which reads the last request again from its start."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle and not cycle.response_complete:
+            self.send_400_response(INVALID)  # Its response could overtake the pending one.
             return
         fields = b"".join(b"%b: %b\r\n" % field for field in self.headers)
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()

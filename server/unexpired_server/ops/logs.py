@@ -1,4 +1,6 @@
-"""What is written to the log, and how: one line for each thing, and never a secret in it."""
+"""The configuration of the log: one line an event, and never a token in it."""
+
+from __future__ import annotations
 
 import re
 import sys
@@ -8,11 +10,11 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 LOOKS_LIKE_A_TOKEN = re.compile(r"rt1\.[\w-]+|[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
-"""Our own code logs no token; this is for what others' code may quote in a message."""
+"""Our own code never logs a token, but other code may quote one in a message."""
 
 
 def without_tokens(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-    """Blot out whatever looks like a token."""
+    """Replace everything that looks like a token."""
     for name, value in event.items():
         if isinstance(value, str):
             event[name] = LOOKS_LIKE_A_TOKEN.sub("[token]", value)
@@ -20,14 +22,14 @@ def without_tokens(_logger: WrappedLogger, _name: str, event: EventDict) -> Even
 
 
 def log_config(*, is_for_people: bool | None = None) -> dict[str, Any]:
-    """The configuration for `logging.config.dictConfig`: all of it on standard error.
+    """Return a configuration for ``logging.config.dictConfig``, which logs to standard error.
 
     Args:
-        is_for_people: Lines to read, in place of JSON; when None, where a person looks on.
+        is_for_people: Write plain lines in place of JSON; when None, only to a terminal.
     """
-    looks_on = sys.stderr.isatty() if is_for_people is None else is_for_people
-    written: Processor = (
-        structlog.dev.ConsoleRenderer() if looks_on else structlog.processors.JSONRenderer()
+    is_plain = sys.stderr.isatty() if is_for_people is None else is_for_people
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer() if is_plain else structlog.processors.JSONRenderer()
     )
     ours = {"handlers": ["stderr"], "level": "INFO", "propagate": False}
     return {
@@ -39,7 +41,7 @@ def log_config(*, is_for_people: bool | None = None) -> dict[str, Any]:
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     without_tokens,
-                    written,
+                    renderer,
                 ],
                 "foreign_pre_chain": [
                     structlog.contextvars.merge_contextvars,

@@ -1,4 +1,6 @@
-"""Running the server in this process: uvicorn, and what it writes to the log."""
+"""Runs the server in this process, with uvicorn."""
+
+from __future__ import annotations
 
 import os
 import socket
@@ -20,15 +22,15 @@ from unexpired_server.settings import Settings, SettingsError
 Build = Callable[[Settings], Starlette]
 
 GRACEFUL_SECONDS = 10
-"""How long requests under way may take after SIGTERM."""
+"""How long running requests may take after SIGTERM."""
 
 
 class Server(uvicorn.Server):
-    """Uvicorn, with a word when it really takes requests.
+    """Uvicorn's server, which says when it accepts connections.
 
     Args:
-        config: Uvicorn's own.
-        ready: Called once, when connections are accepted.
+        config: Uvicorn's configuration.
+        ready: Called once, when the server accepts connections.
     """
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
@@ -36,19 +38,19 @@ class Server(uvicorn.Server):
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and tell."""
+        """Start, then call ``ready``."""
         await super().startup(sockets)
         if self.started:
             self._ready()
 
 
 def serve(settings: Settings, build: Build, announce: Callable[[str], None]) -> None:
-    """Serve until told to stop.
+    """Serve until a signal stops the process.
 
     Args:
-        settings: How it behaves, where to listen, and with how many workers.
-        build: Builds the application; workers import it by its name.
-        announce: Called with the address once connections are accepted.
+        settings: The server's settings.
+        build: Builds the application; a function that worker processes can import by name.
+        announce: Called with the URL once the server accepts connections.
 
     Raises:
         SettingsError: The settings, the keys or the address cannot be used.
@@ -60,7 +62,7 @@ def serve(settings: Settings, build: Build, announce: Callable[[str], None]) -> 
     if settings.workers == 1:
         Server(_config(app), lambda: announce(address)).run(sockets=[listener])
         return
-    # Each worker builds its own; what was built here has shown that it can be.
+    # Each worker builds its own application; the one above shows that the settings work.
     config = _config(partial(build, settings), factory=True, workers=settings.workers)
     with TemporaryDirectory(prefix="unexpired-metrics-") as folder:
         os.environ[SHARED_FOLDER] = folder
@@ -77,8 +79,8 @@ def _config(app: Starlette | Callable[[], Starlette], **more: Any) -> uvicorn.Co
         ws="none",
         lifespan="on",
         server_header=False,
-        proxy_headers=False,  # The application looks at them itself, under any ASGI server.
-        access_log=False,  # It knows the route as well, and the request's id.
+        proxy_headers=False,  # The application reads them itself, under any ASGI server.
+        access_log=False,  # Ours has the route and the request id as well.
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
         log_config=log_config(),
         **more,
@@ -86,20 +88,20 @@ def _config(app: Starlette | Callable[[], Starlette], **more: Any) -> uvicorn.Co
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to an address.
+    """Return a socket bound to an address.
 
     Raises:
-        SettingsError: The address is taken, or is not ours.
+        SettingsError: The address is in use, or not one of this machine's.
     """
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        # With its protocol named: asyncio turns Nagle's delay off only where it sees TCP, and
-        # every reply would wait 40 ms for the client's acknowledgement.
-        with ExitStack() as unless_bound:
-            listener = unless_bound.enter_context(socket.socket(family, kind, proto))
+        # The protocol is explicit: asyncio disables Nagle's algorithm only on a socket that says
+        # TCP, and otherwise each response waits 40 ms for the client's acknowledgement.
+        with ExitStack() as on_error:
+            listener = on_error.enter_context(socket.socket(family, kind, proto))
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
-            unless_bound.pop_all()
+            on_error.pop_all()
     except OSError as exc:
         raise SettingsError(f"Cannot listen on {host} port {port}: {exc.strerror}") from None
     return listener

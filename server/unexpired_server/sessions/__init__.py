@@ -1,1 +1,1 @@
-"""Sessions: their rules, their rows, their users, and who may end them."""
+"""Sessions and users: the rules, the rows, and the one owner that changes them."""

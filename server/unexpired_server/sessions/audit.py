@@ -1,7 +1,9 @@
-"""What happened to sessions, for whoever has to find out later: rows, and lines in the log.
+"""Audit events of sessions: rows in the database, and lines in the log.
 
-No event holds a token, a password, or what was typed as a username: people type passwords there.
+No event contains a token, a password or a username as typed: people type passwords there.
 """
+
+from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
@@ -13,14 +15,14 @@ from sqlalchemy import Insert, insert
 from unexpired_server.settings import DAY
 from unexpired_server.storage.schema import events
 
-KEPT_SECONDS = 90 * DAY
-"""How long events are kept in the database."""
+RETENTION = 90 * DAY
+"""How long events stay in the database, in seconds."""
 
 logger: logging.Logger = logging.getLogger("unexpired.audit")
 
 
 class Kind(StrEnum):
-    """What happened."""
+    """The kind of an event."""
 
     SIGN_IN = "sign_in"
     SIGN_IN_FAILED = "sign_in_failed"
@@ -30,14 +32,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened.
+    """One event.
 
     Attributes:
         at: When, in Unix seconds.
-        kind: What.
-        user_id: To whom, when that is known.
-        session_id: To which session, when there is one.
-        address: From where it was asked for, when a client asked.
+        kind: What happened.
+        user_id: The user, where known.
+        session_id: The session, where there is one.
+        address: The client's address, where a client caused it.
     """
 
     at: float
@@ -48,12 +50,12 @@ class Event:
 
 
 def insert_events(happened: Sequence[Event]) -> Insert:
-    """The statement that writes events down; to be executed with what they tell of."""
+    """Return a statement that stores events, for the transaction that they describe."""
     return insert(events).values([asdict(event) for event in happened])
 
 
 def log_events(happened: Sequence[Event]) -> None:
-    """Write events, which are committed by now, to the log."""
+    """Log events that are committed."""
     for event in happened:
         level = logging.INFO if event.kind is Kind.SIGN_IN else logging.WARNING
         details = {name: value for name, value in asdict(event).items() if value is not None}

@@ -1,5 +1,7 @@
 """Password hashes: Argon2id with the parameters of RFC 9106, off the event loop."""
 
+from __future__ import annotations
+
 import asyncio
 import secrets
 from concurrent.futures import ThreadPoolExecutor
@@ -11,16 +13,16 @@ from unexpired_server.errors import Unavailable
 from unexpired_server.sessions.users import canonical
 
 THREADS = 2
-"""Each takes 64 MiB and a core while it works."""
+"""Each one uses 64 MiB and a core while it works."""
 
-WAITING = 32
-"""How many may wait for a thread; more would wait longer than a person does."""
+MAX_QUEUE = 32
+"""The most that may wait for a thread; a longer queue would exceed people's patience."""
 
 MINIMUM_LENGTH = 8
 """In characters (NIST SP 800-63B, section 5.1.1.2)."""
 
 MAXIMUM_LENGTH = 1024
-"""In characters; longer ones would only cost time."""
+"""In characters; longer passwords would only cost time."""
 
 
 class Passwords:
@@ -34,35 +36,34 @@ class Passwords:
         self._hasher = hasher or PasswordHasher()
         self._pool = ThreadPoolExecutor(THREADS, "argon2")
         self._busy = 0
-        # A random password's hash: whoever asks for a user that is not there waits as long as
-        # for one that is.
-        self._nobody = self._hasher.hash(secrets.token_hex(16))
+        # A dummy hash, so that an unknown username takes as long as a wrong password.
+        self._dummy_hash = self._hasher.hash(secrets.token_hex(16))
 
     def hash(self, password: str) -> str:
         """Hash a new password."""
         return self._hasher.hash(canonical(password))
 
     async def verify(self, password: str, password_hash: str | None) -> bool:
-        """Whether a password fits a hash; none fits None, and finding out takes as long.
+        """Return whether a password matches a hash; None never matches, in the same time.
 
         Raises:
             Unavailable: Too many are waiting already.
         """
-        if self._busy >= THREADS + WAITING:
+        if self._busy >= THREADS + MAX_QUEUE:
             raise Unavailable
         self._busy += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._pool, self._fits, canonical(password), password_hash or self._nobody
+                self._pool, self._matches, canonical(password), password_hash or self._dummy_hash
             )
         finally:
             self._busy -= 1
 
     def close(self) -> None:
-        """Let the threads end."""
+        """Stop the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _fits(self, password: str, password_hash: str) -> bool:
+    def _matches(self, password: str, password_hash: str) -> bool:
         try:
             return self._hasher.verify(password_hash, password)
         except (VerificationError, InvalidHashError):

@@ -1,4 +1,6 @@
-"""The rules of sessions.py, carried out over the database."""
+"""The rows of sessions: the rules, applied in the database."""
+
+from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
@@ -24,12 +26,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from unexpired_server.errors import Unavailable
 from unexpired_server.sessions import audit
 from unexpired_server.sessions.audit import Event, Kind
+from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims
 from unexpired_server.sessions.rules import (
     Decision,
-    RefreshTokenClaims,
     Session,
     SessionPolicy,
     decide,
+    ends_at,
     refreshed,
 )
 from unexpired_server.sessions.users import User
@@ -37,14 +40,15 @@ from unexpired_server.settings import DAY
 from unexpired_server.storage.database import Database
 from unexpired_server.storage.schema import events, sessions, users
 
-ATTEMPTS = 3
-"""Reads of one refresh. A loser of the race is decided by its second; the third is for luck."""
+MAX_ATTEMPTS = 3
+"""Reads of one refresh. Losing the compare-and-set race once is decided by the second read; the
+third is a safety margin."""
 
-HASTE_SECONDS = 1.0
-"""No honest client refreshes a session twice within this, but for a burst of its tabs."""
+MIN_REFRESH_INTERVAL = 1.0
+"""Seconds. No honest client refreshes a session more often, except several tabs at once."""
 
 BATCH = 1000
-"""How many rows are looked at in one step of forgetting, so that nobody waits for it long."""
+"""Rows in one step of a purge, so that other statements do not wait long."""
 
 COLUMNS = (
     sessions.c.id,
@@ -55,7 +59,7 @@ COLUMNS = (
     sessions.c.revoked_at,
 )
 
-# A refresh's own two statements, put together once: that costs SQLAlchemy as much as running them.
+# The two statements of a refresh, built once: building costs SQLAlchemy as much as running them.
 READ = select(*COLUMNS).where(sessions.c.id == bindparam("session_id"))
 
 REPLACE = (
@@ -67,26 +71,34 @@ REPLACE = (
     )
     .values(counter=bindparam("next"), refreshed_at=bindparam("now"), address=bindparam("origin"))
 )
-"""Compare and set: of several refreshes at once, one steps the counter on."""
+"""Compare and set: of several refreshes at once, only one increments the counter."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """A session, and what the person knows it by."""
+    """A live session, and how its user can recognise it.
+
+    Attributes:
+        session: The session.
+        device: The client's name for itself, from when the user signed in.
+        address: The address that last used it.
+        ends_at: When it ends without another refresh, in Unix seconds.
+    """
 
     session: Session
-    name: str
+    device: str
     address: str | None
+    ends_at: float
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshOutcome:
-    """What became of a refresh.
+    """The outcome of a refresh.
 
     Attributes:
-        decision: What was decided.
-        session: The session as it is now; None when it is gone, which is to have expired.
-        is_too_frequent: Whether the refresh before was within HASTE_SECONDS.
+        decision: The decision.
+        session: The session as it is now; None when its row is gone, because it has expired.
+        is_too_frequent: Whether the previous refresh was within MIN_REFRESH_INTERVAL.
     """
 
     decision: Decision
@@ -98,24 +110,24 @@ class Store:
     """Opens, refreshes, lists and revokes sessions.
 
     Args:
-        database: Where they are kept.
-        policy: How long they last.
+        database: The database.
+        policy: How long sessions last.
     """
 
     def __init__(self, database: Database, policy: SessionPolicy) -> None:
         self._database = database
-        self._policy = policy
+        self.policy = policy
 
     async def open_session(
         self, user: User, device: str, now: float, address: str | None = None
     ) -> Session | None:
-        """Open a session; None when the user was disabled or the password changed meanwhile.
+        """Insert a session; None when the user was disabled or the password changed meanwhile.
 
         Args:
-            user: Who signed in, as they were when the password was checked.
-            device: What the person may know it by, at most 200 characters.
+            user: The user, as read when the password was verified.
+            device: The client's name for itself, at most 200 characters.
             now: Unix seconds.
-            address: From where.
+            address: The client's address.
         """
         session = Session(secrets.token_hex(16), user.id, 0, now, now)
         opened = Event(now, Kind.SIGN_IN, user.id, session.id, address)
@@ -133,12 +145,12 @@ class Store:
         return session
 
     async def note_failed_sign_in(self, user: User | None, now: float, address: str | None) -> None:
-        """Write down that a sign-in failed.
+        """Record a failed sign-in.
 
         Args:
-            user: For whom it was tried, when there is such a user.
+            user: The user with that name, if there is one.
             now: Unix seconds.
-            address: From where.
+            address: The client's address.
         """
         failed = [Event(now, Kind.SIGN_IN_FAILED, user.id if user else None, address=address)]
         await self._database.rows(audit.insert_events(failed))
@@ -147,16 +159,16 @@ class Store:
     async def refresh(
         self, presented: RefreshTokenClaims, now: float, address: str | None = None
     ) -> RefreshOutcome:
-        """Carry out a refresh.
+        """Refresh a session, or revoke it when its token was reused.
 
         Args:
-            presented: An authentic refresh token.
+            presented: The claims of an authentic refresh token.
             now: Unix seconds.
-            address: From where; kept with the session when its tokens are renewed.
+            address: The client's address; stored when the refresh succeeds.
         """
 
         def work(connection: Connection) -> RefreshOutcome:
-            for _ in range(ATTEMPTS):
+            for _ in range(MAX_ATTEMPTS):
                 outcome = self._attempt(connection, presented, now, address)
                 if outcome is not None:
                     return outcome
@@ -164,22 +176,19 @@ class Store:
 
         outcome = await self._database.grouped(work)
         if outcome.decision is Decision.REUSE and outcome.session:
-            await self._tell_reuse(outcome.session, now)
+            await self._record_reuse(outcome.session, now)
         return outcome
 
     async def revoke(
         self, session_id: str, now: float, user_id: str | None = None, address: str | None = None
     ) -> bool:
-        """Revoke a live session.
+        """Revoke a live session; return whether there was one.
 
         Args:
-            session_id: Which.
+            session_id: The session.
             now: Unix seconds.
-            user_id: Only when it is this user's.
-            address: From where this was asked for.
-
-        Returns:
-            Whether there was one.
+            user_id: Only a session of this user; of any user when None.
+            address: The client's address.
         """
         where = sessions.c.id == session_id
         if user_id is not None:
@@ -187,93 +196,97 @@ class Store:
         return bool(await self._revoke_where(where, now, address))
 
     async def revoke_all(self, user_id: str, now: float, address: str | None = None) -> list[str]:
-        """Revoke every live session of a user, and tell which."""
+        """Revoke every live session of a user; return their ids."""
         return await self._revoke_where(sessions.c.user_id == user_id, now, address)
 
-    async def set_password(self, user: User, password_hash: str, now: float) -> None:
-        """Replace a password; whoever signed in with the old one is signed out."""
-        await self._change(user, now, password_hash=password_hash)
+    async def set_password(self, user: User, password_hash: str, now: float) -> list[str]:
+        """Replace a password and revoke the user's sessions; return their ids."""
+        return await self._change(user, now, password_hash=password_hash)
 
-    async def disable(self, user: User, now: float) -> None:
-        """Keep a user from signing in, and end the user's sessions."""
-        await self._change(user, now, disabled_at=now)
+    async def disable(self, user: User, now: float) -> list[str]:
+        """Disable a user and revoke the user's sessions; return their ids."""
+        return await self._change(user, now, disabled_at=now)
 
     async def revoked_since(self, since: float) -> list[str]:
-        """The sessions that were revoked at or after a time."""
+        """Return the ids of the sessions that were revoked at or after a time."""
         query = select(sessions.c.id).where(sessions.c.revoked_at >= since)
         return [row.id for row in await self._database.rows(query)]
 
     async def live(self, now: float, user_id: str | None = None) -> list[SessionInfo]:
-        """The sessions that could still be refreshed, newest first.
+        """Return the sessions that can be refreshed, newest first.
 
         Args:
             now: Unix seconds.
-            user_id: Whose; of everybody when None.
+            user_id: Of this user; of all users when None.
         """
         query = (
             select(*COLUMNS, sessions.c.device, sessions.c.address)
             .where(
                 sessions.c.revoked_at.is_(None),
-                sessions.c.created_at > now - self._policy.absolute_ttl,
-                sessions.c.refreshed_at > now - self._policy.idle_ttl,
+                sessions.c.created_at > now - self.policy.absolute_ttl,
+                sessions.c.refreshed_at > now - self.policy.idle_ttl,
                 sessions.c.user_id == user_id if user_id is not None else true(),
             )
             .order_by(sessions.c.created_at.desc())
         )
         rows = await self._database.rows(query)
-        return [SessionInfo(_session(row), row.device, row.address) for row in rows]
+        return [self._info(row) for row in rows]
 
     async def purge_ended(self, now: float) -> None:
-        """Delete the sessions that ended a day ago or earlier, and events that are too old."""
+        """Delete sessions that ended at least a day ago, and events past their retention."""
         ended = or_(
-            sessions.c.created_at < now - self._policy.absolute_ttl - DAY,
-            sessions.c.refreshed_at < now - self._policy.idle_ttl - DAY,
+            sessions.c.created_at < now - self.policy.absolute_ttl - DAY,
+            sessions.c.refreshed_at < now - self.policy.idle_ttl - DAY,
         )
         after = ""
-        # Page by page along the primary key. An index over `refreshed_at` would find the idle
-        # ones at once, and make every refresh dearer for it.
+        # Page by page along the primary key. An index over `refreshed_at` would find idle sessions
+        # directly, but make every refresh more expensive.
         while last := (await self._database.rows(_end_of_page(after)))[0].last:
             page = (sessions.c.id > after) & (sessions.c.id <= last)
             await self._database.rows(delete(sessions).where(page, ended))
             after = last
-        await self._forget_events(now - audit.KEPT_SECONDS)
+        await self._purge_events(now - audit.RETENTION)
 
-    async def _forget_events(self, before: float) -> None:
+    async def _purge_events(self, before: float) -> None:
         old = select(events.c.id).where(events.c.at < before).limit(BATCH)
         batch = delete(events).where(events.c.id.in_(old)).returning(events.c.id)
         while await self._database.rows(batch):
             pass
 
+    def _info(self, row: Row[*tuple[Any, ...]]) -> SessionInfo:
+        session = _session(row)
+        return SessionInfo(session, row.device, row.address, ends_at(session, self.policy))
+
     def _attempt(
         self, connection: Connection, presented: RefreshTokenClaims, now: float, address: str | None
     ) -> RefreshOutcome | None:
-        """One reading of the session and one writing; None when another was quicker."""
+        """Read the session once and write it once; None when another refresh was faster."""
         session = _read(connection, presented.session_id)
         if session is None:
             return RefreshOutcome(Decision.EXPIRED, None)
-        decision = decide(session, presented.counter, now, self._policy)
-        is_too_frequent = session.counter > 0 and now - session.refreshed_at < HASTE_SECONDS
+        decision = decide(session, presented.counter, now, self.policy)
+        is_too_frequent = session.counter > 0 and now - session.refreshed_at < MIN_REFRESH_INTERVAL
         if decision is Decision.REUSE:
-            # Committed before anything else can fail: the thief may be quicker.
+            # Committed before anything else can fail, because a thief holds a token.
             ours = (sessions.c.id == session.id) & sessions.c.revoked_at.is_(None)
             connection.execute(update(sessions).where(ours).values(revoked_at=now))
         if decision not in {Decision.ROTATE, Decision.KEEP}:
             return RefreshOutcome(decision, session, is_too_frequent)
-        successor = refreshed(session, now, self._policy)
+        successor = refreshed(session, now, self.policy)
         replaced = _replace(connection, session, successor, address)
         return RefreshOutcome(decision, successor, is_too_frequent) if replaced else None
 
-    async def _tell_reuse(self, session: Session, now: float) -> None:
+    async def _record_reuse(self, session: Session, now: float) -> None:
         reused = [Event(now, Kind.REFRESH_REUSED, session.user_id, session.id)]
         audit.log_events(reused)
         await self._database.rows(audit.insert_events(reused))
 
-    async def _change(self, user: User, now: float, **values: str | float) -> None:
+    async def _change(self, user: User, now: float, **values: str | float) -> list[str]:
         async def work(connection: AsyncConnection) -> list[Event]:
             await connection.execute(update(users).where(users.c.id == user.id).values(values))
             return await _revoke(connection, sessions.c.user_id == user.id, now)
 
-        audit.log_events(await self._database.transaction(work))
+        return _logged(await self._database.transaction(work))
 
     async def _revoke_where(
         self, where: ColumnElement[bool], now: float, address: str | None
@@ -281,9 +294,13 @@ class Store:
         async def work(connection: AsyncConnection) -> list[Event]:
             return await _revoke(connection, where, now, address)
 
-        revoked = await self._database.transaction(work)
-        audit.log_events(revoked)
-        return [event.session_id for event in revoked if event.session_id]
+        return _logged(await self._database.transaction(work))
+
+
+def _logged(revoked: list[Event]) -> list[str]:
+    """Log committed revocations; return the ids of their sessions."""
+    audit.log_events(revoked)
+    return [event.session_id for event in revoked if event.session_id]
 
 
 async def _revoke(
@@ -292,7 +309,7 @@ async def _revoke(
     now: float,
     address: str | None = None,
 ) -> list[Event]:
-    """Revoke sessions in a transaction, and write it down; who commits tells of it."""
+    """Revoke sessions and store their events; the caller commits, then logs them."""
     query = (
         update(sessions)
         .where(where, sessions.c.revoked_at.is_(None))
@@ -309,7 +326,7 @@ async def _revoke(
 def _insertion(session: Session, device: str, address: str | None, user: User) -> Any:
     values = (session.id, user.id, 0, session.created_at, session.refreshed_at, device, address)
     # One statement, so that a user who is disabled at this moment gets no session. The lock is
-    # for PostgreSQL: whoever disables the user waits for it, and then sees the new session.
+    # for PostgreSQL: disabling the user waits for it, and then sees the new session.
     unchanged = (
         select(*map(literal, values))
         .select_from(users)

@@ -1,4 +1,6 @@
-"""The people who may sign in."""
+"""The users who may sign in."""
+
+from __future__ import annotations
 
 import secrets
 import unicodedata
@@ -10,13 +12,13 @@ from sqlalchemy.exc import IntegrityError
 from unexpired_server.storage.database import Database
 from unexpired_server.storage.schema import users
 
-REMEMBERED = 10_000
-"""How many usernames are kept in memory: 1 MB at most."""
+CACHE_SIZE = 10_000
+"""How many usernames are cached: 1 MB at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person who may sign in."""
+    """A user who may sign in."""
 
     id: str
     username: str
@@ -28,10 +30,10 @@ class UserExistsError(Exception):
 
 
 class Users:
-    """Finds and adds users; store.py changes them, for their sessions go with it.
+    """Finds and adds users; ``Store`` changes them, because that ends their sessions.
 
     Args:
-        database: Where they are kept.
+        database: The database.
     """
 
     def __init__(self, database: Database) -> None:
@@ -39,24 +41,24 @@ class Users:
         self._usernames: dict[str, str] = {}
 
     async def find(self, username: str) -> User | None:
-        """The user of this name."""
+        """Return the user with this name."""
         query = select(users).where(users.c.username == canonical(username))
         for row in await self._database.rows(query):
             return User(row.id, row.username, row.password_hash)
         return None
 
     async def username_of(self, user_id: str) -> str | None:
-        """The name of a user.
+        """Return the name of a user.
 
-        Names never change and ids are never used again, so a name once read is remembered:
-        "who am I" is answered without the database, and while it is down.
+        Names never change and ids are never used again, so names are cached: ``/api/me`` needs no
+        query, and works while the database is down.
         """
         if user_id not in self._usernames:
             query = select(users.c.username).where(users.c.id == user_id)
             rows = await self._database.rows(query)
             if not rows:
                 return None
-            if len(self._usernames) >= REMEMBERED:
+            if len(self._usernames) >= CACHE_SIZE:
                 self._usernames.clear()
             self._usernames[user_id] = rows[0].username
         return self._usernames[user_id]
@@ -78,12 +80,12 @@ class Users:
         except IntegrityError:
             raise UserExistsError from None
 
-    async def any_but(self, username: str) -> bool:
-        """Whether there is any user besides this one."""
+    async def exists_other_than(self, username: str) -> bool:
+        """Return whether there is any user besides this one."""
         query = select(users.c.id).where(users.c.username != username).limit(1)
         return bool(await self._database.rows(query))
 
 
 def canonical(text: str) -> str:
-    """One spelling for what looks the same: keyboards compose é in two ways (RFC 8265, 4.2.2)."""
+    """Return one form for text that looks alike, such as both forms of é (RFC 8265, 4.2.2)."""
     return unicodedata.normalize("NFC", text)

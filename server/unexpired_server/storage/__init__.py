@@ -1,1 +1,1 @@
-"""The tables and the database: SQLite or PostgreSQL, migrations, shared commits."""
+"""The database: its tables, migrations and connections, on SQLite or PostgreSQL."""

@@ -1,4 +1,6 @@
-"""The connection to SQLite or PostgreSQL, and what it means when there is none."""
+"""Connections to SQLite or PostgreSQL; every outage becomes ``Unavailable``."""
+
+from __future__ import annotations
 
 import asyncio
 import os
@@ -22,6 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from unexpired_server.errors import Unavailable
+from unexpired_server.extras import require
 from unexpired_server.settings import SettingsError
 from unexpired_server.storage import group_commit, migrate
 from unexpired_server.storage.group_commit import GroupCommit
@@ -29,11 +32,13 @@ from unexpired_server.storage.group_commit import GroupCommit
 BUSY_SECONDS = 2.0
 """How long SQLite waits for another writer."""
 
-PATIENCE_SECONDS = 5.0
-"""How long a request waits for the database at all; then it is answered with 503."""
+TIMEOUT_SECONDS = 5.0
+"""How long a request waits for the database before the response is 503."""
 
 CONNECTIONS = 15
-"""How many one node has at most. All are kept: to open one takes as long as a hundred queries."""
+"""The most that one node opens. They stay open: opening one takes as long as a hundred queries."""
+
+POSTGRES_DRIVER = "postgresql+asyncpg"
 
 OUTAGES = (DBAPIError, PoolTimeoutError, OSError, TimeoutError)
 
@@ -42,13 +47,13 @@ Work = Callable[[AsyncConnection], Awaitable[Result]]
 
 
 class Database:
-    """Runs work on connections; every failure to reach the data becomes Unavailable.
+    """Runs work on connections; every failure to reach the data raises ``Unavailable``.
 
     Args:
-        url: A SQLAlchemy URL with an async driver.
+        url: A SQLAlchemy URL.
 
     Raises:
-        SettingsError: The URL is not one, or its driver is not installed.
+        SettingsError: The URL is malformed, or its driver is not installed.
     """
 
     def __init__(self, url: str) -> None:
@@ -58,27 +63,27 @@ class Database:
         self._group_commit = GroupCommit(_sync_engine(self._url)) if self._is_sqlite else None
         isolation = "SERIALIZABLE" if self._is_sqlite else "READ COMMITTED"
         self._transactional = self._engine.execution_options(isolation_level=isolation)
-        self._under_way: set[asyncio.Task[Any]] = set()
+        self._pending: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
-        """Bring SQLite's file up to date; of PostgreSQL, see that somebody did.
+        """Bring a SQLite file up to date; check that PostgreSQL's tables already are.
 
         Raises:
-            SettingsError: The file cannot be made, or `python -m server migrate` is needed.
+            SettingsError: The file cannot be created, or PostgreSQL needs a migration.
             Unavailable: The database is locked, slow or down.
         """
         if self._is_sqlite:
             await self.migrate()
         elif not await self.is_current():
             raise SettingsError(
-                "The database's tables are not those of this version; run: python -m server migrate"
+                "The database's tables are not those of this version; run: unexpired-server migrate"
             )
 
     async def migrate(self) -> None:
         """Bring the tables up to date.
 
         Raises:
-            SettingsError: SQLite's file cannot be made.
+            SettingsError: The SQLite file cannot be created.
             Unavailable: The database is locked, slow or down.
         """
         if not self._is_sqlite:
@@ -89,31 +94,31 @@ class Database:
             await self.run(_migrate_sqlite)
 
     async def is_current(self) -> bool:
-        """Whether the database answers, and its tables are those of this version.
+        """Return whether the tables are those of this version.
 
         Raises:
             Unavailable: The database is locked, slow or down.
         """
         return await self.run(lambda connection: connection.run_sync(migrate.is_current))
 
-    async def answers(self) -> None:
-        """See that the database answers.
+    async def ping(self) -> None:
+        """Run one query, to see that the database works.
 
         Raises:
-            Unavailable: It does not.
+            Unavailable: The database is locked, slow or down.
         """
         await self.rows(text("SELECT count(*) FROM (SELECT 1 FROM users LIMIT 1) AS one"))
 
     async def close(self) -> None:
-        """Let what is under way end, and close every connection."""
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=PATIENCE_SECONDS)
+        """Wait for running statements, then close every connection."""
+        if self._pending:
+            await asyncio.wait(self._pending, timeout=TIMEOUT_SECONDS)
         if self._group_commit:
             self._group_commit.close()
         await self._engine.dispose()
 
     async def rows(self, statement: Executable) -> Sequence[Row[Any]]:
-        """Execute one statement, and commit it.
+        """Execute and commit one statement; return its rows.
 
         Raises:
             Unavailable: The database is locked, slow or down.
@@ -126,53 +131,53 @@ class Database:
         return await self.run(work)
 
     async def run(self, work: Work[Result]) -> Result:
-        """Run work on a connection on which every statement is committed by itself.
+        """Run work on a connection that commits each statement by itself.
 
         Raises:
             Unavailable: The database is locked, slow or down.
         """
-        return await self._patiently(_on(self._engine.connect(), work))
+        return await self._with_timeout(_on(self._engine.connect(), work))
 
     async def transaction(self, work: Work[Result]) -> Result:
-        """Run work whose statements are committed together, or not at all.
+        """Run work whose statements are committed together or not at all.
 
         Raises:
             Unavailable: The database is locked, slow or down.
         """
-        return await self._patiently(_on(self._transactional.begin(), work))
+        return await self._with_timeout(_on(self._transactional.begin(), work))
 
     async def grouped(self, work: group_commit.Work[Result]) -> Result:
-        """Run work whose statements stand on their own; on SQLite it shares its commit.
+        """Run short, frequent work; on SQLite it shares its commit with other work.
 
-        For what is short and comes often. On SQLite it may be done twice, the first time in vain.
+        On SQLite the work may run twice, the first time in a transaction that is rolled back.
 
         Raises:
             Unavailable: The database is locked, slow or down.
         """
         if self._group_commit:
-            return await self._patiently(self._group_commit.run(work))
+            return await self._with_timeout(self._group_commit.run(work))
         return await self.run(lambda connection: connection.run_sync(work))
 
-    async def _patiently(self, job: Awaitable[Result]) -> Result:
-        # In a task of its own, which nobody cancels: a driver that hangs cannot be interrupted,
-        # and one that is cut off in a statement leaves its connection in an unknown state. The
-        # one who waits gives up; the statement ends when it ends, and then it counts.
-        task = asyncio.ensure_future(job)
-        self._under_way.add(task)
-        task.add_done_callback(self._ended)
-        await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
+    async def _with_timeout(self, work: Awaitable[Result]) -> Result:
+        # In a task of its own that is never cancelled: a driver that hangs cannot be interrupted,
+        # and cancelling one in a statement leaves its connection in an unknown state. Only the
+        # waiting ends; the statement runs to its end and takes effect.
+        task = asyncio.ensure_future(work)
+        self._pending.add(task)
+        task.add_done_callback(self._finished)
+        await asyncio.wait({task}, timeout=TIMEOUT_SECONDS)
         if not task.done():
             raise Unavailable
         try:
             return task.result()
         except (IntegrityError, DataError):
-            raise  # They speak of the statement, not of the database's health.
+            raise  # The statement is at fault, not the database.
         except OUTAGES as exc:
             raise Unavailable from exc
 
-    def _ended(self, task: "asyncio.Future[Any]") -> None:
-        self._under_way.discard(task)
-        # Looked at, for whoever waited may be gone; else the loop complains.
+    def _finished(self, task: asyncio.Future[Any]) -> None:
+        self._pending.discard(task)
+        # Nobody may be waiting any more, and asyncio warns about unretrieved exceptions.
         task.cancelled() or task.exception()
 
 
@@ -182,7 +187,7 @@ async def _on(opened: AbstractAsyncContextManager[AsyncConnection], work: Work[R
 
 
 async def _migrate_sqlite(connection: AsyncConnection) -> None:
-    # The write lock first: of two processes that start at once, the second finds the work done.
+    # Take the write lock first: of two processes that start at once, one migrates.
     await connection.exec_driver_sql("BEGIN IMMEDIATE")
     try:
         await connection.run_sync(migrate.upgrade)
@@ -197,8 +202,8 @@ def _parse(url: str) -> URL:
         parsed = make_url(url)
     except ArgumentError:
         raise SettingsError("Setting database_url: is not a database URL") from None
-    # People write the plain name; only the async driver works here.
-    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+    # People write the plain name, but only the async driver works here.
+    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": POSTGRES_DRIVER}
     return parsed.set(drivername=drivers.get(parsed.drivername, parsed.drivername))
 
 
@@ -208,36 +213,41 @@ def _options() -> dict[str, Any]:
         "skip_autocommit_rollback": True,
         "pool_size": CONNECTIONS,
         "max_overflow": 0,
-        "pool_timeout": PATIENCE_SECONDS,
-        "hide_parameters": True,  # Hashes and notes must not reach a log through an error.
+        "pool_timeout": TIMEOUT_SECONDS,
+        "hide_parameters": True,  # Keeps hashes and notes out of errors, and so out of logs.
     }
 
 
 def _sync_engine(url: URL) -> Engine:
-    waits = {"timeout": BUSY_SECONDS}
-    engine = create_engine(url.set(drivername="sqlite"), connect_args=waits, **_options())
+    arguments = {"timeout": BUSY_SECONDS}
+    engine = create_engine(url.set(drivername="sqlite"), connect_args=arguments, **_options())
     event.listen(engine, "connect", _prepare_sqlite)
     return engine
 
 
 def _engine(url: URL) -> AsyncEngine:
-    options = _options()
-    try:
-        if url.get_backend_name() != "sqlite":
-            # A connection whose server went silent must not stay in the pool's way for ever.
-            patience = {"timeout": PATIENCE_SECONDS, "command_timeout": PATIENCE_SECONDS}
-            return create_async_engine(url, pool_pre_ping=True, connect_args=patience, **options)
-        engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS}, **options)
-    except (NoSuchModuleError, ModuleNotFoundError):
-        raise SettingsError("Setting database_url: its driver is not installed") from None
+    if url.get_backend_name() != "sqlite":
+        return _server_engine(url)
+    engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS}, **_options())
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     return engine
+
+
+def _server_engine(url: URL) -> AsyncEngine:
+    if url.drivername == POSTGRES_DRIVER:
+        require("asyncpg", "postgres", "PostgreSQL")
+    # A connection whose server went silent must not occupy the pool.
+    timeouts = {"timeout": TIMEOUT_SECONDS, "command_timeout": TIMEOUT_SECONDS}
+    try:
+        return create_async_engine(url, pool_pre_ping=True, connect_args=timeouts, **_options())
+    except (NoSuchModuleError, ModuleNotFoundError):
+        raise SettingsError("Setting database_url: its driver is not installed") from None
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")
-    # A refresh that was answered must survive a power cut: its old token is used up.
+    # A refresh must survive a power cut once the client has its response: the old token is used.
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
@@ -254,8 +264,8 @@ def _make_private_file(path: Path) -> None:
 
 
 def _make_wal_file(path: Path) -> None:
-    # Of processes that switch a new file to WAL at once, SQLite tells all but one at once that it
-    # is locked, whatever they would wait. So each makes a file of its own, and the first counts.
+    # When several processes switch a new file to WAL at once, SQLite refuses all but one as
+    # locked, whatever their timeout. So each creates its own file, and the first one wins.
     descriptor, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)
     os.close(descriptor)
     try:

@@ -1,9 +1,11 @@
-"""One commit for all that arrives while the last one is on its way to the disk.
+"""Group commit: work that arrives during a commit shares the next one.
 
-A durable SQLite waits for the disk once for each commit, and lets one writer in at a time. So
-what is to be written meanwhile is written together: the more arrive at once, the less each of
-them waits. Nobody hears of a success before it is on the disk.
+A durable SQLite waits for the disk at each commit and has one writer at a time, so work that
+arrives meanwhile is committed together: the more arrives at once, the less each item waits. No
+caller gets a result before it is on the disk.
 """
+
+from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -14,20 +16,20 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 MAX_BATCH = 100
-"""How many share a commit at most, so that none of them waits for long."""
+"""The most that share one commit, so that none waits for long."""
 
 Result = TypeVar("Result")
 Work = Callable[[Connection], Result]
 
 
 class GroupCommit:
-    """Does work in a thread of its own, in as few transactions as it takes.
+    """Runs work in a thread of its own, in as few transactions as possible.
 
-    Work is done again, alone, when something fails beside it: it may do nothing that a rollback
-    leaves behind.
+    When one item of a batch fails, the others run again one by one, so work must have no effect
+    that a rollback does not undo.
 
     Args:
-        engine: Of a SQLite file; its connections commit nothing by themselves.
+        engine: Of a SQLite file, with connections that never commit by themselves.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -37,7 +39,7 @@ class GroupCommit:
         self._committing: asyncio.Task[None] | None = None
 
     async def run(self, work: Work[Result]) -> Result:
-        """Do work in a transaction, alone or with others; it is committed when this returns."""
+        """Run work in a transaction, alone or with others; return its result once committed."""
         done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((work, done))
         if self._committing is None:
@@ -45,7 +47,7 @@ class GroupCommit:
         return await done
 
     def close(self) -> None:
-        """Let the thread end, and close its connection."""
+        """End the thread and close its connection."""
         self._thread.shutdown(wait=False)
         self._engine.dispose()
 
@@ -56,21 +58,21 @@ class GroupCommit:
             works = [work for work, _ in group]
             outcomes = await loop.run_in_executor(self._thread, self._outcomes, works)
             for (_, done), outcome in zip(group, outcomes, strict=True):
-                _tell(done, outcome)
+                _resolve(done, outcome)
         self._committing = None
 
     def _outcomes(self, works: Sequence[Work[Any]]) -> list[Any]:
-        """What each came to: its result, or its exception."""
+        """Return the result or the exception of each."""
         try:
             return self._together(works)
-        except Exception as exc:  # noqa: BLE001 - told to whoever waits
+        except Exception as exc:  # noqa: BLE001 - raised again where the result is awaited
             if len(works) == 1 or _is_outage(exc):
                 return [exc] * len(works)
             return [outcome for work in works for outcome in self._outcomes([work])]
 
     def _together(self, works: Sequence[Work[Any]]) -> list[Any]:
         with self._engine.connect() as connection:
-            # The write lock first: what is read now cannot be changed by others before we write.
+            # Take the write lock first: no other writer may change what the work reads.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 results = [work(connection) for work in works]
@@ -82,12 +84,12 @@ class GroupCommit:
 
 
 def _is_outage(exc: Exception) -> bool:
-    # The others speak of one statement, not of the database's health.
+    # The others are the fault of one statement, not of the database.
     return isinstance(exc, DBAPIError) and not isinstance(exc, IntegrityError | DataError)
 
 
-def _tell(done: "asyncio.Future[Any]", outcome: Any) -> None:
-    if done.done():  # Whoever waited was cancelled.
+def _resolve(done: asyncio.Future[Any], outcome: Any) -> None:
+    if done.done():  # Its caller was cancelled.
         return
     if isinstance(outcome, Exception):
         done.set_exception(outcome)

@@ -1,4 +1,6 @@
-"""Bringing a database's tables up to date, and telling whether they are."""
+"""Migrates a database's tables, and checks whether they are up to date."""
+
+from __future__ import annotations
 
 from pathlib import Path
 
@@ -10,17 +12,17 @@ from sqlalchemy import Connection
 
 FOLDER = Path(__file__).parent / "migrations"
 LOCK = 0x756E6578
-"""PostgreSQL's advisory lock for this; any number that nothing else in the database uses."""
+"""The advisory lock for migrations on PostgreSQL; any number that nothing else there uses."""
 
 
 def upgrade(connection: Connection) -> None:
-    """Walk every step that this database has not seen; all of them, or none.
+    """Apply every migration that this database lacks; all of them or none.
 
     Args:
         connection: In a transaction that the caller commits.
     """
     if connection.dialect.name == "postgresql":
-        # Of two nodes that start at once, the second finds the work done.
+        # Of two nodes that migrate at once, the second waits and finds the work done.
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
     config = _config()
     config.attributes["connection"] = connection
@@ -28,7 +30,7 @@ def upgrade(connection: Connection) -> None:
 
 
 def is_current(connection: Connection) -> bool:
-    """Whether the tables are those that this version works with."""
+    """Return whether the tables are those of this version."""
     current = MigrationContext.configure(connection).get_current_revision()
     return current == ScriptDirectory.from_config(_config()).get_current_head()
 

@@ -1,7 +1,9 @@
-"""The tables. Times are Unix seconds; nothing here could be presented as a token.
+"""The tables. Times are Unix seconds; nothing stored here can be used as a token.
 
-A change here needs a step in migrations/versions, which is what makes the tables.
+Migrations create the tables, so a change here needs a new one in ``migrations/versions``.
 """
+
+from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
@@ -37,7 +39,7 @@ sessions: Table = Table(
     Column("refreshed_at", Double, nullable=False),
     Column("revoked_at", Double, index=True),
     Column("device", String(200), nullable=False),
-    # From where it was last used; a session that is older than this column learns it when used.
+    # The address that last used it; empty in sessions older than this column until used again.
     Column("address", String(64)),
 )
 
@@ -47,7 +49,7 @@ events: Table = Table(
     Column("id", Integer, primary_key=True),
     Column("at", Double, nullable=False, index=True),
     Column("kind", String(40), nullable=False),
-    # No foreign keys: an event outlives what it tells of.
+    # No foreign keys: an event outlives its session and its user.
     Column("session_id", String(32)),
     Column("user_id", String(32)),
     Column("address", String(64)),

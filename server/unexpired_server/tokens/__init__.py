@@ -1,1 +1,1 @@
-"""Signed tokens: access tokens (RFC 9068), the keys that sign them, and their encodings."""
+"""Access tokens and the keys that sign them (RFC 7515, 7517, 7519 and 9068)."""

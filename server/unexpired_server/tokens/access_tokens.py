@@ -1,4 +1,6 @@
-"""Access tokens: short-lived JWTs that are verified without asking the database (RFC 9068)."""
+"""Access tokens: short-lived JWTs, verified without a database query (RFC 9068)."""
+
+from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
@@ -13,19 +15,19 @@ from unexpired_server.tokens.keys import KeyRing, Keys, VerifyingKey
 
 TYPE = "at+jwt"
 LATEST = 253_402_300_799
-"""The last second of the year 9999: nothing later can be written as a date."""
+"""The last second of the year 9999; ``datetime`` can hold nothing later."""
 
-REMEMBERED = 10_000
-"""How many verified tokens are remembered: 10 MB at most."""
+CACHE_SIZE = 10_000
+"""How many verified tokens are cached: 10 MB at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Who is asking, from a token that was verified.
+    """The user and the session of a verified token.
 
     Attributes:
-        user_id: The `sub`.
-        session_id: The `sid`.
+        user_id: The ``sub``.
+        session_id: The ``sid``.
     """
 
     user_id: str
@@ -34,7 +36,7 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """A fresh access token and how long it lives, in seconds."""
+    """A new access token and its lifetime, in seconds."""
 
     token: str
     expires_in: int
@@ -45,12 +47,12 @@ class IssuedToken:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedClaims:
-    """What a token must say to be taken.
+    """What a token must say to be accepted.
 
     Attributes:
-        issuer: Its `iss`, exactly.
-        audience: Its `aud`, exactly.
-        longest_life: Seconds that it may last at most.
+        issuer: The exact ``iss``.
+        audience: The exact ``aud``.
+        longest_life: The longest lifetime, in seconds.
         leeway: Clock tolerance, in seconds.
     """
 
@@ -62,7 +64,7 @@ class ExpectedClaims:
 
 @dataclass(frozen=True, slots=True)
 class _VerifiedToken:
-    """What a signature was found to be good for; only the time is still to be looked at."""
+    """A token whose signature and claims are valid; only the time is still to be checked."""
 
     claims: Claims
     key: VerifyingKey
@@ -73,12 +75,11 @@ class _VerifiedToken:
 class Verifier:
     """Verifies access tokens.
 
-    Tokens that were verified are remembered with their key, so that the next request of a busy
-    client costs a look-up; whether the key is still on the ring, and the time, are looked at
-    every time.
+    Verified tokens are cached with their key, so that a client's next request costs one look-up.
+    The time, and whether the key is still on the ring, are checked every time.
 
     Args:
-        keys: The keys, and nothing beyond.
+        keys: The only keys that may verify.
         expected: What a token must say.
         now: The clock, in Unix seconds.
     """
@@ -87,38 +88,38 @@ class Verifier:
         self._keys = keys
         self._expected = expected
         self._now = now
-        self._remembered: OrderedDict[str, _VerifiedToken] = OrderedDict()
+        self._cache: OrderedDict[str, _VerifiedToken] = OrderedDict()
 
     def verify(self, token: str) -> Claims:
         """Verify a token.
 
         Raises:
-            TokenInvalid: It is malformed, not ours, or not meant for here.
-            TokenError: It is ours, but not valid yet.
-            TokenExpired: It is ours, and its time has passed.
+            TokenInvalid: It is malformed, not ours, or for another audience.
+            TokenError: It is authentic, but not valid yet.
+            TokenExpired: It is authentic, and has expired.
         """
-        known = self._remembered.get(token)
+        known = self._cache.get(token)
         if known is None or self._keys.find(known.key.kid) is not known.key:
-            known = self._genuine(token)
+            known = self._authenticate(token)
             self._check_time(known)
-            self._remember(token, known)
+            self._store(token, known)
         else:
-            self._remembered.move_to_end(token)
+            self._cache.move_to_end(token)
             self._check_time(known)
         return known.claims
 
-    def _remember(self, token: str, genuine: _VerifiedToken) -> None:
-        # Only genuine tokens get here, so nobody can push others' out with rubbish.
-        self._remembered[token] = genuine
-        if len(self._remembered) > REMEMBERED:
-            self._remembered.popitem(last=False)
+    def _store(self, token: str, verified: _VerifiedToken) -> None:
+        # Only authentic tokens get here, so forged ones cannot evict others.
+        self._cache[token] = verified
+        if len(self._cache) > CACHE_SIZE:
+            self._cache.popitem(last=False)
 
-    def _genuine(self, token: str) -> _VerifiedToken:
+    def _authenticate(self, token: str) -> _VerifiedToken:
         compact = parse_compact(token)
         key = self._signer(compact)
-        # Only what is signed is worth reading: expired and tampered is tampered.
+        # Claims are read after the signature: a token that is expired and tampered is tampered.
         payload = compact.payload
-        # RFC 7519 lets `aud` be a list; ours is one string, and exactly ours.
+        # RFC 7519 lets `aud` be a list; ours is exactly one string.
         expected = (self._expected.issuer, self._expected.audience)
         if (payload.get("iss"), payload.get("aud")) != expected:
             raise TokenInvalid
@@ -139,16 +140,16 @@ class Verifier:
             raise TokenInvalid
         return key
 
-    def _check_time(self, genuine: _VerifiedToken) -> None:
+    def _check_time(self, verified: _VerifiedToken) -> None:
         now, leeway = self._now(), self._expected.leeway
-        if genuine.starts_at > now + leeway:
+        if verified.starts_at > now + leeway:
             raise TokenError("The access token is not valid yet.")
-        if now >= genuine.expires_at + leeway:
-            raise TokenExpired(genuine.expires_at)
+        if now >= verified.expires_at + leeway:
+            raise TokenExpired(verified.expires_at)
 
 
 class AccessTokens(Verifier):
-    """Issues access tokens, and verifies its own.
+    """Issues access tokens, and verifies them.
 
     Args:
         ring: The keys.
@@ -168,9 +169,9 @@ class AccessTokens(Verifier):
         """Issue a token for a session.
 
         Args:
-            user_id: Becomes `sub`.
-            session_id: Becomes `sid`.
-            session_left: Seconds that the session still has; the token does not outlive it.
+            user_id: Becomes ``sub``.
+            session_id: Becomes ``sid``.
+            session_left: Seconds until the session ends; the token does not outlive it.
         """
         issued_at = int(self._now())
         lifetime = max(1, min(self._ttl, int(session_left)))

@@ -1,8 +1,10 @@
-"""Verifying our access tokens in another service, which knows only where our public keys are.
+"""Verifies our access tokens in another service, which needs only the address of our JWKS.
 
-It never hears of revocations: there a token of a session that was signed out lives to its own
-end, so `access_ttl` is what bounds that.
+That service does not learn of revocations: a token of a session that was signed out stays valid
+there until it expires, so ``access_ttl`` bounds the delay.
 """
+
+from __future__ import annotations
 
 import asyncio
 import time
@@ -19,34 +21,35 @@ from unexpired_server.tokens.keys import VerifyingKey
 from unexpired_server.tokens.strict_json import read_object
 
 ALGORITHMS = frozenset({"EdDSA", "ES256"})
-"""What a public key may be for; with a secret one its holder could sign as well."""
+"""Only public-key algorithms: every holder of an HMAC secret can also sign."""
 
-KEPT_SECONDS = 300.0
-"""How old the keys may be before they are asked for again: how long a retired one lingers."""
+MAXIMUM_AGE = 300.0
+"""Seconds after which the keys are fetched again, and so how long a retired key still works."""
 
-PAUSE_SECONDS = 10.0
-"""The least time between two attempts, so that nobody's bad tokens become our traffic."""
+MINIMUM_PAUSE = 10.0
+"""Seconds between two fetches, so that invalid tokens cannot make this service send requests."""
 
-FETCH_SECONDS = 5.0
+FETCH_TIMEOUT = 5.0
 MAXIMUM_BYTES = 64 * 1024
 
 Fetch = Callable[[str], Awaitable[bytes]]
 
 
 class JWKSVerifier:
-    """Verifies access tokens by the public keys at an address.
+    """Verifies access tokens with the public keys at a URL.
 
     Args:
-        address: Of the JWK set, such as https://sign-in.example/.well-known/jwks.json.
-        issuer: The `iss` that tokens must have.
-        audience: The `aud` that tokens must have.
-        longest_life: Seconds that a token may last at most.
+        address: The URL of the JWK set, such as
+            https://sign-in.example/.well-known/jwks.json.
+        issuer: The ``iss`` that tokens must have.
+        audience: The ``aud`` that tokens must have.
+        longest_life: The longest lifetime that a token may have, in seconds.
         leeway: Clock tolerance, in seconds.
         now: The clock, in Unix seconds.
-        fetch: Gets a document; by the standard library, in a thread, when None.
+        fetch: Gets a document; uses the standard library in a thread when None.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a claim to be checked, or a port
+    def __init__(  # noqa: PLR0913 - each is a claim to check, or a port
         self,
         address: str,
         *,
@@ -66,23 +69,23 @@ class JWKSVerifier:
         """Verify a token.
 
         Raises:
-            TokenInvalid: It is malformed, not the issuer's, or not meant for here.
-            TokenError: It is genuine, but not valid yet.
-            TokenExpired: It is genuine, and its time has passed.
+            TokenInvalid: It is malformed, not the issuer's, or for another audience.
+            TokenError: It is authentic, but not valid yet.
+            TokenExpired: It is authentic, and has expired.
             Unavailable: No keys could be fetched yet.
         """
-        await self._keys.freshen(KEPT_SECONDS)
+        await self._keys.refetch(MAXIMUM_AGE)
         try:
             return self._verifier.verify(token)
         except TokenInvalid:
-            # It may be signed with a key that is younger than what we know.
-            if not await self._keys.freshen(PAUSE_SECONDS):
+            # It may be signed with a key that is newer than those we have.
+            if not await self._keys.refetch(MINIMUM_PAUSE):
                 raise
             return self._verifier.verify(token)
 
 
 class _RemoteKeys:
-    """The keys of one address, asked for again as they age."""
+    """The keys at one URL, fetched again as they age."""
 
     def __init__(self, address: str, now: Callable[[], float], fetch: Fetch) -> None:
         self._address = address
@@ -93,14 +96,14 @@ class _RemoteKeys:
         self._one_at_a_time = asyncio.Lock()
 
     def find(self, kid: object) -> VerifyingKey | None:
-        """The key of this id, if the address has shown it."""
+        """Return the key with this id, if the URL lists it."""
         return (self._known or {}).get(kid) if isinstance(kid, str) else None
 
-    async def freshen(self, age: float) -> bool:
-        """Ask again when the last attempt is this many seconds old; whether that was done.
+    async def refetch(self, age: float) -> bool:
+        """Fetch again when the last attempt is this many seconds old; return whether it succeeded.
 
         Raises:
-            Unavailable: There is no answer, and never was one.
+            Unavailable: The URL does not respond, and never has.
         """
         async with self._one_at_a_time:
             if self._now() - self._tried_at < age and self._known is not None:
@@ -111,7 +114,7 @@ class _RemoteKeys:
             except (OSError, ValueError) as exc:
                 if self._known is None:
                     raise Unavailable from exc
-                return False  # The keys we have are better than none.
+                return False  # The present keys stay in use.
             return True
 
 
@@ -122,26 +125,26 @@ def _keys_in(document: bytes) -> dict[str, VerifyingKey]:
     return {key.kid: key for key in map(_key, listed) if key}
 
 
-def _key(shown: Any) -> VerifyingKey | None:
-    """One key of the set; one that we have no use for is passed over (RFC 7517, section 5)."""
-    if not isinstance(shown, dict) or shown.get("alg") not in ALGORITHMS:
+def _key(jwk: Any) -> VerifyingKey | None:
+    """Return one key of the set; unusable ones are skipped (RFC 7517, section 5)."""
+    if not isinstance(jwk, dict) or jwk.get("alg") not in ALGORITHMS:
         return None
     try:
-        key = jwt.PyJWK(shown)
+        key = jwt.PyJWK(jwk)
     except jwt.PyJWTError:
         return None
-    return VerifyingKey(str(key.key_id), shown["alg"], key.key) if key.key_id else None
+    return VerifyingKey(str(key.key_id), jwk["alg"], key.key) if key.key_id else None
 
 
 async def _fetch(address: str) -> bytes:
     if not address.startswith(("https://", "http://")):
-        raise ValueError("only http and https are asked for keys")
+        raise ValueError("the URL of the keys must be http or https")
     return await asyncio.to_thread(_get, address)
 
 
 def _get(address: str) -> bytes:
-    with urllib.request.urlopen(address, timeout=FETCH_SECONDS) as reply:  # noqa: S310 - see above
-        content: bytes = reply.read(MAXIMUM_BYTES + 1)
+    with urllib.request.urlopen(address, timeout=FETCH_TIMEOUT) as response:  # noqa: S310 - see above
+        content: bytes = response.read(MAXIMUM_BYTES + 1)
     if len(content) > MAXIMUM_BYTES:
         raise ValueError("too large for a JWK set")
     return content

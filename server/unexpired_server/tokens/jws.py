@@ -1,8 +1,10 @@
-"""The strict gate before any cryptography: is this the compact form of a signed JWT at all?
+"""The compact form of a signed JWT, parsed strictly before any cryptography (RFC 7515).
 
-JWT libraries are lenient about spelling, size and duplicates; two readers of one token must
-never read different things. What passes is bounded, ASCII, canonical and unambiguous.
+JWT libraries are lenient about encoding, size and duplicates, and two readers of one token must
+never read different things. What passes here is bounded, ASCII, canonical and unambiguous.
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,15 +13,15 @@ from unexpired_server.errors import TokenInvalid
 from unexpired_server.tokens import base64url, strict_json
 
 MAXIMUM_LENGTH = 4096
-"""In characters. Ours have about 450; without a bound a header of megabytes is parsed."""
+"""In characters. Our tokens have about 450; an unbounded parser reads headers of megabytes."""
 
 FORBIDDEN_HEADERS = frozenset({"crit", "b64", "zip", "jwk", "jku", "x5u", "x5c"})
-"""They change what is signed, or bring a key along (RFC 8725, sections 3.9 and 3.10)."""
+"""They change what is signed, or bring their own key (RFC 8725, sections 3.9 and 3.10)."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompactJWS:
-    """A token taken apart; nothing in it is verified yet."""
+    """The parts of a token; nothing in it is verified yet."""
 
     header: dict[str, Any]
     payload: dict[str, Any]
@@ -28,10 +30,10 @@ class CompactJWS:
 
 
 def parse_compact(token: str) -> CompactJWS:
-    """Take a compact JWT apart (RFC 7515, section 7.1).
+    """Split a compact JWT into its parts (RFC 7515, section 7.1).
 
     Raises:
-        TokenInvalid: It is not one, or one with more freedom than our tokens have.
+        TokenInvalid: It is not a compact JWT, or uses a feature that our tokens never use.
     """
     if len(token) > MAXIMUM_LENGTH or not token.isascii():
         raise TokenInvalid

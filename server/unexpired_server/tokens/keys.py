@@ -1,8 +1,10 @@
 """The key ring: several keys may verify, one signs.
 
-A key carries its algorithm. Verification takes both from the ring, chosen by `kid`, and never
-from what a token's header claims (RFC 8725, section 3.1).
+A key carries its algorithm. Verification takes both from the ring, chosen by ``kid``, and never
+from the token's header (RFC 8725, section 3.1).
 """
+
+from __future__ import annotations
 
 import hashlib
 import hmac
@@ -27,12 +29,12 @@ logger: logging.Logger = logging.getLogger("unexpired.server")
 
 @dataclass(frozen=True)
 class VerifyingKey:
-    """What verifies the signatures of one algorithm: for HS256 the secret, else a public key.
+    """Verifies signatures of one algorithm, with the secret for HS256 or else a public key.
 
     Args:
         kid: Its id.
         alg: Its one algorithm.
-        material: As PyJWT has prepared it.
+        material: The key as PyJWT has prepared it.
     """
 
     kid: str
@@ -41,22 +43,22 @@ class VerifyingKey:
     _algorithm: Algorithm = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # Looked up once: that costs more than verifying does.
+        # Looked up once, because the look-up costs more than verifying.
         object.__setattr__(self, "_algorithm", jwt.get_algorithm_by_name(self.alg))
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
-        """Whether the signature of a message was made with this key."""
+        """Return whether this key made the signature of a message."""
         return self._algorithm.verify(message, self.material, signature)
 
     def jwk(self) -> dict[str, Any]:
-        """The key for others (RFC 7517, section 4); never asked of a secret one."""
-        shown: dict[str, Any] = self._algorithm.to_jwk(self.material, as_dict=True)
-        return {**shown, "kid": self.kid, "alg": self.alg, "use": "sig"}
+        """Return the public key as a JWK (RFC 7517, section 4); never called for a secret."""
+        public: dict[str, Any] = self._algorithm.to_jwk(self.material, as_dict=True)
+        return {**public, "kid": self.kid, "alg": self.alg, "use": "sig"}
 
 
 @dataclass(frozen=True)
 class Key:
-    """One key, bound to one algorithm; its repr shows neither the key nor a part of it.
+    """One key, bound to one algorithm; its repr does not contain the key.
 
     Args:
         kid: Its id, 8 bytes in hexadecimal.
@@ -81,24 +83,24 @@ class Key:
 
     @property
     def is_public(self) -> bool:
-        """Whether others can verify with it, without being able to sign."""
+        """Whether others can verify with it without being able to sign."""
         return self.alg != "HS256"
 
     def sign(self, payload: dict[str, Any], typ: str) -> str:
-        """Sign claims as a compact JWT of a type."""
+        """Sign claims; return a compact JWT of a type."""
         headers = {"kid": self.kid, "typ": typ}
         return jwt.encode(payload, self._signing, algorithm=self.alg, headers=headers)
 
     def derive(self, purpose: str) -> bytes:
-        """A 256-bit key for one other purpose, from which this key cannot be found."""
+        """Return a 256-bit key for one other purpose, which does not reveal this key."""
         return hmac.digest(self.secret, f"unexpired {purpose}".encode(), "sha256")
 
 
 class Keys(Protocol):
-    """Where a verifier finds keys, and the only place where it looks."""
+    """The only place where a verifier looks for keys."""
 
     def find(self, kid: object) -> VerifyingKey | None:
-        """The key of this id, if there is one."""
+        """Return the key with this id, if there is one."""
         ...
 
 
@@ -110,34 +112,34 @@ class KeyRing:
     keys: Mapping[str, Key]
 
     def find(self, kid: object) -> VerifyingKey | None:
-        """The key of this id, if it is on the ring; nothing outside is ever looked up."""
+        """Return the key with this id, if it is on the ring; nothing else is ever looked up."""
         key = self.keys.get(kid) if isinstance(kid, str) else None
         return key.verifying if key else None
 
-    def replace_with(self, other: "KeyRing") -> None:
-        """Become like another ring, for everyone who holds this one."""
+    def replace_with(self, other: KeyRing) -> None:
+        """Take over another ring's keys, for every holder of this one."""
         self.active, self.keys = other.active, other.keys
 
-    def public(self) -> dict[str, list[dict[str, Any]]]:
-        """What others verify with, as a JWK set (RFC 7517, section 5); no secret is in it."""
-        return {"keys": [key.verifying.jwk() for key in self.keys.values() if key.is_public]}
+    def public(self) -> list[dict[str, Any]]:
+        """Return the public keys as JWKs (RFC 7517, section 5), never a secret."""
+        return [key.verifying.jwk() for key in self.keys.values() if key.is_public]
 
 
 def ring_of(*keys: Key) -> KeyRing:
-    """A ring of some keys, of which the first signs."""
+    """Return a ring of some keys, of which the first signs."""
     return KeyRing(active=keys[0], keys={key.kid: key for key in keys})
 
 
 def load_ring(settings: Settings, now: float | None = None) -> KeyRing:
-    """The ring that the settings ask for; a key file is made when there is neither.
+    """Return the ring that the settings name; create a key file when they name none.
 
     Args:
         settings: The secret, or the keys file and the algorithm.
-        now: Unix seconds, which decide which key signs; the system's when None.
+        now: Unix seconds, which decide which key signs; the system's clock when None.
 
     Raises:
-        SettingsError: The key file is unreadable, open to others, or holds a weak key, or none
-            of its keys is for the algorithm that is asked for.
+        SettingsError: The key file is unreadable, readable by other users or holds a weak key,
+            or its newest key is for another algorithm.
     """
     if settings.secret is not None:
         return ring_of(_from_secret(settings.secret.get_secret_value().strip()))
@@ -148,27 +150,27 @@ def load_ring(settings: Settings, now: float | None = None) -> KeyRing:
     if file.keys[-1].alg != settings.algorithm:
         raise SettingsError(
             f"Setting algorithm: the newest key in {path} is for {file.keys[-1].alg}. "
-            f"Make one: python -m server key rotate --algorithm {settings.algorithm}"
+            f"Make one: unexpired-server key rotate --algorithm {settings.algorithm}"
         )
     return _read(path, time.time() if now is None else now)
 
 
-def renew(ring: KeyRing, path: Path, now: float) -> None:
-    """Take over what has changed in the key file; a file that is no good changes nothing.
+def reload_ring(ring: KeyRing, path: Path, now: float) -> None:
+    """Bring a ring up to date with the key file; an unusable file changes nothing.
 
     Args:
-        ring: What everyone holds.
+        ring: The ring that everything shares.
         path: The file.
         now: Unix seconds.
     """
     try:
-        fresh = _read(path, now)
+        current = _read(path, now)
     except SettingsError as exc:
         logger.error("keeping the present keys: %s", exc)  # noqa: TRY400 - one sentence
         return
-    # Only what is really new: a verified token is remembered together with its key.
-    if fresh != ring:
-        ring.replace_with(fresh)
+    # Only when something changed: cached tokens hold the key object that verified them.
+    if current != ring:
+        ring.replace_with(current)
         logger.info("the keys have changed; %s signs", ring.active.kid)
 
 
@@ -191,6 +193,6 @@ def _key(entry: KeyEntry) -> Key:
 
 def _from_secret(text: str) -> Key:
     raw = secret_bytes(text)
-    # The id must be the same on every node that has the secret, and say nothing about it.
+    # The id must be the same on every node with this secret, and reveal nothing about it.
     digest = hmac.digest(raw, b"unexpired key id", hashlib.sha256)
     return Key(kid=digest[:KEY_ID_BYTES].hex(), secret=raw)

@@ -1,25 +1,27 @@
-"""JSON that means one thing only: one object, in UTF-8, without duplicate members.
+"""Unambiguous JSON: one object, in UTF-8, without duplicate members.
 
-Python's own reader takes NaN, repeated names and lone surrogates. Each of them is read in
-another way by another program, and such differences are how checks are passed by (RFC 8725,
-section 2.4), so they are refused before anything looks at the values.
+Python's own decoder accepts NaN, duplicate names and lone surrogates. Other programs read each
+of these differently, and attackers use such differences to pass checks (RFC 8725, section 2.4),
+so they are refused before anything looks at the values.
 """
+
+from __future__ import annotations
 
 import json
 from typing import Any, NoReturn
 
 
 def read_object(raw: bytes) -> dict[str, Any]:
-    """Read one JSON object.
+    """Return one decoded JSON object.
 
     Raises:
-        ValueError: It is not valid UTF-8, not valid JSON, too deep, or not one object.
+        ValueError: The input is not UTF-8, not JSON, nested too deeply, or not one object.
     """
     text = raw.decode("utf-8")
     try:
         value = _DECODER.decode(text)
     except RecursionError as exc:
-        raise ValueError("too deeply nested") from exc
+        raise ValueError("nested too deeply") from exc
     if not isinstance(value, dict):
         raise ValueError("not an object")  # noqa: TRY004 - wrong input, not a wrong call
     if "\\u" in text:
@@ -39,7 +41,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _refuse_lone_surrogates(value: dict[str, Any]) -> None:
-    # UnicodeEncodeError is a ValueError: half a character cannot be stored or sent on.
+    # UnicodeEncodeError is a ValueError: half a character cannot be stored or sent.
     json.dumps(value, ensure_ascii=False).encode("utf-8")
 
 

@@ -1,5 +1,7 @@
 """The clients in Python: ours, fetch, and pyfetch, with the same methods as in peers.mjs."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 from abc import ABC, abstractmethod

@@ -1,1 +1,1 @@
-"""The HTTP routes, one module per subject."""
+"""The HTTP routes, one module for each subject."""

@@ -1,51 +1,78 @@
-"""Who am I, and where am I signed in?"""
+"""The current user and their sessions."""
 
-from collections.abc import Callable
+from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from unexpired_server.errors import NotFound, SessionRevoked
+from unexpired_server.errors import NotFound, SessionRevoked, Unavailable
 from unexpired_server.http.bearer import BearerAuthenticator, address_of
+from unexpired_server.http.models import ResponseModel
+from unexpired_server.http.openapi import BEARER_FAILURES, ID_PARAMETER, Operation
 from unexpired_server.http.responses import iso, json_response, no_content
-from unexpired_server.sessions.revocations import Revocations
-from unexpired_server.sessions.rules import SessionPolicy, ends_at
-from unexpired_server.sessions.store import SessionInfo, Store
+from unexpired_server.sessions.sessions import Sessions
+from unexpired_server.sessions.store import SessionInfo
 from unexpired_server.sessions.users import Users
 
 
-class Account:
-    """The routes of the person who asks.
+class UserOut(ResponseModel):
+    """Who is signed in."""
 
-    Args:
-        users: Knows their name.
-        store: Keeps their sessions.
-        policy: How long sessions last.
-        revocations: Hears first of a session that is over.
-        bearer: Authenticates requests.
-        now: The clock, in Unix seconds.
+    id: str
+    username: str
+
+
+class SessionOut(ResponseModel):
+    """A session, as its owner may know it; times in ISO 8601.
+
+    The address is the one that the session was last used from: signed in, or refreshed.
     """
 
-    def __init__(  # noqa: PLR0913 - the composition root names each of them once
-        self,
-        *,
-        users: Users,
-        store: Store,
-        policy: SessionPolicy,
-        revocations: Revocations,
-        bearer: BearerAuthenticator,
-        now: Callable[[], float],
-    ) -> None:
+    id: str
+    device: str
+    address: str | None
+    created_at: str
+    refreshed_at: str
+    expires_at: str
+    current: bool
+
+
+class SessionListOut(ResponseModel):
+    """The live sessions, newest first."""
+
+    sessions: list[SessionOut]
+
+
+OPERATIONS = (
+    Operation("get", "/api/me", "Who is signed in", UserOut, (*BEARER_FAILURES, Unavailable)),
+    Operation(
+        "get", "/api/sessions", "Where I am signed in", SessionListOut,
+        (*BEARER_FAILURES, Unavailable),
+    ),
+    Operation(
+        "delete", "/api/sessions/{id}", "Sign out elsewhere", None,
+        (*BEARER_FAILURES, NotFound, Unavailable), status=204, parameters=(ID_PARAMETER,),
+    ),
+)  # fmt: skip
+
+
+class AccountRoutes:
+    """The routes of the current user.
+
+    Args:
+        users: Finds their name.
+        sessions: Lists and ends their sessions.
+        bearer: Authenticates requests.
+    """
+
+    def __init__(self, users: Users, sessions: Sessions, bearer: BearerAuthenticator) -> None:
         self._users = users
-        self._store = store
-        self._policy = policy
-        self._revocations = revocations
+        self._sessions = sessions
         self._bearer = bearer
-        self._now = now
 
     def routes(self) -> list[Route]:
-        """The routes."""
+        """Return the routes."""
         return [
             Route("/api/me", self.me),
             Route("/api/sessions", self.sessions),
@@ -53,40 +80,41 @@ class Account:
         ]
 
     async def me(self, request: Request) -> Response:
-        """The person who asks."""
+        """Return the current user."""
         claims = self._bearer.authenticate(request)
         username = await self._users.username_of(claims.user_id)
         if username is None:
             raise SessionRevoked
-        return json_response({"id": claims.user_id, "username": username})
+        return json_response(UserOut(id=claims.user_id, username=username))
 
     async def sessions(self, request: Request) -> Response:
-        """Their live sessions, newest first."""
+        """List their live sessions, newest first."""
         claims = self._bearer.authenticate(request)
-        devices = await self._store.live(self._now(), claims.user_id)
-        return json_response({"sessions": [self._shown(d, claims.session_id) for d in devices]})
+        live = await self._sessions.live(claims.user_id)
+        return json_response(
+            SessionListOut(sessions=[_session_out(one, claims.session_id) for one in live])
+        )
 
     async def revoke(self, request: Request) -> Response:
-        """End one of their sessions; another person's is as unknown as one that never was."""
+        """End one of their sessions; another user's does not exist for them."""
         user_id = self._bearer.authenticate(request).user_id
         session_id = request.path_params["id"]
-        # A NUL in the path would be an error to PostgreSQL; ids are letters and digits.
-        known = session_id.isalnum() and await self._store.revoke(
-            session_id, self._now(), user_id, address_of(request)
-        )
-        if not known:
+        # PostgreSQL cannot take a NUL from the path; ids are letters and digits.
+        if not session_id.isalnum() or not await self._sessions.revoke(
+            session_id, user_id, address_of(request)
+        ):
             raise NotFound
-        self._revocations.add([session_id])
         return no_content()
 
-    def _shown(self, device: SessionInfo, current: str) -> dict[str, object]:
-        session = device.session
-        return {
-            "id": session.id,
-            "device": device.name,
-            "address": device.address,
-            "createdAt": iso(session.created_at),
-            "refreshedAt": iso(session.refreshed_at),
-            "expiresAt": iso(ends_at(session, self._policy)),
-            "current": session.id == current,
-        }
+
+def _session_out(info: SessionInfo, current_id: str) -> SessionOut:
+    session = info.session
+    return SessionOut(
+        id=session.id,
+        device=info.device,
+        address=info.address,
+        created_at=iso(session.created_at),
+        refreshed_at=iso(session.refreshed_at),
+        expires_at=iso(info.ends_at),
+        current=session.id == current_id,
+    )

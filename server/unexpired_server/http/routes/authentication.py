@@ -1,7 +1,10 @@
 """Sign in, refresh, sign out."""
 
-from collections.abc import Callable
+from __future__ import annotations
 
+from typing import Any, Literal
+
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -9,197 +12,192 @@ from starlette.routing import Route
 from unexpired_server.errors import (
     BadCredentials,
     Challenge,
+    RateLimited,
     RefreshExpired,
     RefreshInvalid,
     RefreshReused,
     SessionRevoked,
+    Unavailable,
 )
 from unexpired_server.http.bearer import BearerAuthenticator, address_of
-from unexpired_server.http.bodies import Credentials, Refresh, SignOut, read
-from unexpired_server.http.rate_limits import RateLimits, account_key, address_key, session_key
+from unexpired_server.http.bodies import read_body
+from unexpired_server.http.models import NonEmptyStr, RequestModel, ResponseModel
+from unexpired_server.http.openapi import BEARER_FAILURES, BODY_FAILURES, Operation
+from unexpired_server.http.password import PasswordAuthenticator
+from unexpired_server.http.rate_limits import Limit, address_key, session_key
 from unexpired_server.http.responses import json_response, no_content
+from unexpired_server.http.routes.account import UserOut
 from unexpired_server.ops.metrics import Metrics, counted
-from unexpired_server.sessions.passwords import Passwords
-from unexpired_server.sessions.revocations import Revocations
-from unexpired_server.sessions.rules import (
-    Decision,
-    RefreshTokenClaims,
-    RefreshTokens,
-    Session,
-    SessionPolicy,
-    seconds_left,
-)
-from unexpired_server.sessions.store import RefreshOutcome, Store
-from unexpired_server.sessions.users import User, Users, canonical
-from unexpired_server.tokens.access_tokens import AccessTokens
+from unexpired_server.sessions.passwords import MAXIMUM_LENGTH
+from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims
+from unexpired_server.sessions.sessions import Sessions, SessionTokens
 
 DEVICE_LENGTH = 200
 
-REFUSALS: dict[Decision, type[Challenge]] = {
-    Decision.REUSE: RefreshReused,
-    Decision.EXPIRED: RefreshExpired,
-    Decision.REVOKED: SessionRevoked,
-    Decision.UNKNOWN: RefreshInvalid,
-}
+
+class Credentials(RequestModel):
+    """What a person signs in with."""
+
+    username: NonEmptyStr = Field(max_length=64)
+    password: NonEmptyStr = Field(max_length=MAXIMUM_LENGTH, repr=False)
 
 
-class Authentication:
-    """The routes that give out tokens and take sessions back.
+class Refresh(RequestModel):
+    """A refresh token, to renew a session or to end it."""
+
+    refresh_token: str = Field(repr=False)
+
+
+class SignOut(RequestModel):
+    """The refresh token of the session that ends; whatever else is there ends nothing."""
+
+    refresh_token: Any = Field(default=None, repr=False)
+
+
+class TokensOut(ResponseModel):
+    """A session's tokens; lives are in seconds. Without refresh there is no refresh token."""
+
+    access_token: str
+    token_type: Literal["Bearer"]
+    expires_in: int
+    refresh_token: str | None = None
+    refresh_expires_in: int | None = None
+
+
+class SignedInOut(TokensOut):
+    """A new session's tokens, and whose it is."""
+
+    user: UserOut
+
+
+REFUSALS = (RefreshExpired, RefreshInvalid, RefreshReused, SessionRevoked)
+
+OPERATIONS = (
+    Operation(
+        "post", "/api/login", "Sign in", SignedInOut,
+        (*BODY_FAILURES, BadCredentials, RateLimited, Unavailable), request=Credentials,
+    ),
+    Operation(
+        "post", "/api/refresh", "Renew a session's tokens", TokensOut,
+        (*BODY_FAILURES, *REFUSALS, RateLimited, Unavailable), request=Refresh,
+    ),
+    Operation(
+        "post", "/api/logout", "Sign out; good tokens and bad ones are answered alike", None,
+        (*BODY_FAILURES, Unavailable), status=204, request=SignOut,
+    ),
+    Operation(
+        "post", "/api/logout-all", "Sign out everywhere", None,
+        (*BEARER_FAILURES, Unavailable), status=204,
+    ),
+)  # fmt: skip
+
+
+class AuthenticationRoutes:
+    """The routes that issue tokens and end sessions.
 
     Args:
-        users: Who may sign in.
-        passwords: Checks what they sign in with.
-        rates: How often they may try.
-        metrics: Where outcomes are counted.
-        store: Keeps their sessions.
-        policy: How long sessions last.
-        revocations: Hears first of a session that is over.
-        access: Issues access tokens.
-        refresh_tokens: Writes and reads refresh tokens; None when there are none.
-        bearer: Authenticates requests.
-        now: The clock, in Unix seconds.
+        sessions: Opens, refreshes and ends sessions.
+        passwords: Authenticates users by their password.
+        bearer: Authenticates requests by their access token.
+        refresh_limit: How many refreshes may be refused, or be too frequent.
+        metrics: Counts the outcomes.
     """
 
-    def __init__(  # noqa: PLR0913 - the composition root names each of them once
+    def __init__(
         self,
-        *,
-        users: Users,
-        passwords: Passwords,
-        rates: RateLimits,
-        metrics: Metrics,
-        store: Store,
-        policy: SessionPolicy,
-        revocations: Revocations,
-        access: AccessTokens,
-        refresh_tokens: RefreshTokens | None,
+        sessions: Sessions,
+        passwords: PasswordAuthenticator,
         bearer: BearerAuthenticator,
-        now: Callable[[], float],
+        refresh_limit: Limit,
+        metrics: Metrics,
     ) -> None:
-        self._users = users
+        self._sessions = sessions
         self._passwords = passwords
-        self._rates = rates
-        self._metrics = metrics
-        self._store = store
-        self._policy = policy
-        self._revocations = revocations
-        self._access = access
-        self._refresh_tokens = refresh_tokens
         self._bearer = bearer
-        self._now = now
+        self._refresh_limit = refresh_limit
+        self._metrics = metrics
 
     def routes(self) -> list[Route]:
-        """The routes; without refresh tokens there is nothing at /api/refresh."""
+        """Return the routes; without refresh tokens there is no /api/refresh."""
         routes = [
             Route("/api/login", self.login, methods=["POST"]),
             Route("/api/logout", self.logout, methods=["POST"]),
             Route("/api/logout-all", self.logout_all, methods=["POST"]),
         ]
-        if self._refresh_tokens:
+        if self._sessions.can_refresh:
             routes.append(Route("/api/refresh", self.refresh, methods=["POST"]))
         return routes
 
     async def login(self, request: Request) -> Response:
         """Open a session for a username and a password."""
-        credentials = await read(request, Credentials)
+        body, address = await read_body(request, Credentials), address_of(request)
         device = request.headers.get("user-agent", "")[:DEVICE_LENGTH]
         with counted(self._metrics.sign_ins):
-            user, session = await self._opened(credentials, device, address_of(request))
-        shown = {"id": user.id, "username": user.username}
-        return json_response({**self._tokens(session, self._now()), "user": shown})
+            user = await self._passwords.authenticate(body.username, body.password, address)
+            tokens = await self._sessions.open(user, device, address)
+        whose = UserOut(id=user.id, username=user.username)
+        return json_response(SignedInOut(**_members(tokens), user=whose))
 
     async def refresh(self, request: Request) -> Response:
         """Renew a session's tokens."""
-        body = await read(request, Refresh)
+        body = await read_body(request, Refresh)
         with counted(self._metrics.refreshes):
-            return await self._refresh(body, address_of(request))
-
-    async def _refresh(self, body: Refresh, address: str | None) -> Response:
-        presented = self._refresh_tokens and self._refresh_tokens.read(body.refresh_token)
-        keys = [address_key(address)]
-        if presented:
-            keys.append(session_key(presented.session_id))
-        await self._rates.refresh.check(*keys)
-        if not presented:
-            await self._rates.refresh.count(*keys)
-            raise RefreshInvalid
-        outcome = await self._refreshed(presented, address)
-        if outcome.decision in REFUSALS or outcome.is_too_frequent:
-            await self._rates.refresh.count(*keys)
-        if outcome.session is None or outcome.decision in REFUSALS:
-            raise REFUSALS[outcome.decision]
-        return json_response(self._tokens(outcome.session, self._now()))
+            tokens = await self._refreshed(body.refresh_token, address_of(request))
+        return json_response(TokensOut(**_members(tokens)))
 
     async def logout(self, request: Request) -> Response:
-        """End the session of a refresh token, or of an access token where there is no other.
+        """End the session of a refresh token, or else of the request's access token.
 
-        Whatever is presented, the answer is the same: signing out twice is no mistake, and
-        nobody learns here whether a token was good.
+        The response is always the same: signing out twice is no mistake, and must not reveal
+        whether a token was valid.
         """
-        body = await read(request, SignOut)
-        session_id = self._session_of(request, body.refresh_token)
+        body = await read_body(request, SignOut)
+        session_id = self._session_id(request, body.refresh_token)
         if session_id:
-            # First here, so that the access tokens end even while the database is down.
-            self._revocations.add([session_id])
-            await self._store.revoke(session_id, self._now(), address=address_of(request))
+            await self._sessions.sign_out(session_id, address_of(request))
         return no_content()
 
     async def logout_all(self, request: Request) -> Response:
-        """End every session of the person who asks."""
+        """End every session of the current user."""
         user_id = self._bearer.authenticate(request).user_id
-        address = address_of(request)
-        self._revocations.add(await self._store.revoke_all(user_id, self._now(), address))
+        await self._sessions.revoke_all(user_id, address_of(request))
         return no_content()
 
-    async def _opened(
-        self, credentials: Credentials, device: str, address: str | None
-    ) -> tuple[User, Session]:
-        user = await self._verified(credentials, address)
-        session = await self._store.open_session(user, device, self._now(), address)
-        if session is None:  # Disabled, perhaps at this moment.
-            raise BadCredentials
-        return user, session
+    async def _refreshed(self, token: str, address: str | None) -> SessionTokens:
+        claims = self._sessions.read_refresh_token(token)
+        keys = [address_key(address), *([session_key(claims.session_id)] if claims else ())]
+        await self._refresh_limit.check(*keys)
+        try:
+            tokens = await self._refresh(claims, address)
+        except Challenge:
+            await self._refresh_limit.count(*keys)
+            raise
+        if tokens.is_too_frequent:
+            await self._refresh_limit.count(*keys)
+        return tokens
 
-    async def _verified(self, credentials: Credentials, address: str | None) -> User:
-        keys = account_key(canonical(credentials.username)), address_key(address)
-        await self._rates.login.check(*keys)
-        user = await self._users.find(credentials.username)
-        known_hash = user.password_hash if user else None
-        fits = await self._passwords.verify(credentials.password, known_hash)
-        if user is None or not fits:
-            await self._rates.login.count(*keys)
-            await self._store.note_failed_sign_in(user, self._now(), address)
-            raise BadCredentials
-        # Once more: many guesses at once all pass the first check, and the right one among them
-        # must not be told from the wrong.
-        await self._rates.login.check(*keys)
-        return user
+    async def _refresh(
+        self, claims: RefreshTokenClaims | None, address: str | None
+    ) -> SessionTokens:
+        if claims is None:
+            raise RefreshInvalid
+        return await self._sessions.refresh(claims, address)
 
-    async def _refreshed(
-        self, presented: RefreshTokenClaims, address: str | None
-    ) -> RefreshOutcome:
-        outcome = await self._store.refresh(presented, self._now(), address)
-        if outcome.decision in {Decision.REUSE, Decision.REVOKED}:
-            self._revocations.add([presented.session_id])
-        return outcome
-
-    def _session_of(self, request: Request, token: object) -> str | None:
-        if self._refresh_tokens and isinstance(token, str):
-            presented = self._refresh_tokens.read(token)
-            return presented.session_id if presented else None
+    def _session_id(self, request: Request, refresh_token: object) -> str | None:
+        if self._sessions.can_refresh and isinstance(refresh_token, str):
+            claims = self._sessions.read_refresh_token(refresh_token)
+            return claims.session_id if claims else None
         try:
             return self._bearer.authenticate(request).session_id
         except Challenge:
             return None
 
-    def _tokens(self, session: Session, now: float) -> dict[str, object]:
-        left = seconds_left(session, now, self._policy)
-        access = self._access.issue(session.user_id, session.id, left)
-        tokens: dict[str, object] = {
-            "accessToken": access.token,
-            "tokenType": "Bearer",
-            "expiresIn": access.expires_in,
-        }
-        if self._refresh_tokens:
-            tokens["refreshToken"] = self._refresh_tokens.write(session)
-            tokens["refreshExpiresIn"] = int(left)
-        return tokens
+
+def _members(tokens: SessionTokens) -> dict[str, Any]:
+    return {
+        "access_token": tokens.access_token,
+        "token_type": "Bearer",
+        "expires_in": tokens.expires_in,
+        "refresh_token": tokens.refresh_token,
+        "refresh_expires_in": tokens.refresh_expires_in,
+    }

@@ -1,1 +1,1 @@
-"""How the tables came to be, step by step; migrate.py walks the steps."""
+"""Alembic's migrations; ``storage.migrate`` applies them."""

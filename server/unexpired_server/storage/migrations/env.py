@@ -1,4 +1,6 @@
-"""What Alembic runs: the steps, on the connection that migrate.py hands over."""
+"""Alembic's entry point: runs the migrations on the connection that ``migrate`` passes."""
+
+from __future__ import annotations
 
 from alembic import context
 

@@ -1,1 +1,1 @@
-"""One module for each step, applied in the order of their revisions."""
+"""One module for each migration, applied in the order of their revisions."""

@@ -1,4 +1,6 @@
-"""The tables of version 0.1.0, which made them without writing down that it did."""
+"""The first tables. Early databases have them without a record of this migration."""
+
+from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +10,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make what is not there yet."""
+    """Create the tables that do not exist yet."""
     _users_and_sessions()
     _notes()
     op.create_table(

@@ -1,4 +1,6 @@
-"""Events tell of sign-ins that failed, which have no session, and from which address."""
+"""Events of failed sign-ins, which have no session; and the address of every event."""
+
+from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +10,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Widen the table of events."""
+    """Add the address; let session and user be empty."""
     with op.batch_alter_table("events") as events:
         events.alter_column("session_id", existing_type=sa.String(32), nullable=True)
         events.alter_column("user_id", existing_type=sa.String(32), nullable=True)

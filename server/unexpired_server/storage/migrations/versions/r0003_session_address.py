@@ -1,4 +1,6 @@
-"""Sessions know the address that they were last used from."""
+"""The address that each session was last used from."""
+
+from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,5 +10,5 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Widen the table of sessions; those that live already learn theirs at their next refresh."""
+    """Add the address; existing sessions get theirs at their next refresh."""
     op.add_column("sessions", sa.Column("address", sa.String(64)))

@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 from starlette.routing import Route
 
-from tests.server.harness import Node, bearer
+from tests.server.harness import TestServer, bearer
 from unexpired_server.ops.logs import log_config, without_tokens
 
 STORES = ("sqlite", "postgres")
 
 
-async def numbers(node: Node) -> dict[str, float]:
+async def numbers(node: TestServer) -> dict[str, float]:
     text = (await node.http.get("/metrics")).text
     lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, _, value in lines}
 
 
-async def use(node: Node) -> dict[str, Any]:
+async def use(node: TestServer) -> dict[str, Any]:
     """One of everything that is counted."""
     await node.login(password="wrong")
     tokens = await node.sign_in()
@@ -33,7 +33,7 @@ async def use(node: Node) -> dict[str, Any]:
     return tokens
 
 
-async def test_what_happens_is_counted_by_route_code_and_outcome(node: Node) -> None:
+async def test_what_happens_is_counted_by_route_code_and_outcome(node: TestServer) -> None:
     await use(node)
     counted = await numbers(node)
     for name in (
@@ -52,7 +52,7 @@ async def test_what_happens_is_counted_by_route_code_and_outcome(node: Node) -> 
 
 
 async def test_no_label_and_no_log_line_holds_what_a_client_sent(
-    node: Node, caplog: pytest.LogCaptureFixture
+    node: TestServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     tokens = await use(node)
@@ -67,7 +67,7 @@ async def test_no_label_and_no_log_line_holds_what_a_client_sent(
 
 
 async def test_every_request_has_an_id_which_a_proxy_may_have_given(
-    node: Node, caplog: pytest.LogCaptureFixture
+    node: TestServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "unexpired.access")
     ours = await node.http.get("/healthz")
@@ -101,12 +101,12 @@ def test_a_log_line_is_json_with_its_details_and_without_anything_like_a_token()
     assert without_tokens(None, "", {"event": "server.app.example"})["event"]
 
 
-async def test_the_server_is_ready_when_its_database_answers(node: Node) -> None:
+async def test_the_server_is_ready_when_its_database_answers(node: TestServer) -> None:
     reply = await node.http.get("/readyz")
     assert (reply.status_code, reply.json()) == (200, {"status": "ok"})
 
 
-async def test_the_description_names_every_route_of_the_api(node: Node) -> None:
+async def test_the_description_names_every_route_of_the_api(node: TestServer) -> None:
     described = (await node.http.get("/openapi.json")).json()
     listed = {(path, method) for path, calls in described["paths"].items() for method in calls}
     unlisted = {"/metrics", "/openapi.json", "/login", "/", "/pyscript.toml"}

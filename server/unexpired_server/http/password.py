@@ -1,0 +1,54 @@
+"""Password authentication: from a username and a password to a user, within the rate limits."""
+
+from __future__ import annotations
+
+from unexpired_server.errors import BadCredentials
+from unexpired_server.http.rate_limits import Limit, account_key, address_key
+from unexpired_server.sessions.passwords import Passwords
+from unexpired_server.sessions.sessions import Sessions
+from unexpired_server.sessions.users import User, Users, canonical
+
+
+class PasswordAuthenticator:
+    """Authenticates users by their password.
+
+    Args:
+        users: Finds users.
+        passwords: Verifies passwords.
+        sessions: Records failures.
+        limit: How many failures an account or an address may have.
+    """
+
+    def __init__(
+        self, users: Users, passwords: Passwords, sessions: Sessions, limit: Limit
+    ) -> None:
+        self._users = users
+        self._passwords = passwords
+        self._sessions = sessions
+        self._limit = limit
+
+    async def authenticate(self, username: str, password: str, address: str | None) -> User:
+        """Return the user.
+
+        Args:
+            username: As typed.
+            password: As typed.
+            address: The client's address.
+
+        Raises:
+            BadCredentials: The username is unknown, or the password is wrong.
+            RateLimited: The account or the address has failed too often.
+            Unavailable: The database does not respond, or too many passwords are being verified.
+        """
+        keys = account_key(canonical(username)), address_key(address)
+        await self._limit.check(*keys)
+        user = await self._users.find(username)
+        is_correct = await self._passwords.verify(password, user.password_hash if user else None)
+        if user is None or not is_correct:
+            await self._limit.count(*keys)
+            await self._sessions.note_failed_sign_in(user, address)
+            raise BadCredentials
+        # Checked again: many guesses at once all pass the first check, and the response must not
+        # reveal which of them was correct.
+        await self._limit.check(*keys)
+        return user

@@ -1,0 +1,104 @@
+"""The routes for operators and other services: health, metrics, keys, OpenAPI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from unexpired_server.errors import NotFound, Unavailable
+from unexpired_server.http.models import ResponseModel
+from unexpired_server.http.openapi import Operation, document
+from unexpired_server.http.responses import NO_STORE, json_response
+from unexpired_server.ops.metrics import Metrics
+from unexpired_server.storage.database import Database
+from unexpired_server.tokens.keys import KeyRing
+
+JWKS_SECONDS = 300
+"""How long others may cache the public keys; an unknown key id makes them fetch again."""
+
+
+class StatusOut(ResponseModel):
+    """That all is well."""
+
+    status: Literal["ok"]
+
+
+class KeySetOut(ResponseModel):
+    """Public keys (RFC 7517)."""
+
+    keys: list[dict[str, str]]
+
+
+OPERATIONS = (
+    Operation("get", "/healthz", "Whether the process answers", StatusOut, ()),
+    Operation("get", "/readyz", "Whether it can serve", StatusOut, (Unavailable,)),
+    Operation("get", "/.well-known/jwks.json", "The public keys", KeySetOut, ()),
+)
+
+
+class SystemRoutes:
+    """The routes about the server itself.
+
+    Args:
+        database: Must work for the server to be ready.
+        ring: The keys, of which the public ones are published.
+        metrics: The metrics.
+        operations: All operations of the application, for the OpenAPI document.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        ring: KeyRing,
+        metrics: Metrics,
+        operations: Sequence[Operation],
+    ) -> None:
+        self._database = database
+        self._ring = ring
+        self._metrics = metrics
+        self._operations = operations
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route("/healthz", self.healthz),
+            Route("/readyz", self.readyz),
+            Route("/metrics", self.metrics),
+            Route("/openapi.json", self.openapi),
+            Route("/.well-known/jwks.json", self.jwks),
+        ]
+
+    @cached_property
+    def _document(self) -> dict[str, Any]:
+        return document(self._operations)
+
+    async def healthz(self, _request: Request) -> Response:
+        """Answer while the process runs, without a query."""
+        return json_response(StatusOut(status="ok"))
+
+    async def readyz(self, _request: Request) -> Response:
+        """Answer while the server can serve; 503 while the database is unavailable."""
+        await self._database.ping()
+        return json_response(StatusOut(status="ok"))
+
+    async def metrics(self, _request: Request) -> Response:
+        """Return all metrics, in Prometheus' text format."""
+        exposition = self._metrics.exposition()
+        if exposition is None:
+            raise NotFound
+        content, media_type = exposition
+        return Response(content, media_type=media_type, headers=NO_STORE)
+
+    async def openapi(self, _request: Request) -> Response:
+        """Return the OpenAPI 3.1 document."""
+        return JSONResponse(self._document)
+
+    async def jwks(self, _request: Request) -> Response:
+        """Return the public keys, for services that verify our tokens (RFC 7517)."""
+        headers = {"Cache-Control": f"public, max-age={JWKS_SECONDS}"}
+        return json_response(KeySetOut(keys=self._ring.public()), headers=headers)

@@ -1,0 +1,212 @@
+"""The one owner of sessions: only this module opens, refreshes or ends one.
+
+A session ends in two places: its row in the database, which every node reads, and this node's
+memory of revocations, which access tokens are checked against. Each operation keeps one order.
+
+==============  ===========================================================  =====================
+operation       order                                                        database down
+==============  ===========================================================  =====================
+``open``        database, then tokens                                        no session, no tokens
+``refresh``     database, then revocations on reuse or revoked, then tokens  nothing changes
+``sign_out``    revocations, then database                                   access tokens end here
+``revoke`` …    database, then revocations                                   nothing changes
+==============  ===========================================================  =====================
+
+Signing out needs no answer from the database: the caller holds the session's own token, so its
+access tokens end on this node even during an outage. Every other ending has to learn from the
+database which sessions it ends, and whether the caller may end them. Tokens come last, because a
+token that is given out for a state that was never committed would be refused, or seen as reuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from unexpired_server.errors import (
+    BadCredentials,
+    Challenge,
+    RefreshExpired,
+    RefreshInvalid,
+    RefreshReused,
+    SessionRevoked,
+)
+from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims, RefreshTokens
+from unexpired_server.sessions.revocations import Revocations
+from unexpired_server.sessions.rules import Decision, Session, seconds_left
+from unexpired_server.sessions.store import SessionInfo, Store
+from unexpired_server.sessions.users import User
+from unexpired_server.tokens.access_tokens import AccessTokens
+
+REFUSALS: dict[Decision, type[Challenge]] = {
+    Decision.REUSE: RefreshReused,
+    Decision.EXPIRED: RefreshExpired,
+    Decision.REVOKED: SessionRevoked,
+    Decision.UNKNOWN: RefreshInvalid,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTokens:
+    """The tokens of one session; lifetimes in seconds.
+
+    Attributes:
+        access_token: The access token.
+        expires_in: Its lifetime.
+        refresh_token: The refresh token; None when the server issues none.
+        refresh_expires_in: Its lifetime.
+        is_too_frequent: Whether the refresh before this one was less than a second ago.
+    """
+
+    access_token: str
+    expires_in: int
+    refresh_token: str | None = None
+    refresh_expires_in: int | None = None
+    is_too_frequent: bool = False
+
+    def __repr__(self) -> str:
+        return f"SessionTokens(expires_in={self.expires_in})"
+
+
+class SessionAdmin:
+    """Lists and ends sessions; this much needs no signing keys.
+
+    Args:
+        store: The rows.
+        revocations: This node's memory of ended sessions.
+        now: The clock, in Unix seconds.
+    """
+
+    def __init__(self, store: Store, revocations: Revocations, now: Callable[[], float]) -> None:
+        self._store = store
+        self._revocations = revocations
+        self._now = now
+
+    async def live(self, user_id: str | None = None) -> list[SessionInfo]:
+        """Return the sessions that can be refreshed, newest first; of all users when None."""
+        return await self._store.live(self._now(), user_id)
+
+    async def sign_out(self, session_id: str, address: str | None = None) -> None:
+        """End a session whose own token the caller has presented.
+
+        Args:
+            session_id: The session.
+            address: The client's address.
+
+        Raises:
+            Unavailable: The database does not respond; the access tokens end here all the same.
+        """
+        self._revocations.add([session_id])
+        await self._store.revoke(session_id, self._now(), address=address)
+
+    async def revoke(
+        self, session_id: str, user_id: str | None = None, address: str | None = None
+    ) -> bool:
+        """End a live session by its id; return whether there was one.
+
+        Args:
+            session_id: The session.
+            user_id: Only a session of this user; of any user when None.
+            address: The client's address.
+        """
+        if not await self._store.revoke(session_id, self._now(), user_id, address):
+            return False
+        self._revocations.add([session_id])
+        return True
+
+    async def revoke_all(self, user_id: str, address: str | None = None) -> None:
+        """End every live session of a user."""
+        self._revocations.add(await self._store.revoke_all(user_id, self._now(), address))
+
+    async def set_password(self, user: User, password_hash: str) -> None:
+        """Replace a password, and end the sessions that were opened with the old one."""
+        self._revocations.add(await self._store.set_password(user, password_hash, self._now()))
+
+    async def disable(self, user: User) -> None:
+        """Disable a user's sign-in, and end the user's sessions."""
+        self._revocations.add(await self._store.disable(user, self._now()))
+
+
+class Sessions(SessionAdmin):
+    """Opens, refreshes, lists and ends sessions.
+
+    Args:
+        store: The rows.
+        revocations: This node's memory of ended sessions.
+        access_tokens: Issues access tokens.
+        refresh_tokens: Writes and reads refresh tokens; None when the server issues none.
+        now: The clock, in Unix seconds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        revocations: Revocations,
+        access_tokens: AccessTokens,
+        refresh_tokens: RefreshTokens | None,
+        now: Callable[[], float],
+    ) -> None:
+        super().__init__(store, revocations, now)
+        self._access_tokens = access_tokens
+        self._refresh_tokens = refresh_tokens
+
+    @property
+    def can_refresh(self) -> bool:
+        """Whether sessions have refresh tokens."""
+        return self._refresh_tokens is not None
+
+    def read_refresh_token(self, token: str) -> RefreshTokenClaims | None:
+        """Return what a refresh token says, or None when it is not authentic."""
+        return self._refresh_tokens.read(token) if self._refresh_tokens else None
+
+    async def open(self, user: User, device: str, address: str | None = None) -> SessionTokens:
+        """Open a session for a user whose password was verified.
+
+        Args:
+            user: The user, as read when the password was verified.
+            device: The client's name for itself, at most 200 characters.
+            address: The client's address.
+
+        Raises:
+            BadCredentials: The user was disabled or the password changed meanwhile.
+        """
+        session = await self._store.open_session(user, device, self._now(), address)
+        if session is None:
+            raise BadCredentials
+        return self._tokens(session)
+
+    async def refresh(
+        self, claims: RefreshTokenClaims, address: str | None = None
+    ) -> SessionTokens:
+        """Refresh a session.
+
+        Args:
+            claims: Of an authentic refresh token.
+            address: The client's address.
+
+        Raises:
+            RefreshExpired: The session has ended by itself.
+            RefreshInvalid: The database does not know the token yet.
+            RefreshReused: The token was used before, so the session is revoked.
+            SessionRevoked: The session was revoked before.
+        """
+        outcome = await self._store.refresh(claims, self._now(), address)
+        if outcome.decision in {Decision.REUSE, Decision.REVOKED}:
+            self._revocations.add([claims.session_id])
+        if outcome.session is None or outcome.decision in REFUSALS:
+            raise REFUSALS[outcome.decision]
+        return self._tokens(outcome.session, is_too_frequent=outcome.is_too_frequent)
+
+    async def note_failed_sign_in(self, user: User | None, address: str | None) -> None:
+        """Record a failed sign-in, for the user if there is one with this name."""
+        await self._store.note_failed_sign_in(user, self._now(), address)
+
+    def _tokens(self, session: Session, *, is_too_frequent: bool = False) -> SessionTokens:
+        left = seconds_left(session, self._now(), self._store.policy)
+        access = self._access_tokens.issue(session.user_id, session.id, left)
+        tokens = access.token, access.expires_in
+        if self._refresh_tokens is None:
+            return SessionTokens(*tokens)
+        return SessionTokens(
+            *tokens, self._refresh_tokens.write(session), int(left), is_too_frequent
+        )
