@@ -15,7 +15,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = "requirements.lock"
-LOCKS = (OURS, "benchmarks/requirements.lock", "tools/browser-wheels.lock")
+LOCKS = (OURS, "benchmarks/requirements.lock", "tools/browser-wheels.lock", "tools/release.lock")
+SKIPPED = re.compile(r"\s*(#|$)")  # A comment, or nothing.
 HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -60,7 +61,7 @@ def read(name: str) -> str:
 def parse(lock: str) -> list[Locked]:
     """Return the lines of a lock, each with the hashes that follow it."""
     lines = lock.replace("\\\n", " ").splitlines()
-    parts = [line.split("--hash=") for line in lines if not line.lstrip().startswith("#")]
+    parts = [line.split("--hash=") for line in lines if not SKIPPED.match(line)]
     return [Locked(Requirement(first), tuple(map(str.strip, hashes))) for first, *hashes in parts]
 
 

@@ -24,6 +24,8 @@ POSTGRES = os.environ.get(
 DEFAULT_STORE = os.environ.get("UNEXPIRED_TEST_STORE", "sqlite")
 """Where tests run that do not ask for one kind or for both: "sqlite" or "postgres"."""
 
+PASSWORD_HASH = Passwords(HASHER).hash(PASSWORD)
+
 TABLES = ("idempotency_keys", "notes", "events", "sessions")
 
 
@@ -44,7 +46,7 @@ async def fill(url: str) -> None:
     try:
         await database.migrate()
         for username in ("ada", "bob"):
-            await Users(database).add(username, Passwords(HASHER).hash(PASSWORD), START)
+            await Users(database).add(username, PASSWORD_HASH, START)
     finally:
         await database.close()
 
@@ -85,8 +87,9 @@ class Postgres:
         statements = [f"DELETE FROM {table}" for table in TABLES]  # noqa: S608 - our own names
         statements += [
             f"DELETE FROM users WHERE username NOT IN ({names})",  # noqa: S608
-            "UPDATE users SET disabled_at = NULL",
+            "UPDATE users SET disabled_at = NULL, password_hash = :password_hash",
         ]
         async with engine_of(self.url).connect() as connection:
             for statement in statements:
-                await connection.execute(text(statement))
+                values = {"password_hash": PASSWORD_HASH} if ":password" in statement else {}
+                await connection.execute(text(statement), values)
