@@ -94,7 +94,7 @@ def test_every_name_that_a_snippet_imports_is_in_the_reference(
 ) -> None:
     """A reader who copies an import can look up what it brings, in whatever module it is."""
     reference = set().union(*(pages[path].anchors for path in (site / "reference").glob("*.html")))
-    assert "unexpired_server.service.Service" in imported_names()
+    assert "unexpired_server.Service" in imported_names()
     assert imported_names() - reference == set()
 
 

@@ -175,7 +175,7 @@ def test_the_tests_in_the_testing_guide_pass() -> None:
 def test_code_in_docstrings_makes_what_it_says(api: str) -> None:
     """The reference shows one block of a docstring's code; it makes an application with routes."""
     sources = [*(ROOT / "server").rglob("*.py"), *(ROOT / "app").rglob("*.py")]
-    assert [one for one in sources if "::\n\n" in one.read_text()] == [
+    assert [one for one in sources if "::\n\n    service" in one.read_text()] == [
         ROOT / "server/unexpired_server/http/starlette_backend.py"
     ]
     text = inspect.cleandoc(starlette_backend.__doc__ or "").partition("::\n\n")[2]
