@@ -52,6 +52,7 @@ class Program(click.Group):
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help, with the command that was really run."""
+        formatter.write_paragraph()
         written = click.HelpFormatter(width=formatter.width)
         super().format_help_text(ctx, written)
         formatter.write(as_run(written.getvalue()))

@@ -1,6 +1,6 @@
 """Every failure that a client can receive, as one tree.
 
-Only ``http.responses`` turns them into HTTP::
+Only ``http.responses`` turns them into HTTP.
 
     Failure                      (never raised itself)
     ├── BadRequest               400 BAD_REQUEST

@@ -1,4 +1,4 @@
-"""Nodes for the server's tests."""
+"""Fixtures: servers on fresh data."""
 
 import asyncio
 import shutil
@@ -24,7 +24,7 @@ def clock() -> FakeClock:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a module's tests on every kind of store that its STORES names; else on the default."""
+    """Run a module's tests on each store in its STORES, or else on the default store."""
     if "store" in metafunc.fixturenames:
         kinds = getattr(metafunc.module, "STORES", (DEFAULT_STORE,))
         metafunc.parametrize("store", kinds, indirect=True)
@@ -32,7 +32,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with the users ada and bob, to be copied: making one takes long."""
+    """A database with the users ada and bob; tests copy it, because creating one is slow."""
     file = tmp_path_factory.mktemp("template") / "test.sqlite3"
     asyncio.run(fill(f"sqlite:///{file}"))
     return file
@@ -51,7 +51,7 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of a fresh database; the same for every node of one test."""
+    """The URL of a fresh database; the same for every node of a test."""
     if request.param == "postgres":
         database: Postgres = request.getfixturevalue("postgres")
         asyncio.run(database.empty())
@@ -64,7 +64,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def make_settings(tmp_path: Path, store: str) -> Callable[..., Settings]:
-    """Settings on fresh data; the same data for every node of one test."""
+    """Settings on fresh data; the same data for every node of a test."""
 
     def make(**changes: Any) -> Settings:
         defaults: dict[str, Any] = {
@@ -81,7 +81,7 @@ def make_settings(tmp_path: Path, store: str) -> Callable[..., Settings]:
 async def start(
     make_settings: Callable[..., Settings], clock: FakeClock
 ) -> AsyncIterator[StartServer]:
-    """Start nodes over one database, which has the users ada and bob."""
+    """Start nodes on one database with the users ada and bob."""
     async with AsyncExitStack() as stack:
 
         async def start_node(**changes: Any) -> TestServer:
@@ -104,7 +104,7 @@ async def node(start: StartServer) -> TestServer:
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[StartProcess]:
-    """Serve on a free port; what is still running afterwards is stopped."""
+    """Serve on a free port, and stop the process after the test."""
     started: list[ServerProcess] = []
 
     def start(*args: str, **environment: str) -> ServerProcess:

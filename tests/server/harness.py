@@ -1,4 +1,4 @@
-"""What the server's tests share: a node to ask, and tokens to forge."""
+"""What the server's tests share: a server in memory, and forged tokens."""
 
 import asyncio
 import hashlib
@@ -25,8 +25,8 @@ Headers = list[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What the application itself sent, without an HTTP client in between."""
+class RawResponse:
+    """What the application sent, without an HTTP client in between."""
 
     status: int
     headers: httpx.Headers
@@ -40,7 +40,7 @@ class Reply:
 
 @dataclass
 class TestServer:
-    """One running application, asked as a client would ask it."""
+    """One running application, and an HTTP client for it."""
 
     __test__ = False
 
@@ -58,18 +58,18 @@ class TestServer:
         return await self.http.post("/api/login", json=body)
 
     async def sign_in(self, username: str = "ada") -> dict[str, Any]:
-        reply = await self.login(username)
-        assert reply.status_code == 200, reply.text
-        tokens: dict[str, Any] = reply.json()
+        response = await self.login(username)
+        assert response.status_code == 200, response.text
+        tokens: dict[str, Any] = response.json()
         return tokens
 
     async def refresh(self, token: object) -> httpx.Response:
         return await self.http.post("/api/refresh", json={"refreshToken": token})
 
     async def refreshed(self, token: object) -> dict[str, Any]:
-        reply = await self.refresh(token)
-        assert reply.status_code == 200, reply.text
-        tokens: dict[str, Any] = reply.json()
+        response = await self.refresh(token)
+        assert response.status_code == 200, response.text
+        tokens: dict[str, Any] = response.json()
         return tokens
 
     async def me(self, access_token: str) -> httpx.Response:
@@ -81,12 +81,12 @@ class TestServer:
         path: str,
         headers: Headers | None = None,
         body: bytes = b"",
-    ) -> Reply:
+    ) -> RawResponse:
         """Send bytes that an HTTP client would refuse to send."""
         return await call(self.app, method, path, headers or [], [body])
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        """Good claims for now, with changes; None takes a claim out."""
+        """Valid claims for now, with changes; None removes a claim."""
         now = int(self.clock())
         good = {
             "iss": self.settings.issuer,
@@ -100,14 +100,14 @@ class TestServer:
         return {name: v for name, v in {**good, **changes}.items() if v is not None}
 
     def header(self, **changes: Any) -> dict[str, Any]:
-        """A good header, with changes; None takes a member out."""
+        """A valid header, with changes; None removes a member."""
         good = {"alg": "HS256", "kid": self.ring.active.kid, "typ": "at+jwt"}
         return {name: v for name, v in {**good, **changes}.items() if v is not None}
 
     def forge(
         self, header: object = None, claims: object = None, *, secret: bytes | None = None
     ) -> str:
-        """Sign whatever header and claims (objects, or JSON as bytes) with the real key."""
+        """Sign any header and claims (objects, or JSON as bytes) with the server's key."""
         parts = (
             self.header() if header is None else header,
             self.claims() if claims is None else claims,
@@ -115,15 +115,15 @@ class TestServer:
         return sign(*parts, secret=secret or self.ring.active.secret)
 
     async def code(self, token: str) -> tuple[int, str]:
-        """Status and code that a token gets on a protected route."""
-        reply = await self.raw(
+        """The status and the code of a protected route's response to a token."""
+        response = await self.raw(
             "GET", "/api/notes", [(b"authorization", f"Bearer {token}".encode())]
         )
-        return reply.status, reply.json.get("code", "")
+        return response.status, response.json.get("code", "")
 
 
 class StartServer(Protocol):
-    """Starts a node; several share one database and one clock."""
+    """Starts a server; those of one test share a database and a clock."""
 
     async def __call__(self, **settings: Any) -> TestServer: ...
 
@@ -155,8 +155,8 @@ async def call(  # noqa: PLR0913 - an ASGI request has these parts
     chunks: list[bytes],
     *,
     hang: bool = False,
-) -> Reply:
-    """Speak ASGI: send these chunks (and then nothing, when told to hang), collect the reply."""
+) -> RawResponse:
+    """Call the application: send the chunks, then hang if asked to; collect the response."""
     sent: list[dict[str, Any]] = []
     pending = list(chunks)
 
@@ -188,7 +188,7 @@ async def call(  # noqa: PLR0913 - an ASGI request has these parts
     }
     await app(scope, receive, send)
     body = b"".join(message.get("body", b"") for message in sent[1:])
-    return Reply(sent[0]["status"], httpx.Headers(sent[0]["headers"]), body)
+    return RawResponse(sent[0]["status"], httpx.Headers(sent[0]["headers"]), body)
 
 
 async def never() -> None:

@@ -1,4 +1,4 @@
-"""The two kinds of database that the server's tests run on."""
+"""The two databases that the server's tests run on."""
 
 import asyncio
 import os
@@ -19,10 +19,10 @@ from unexpired_server.storage.database import Database
 POSTGRES = os.environ.get(
     "UNEXPIRED_TEST_POSTGRES", "postgresql+asyncpg://postgres@127.0.0.1:5432/postgres"
 )
-"""A database whose user may create others; each run of the tests has its own."""
+"""A database whose user may create others; each run of the tests creates its own."""
 
 DEFAULT_STORE = os.environ.get("UNEXPIRED_TEST_STORE", "sqlite")
-"""Where tests run that do not ask for one kind or for both: "sqlite" or "postgres"."""
+"""The store of tests without STORES: "sqlite" or "postgres"."""
 
 PASSWORD_HASH = Passwords(HASHER).hash(PASSWORD)
 
@@ -34,14 +34,14 @@ def engine_of(url: str | URL) -> AsyncEngine:
 
 
 async def rows(url: str | URL, query: str) -> list[tuple[Any, ...]]:
-    """Ask a database directly, past the server."""
+    """Query a database directly, without the server."""
     async with engine_of(url).connect() as connection:
         result = await connection.execute(text(query))
         return [tuple(row) for row in result] if result.returns_rows else []
 
 
 async def fill(url: str) -> None:
-    """Make the tables, and the users ada and bob."""
+    """Create the tables, and the users ada and bob."""
     database = Database(url)
     try:
         await database.migrate()
@@ -52,7 +52,7 @@ async def fill(url: str) -> None:
 
 
 class Postgres:
-    """A database on a PostgreSQL server, made for one run of the tests."""
+    """A PostgreSQL database that is created for one run of the tests."""
 
     def __init__(self) -> None:
         self.name = f"unexpired_test_{uuid.uuid4().hex[:12]}"
@@ -60,7 +60,7 @@ class Postgres:
 
     @staticmethod
     def trouble() -> str | None:
-        """Why there is no PostgreSQL to test with, when there is none."""
+        """Return why there is no PostgreSQL to test with, or None."""
         try:
             asyncio.run(rows(POSTGRES, "SELECT 1"))
         except Exception as exc:  # noqa: BLE001 - whatever is wrong, the tests say it and go on
@@ -82,7 +82,7 @@ class Postgres:
         await rows(POSTGRES, statement.format(name=self.name))
 
     async def empty(self, users: Sequence[str] = ("ada", "bob")) -> None:
-        """Make it as it was when it was new."""
+        """Restore the state of a new database."""
         names = ", ".join(f"'{name}'" for name in users)
         statements = [f"DELETE FROM {table}" for table in TABLES]  # noqa: S608 - our own names
         statements += [

@@ -1,4 +1,4 @@
-"""The address that a session was last used from, on every kind of store."""
+"""The address that a session was last used from, on both stores."""
 
 from typing import Any
 
@@ -20,29 +20,29 @@ HOME, CAFE, PROXY = "192.0.2.7", "2001:db8::7", "10.1.2.3"
 
 
 def at(node: TestServer, address: str, **headers: str) -> TestServer:
-    """The same node, asked from another address."""
+    """The same server, called from another address."""
     transport = httpx.ASGITransport(node.app, client=(address, 9))
     http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers)
     return TestServer(node.app, node.settings, node.clock, http)
 
 
 async def address(node: TestServer, tokens: dict[str, Any]) -> str | None:
-    """What the list of sessions says of the one that asks."""
-    reply = await node.http.get("/api/sessions", headers=bearer(tokens["accessToken"]))
-    (shown,) = [one["address"] for one in reply.json()["sessions"] if one["current"]]
-    return str(shown) if shown is not None else None
+    """The caller's own entry in the list of sessions."""
+    response = await node.http.get("/api/sessions", headers=bearer(tokens["accessToken"]))
+    (listed,) = [one["address"] for one in response.json()["sessions"] if one["current"]]
+    return str(listed) if listed is not None else None
 
 
 async def test_a_session_is_listed_with_where_it_was_last_used(node: TestServer) -> None:
-    """Sign-in writes the address, a refresh from elsewhere replaces it, a look at it does not."""
+    """Sign-in stores the address, a refresh from another one replaces it, other calls do not."""
     tokens = await at(node, HOME).sign_in()
     assert await address(node, tokens) == HOME
     tokens = await at(node, CAFE).refreshed(tokens["refreshToken"])
     assert await address(at(node, HOME), tokens) == CAFE
 
 
-async def test_only_a_refresh_that_counts_moves_a_session(node: TestServer) -> None:
-    """A repeat within the grace and a stolen token change nothing that the owner sees."""
+async def test_only_a_successful_refresh_changes_the_address(node: TestServer) -> None:
+    """A repeat within the grace and a reused token change nothing that the owner sees."""
     used = (await at(node, HOME).sign_in())["refreshToken"]
     tokens = await at(node, HOME).refreshed(used)
     await at(node, CAFE).refreshed(used)
@@ -53,7 +53,7 @@ async def test_only_a_refresh_that_counts_moves_a_session(node: TestServer) -> N
 
 
 async def test_each_session_has_its_own_address(node: TestServer) -> None:
-    """One session that moves leaves the others where they are."""
+    """A changed address of one session changes no other session."""
     stays, moves = await at(node, HOME).sign_in(), await at(node, HOME).sign_in()
     moved = await at(node, CAFE).refreshed(moves["refreshToken"])
     assert await address(node, stays) == HOME
@@ -64,29 +64,29 @@ async def test_each_session_has_its_own_address(node: TestServer) -> None:
 async def test_the_address_is_the_clients_where_the_proxy_is_trusted(
     start: StartServer, proxies: str, expected: str
 ) -> None:
-    """Behind a proxy of ours it is the forwarded address; from anybody else it is their own."""
+    """Behind a trusted proxy it is the forwarded address, otherwise the connection's own."""
     node = await start(trusted_proxies=proxies)
     tokens = await at(node, PROXY, **{"X-Forwarded-For": HOME}).sign_in()
     assert await address(node, tokens) == expected
 
 
-async def test_a_proxy_may_hand_on_anything_of_any_length(start: StartServer) -> None:
-    """What is no address and too long to be one is cut, and never an error of the database."""
+async def test_a_forwarded_address_may_be_anything_of_any_length(start: StartServer) -> None:
+    """Overlong text is cut, and never causes a database error."""
     node = await start(trusted_proxies=PROXY)
     tokens = await at(node, PROXY, **{"X-Forwarded-For": "x" * 5000}).sign_in()
     assert await address(node, tokens) == "x" * 64
 
 
-async def test_without_rotation_the_address_moves_too(start: StartServer) -> None:
-    """A session that keeps its refresh token is refreshed all the same."""
+async def test_without_rotation_the_address_changes_too(start: StartServer) -> None:
+    """A refresh that keeps the refresh token stores the address as well."""
     node = await start(rotation=False)
     tokens = await at(node, HOME).sign_in()
     await at(node, CAFE).refreshed(tokens["refreshToken"])
     assert await address(node, tokens) == CAFE
 
 
-async def test_an_address_that_nobody_knows_is_none(node: TestServer) -> None:
-    """Neither a sign-in nor a refresh needs to know from where it comes."""
+async def test_an_unknown_address_is_null(node: TestServer) -> None:
+    """Sign-in and refresh work without the client's address."""
     database = Database(node.settings.database_url)
     policy: SessionPolicy = policy_of(node.settings)
     ada = await Users(database).find("ada")

@@ -1,4 +1,4 @@
-"""Jobs beside the requests: they repeat, survive failures, and tidy up."""
+"""Background jobs: they repeat, survive failures, and purge old rows."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ STORES = ("sqlite", "postgres")
 DAY = 86_400
 
 
-async def test_a_job_goes_on_after_every_kind_of_failure_and_logs_no_value(
+async def test_a_job_continues_after_any_failure_and_logs_no_values(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     failures = [Unavailable(), RuntimeError("a " + "secret value")]
@@ -47,8 +47,8 @@ async def test_jobs_end_with_their_context() -> None:
     assert runs == seen
 
 
-async def test_a_long_job_holds_up_no_end() -> None:
-    """Millions of rows may be waiting to be forgotten when a server is told to stop."""
+async def test_a_long_job_does_not_delay_the_shutdown() -> None:
+    """A purge may have millions of rows to delete when the server stops."""
     started = asyncio.Event()
 
     async def job() -> None:
@@ -59,7 +59,7 @@ async def test_a_long_job_holds_up_no_end() -> None:
         await started.wait()
 
 
-async def test_ended_sessions_and_old_keys_are_forgotten_and_nothing_else_is(
+async def test_only_ended_sessions_and_old_keys_are_purged(
     start: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = await start()
@@ -89,7 +89,7 @@ async def count(node: TestServer, query: str) -> int:
     return int((await rows(node.settings.database_url, query))[0][0])
 
 
-async def test_forgetting_goes_in_batches_and_takes_old_events_too(
+async def test_a_purge_works_in_batches_and_deletes_old_events_too(
     start: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("unexpired_server.sessions.store.BATCH", 2)

@@ -1,4 +1,4 @@
-"""Request bodies: every bad one gets a JSON sentence, none a 500."""
+"""Request bodies: every invalid one gets a JSON error, none a 500."""
 
 import json
 
@@ -23,12 +23,12 @@ GOOD = json.dumps({"username": "ada", "password": "correct horse"}).encode()
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("path", BODIES)
-async def test_what_is_not_one_strict_json_object_is_a_bad_request(
+async def test_anything_but_one_strict_json_object_is_a_bad_request(
     node: TestServer, path: str, raw: bytes
 ) -> None:
-    reply = await node.raw("POST", path, [JSON], raw)
-    assert (reply.status, reply.json["code"]) == (400, "BAD_REQUEST")
-    assert reply.json["error"].endswith(".")
+    response = await node.raw("POST", path, [JSON], raw)
+    assert (response.status, response.json["code"]) == (400, "BAD_REQUEST")
+    assert response.json["error"].endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,13 @@ async def test_what_is_not_one_strict_json_object_is_a_bad_request(
 async def test_credentials_of_the_wrong_shape_are_a_bad_request_that_quotes_nothing(
     node: TestServer, body: dict[str, object]
 ) -> None:
-    reply = await node.http.post("/api/login", json=body)
-    assert (reply.status_code, reply.json()["code"]) == (400, "BAD_REQUEST")
-    assert "ppp" not in reply.text
-    assert "aaa" not in reply.text
+    response = await node.http.post("/api/login", json=body)
+    assert (response.status_code, response.json()["code"]) == (400, "BAD_REQUEST")
+    assert "ppp" not in response.text
+    assert "aaa" not in response.text
 
 
-async def test_members_that_we_do_not_know_are_ignored(node: TestServer) -> None:
+async def test_unknown_members_are_ignored(node: TestServer) -> None:
     body = {"username": "ada", "password": "correct horse", "remember": [1, {"x": None}]}
     assert (await node.http.post("/api/login", json=body)).status_code == 200
 
@@ -62,32 +62,32 @@ async def test_members_that_we_do_not_know_are_ignored(node: TestServer) -> None
         [""], ["application/jsonp"], ["application/json", "text/plain"], ["*/*"], ["\xff"],
     ],
 )  # fmt: skip
-async def test_a_body_that_is_not_said_to_be_json_is_unsupported(
+async def test_a_body_without_the_json_media_type_is_unsupported(
     node: TestServer, types: list[str]
 ) -> None:
     headers = [(b"content-type", value.encode("latin-1")) for value in types]
-    reply = await node.raw("POST", "/api/login", headers, GOOD)
-    assert (reply.status, reply.json["code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
+    response = await node.raw("POST", "/api/login", headers, GOOD)
+    assert (response.status, response.json["code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
 
 @pytest.mark.parametrize(
     "value", [b"application/json; charset=utf-8", b"Application/JSON", b"application/json ;x=y"]
 )
-async def test_json_may_be_named_with_parameters_and_in_any_case(
+async def test_the_media_type_may_have_parameters_and_any_case(
     node: TestServer, value: bytes
 ) -> None:
     assert (await node.raw("POST", "/api/login", [(b"content-type", value)], GOOD)).status == 200
 
 
 @pytest.mark.parametrize("announced", [True, False])
-async def test_a_body_over_16_kb_is_too_large_and_is_not_read_on(
+async def test_a_body_over_16_kb_is_refused_without_reading_the_rest(
     node: TestServer, *, announced: bool
 ) -> None:
     headers = [JSON, (b"content-length", b"1000000000")] if announced else [JSON]
     chunks = [b"x" * 4096] * 1000
-    reply = await call(node.app, "POST", "/api/login", headers, chunks)
-    assert (reply.status, reply.json["code"]) == (413, "TOO_LARGE")
-    assert reply.headers["connection"] == "close"
+    response = await call(node.app, "POST", "/api/login", headers, chunks)
+    assert (response.status, response.json["code"]) == (413, "TOO_LARGE")
+    assert response.headers["connection"] == "close"
 
 
 async def test_a_body_of_exactly_16_kb_is_read(node: TestServer) -> None:
@@ -98,19 +98,19 @@ async def test_a_body_of_exactly_16_kb_is_read(node: TestServer) -> None:
     assert (await node.raw("POST", "/api/login", [JSON], raw + b" ")).status == 413
 
 
-async def test_a_body_that_does_not_arrive_is_given_up(
+async def test_a_body_that_does_not_arrive_times_out(
     node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert bodies.MAXIMUM_SECONDS == 10
     monkeypatch.setattr(bodies, "MAXIMUM_SECONDS", 0.01)
-    reply = await call(node.app, "POST", "/api/login", [JSON], [GOOD[:5]], hang=True)
-    assert (reply.status, reply.json["code"]) == (408, "REQUEST_TIMEOUT")
-    assert reply.headers["connection"] == "close"
+    response = await call(node.app, "POST", "/api/login", [JSON], [GOOD[:5]], hang=True)
+    assert (response.status, response.json["code"]) == (408, "REQUEST_TIMEOUT")
+    assert response.headers["connection"] == "close"
 
 
 async def test_a_client_that_hangs_up_causes_no_server_error(node: TestServer) -> None:
-    reply = await call(node.app, "POST", "/api/login", [JSON], [])
-    assert reply.status == 400
+    response = await call(node.app, "POST", "/api/login", [JSON], [])
+    assert response.status == 400
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ async def test_a_client_that_hangs_up_causes_no_server_error(node: TestServer) -
 async def test_an_unknown_address_is_not_found_in_json(
     node: TestServer, method: str, path: str
 ) -> None:
-    reply = await node.raw(method, path)
-    assert (reply.status, reply.json["code"]) == (404, "NOT_FOUND")
+    response = await node.raw(method, path)
+    assert (response.status, response.json["code"]) == (404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize(
@@ -141,35 +141,35 @@ async def test_an_unknown_address_is_not_found_in_json(
         ("BREW", "/healthz", "GET, HEAD"),
     ],
 )
-async def test_a_wrong_method_is_told_the_right_ones_in_json(
+async def test_a_wrong_method_gets_the_allowed_ones_in_json(
     node: TestServer, method: str, path: str, allow: str
 ) -> None:
-    reply = await node.raw(method, path)
-    assert (reply.status, reply.json["code"]) == (405, "METHOD_NOT_ALLOWED")
-    assert reply.headers["allow"] == allow
+    response = await node.raw(method, path)
+    assert (response.status, response.json["code"]) == (405, "METHOD_NOT_ALLOWED")
+    assert response.headers["allow"] == allow
 
 
-async def test_our_own_mistake_is_a_json_500_and_a_log_without_what_was_sent(
+async def test_an_unhandled_exception_is_a_json_500_and_the_log_holds_no_client_data(
     node: TestServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(_raw: bytes) -> None:
         raise RuntimeError("correct horse")
 
     monkeypatch.setattr("unexpired_server.tokens.strict_json.read_object", fail)
-    reply = await node.raw("POST", "/api/login", [JSON], GOOD)
-    assert (reply.status, reply.json["code"]) == (500, "SERVER_ERROR")
-    assert reply.headers["x-content-type-options"] == "nosniff"
+    response = await node.raw("POST", "/api/login", [JSON], GOOD)
+    assert (response.status, response.json["code"]) == (500, "SERVER_ERROR")
+    assert response.headers["x-content-type-options"] == "nosniff"
     assert "RuntimeError" in caplog.text
     assert "correct horse" not in caplog.text.replace('RuntimeError("correct horse")', "")
 
 
-async def test_a_protected_body_is_not_read_before_the_token_is_good(node: TestServer) -> None:
-    reply = await call(node.app, "POST", "/api/notes", [JSON], [b"{"], hang=True)
-    assert reply.json["code"] == "NO_TOKEN"
+async def test_a_protected_body_is_not_read_before_the_token_is_verified(node: TestServer) -> None:
+    response = await call(node.app, "POST", "/api/notes", [JSON], [b"{"], hang=True)
+    assert response.json["code"] == "NO_TOKEN"
 
 
-async def test_every_reply_of_the_api_may_not_be_kept(node: TestServer) -> None:
+async def test_no_response_of_the_api_may_be_cached(node: TestServer) -> None:
     tokens = await node.sign_in()
     for path in ("/api/me", "/api/notes", "/api/sessions", "/api/nothing"):
-        reply = await node.http.get(path, headers=bearer(tokens["accessToken"]))
-        assert reply.headers["cache-control"] == "no-store"
+        response = await node.http.get(path, headers=bearer(tokens["accessToken"]))
+        assert response.headers["cache-control"] == "no-store"

@@ -1,4 +1,4 @@
-"""What is let in as HTTP, byte by byte, and how much of it."""
+"""Which bytes the server accepts as HTTP, and how many of them."""
 
 import json
 import socket
@@ -30,7 +30,7 @@ CHUNKED = POST + b"Transfer-Encoding: chunked\r\n"
 
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """One server for all of them: it must outlive each."""
+    """One server for all tests of this module, which must survive each of them."""
     found = ServerProcess(tmp_path_factory.mktemp("server"), "--demo").start()
     yield found
     found.stop()
@@ -44,11 +44,11 @@ def _lives(process: ServerProcess) -> Iterator[None]:
 
 
 def status_of(process: ServerProcess, *pieces: bytes) -> int:
-    """The status that answers these bytes, sent one piece after the other."""
+    """Return the status of the response to some bytes, sent piece by piece."""
     address = urlsplit(process.url)
     where = (address.hostname, address.port)
     with socket.create_connection(where, timeout=20) as connection:
-        with suppress(BrokenPipeError, ConnectionResetError):  # It need not read everything.
+        with suppress(BrokenPipeError, ConnectionResetError):  # The server may close early.
             for piece in pieces:
                 connection.sendall(piece)
         try:
@@ -75,7 +75,7 @@ def status_of(process: ServerProcess, *pieces: bytes) -> int:
         CHUNKED + b"\r\n0x2\r\n{}\r\n0\r\n\r\n",
     ],
 )
-def test_bytes_that_two_readers_could_take_for_different_requests_are_refused(
+def test_bytes_that_two_parsers_could_read_differently_are_refused(
     process: ServerProcess, head: bytes
 ) -> None:
     """RFC 9112, sections 2.2, 5, 6.3, 7.1 and 11.2: no request is smuggled past a proxy."""
@@ -94,26 +94,26 @@ def test_bytes_that_two_readers_could_take_for_different_requests_are_refused(
     ids=["target", "header", "headers", "endless", "chunk extension"],
 )
 @pytest.mark.parametrize("size", [PIECE, 10_000_000], ids=["in pieces", "at once"])
-def test_what_is_too_large_before_a_body_is_refused(
+def test_a_header_section_that_is_too_large_is_refused(
     process: ServerProcess, head: bytes, size: int
 ) -> None:
-    """It is not gathered without end, however it comes."""
+    """The server buffers a bounded amount, in whatever pieces it arrives."""
     pieces = [head[at : at + size] for at in range(0, len(head), size)]
     assert status_of(process, *pieces) in {400, 413}
 
 
-def test_a_large_head_that_is_not_too_large_is_taken(process: ServerProcess) -> None:
+def test_a_large_header_section_within_the_limit_is_accepted(process: ServerProcess) -> None:
     head = TARGET + b"X: " + b"x" * (HEADER_BYTES - 100) + b"\r\n\r\n"
     assert status_of(process, head) == 200
     assert status_of(process, *(head[at : at + PIECE] for at in range(0, len(head), PIECE))) == 200
 
 
-def test_a_header_that_is_no_ascii_is_for_the_application_to_judge(process: ServerProcess) -> None:
+def test_a_header_that_is_not_ascii_reaches_the_application(process: ServerProcess) -> None:
     head = b"GET /api/me HTTP/1.1\r\nHost: x\r\nAuthorization: BearerAuthenticator \xff\r\n\r\n"
     assert status_of(process, head) == 403
 
 
-def test_many_requests_in_a_row_are_not_added_up(process: ServerProcess) -> None:
+def test_the_limit_applies_to_each_request_of_a_connection(process: ServerProcess) -> None:
     address = urlsplit(process.url)
     connection = HTTPConnection(str(address.hostname), address.port, timeout=20)
     for _ in range(8):
@@ -122,10 +122,10 @@ def test_many_requests_in_a_row_are_not_added_up(process: ServerProcess) -> None
     connection.close()
 
 
-def test_an_offer_of_another_protocol_is_declined_and_the_request_answered(
+def test_an_upgrade_is_declined_and_the_request_answered(
     process: ServerProcess,
 ) -> None:
-    """As some clients make it with their first request (RFC 9110, section 7.8)."""
+    """Some clients offer an upgrade in their first request (RFC 9110, section 7.8)."""
     address = urlsplit(process.url)
     connection = HTTPConnection(str(address.hostname), address.port, timeout=20)
     headers = {"Connection": "Upgrade", "Upgrade": "h2c", "Content-Type": "application/json"}
@@ -135,9 +135,9 @@ def test_an_offer_of_another_protocol_is_declined_and_the_request_answered(
     connection.close()
 
 
-def _status(reply: HTTPResponse) -> int:
-    reply.read()
-    return reply.status
+def _status(response: HTTPResponse) -> int:
+    response.read()
+    return response.status
 
 
 OVERRIDDEN = {
@@ -152,13 +152,14 @@ OVERRIDDEN = {
 USED = {"parser", "cycle", "headers", "url", "transport", "connections", "config", "server_state"}
 
 
-def test_uvicorn_still_has_the_private_parts_that_are_overridden() -> None:
+async def test_uvicorn_still_has_the_private_parts_that_are_overridden() -> None:
     """These are no public API: with a new minor version, read its changes, then move the pin."""
     for name, parameters in OVERRIDDEN.items():
         method = getattr(HttpToolsProtocol, name)
         assert list(signature(method).parameters) == parameters
         assert vars(BoundedHttpToolsProtocol)[name] is not method
     protocol = HttpToolsProtocol(Config(never), ServerState(), {})
+    protocol.on_message_begin()
     assert {*USED, "app_state"} <= set(vars(protocol))
     for name in ("_unset_keepalive_if_required", "send_400_response"):
         assert callable(getattr(HttpToolsProtocol, name))

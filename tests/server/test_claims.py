@@ -1,4 +1,4 @@
-"""Times in a token: the boundary, the leeway, and numbers that are none."""
+"""Times in a token: the limits, the leeway, and invalid numbers."""
 
 import json
 
@@ -18,7 +18,7 @@ INVALID = (403, "INVALID_TOKEN")
         b'""',
     ],
 )  # fmt: skip
-async def test_a_time_that_is_no_sane_number_is_invalid(
+async def test_a_time_that_is_not_a_plausible_number_is_invalid(
     node: TestServer, claim: str, raw: bytes
 ) -> None:
     claims = json.dumps(node.claims(**{claim: 424242})).encode().replace(b"424242", raw)
@@ -37,7 +37,7 @@ async def test_times_may_have_fractions(node: TestServer) -> None:
 
 
 @pytest.mark.parametrize("leeway", [0, 60])
-async def test_a_token_is_valid_until_its_end_and_the_leeway_and_not_a_moment_longer(
+async def test_a_token_is_valid_until_its_expiry_plus_leeway_and_no_longer(
     start: StartServer, leeway: int
 ) -> None:
     node = await start(leeway=leeway)
@@ -47,11 +47,11 @@ async def test_a_token_is_valid_until_its_end_and_the_leeway_and_not_a_moment_lo
     node.clock.advance(0.99)
     assert (await node.me(token)).status_code == 200
     node.clock.advance(0.01)
-    reply = await node.me(token)
-    assert (reply.status_code, reply.json()["code"]) == (401, "TOKEN_EXPIRED")
-    assert reply.json()["expiredAt"] == "2027-01-15T08:15:00Z"
-    assert 'error="invalid_token"' in reply.headers["www-authenticate"]
-    assert reply.headers["cache-control"] == "no-store"
+    response = await node.me(token)
+    assert (response.status_code, response.json()["code"]) == (401, "TOKEN_EXPIRED")
+    assert response.json()["expiredAt"] == "2027-01-15T08:15:00Z"
+    assert 'error="invalid_token"' in response.headers["www-authenticate"]
+    assert response.headers["cache-control"] == "no-store"
 
 
 async def test_expired_and_tampered_is_tampered(node: TestServer) -> None:
@@ -74,7 +74,7 @@ async def test_a_start_in_the_future_is_an_error_beyond_the_leeway(
     assert await node.code(node.forge(claims=beyond)) == (403, "TOKEN_ERROR")
 
 
-async def test_a_life_longer_than_ours_or_backwards_is_invalid(node: TestServer) -> None:
+async def test_a_lifetime_that_is_too_long_or_negative_is_invalid(node: TestServer) -> None:
     now = int(node.clock())
     assert await node.code(node.forge(claims=node.claims(exp=now + 900))) == (200, "")
     assert await node.code(node.forge(claims=node.claims(exp=now + 901))) == INVALID
@@ -82,11 +82,11 @@ async def test_a_life_longer_than_ours_or_backwards_is_invalid(node: TestServer)
     assert await node.code(node.forge(claims=node.claims(iat=0, exp=now + 10))) == INVALID
 
 
-async def test_a_session_signed_out_here_is_refused_at_once(node: TestServer) -> None:
+async def test_a_session_that_was_signed_out_here_is_refused_at_once(node: TestServer) -> None:
     tokens = await node.sign_in()
     await node.http.post("/api/logout", json={"refreshToken": tokens["refreshToken"]})
-    reply = await node.me(tokens["accessToken"])
-    assert (reply.status_code, reply.json()["code"]) == (401, "SESSION_REVOKED")
+    response = await node.me(tokens["accessToken"])
+    assert (response.status_code, response.json()["code"]) == (401, "SESSION_REVOKED")
 
 
 async def test_an_expired_token_says_so_even_when_its_session_is_over(node: TestServer) -> None:

@@ -1,4 +1,4 @@
-"""What arrives at once is committed at once, and nobody is told of what is not on the disk."""
+"""Work that arrives together is committed together; no result precedes its commit."""
 
 import asyncio
 import sqlite3
@@ -15,7 +15,7 @@ from unexpired_server.storage.group_commit import MAX_BATCH, GroupCommit
 
 
 class File:
-    """A SQLite file with one table, and the statements that went to it."""
+    """A SQLite file with one table, and the statements that were sent to it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -71,13 +71,15 @@ async def together(group: GroupCommit, *works: Callable[[Connection], Any]) -> l
     return await asyncio.gather(*map(group.run, works), return_exceptions=True)
 
 
-async def test_what_arrives_at_once_shares_a_commit(group: GroupCommit, file: File) -> None:
+async def test_work_that_arrives_together_shares_a_commit(group: GroupCommit, file: File) -> None:
     assert await together(group, *map(adding, range(10))) == list(range(10))
     assert file.stored == list(range(10))
     assert file.commits == 1
 
 
-async def test_what_arrives_during_a_commit_shares_the_next(group: GroupCommit, file: File) -> None:
+async def test_work_that_arrives_during_a_commit_shares_the_next(
+    group: GroupCommit, file: File
+) -> None:
     entered, released = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
@@ -103,7 +105,7 @@ async def test_no_group_is_larger_than_its_limit(group: GroupCommit, file: File)
     assert file.commits == 3
 
 
-async def test_a_failure_is_told_to_its_own_and_costs_nobody_else(
+async def test_a_failure_reaches_its_own_caller_and_no_other(
     group: GroupCommit, file: File
 ) -> None:
     outcomes = await together(group, adding(1), adding(2000), adding(2), adding(1))
@@ -114,7 +116,7 @@ async def test_a_failure_is_told_to_its_own_and_costs_nobody_else(
     assert file.stored == [1, 2]
 
 
-async def test_a_failure_after_a_write_leaves_nothing_of_it(group: GroupCommit, file: File) -> None:
+async def test_a_failure_after_a_write_is_rolled_back(group: GroupCommit, file: File) -> None:
     def fails(connection: Connection) -> None:
         adding(7)(connection)
         raise LookupError
@@ -135,10 +137,10 @@ async def test_a_database_that_is_locked_fails_all_at_once(group: GroupCommit, f
     assert await group.run(adding(1)) == 1
 
 
-async def test_nobody_hears_of_a_success_when_the_commit_fails(
+async def test_no_caller_gets_a_result_when_the_commit_fails(
     group: GroupCommit, file: File
 ) -> None:
-    # A deferred constraint is looked at by the COMMIT itself.
+    # A deferred constraint is checked by the COMMIT itself.
     connection = sqlite3.connect(file.path)
     connection.execute(
         "CREATE TABLE owned (n INTEGER REFERENCES numbers (n) DEFERRABLE INITIALLY DEFERRED)"
@@ -159,7 +161,7 @@ async def test_nobody_hears_of_a_success_when_the_commit_fails(
     assert file.stored == [1]
 
 
-async def test_one_who_no_longer_waits_is_no_trouble_to_the_others(
+async def test_a_cancelled_caller_does_not_disturb_the_others(
     group: GroupCommit, file: File
 ) -> None:
     tasks = [asyncio.create_task(group.run(adding(n))) for n in range(3)]

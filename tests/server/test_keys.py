@@ -1,4 +1,4 @@
-"""The key ring: rotation without a restart, keys that others can verify with, and memory."""
+"""The key ring: rotation without a restart, public keys, and the cache of verified tokens."""
 
 import json
 from pathlib import Path
@@ -25,12 +25,12 @@ DAY = 86_400
 
 @pytest.fixture
 def two_nodes_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nodes look at their key file by themselves only when a test lets them."""
+    """Nodes read their key file only when a test says so."""
     monkeypatch.setattr("unexpired_server.service.POLL_INTERVAL", 3600)
 
 
 def look(node: TestServer) -> None:
-    """What every node does each two seconds."""
+    """Do what every node does each two seconds."""
     reload_ring(node.app.state.service.ring, node.settings.keys_file, node.clock())
 
 
@@ -51,7 +51,7 @@ async def test_two_nodes_rotate_without_a_restart_and_refuse_no_token_meanwhile(
     old = await here.sign_in()
     kid = rotate(here)
     look(here)
-    # The new key is known and does not sign yet: a node that looks later would refuse it.
+    # The new key is loaded but not active: a node that reads the file later would refuse it.
     assert kid_of((await here.refreshed(old["refreshToken"]))["accessToken"]) != kid
     here.clock.advance(key_file.ACTIVATION_DELAY / 2)
     look(there)
@@ -66,7 +66,7 @@ async def test_two_nodes_rotate_without_a_restart_and_refuse_no_token_meanwhile(
 
 
 @pytest.mark.usefixtures("two_nodes_keys")
-async def test_an_old_key_verifies_until_it_is_retired_and_then_nothing_of_it_is_taken(
+async def test_an_old_key_verifies_until_it_is_retired_and_then_its_tokens_are_refused(
     node: TestServer,
 ) -> None:
     old = await node.sign_in()
@@ -78,7 +78,7 @@ async def test_an_old_key_verifies_until_it_is_retired_and_then_nothing_of_it_is
     assert kid_of(renewed["accessToken"]) != old_kid
     key_file.retire(node.settings.keys_file, old_kid, node.clock())
     look(node)
-    # Even a token that was verified a moment ago, and is remembered:
+    # Even a token that was just verified and is cached:
     assert (await node.me(old["accessToken"])).json()["code"] == "INVALID_TOKEN"
     assert (await node.refresh(old["refreshToken"])).json()["code"] == "REFRESH_INVALID"
     assert (await node.me(renewed["accessToken"])).status_code == 200
@@ -86,7 +86,7 @@ async def test_an_old_key_verifies_until_it_is_retired_and_then_nothing_of_it_is
 
 
 @pytest.mark.usefixtures("two_nodes_keys")
-async def test_a_key_file_that_turns_bad_changes_nothing(
+async def test_a_key_file_that_becomes_unusable_changes_nothing(
     node: TestServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     tokens = await node.sign_in()
@@ -134,7 +134,7 @@ def test_keys_are_rotated_listed_and_retired_from_the_command_line(run: Run) -> 
     assert [one.split()[0] for one in run("key", "list").stdout.splitlines()] == [new]
 
 
-def test_a_key_whose_tokens_live_is_retired_only_when_that_is_meant(run: Run) -> None:
+def test_a_key_with_valid_tokens_is_retired_only_with_the_flag(run: Run) -> None:
     run("key", "rotate")
     file = Path("data/keys.json")
     content = json.loads(file.read_text())
@@ -173,17 +173,17 @@ async def test_every_algorithm_signs_verifies_and_refreshes(
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-async def test_the_jwk_set_shows_public_keys_and_never_a_private_part(
+async def test_the_jwk_set_has_public_keys_and_no_private_part(
     start: StartServer, algorithm: str
 ) -> None:
     node = await start(algorithm=algorithm)
-    reply = await node.http.get("/.well-known/jwks.json")
-    shown = reply.json()["keys"]
-    assert [key["alg"] for key in shown] == ([] if algorithm == "HS256" else [algorithm])
-    for key in shown:
+    response = await node.http.get("/.well-known/jwks.json")
+    published = response.json()["keys"]
+    assert [key["alg"] for key in published] == ([] if algorithm == "HS256" else [algorithm])
+    for key in published:
         assert key.keys() <= {"kty", "crv", "x", "y", "kid", "alg", "use"}
         assert key["kid"] == node.ring.active.kid
-    assert "max-age" in reply.headers["cache-control"]
+    assert "max-age" in response.headers["cache-control"]
 
 
 @pytest.mark.parametrize("algorithm", ["EdDSA", "ES256"])
@@ -192,7 +192,7 @@ async def test_a_public_key_cannot_be_used_as_an_hmac_secret(
 ) -> None:
     node = await start(algorithm=algorithm)
     public = json.dumps((await node.http.get("/.well-known/jwks.json")).json()["keys"][0])
-    header = node.header()  # It says HS256, and names a key that is not for HS256.
+    header = node.header()  # HS256, with the id of a key for another algorithm.
     for secret in (public.encode(), node.ring.active.secret):
         forged = node.forge(header=header, secret=secret)
         assert await node.code(forged) == (403, "INVALID_TOKEN")
@@ -201,14 +201,14 @@ async def test_a_public_key_cannot_be_used_as_an_hmac_secret(
 def remote(node: TestServer, calls: list[str]) -> JWKSVerifier:
     async def fetch(address: str) -> bytes:
         calls.append(address)
-        reply: httpx.Response = await node.http.get(address)
-        return reply.content
+        response: httpx.Response = await node.http.get(address)
+        return response.content
 
     return JWKSVerifier("/.well-known/jwks.json", now=node.clock, fetch=fetch)
 
 
 @pytest.mark.usefixtures("two_nodes_keys")
-async def test_another_service_verifies_with_only_the_address_of_the_public_keys(
+async def test_another_service_verifies_with_only_the_url_of_the_public_keys(
     start: StartServer,
 ) -> None:
     node, calls = await start(algorithm="EdDSA"), []  # type: ignore[var-annotated]
@@ -230,7 +230,7 @@ async def test_another_service_verifies_with_only_the_address_of_the_public_keys
         await verifier.verify(first["accessToken"])
 
 
-async def test_a_remote_verifier_survives_an_outage_of_the_issuer_and_rubbish_from_it() -> None:
+async def test_the_jwks_verifier_survives_an_outage_and_invalid_documents() -> None:
     clock, answers = FakeClock(), [b"not json", b'{"keys": 5}', b'{"keys": [5, {"alg": "HS256"}]}']
 
     async def fetch(_address: str) -> bytes:
@@ -248,20 +248,20 @@ async def test_a_remote_verifier_survives_an_outage_of_the_issuer_and_rubbish_fr
 
 
 class Counted:
-    """Counts how often a signature is really looked at."""
+    """Counts how often a signature is really verified."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.times = 0
-        genuine = VerifyingKey.verifies
+        original = VerifyingKey.verifies
 
         def verifies(key: VerifyingKey, message: bytes, signature: bytes) -> bool:
             self.times += 1
-            return genuine(key, message, signature)
+            return original(key, message, signature)
 
         monkeypatch.setattr(VerifyingKey, "verifies", verifies)
 
 
-async def test_a_token_seen_before_costs_no_signature_and_is_still_checked_every_time(
+async def test_a_cached_token_needs_no_signature_check_but_its_time_is_checked(
     node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = Counted(monkeypatch)
@@ -277,7 +277,7 @@ async def test_a_token_seen_before_costs_no_signature_and_is_still_checked_every
     assert counted.times == 2
 
 
-async def test_only_so_many_tokens_are_remembered_and_no_bad_one(
+async def test_the_cache_is_bounded_and_holds_only_valid_tokens(
     node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(access_tokens, "CACHE_SIZE", 3)
@@ -294,15 +294,15 @@ async def test_only_so_many_tokens_are_remembered_and_no_bad_one(
     assert counted.times == 1
 
 
-def test_no_repr_of_a_private_key_shows_it(tmp_path: Path) -> None:
+def test_no_repr_contains_a_private_key(tmp_path: Path) -> None:
     ring = load_ring(Settings(keys_file=tmp_path / "k.json", algorithm="EdDSA"))
     file = key_file.read(tmp_path / "k.json")
-    for shown in (repr(ring), repr(file), repr(ring.active.verifying), str(file.keys[0])):
-        assert file.keys[0].secret not in shown
-        assert repr(ring.active.secret)[2:-1] not in shown
+    for text in (repr(ring), repr(file), repr(ring.active.verifying), str(file.keys[0])):
+        assert file.keys[0].secret not in text
+        assert repr(ring.active.secret)[2:-1] not in text
 
 
-def test_a_verifier_takes_the_keys_algorithm_and_not_the_headers() -> None:
+def test_a_verifier_uses_the_algorithm_of_the_key_and_not_of_the_header() -> None:
     key = Key("ab" * 8, bytes(range(7, 39)))
     tokens_of = AccessTokens(ring_of(key), Settings(), lambda: START)
     good = tokens_of.issue("0" * 32, "1" * 32, 900).token

@@ -1,4 +1,4 @@
-"""The server's parts in somebody else's application."""
+"""The server's parts in other applications."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -40,7 +40,7 @@ def service(make_settings: Callable[..., Settings], clock: FakeClock) -> Service
 async def ask(
     service: Service,
 ) -> AsyncIterator[Callable[[ASGIApp], httpx.AsyncClient]]:
-    """Clients for applications that the service runs beside."""
+    """Return clients for applications, while the service runs."""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(service.running())
         clients: list[httpx.AsyncClient] = []
@@ -56,9 +56,9 @@ async def ask(
 
 
 async def sign_in(http: httpx.AsyncClient, path: str = "/api/login") -> dict[str, Any]:
-    reply = await http.post(path, json={"username": "ada", "password": PASSWORD})
-    assert reply.status_code == 200
-    tokens: dict[str, Any] = reply.json()
+    response = await http.post(path, json={"username": "ada", "password": PASSWORD})
+    assert response.status_code == 200
+    tokens: dict[str, Any] = response.json()
     return tokens
 
 
@@ -140,8 +140,8 @@ async def test_in_fastapi_the_routes_are_mounted_and_claims_are_a_dependency(
     http = ask(app)
     tokens = await sign_in(http)
     assert await sign_in(http, "/auth/api/login")
-    reply = await http.get("/private", headers=bearer(tokens["accessToken"]))
-    assert reply.json() == {"id": tokens["user"]["id"]}
+    response = await http.get("/private", headers=bearer(tokens["accessToken"]))
+    assert response.json() == {"id": tokens["user"]["id"]}
     bad = await http.get("/private", headers=bearer("x"))
     assert (bad.status_code, bad.json()["code"]) == (401, "INVALID_TOKEN")
     renewed = await http.post("/api/refresh", json={"refreshToken": tokens["refreshToken"]})

@@ -1,4 +1,4 @@
-"""The tables: made step by step, the same by every way, on every kind of store."""
+"""Migrations: from every starting point to the same tables, on both stores."""
 
 import asyncio
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ STORES = ("sqlite", "postgres")
 
 @pytest.fixture
 def empty_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a database without a table."""
+    """The URL of a database without tables."""
     if request.param == "sqlite":
         yield f"sqlite+aiosqlite:///{tmp_path}/new.sqlite3"
         return
@@ -37,7 +37,7 @@ def empty_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]
 
 
 @pytest.mark.parametrize("empty_store", STORES, indirect=True)
-def test_the_steps_lead_to_the_tables_that_the_code_works_with_and_can_be_repeated(
+def test_migrations_create_the_tables_of_the_code_and_can_be_repeated(
     empty_store: str,
 ) -> None:
     for _ in range(2):
@@ -61,7 +61,7 @@ async def differences(url: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("empty_store", STORES, indirect=True)
-async def test_of_processes_that_migrate_at_once_one_does_the_work(empty_store: str) -> None:
+async def test_one_of_several_processes_that_start_at_once_migrates(empty_store: str) -> None:
     databases = [Database(empty_store) for _ in range(4)]
     try:
         await asyncio.gather(*(database.migrate() for database in databases))
@@ -71,7 +71,7 @@ async def test_of_processes_that_migrate_at_once_one_does_the_work(empty_store: 
             await database.close()
 
 
-async def test_a_file_of_the_first_version_is_taken_over_with_what_is_in_it(
+async def test_a_file_of_the_first_version_keeps_its_data(
     tmp_path: Path,
 ) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path}/old.sqlite3"
@@ -80,7 +80,7 @@ async def test_a_file_of_the_first_version_is_taken_over_with_what_is_in_it(
     await Users(database).add("ada", "hash", 1)
     await rows(url, "INSERT INTO events (at, kind, user_id) VALUES (1, 'x', 'u')")
 
-    async def forget(connection: AsyncConnection) -> None:
+    async def drop_version(connection: AsyncConnection) -> None:
         for statement in (
             "DROP TABLE alembic_version",
             "DROP INDEX ix_events_at",
@@ -89,7 +89,7 @@ async def test_a_file_of_the_first_version_is_taken_over_with_what_is_in_it(
         ):
             await connection.execute(text(statement))
 
-    await database.run(forget)
+    await database.run(drop_version)
     await database.open()
     assert await Users(database).find("ada")
     assert await rows(url, "SELECT kind, address FROM events") == [("x", None)]
@@ -97,7 +97,7 @@ async def test_a_file_of_the_first_version_is_taken_over_with_what_is_in_it(
 
 
 @pytest.mark.parametrize("empty_store", ["postgres"], indirect=True)
-async def test_a_postgres_that_was_not_migrated_stops_the_server_with_the_command(
+async def test_an_old_postgres_stops_the_server_with_the_command_to_run(
     empty_store: str,
 ) -> None:
     database = Database(empty_store)

@@ -1,4 +1,4 @@
-"""Two nodes over one PostgreSQL, and a database that restarts or stops moving under load."""
+"""Two nodes on one PostgreSQL, which restarts or hangs under load."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -35,18 +35,18 @@ async def refresh_each(nodes: list[TestServer], tokens: list[str]) -> list[httpx
 
 
 async def assert_all_alive(nodes: list[TestServer], tokens: list[str]) -> None:
-    replies = await refresh_each(nodes, tokens)
-    assert [reply.status_code for reply in replies] == [200] * len(tokens)
+    responses = await refresh_each(nodes, tokens)
+    assert [response.status_code for response in responses] == [200] * len(tokens)
 
 
-def unanswered(replies: list[httpx.Response]) -> int:
-    """How many were told to come again; every other one was answered."""
-    for reply in replies:
-        assert reply.status_code in {200, 503}, reply.text
-        if reply.status_code == 503:
-            assert reply.json()["code"] == "UNAVAILABLE"
-            assert int(reply.headers["retry-after"]) >= 1
-    return sum(reply.status_code == 503 for reply in replies)
+def unanswered(responses: list[httpx.Response]) -> int:
+    """Return how many got 503; every other one succeeded."""
+    for response in responses:
+        assert response.status_code in {200, 503}, response.text
+        if response.status_code == 503:
+            assert response.json()["code"] == "UNAVAILABLE"
+            assert int(response.headers["retry-after"]) >= 1
+    return sum(response.status_code == 503 for response in responses)
 
 
 @pytest.mark.parametrize("how", ["cut", "terminated"])
@@ -77,10 +77,10 @@ async def test_a_database_that_restarts_under_load_costs_no_session(
     assert (await nodes[0].http.get("/readyz")).status_code == 200
 
 
-async def test_a_database_that_stops_moving_is_given_up_in_time_and_costs_no_session(
+async def test_a_database_that_hangs_times_out_and_costs_no_session(
     start: StartServer, proxy: TCPProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "TIMEOUT_SECONDS", 2)  # Of the driver too, from here on.
+    monkeypatch.setattr(database, "TIMEOUT_SECONDS", 2)  # The driver reads it, too.
     nodes = [await start(database_url=proxy.url) for _ in range(2)]
     monkeypatch.setattr(database, "TIMEOUT_SECONDS", 5)
     tokens = [one["refreshToken"] for one in await sessions_of(nodes[0], 20)]
@@ -98,7 +98,7 @@ async def test_a_database_that_stops_moving_is_given_up_in_time_and_costs_no_ses
 
 
 @pytest.mark.parametrize("change", ["disable", "set_password"])
-async def test_a_sign_in_that_meets_a_disabling_or_a_new_password_leaves_no_live_session(
+async def test_a_sign_in_during_a_disabling_or_a_new_password_leaves_no_live_session(
     start: StartServer, store: str, change: str
 ) -> None:
     nodes = [await start(login_limit="") for _ in range(2)]
@@ -127,8 +127,8 @@ async def test_two_nodes_share_sessions_revocations_and_the_list(
     renewed = await there.refreshed(tokens["refreshToken"])
     assert await here.refreshed(tokens["refreshToken"]) | renewed
     headers = bearer(renewed["accessToken"])
-    (shown,) = (await there.http.get("/api/sessions", headers=headers)).json()["sessions"]
-    assert (await there.http.delete(f"/api/sessions/{shown['id']}", headers=headers)).is_success
+    (listed,) = (await there.http.get("/api/sessions", headers=headers)).json()["sessions"]
+    assert (await there.http.delete(f"/api/sessions/{listed['id']}", headers=headers)).is_success
     async with asyncio.timeout(5):
         while (await here.me(renewed["accessToken"])).status_code == 200:
             await asyncio.sleep(0)
@@ -136,7 +136,7 @@ async def test_two_nodes_share_sessions_revocations_and_the_list(
     assert (await here.refresh(renewed["refreshToken"])).json()["code"] == "SESSION_REVOKED"
 
 
-async def test_a_database_that_takes_no_connections_is_unavailable_and_costs_no_session(
+async def test_a_database_that_refuses_connections_is_unavailable_and_costs_no_session(
     start: StartServer, postgres: Postgres
 ) -> None:
     node = await start()

@@ -1,4 +1,4 @@
-"""The page is served whole, and nothing beside it; CORS and the security headers."""
+"""The page's files and nothing beside them; CORS and security headers."""
 
 import gzip
 import re
@@ -36,10 +36,10 @@ def page_files(make_settings: Callable[..., Settings]) -> Path:
 
 @pytest.mark.usefixtures("page_files")
 @pytest.mark.parametrize("path", ["/", "/app/main.py"])
-async def test_the_page_is_only_ever_read(node: TestServer, path: str) -> None:
-    reply = await node.raw("POST", path)
-    assert (reply.status, reply.json["code"]) == (405, "METHOD_NOT_ALLOWED")
-    assert reply.headers["allow"] == "GET, HEAD"
+async def test_the_page_is_read_only(node: TestServer, path: str) -> None:
+    response = await node.raw("POST", path)
+    assert (response.status, response.json["code"]) == (405, "METHOD_NOT_ALLOWED")
+    assert response.headers["allow"] == "GET, HEAD"
 
 
 @pytest.mark.usefixtures("page_files")
@@ -61,33 +61,33 @@ async def test_the_page_is_only_ever_read(node: TestServer, path: str) -> None:
         ("/vendor/odd.xyz", "application/octet-stream"),
     ],
 )
-async def test_the_pages_files_have_their_types_and_are_checked_by_etag(
+async def test_the_pages_files_have_their_types_and_are_revalidated_by_etag(
     node: TestServer, path: str, kind: str
 ) -> None:
-    reply = await node.http.get(path)
-    assert reply.status_code == 200
-    assert reply.text == f"content of {path.lstrip('/') or 'index.html'}"
-    assert reply.headers["content-type"] == kind
-    assert reply.headers["cache-control"] == "no-cache"
-    again = await node.http.get(path, headers={"If-None-Match": reply.headers["etag"]})
+    response = await node.http.get(path)
+    assert response.status_code == 200
+    assert response.text == f"content of {path.lstrip('/') or 'index.html'}"
+    assert response.headers["content-type"] == kind
+    assert response.headers["cache-control"] == "no-cache"
+    again = await node.http.get(path, headers={"If-None-Match": response.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     head = await node.http.head(path)
     assert (head.status_code, head.content) == (200, b"")
 
 
 @pytest.mark.usefixtures("page_files")
-async def test_a_file_named_after_its_content_is_kept_for_ever(node: TestServer) -> None:
-    reply = await node.http.get("/assets/0123abcd/app/main.py")
-    assert reply.text == "content of assets/0123abcd/app/main.py"
-    assert reply.headers["content-type"] == "text/x-python; charset=utf-8"
-    assert reply.headers["cache-control"] == "public, max-age=31536000, immutable"
+async def test_a_file_with_a_content_hash_is_immutable(node: TestServer) -> None:
+    response = await node.http.get("/assets/0123abcd/app/main.py")
+    assert response.text == "content of assets/0123abcd/app/main.py"
+    assert response.headers["content-type"] == "text/x-python; charset=utf-8"
+    assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
     missing = await node.http.get("/assets/0123abce/app/main.py")
     assert missing.status_code == 404
     assert "immutable" not in missing.headers["cache-control"]
 
 
 @pytest.mark.parametrize("coding", ["br", "gzip", "identity"])
-async def test_a_lasting_file_is_sent_as_it_was_compressed(
+async def test_an_immutable_file_is_sent_as_it_was_compressed(
     start: StartServer, page_files: Path, coding: str
 ) -> None:
     content = b"print('what anybody may see')\n" * 100
@@ -96,13 +96,13 @@ async def test_a_lasting_file_is_sent_as_it_was_compressed(
     for name, form in zip(("long.py", "long.py.br", "long.py.gz"), forms.values(), strict=True):
         file.with_name(name).write_bytes(form)
     node = await start(page_dir=page_files)
-    reply = await node.raw(
+    response = await node.raw(
         "GET", "/assets/0123abcd/long.py", [(b"accept-encoding", coding.encode())]
     )
-    assert reply.headers.get("content-encoding", "identity") == coding
-    assert reply.headers["vary"].lower() == "accept-encoding"
-    assert reply.headers["content-type"] == "text/x-python; charset=utf-8"
-    assert reply.body == forms[coding]
+    assert response.headers.get("content-encoding", "identity") == coding
+    assert response.headers["vary"].lower() == "accept-encoding"
+    assert response.headers["content-type"] == "text/x-python; charset=utf-8"
+    assert response.body == forms[coding]
 
 
 @pytest.mark.usefixtures("page_files")
@@ -120,23 +120,23 @@ async def test_a_lasting_file_is_sent_as_it_was_compressed(
 )  # fmt: skip
 async def test_nothing_else_of_the_folder_is_served(node: TestServer, path: str) -> None:
     for method in ("GET", "HEAD"):
-        reply = await node.raw(method, path)
-        assert reply.status == 404
-        assert b"content of" not in reply.body
+        response = await node.raw(method, path)
+        assert response.status == 404
+        assert b"content of" not in response.body
 
 
-async def test_a_page_that_is_not_there_is_not_found(node: TestServer) -> None:
+async def test_a_missing_page_is_not_found(node: TestServer) -> None:
     for path in ("/", "/app/main.py", "/vendor/x", "/pyscript.toml"):
-        reply = await node.http.get(path)
-        assert (reply.status_code, reply.json()["code"]) == (404, "NOT_FOUND")
+        response = await node.http.get(path)
+        assert (response.status_code, response.json()["code"]) == (404, "NOT_FOUND")
 
 
 @pytest.mark.usefixtures("page_files")
-@pytest.mark.parametrize("value", ["bytes=0-1", "bytes=999999-", "bytes=x", "rubbish"])
+@pytest.mark.parametrize("value", ["bytes=0-1", "bytes=999999-", "bytes=x", "invalid"])
 async def test_a_range_is_answered_with_the_whole_file(node: TestServer, value: str) -> None:
     for path in ("/", "/app/main.py"):
-        reply = await node.http.get(path, headers={"Range": value})
-        assert reply.status_code == 200
+        response = await node.http.get(path, headers={"Range": value})
+        assert response.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -148,17 +148,17 @@ async def test_a_range_is_answered_with_the_whole_file(node: TestServer, value: 
         ("?\r\nX: y", "/#/login?X:%20y"),
     ],
 )
-async def test_sign_in_has_an_address_that_leads_into_the_page(
+async def test_the_login_path_redirects_into_the_page(
     node: TestServer, query: str, target: str
 ) -> None:
-    reply = await node.raw("GET", f"/login{query}", [(b"host", b"evil.example")])
-    assert reply.status == 303
-    assert reply.headers["location"] == target
+    response = await node.raw("GET", f"/login{query}", [(b"host", b"evil.example")])
+    assert response.status == 303
+    assert response.headers["location"] == target
 
 
 @pytest.mark.usefixtures("page_files")
 @pytest.mark.parametrize("path", ["/", "/app/main.py", "/api/me", "/nothing", "/login", "/healthz"])
-async def test_every_reply_has_the_security_headers(node: TestServer, path: str) -> None:
+async def test_every_response_has_the_security_headers(node: TestServer, path: str) -> None:
     headers = (await node.http.get(path)).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "same-origin"
@@ -192,28 +192,28 @@ PREFLIGHT = {
 }
 
 
-async def test_a_known_origin_may_call_and_see_what_it_needs(start: StartServer) -> None:
+async def test_a_listed_origin_may_call_and_read_what_it_needs(start: StartServer) -> None:
     node = await start(cors_origins=ORIGIN)
     preflight = await node.http.options("/api/notes", headers=PREFLIGHT)
     assert preflight.status_code == 200
     assert preflight.headers["access-control-allow-origin"] == ORIGIN
-    for reply in (
+    for response in (
         await node.http.get("/api/me", headers={"Origin": ORIGIN}),
         await node.http.get("/api/nothing", headers={"Origin": ORIGIN}),
     ):
-        assert reply.headers["access-control-allow-origin"] == ORIGIN
-        assert reply.headers["access-control-expose-headers"] == "WWW-Authenticate, Retry-After"
-        assert "access-control-allow-credentials" not in reply.headers
+        assert response.headers["access-control-allow-origin"] == ORIGIN
+        assert response.headers["access-control-expose-headers"] == "WWW-Authenticate, Retry-After"
+        assert "access-control-allow-credentials" not in response.headers
 
 
-async def test_our_own_mistakes_can_be_read_by_a_known_origin(
+async def test_a_listed_origin_can_read_server_errors(
     start: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = await start(cors_origins=ORIGIN)
     monkeypatch.setattr("unexpired_server.http.bodies._media_type", None)
-    reply = await node.http.post("/api/login", json={}, headers={"Origin": ORIGIN})
-    assert reply.status_code == 500
-    assert reply.headers["access-control-allow-origin"] == ORIGIN
+    response = await node.http.post("/api/login", json={}, headers={"Origin": ORIGIN})
+    assert response.status_code == 500
+    assert response.headers["access-control-allow-origin"] == ORIGIN
 
 
 @pytest.mark.parametrize(
@@ -224,17 +224,17 @@ async def test_our_own_mistakes_can_be_read_by_a_known_origin(
         "HTTPS://APP.EXAMPLE", "https://app.example/",
     ],
 )  # fmt: skip
-async def test_an_unknown_origin_may_not(start: StartServer, origin: str) -> None:
+async def test_an_unlisted_origin_may_not_call(start: StartServer, origin: str) -> None:
     node = await start(cors_origins=ORIGIN)
     preflight = await node.http.options("/api/me", headers={**PREFLIGHT, "Origin": origin})
     assert (preflight.status_code, preflight.json()["code"]) == (400, "BAD_REQUEST")
-    reply = await node.http.get("/api/me", headers={"Origin": origin})
-    for answer in (preflight, reply):
+    response = await node.http.get("/api/me", headers={"Origin": origin})
+    for answer in (preflight, response):
         assert "access-control-allow-origin" not in answer.headers
         assert "Origin" in answer.headers["vary"]
 
 
 async def test_without_cors_origins_no_other_origin_may_call(node: TestServer) -> None:
-    reply = await node.http.options("/api/me", headers=PREFLIGHT)
-    assert reply.status_code == 405
-    assert "access-control-allow-origin" not in reply.headers
+    response = await node.http.options("/api/me", headers=PREFLIGHT)
+    assert response.status_code == 405
+    assert "access-control-allow-origin" not in response.headers

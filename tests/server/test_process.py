@@ -1,4 +1,4 @@
-"""The server as a process: starting, signing in, dying, and the command line."""
+"""The server as a process: start, sign-in, kill, and the command line."""
 
 import signal
 import socket
@@ -20,7 +20,7 @@ from unexpired_server.ops.serve import listen
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Run one command to its end, on the same data; in this process, which is quicker."""
+    """Run one command on the test's data, in this process, which is faster."""
     monkeypatch.chdir(tmp_path)
 
     def run_command(*args: str, stdin: str = "", **environment: str) -> Result:
@@ -32,7 +32,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
 Run = Callable[..., Result]
 
 
-def test_a_first_start_makes_private_data_and_serves(serve: StartProcess, tmp_path: Path) -> None:
+def test_a_first_start_creates_private_data_and_serves(serve: StartProcess, tmp_path: Path) -> None:
     process = serve()
     assert process.announced == process.url
     assert process.ask("GET", "/healthz", None) == (200, {"status": "ok"})
@@ -60,7 +60,7 @@ def test_the_demo_has_its_user_its_short_tokens_and_its_own_files(
 def test_the_demo_refuses_a_database_with_other_users(run: Run) -> None:
     url = "sqlite:///real.sqlite3"
     assert run("user", "add", "ada", "--database-url", url, stdin=f"{PASSWORD}\n").exit_code == 0
-    with listen("127.0.0.1", 0) as taken:  # Else a failure of this test would serve for ever.
+    with listen("127.0.0.1", 0) as taken:  # So that a failing test does not serve forever.
         taken.listen()
         port = str(taken.getsockname()[1])
         result = run("serve", "--demo", "--port", port, "--database-url", url)
@@ -69,7 +69,7 @@ def test_the_demo_refuses_a_database_with_other_users(run: Run) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_a_kill_between_commit_and_reply_costs_nobody_their_session(
+def test_a_kill_between_commit_and_response_ends_no_session(
     serve: StartProcess, tmp_path: Path
 ) -> None:
     process = serve("--demo")
@@ -86,7 +86,7 @@ def test_a_kill_between_commit_and_reply_costs_nobody_their_session(
     assert again.post("/api/refresh", {"refreshToken": found["refreshToken"]})[0] == 200
 
 
-def test_a_session_outlives_a_restart_and_the_log_holds_no_secret(serve: StartProcess) -> None:
+def test_a_session_survives_a_restart_and_the_log_holds_no_secret(serve: StartProcess) -> None:
     process = serve("--demo")
     tokens = process.sign_in("demo", "demo")
     process.get(f"/api/me?token={tokens['accessToken']}", tokens["accessToken"])
@@ -111,8 +111,8 @@ def test_users_are_added_from_standard_input_changed_and_disabled(
     assert run("user", "passwd", "ada", stdin="another password\r\n").exit_code == 0
     credentials = {"username": "ada", "password": PASSWORD}
     assert process.post("/api/login", credentials)[0] == 401
-    reply = process.post("/api/refresh", {"refreshToken": tokens["refreshToken"]})
-    assert reply[1]["code"] == "SESSION_REVOKED"
+    response = process.post("/api/refresh", {"refreshToken": tokens["refreshToken"]})
+    assert response[1]["code"] == "SESSION_REVOKED"
     tokens = process.sign_in("ada", "another password")
     assert run("user", "disable", "ada").exit_code == 0
     assert_soon_revoked(process, tokens["accessToken"])
@@ -142,12 +142,12 @@ def test_sessions_are_listed_and_revoked_from_the_command_line_within_five_secon
 def assert_soon_revoked(process: ServerProcess, token: str) -> None:
     deadline = time.monotonic() + 5
     while process.get("/api/me", token)[0] == 200:
-        assert time.monotonic() < deadline, "the revocation was not heard within five seconds"
+        assert time.monotonic() < deadline, "the revocation took more than five seconds"
         time.sleep(0.05)
     assert process.get("/api/me", token)[1]["code"] == "SESSION_REVOKED"
 
 
-def test_a_printed_secret_is_one_to_start_with(serve: StartProcess, run: Run) -> None:
+def test_the_server_starts_with_a_printed_secret(serve: StartProcess, run: Run) -> None:
     secret = run("secret").stdout.strip()
     assert len(secret) == 43
     process = serve(UNEXPIRED_SECRET=secret)
@@ -163,7 +163,7 @@ def test_a_printed_secret_is_one_to_start_with(serve: StartProcess, run: Run) ->
         (["serve", "--demo", "--host", "0.0.0.0"], {}, "loopback only"),  # noqa: S104
         (["serve", "--port", "99999"], {}, "Setting port:"),
         (["serve", "--host", "192.0.2.1"], {}, "Cannot listen on 192.0.2.1"),
-        (["serve", "--database-url", "rubbish"], {}, "Setting database_url:"),
+        (["serve", "--database-url", "invalid"], {}, "Setting database_url:"),
         (["serve", "--database-url", "sqlite:////proc/x/y"], {}, "cannot be opened"),
         (["user", "passwd", "nobody"], {}, "There is no user nobody."),
         (["user", "disable", "nobody"], {}, "There is no user nobody."),
@@ -171,7 +171,7 @@ def test_a_printed_secret_is_one_to_start_with(serve: StartProcess, run: Run) ->
         (["session", "list", "nobody"], {}, "There is no user nobody."),
     ],
 )  # fmt: skip
-def test_what_cannot_work_is_one_sentence_and_exit_code_2(
+def test_an_unusable_setting_is_one_sentence_and_exit_code_2(
     run: Run, args: list[str], environment: dict[str, str], sentence: str
 ) -> None:
     result = run(*args, stdin=f"{PASSWORD}\n", **environment)
@@ -233,14 +233,14 @@ def test_a_password_that_is_too_short_or_too_long_is_refused(run: Run, password:
     assert "8 to 1024 characters" in result.stderr
 
 
-def test_a_name_that_is_taken_is_refused(run: Run) -> None:
+def test_a_taken_username_is_refused(run: Run) -> None:
     run("user", "add", "ada", stdin=f"{PASSWORD}\n")
     result = run("user", "add", "ada", stdin=f"{PASSWORD}\n")
     assert result.exit_code == 2
     assert "already a user ada" in result.stderr
 
 
-def test_a_database_that_is_locked_is_one_sentence(run: Run, tmp_path: Path) -> None:
+def test_a_locked_database_is_one_sentence(run: Run, tmp_path: Path) -> None:
     run("user", "add", "ada", stdin=f"{PASSWORD}\n")
     with closing(sqlite3.connect(tmp_path / "data" / "unexpired.sqlite3")) as connection:
         connection.isolation_level = None
@@ -250,12 +250,12 @@ def test_a_database_that_is_locked_is_one_sentence(run: Run, tmp_path: Path) -> 
     assert "The database is unavailable." in result.stderr
 
 
-def test_replies_are_not_held_back_by_nagles_algorithm() -> None:
+def test_responses_are_not_delayed_by_nagles_algorithm() -> None:
     with listen("127.0.0.1", 0) as listener:
         assert listener.proto == socket.IPPROTO_TCP
 
 
-def test_an_address_that_is_taken_is_one_sentence(serve: StartProcess, run: Run) -> None:
+def test_an_address_in_use_is_one_sentence(serve: StartProcess, run: Run) -> None:
     port = serve("--demo").url.rpartition(":")[2]
     result = run("serve", "--demo", "--port", port)
     assert result.exit_code == 2

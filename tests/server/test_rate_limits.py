@@ -1,4 +1,4 @@
-"""Rate limits: per account, per address, behind proxies, and over several nodes."""
+"""Rate limits: per account, per address, behind proxies, and on several nodes."""
 
 import asyncio
 import socket
@@ -28,22 +28,22 @@ async def login(
         return await http.post("/api/login", json=body)
 
 
-def assert_limited(reply: httpx.Response) -> None:
-    assert (reply.status_code, reply.json()["code"]) == (429, "RATE_LIMITED")
-    assert 1 <= int(reply.headers["retry-after"]) <= 300
+def assert_limited(response: httpx.Response) -> None:
+    assert (response.status_code, response.json()["code"]) == (429, "RATE_LIMITED")
+    assert 1 <= int(response.headers["retry-after"]) <= 300
 
 
-async def test_ten_wrong_tries_on_an_account_close_it_to_every_address(node: TestServer) -> None:
+async def test_ten_failures_on_an_account_block_it_for_every_address(node: TestServer) -> None:
     for i in range(10):
         assert (await login(node, f"192.0.2.{i}")).status_code == 401
     assert_limited(await login(node, "192.0.2.99"))
-    # Not even the right password tells itself from a wrong one now.
+    # Not even the correct password gets another response now.
     assert_limited(await login(node, "192.0.2.99", password="correct horse"))
     assert (await login(node, "192.0.2.1", "bob", "correct horse")).status_code == 200
 
 
 @pytest.mark.parametrize("networks", [("192.0.2.1",), ("2001:db8::1", "2001:db8::ffff:2")])
-async def test_ten_wrong_tries_from_an_address_close_it_for_every_account(
+async def test_ten_failures_from_an_address_block_it_for_every_account(
     node: TestServer, networks: tuple[str, ...]
 ) -> None:
     for i in range(10):
@@ -52,29 +52,29 @@ async def test_ten_wrong_tries_from_an_address_close_it_for_every_account(
     assert (await login(node, "198.51.100.7", "bob", "correct horse")).status_code == 200
 
 
-async def test_names_that_look_the_same_are_one_account(node: TestServer) -> None:
+async def test_usernames_that_look_the_same_are_one_account(node: TestServer) -> None:
     for i in range(10):
         await login(node, f"192.0.2.{i}", "Zo\u00eb" if i % 2 else "Zoe\u0308")
     assert_limited(await login(node, "192.0.2.99", "Zo\u00eb"))
 
 
-async def test_good_sign_ins_are_never_counted(node: TestServer) -> None:
+async def test_successful_sign_ins_are_not_counted(node: TestServer) -> None:
     for _ in range(30):
         assert (await login(node, "192.0.2.1", password="correct horse")).status_code == 200
 
 
-async def test_guesses_at_once_learn_no_more_than_ten_in_a_row(start: StartServer) -> None:
+async def test_guesses_at_once_reveal_no_more_than_ten_in_a_row(start: StartServer) -> None:
     node = await start()
     tries = [login(node, "192.0.2.1") for _ in range(30)]
-    replies = await asyncio.gather(*tries, login(node, "192.0.2.1", password="correct horse"))
-    statuses = [reply.status_code for reply in replies]
+    responses = await asyncio.gather(*tries, login(node, "192.0.2.1", password="correct horse"))
+    statuses = [response.status_code for response in responses]
     assert statuses.count(401) == 10
     assert set(statuses[:30]) == {401, 429}
-    # The right guess came last: by then there was nothing more to learn.
+    # The correct guess came last, after the limit was reached.
     assert statuses[30] == 429
 
 
-async def test_a_limit_ends_and_the_empty_one_is_none(start: StartServer) -> None:
+async def test_a_limit_ends_and_an_empty_one_is_no_limit(start: StartServer) -> None:
     node = await start(login_limit="1 per second")
     assert (await login(node, "192.0.2.1")).status_code == 401
     assert_limited(await login(node, "192.0.2.1"))
@@ -86,7 +86,7 @@ async def test_a_limit_ends_and_the_empty_one_is_none(start: StartServer) -> Non
 
 
 async def forwarded(node: TestServer, peer: str, header: str) -> list[int]:
-    """Eleven wrong tries on as many accounts, each said to come from another address."""
+    """Fail on eleven accounts, each time with another forwarded address."""
     transport = httpx.ASGITransport(node.app, client=(peer, 9))
     statuses = []
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
@@ -97,17 +97,17 @@ async def forwarded(node: TestServer, peer: str, header: str) -> list[int]:
     return statuses
 
 
-async def test_x_forwarded_for_is_believed_only_from_trusted_proxies(start: StartServer) -> None:
+async def test_x_forwarded_for_is_used_only_from_trusted_proxies(start: StartServer) -> None:
     trusting = await start(trusted_proxies="10.0.0.0/8")
     assert set(await forwarded(trusting, "10.1.2.3", "192.0.2.{i}")) == {401}
-    # What stands before the proxy's own entry was sent by the client, who may say anything.
+    # Entries before the proxy's own come from the client, who may send anything.
     assert (await forwarded(trusting, "10.1.2.3", "192.0.2.{i}, 198.51.100.7"))[-1] == 429
     assert (await forwarded(trusting, "203.0.113.9", "192.0.2.{i}"))[-1] == 429
     wary = await start()
     assert (await forwarded(wary, "10.1.2.3", "192.0.2.{i}"))[-1] == 429
 
 
-async def test_refreshes_that_are_refused_or_hasty_are_limited_and_others_are_not(
+async def test_only_refused_and_too_frequent_refreshes_are_limited(
     start: StartServer,
 ) -> None:
     node = await start(refresh_limit="5 per minute")
@@ -119,8 +119,8 @@ async def test_refreshes_that_are_refused_or_hasty_are_limited_and_others_are_no
         token = (await node.refreshed(token))["refreshToken"]
     assert_limited(await node.refresh(token))
     fresh = await start(refresh_limit="5 per minute")
-    assert {(await fresh.refresh("rubbish")).status_code for _ in range(5)} == {401}
-    assert_limited(await fresh.refresh("rubbish"))
+    assert {(await fresh.refresh("invalid")).status_code for _ in range(5)} == {401}
+    assert_limited(await fresh.refresh("invalid"))
 
 
 def redis_answers() -> bool:
@@ -134,7 +134,7 @@ def redis_answers() -> bool:
 @pytest.mark.skipif(not redis_answers(), reason="no Redis on localhost:6379")
 async def test_nodes_that_share_a_redis_share_the_count(start: StartServer) -> None:
     here, there = await start(rate_limit_url=REDIS), await start(rate_limit_url=REDIS)
-    username = uuid.uuid4().hex  # Redis outlives the test.
+    username = uuid.uuid4().hex  # Redis keeps its counts after the test.
     network = f"2001:db8:{username[:4]}:{username[4:8]}::"
     for i in range(10):
         node = (here, there)[i % 2]
@@ -144,7 +144,7 @@ async def test_nodes_that_share_a_redis_share_the_count(start: StartServer) -> N
         assert_limited(await login(node, "192.0.2.1", username))
 
 
-async def test_without_its_redis_a_node_counts_alone(
+async def test_a_node_counts_alone_while_its_redis_is_down(
     start: StartServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     node = await start(rate_limit_url="redis://127.0.0.1:1/0")
@@ -158,12 +158,12 @@ async def test_without_its_redis_a_node_counts_alone(
     ("name", "value"),
     [("login_limit", "often"), ("refresh_limit", "5 per"), ("rate_limit_url", "http://x")],
 )
-def test_a_limit_that_makes_no_sense_is_named(name: str, value: str) -> None:
+def test_an_invalid_limit_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"Setting {name}:"):
         load_settings(**{name: value})
 
 
-def test_addresses_of_one_network_are_one_and_what_is_no_address_is_too() -> None:
+def test_addresses_of_one_network_share_a_key_and_so_do_invalid_ones() -> None:
     assert address_key("2001:db8::1") == address_key("2001:db8:0:0:ffff::2")
     assert address_key("2001:db8:0:1::1") != address_key("2001:db8::1")
     assert address_key("192.0.2.1") != address_key("192.0.2.2")

@@ -1,4 +1,4 @@
-"""Refresh over HTTP: rotation, grace, reuse, lifetimes, and the store in trouble."""
+"""Refresh over HTTP: rotation, grace, reuse, lifetimes, and outages of the store."""
 
 import asyncio
 import threading
@@ -27,15 +27,15 @@ STORES = ("sqlite", "postgres")
 DAY = 86_400
 
 
-def code(reply: httpx.Response) -> tuple[int, str]:
-    return reply.status_code, reply.json().get("code", "")
+def code(response: httpx.Response) -> tuple[int, str]:
+    return response.status_code, response.json().get("code", "")
 
 
 async def rows(node: TestServer, query: str) -> list[Any]:
     return await stores.rows(node.settings.database_url, query)
 
 
-async def test_sign_in_and_refresh_answer_with_the_whole_pair(node: TestServer) -> None:
+async def test_sign_in_and_refresh_return_both_tokens(node: TestServer) -> None:
     first = await node.sign_in()
     user = first.pop("user")
     node.clock.advance(100)
@@ -51,11 +51,11 @@ async def test_sign_in_and_refresh_answer_with_the_whole_pair(node: TestServer) 
     assert user.keys() == {"id", "username"}
 
 
-async def test_replies_with_tokens_may_not_be_kept(node: TestServer) -> None:
-    reply = await node.login()
-    assert reply.headers["cache-control"] == "no-store"
-    reply = await node.refresh(reply.json()["refreshToken"])
-    assert reply.headers["cache-control"] == "no-store"
+async def test_responses_with_tokens_may_not_be_cached(node: TestServer) -> None:
+    response = await node.login()
+    assert response.headers["cache-control"] == "no-store"
+    response = await node.refresh(response.json()["refreshToken"])
+    assert response.headers["cache-control"] == "no-store"
 
 
 async def test_a_chain_of_refreshes_works_and_old_ones_do_not(node: TestServer) -> None:
@@ -74,9 +74,9 @@ async def test_fifty_uses_at_once_are_one_step_and_the_same_successor_for_all(
 ) -> None:
     started = [await start() for _ in range(nodes)]
     token = (await started[0].sign_in())["refreshToken"]
-    replies = await asyncio.gather(*(started[i % nodes].refresh(token) for i in range(50)))
-    assert {reply.status_code for reply in replies} == {200}
-    assert len({reply.json()["refreshToken"] for reply in replies}) == 1
+    responses = await asyncio.gather(*(started[i % nodes].refresh(token) for i in range(50)))
+    assert {response.status_code for response in responses} == {200}
+    assert len({response.json()["refreshToken"] for response in responses}) == 1
     assert await rows(started[0], "SELECT counter FROM sessions") == [(1,)]
 
 
@@ -93,7 +93,7 @@ async def test_within_the_grace_the_same_successor_with_a_fresh_access_token(
     assert (await node.me(again["accessToken"])).status_code == 200
 
 
-async def test_after_the_grace_the_session_and_all_its_tokens_are_dead(
+async def test_after_the_grace_a_second_use_ends_the_session_and_its_tokens(
     node: TestServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     r0 = await node.sign_in()
@@ -142,7 +142,7 @@ async def test_two_generations_old_is_reuse_even_within_the_grace(node: TestServ
     assert code(await node.refresh(r0)) == (401, "REFRESH_REUSED")
 
 
-async def test_reuse_in_one_session_leaves_the_others_alive(node: TestServer) -> None:
+async def test_reuse_in_one_session_ends_no_other(node: TestServer) -> None:
     stolen, other = await node.sign_in(), await node.sign_in()
     await node.refreshed(stolen["refreshToken"])
     node.clock.advance(31)
@@ -171,12 +171,12 @@ async def test_a_refresh_that_races_a_sign_out_never_leaves_a_live_session(
 
 @contextmanager
 def between_read_and_write(monkeypatch: pytest.MonkeyPatch, meanwhile: str) -> Iterator[None]:
-    """Change the sessions, as another node would, after the first refresh has read its own."""
-    genuine = store._read  # noqa: SLF001 - the race's only window
+    """Change the rows, as another node would, after a refresh has read its session."""
+    original = store._read  # noqa: SLF001 - the race's only window
     pending = [f"UPDATE sessions SET {meanwhile}"]  # noqa: S608 - our own words
 
     def read(connection: Connection, session_id: str) -> Session | None:
-        session = genuine(connection, session_id)
+        session = original(connection, session_id)
         if pending:
             connection.exec_driver_sql(pending.pop())
         return session
@@ -187,7 +187,7 @@ def between_read_and_write(monkeypatch: pytest.MonkeyPatch, meanwhile: str) -> I
     assert not pending
 
 
-async def test_a_slow_refresh_cannot_turn_the_counter_back(
+async def test_a_slow_refresh_cannot_decrease_the_counter(
     node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     r0 = (await node.sign_in())["refreshToken"]
@@ -196,7 +196,7 @@ async def test_a_slow_refresh_cannot_turn_the_counter_back(
     assert await rows(node, "SELECT counter FROM sessions") == [(2,)]
 
 
-async def test_a_slow_refresh_loses_to_a_quick_one_and_gets_its_successor(
+async def test_a_slow_refresh_gets_the_successor_of_a_faster_one(
     node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     r0 = (await node.sign_in())["refreshToken"]
@@ -206,7 +206,7 @@ async def test_a_slow_refresh_loses_to_a_quick_one_and_gets_its_successor(
     assert await rows(node, "SELECT counter FROM sessions") == [(1,)]
 
 
-async def test_a_slow_refresh_does_not_revive_a_session_that_was_signed_out_meanwhile(
+async def test_a_slow_refresh_does_not_revive_a_session_that_was_signed_out(
     node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     r0 = (await node.sign_in())["refreshToken"]
@@ -223,7 +223,7 @@ def _resealed(token: str, **changes: bytes) -> str:
     return "rt1." + base64url.encode(bytes(raw))
 
 
-async def test_forged_refresh_tokens_are_refused_alike_and_touch_nothing(
+async def test_forged_refresh_tokens_get_one_response_and_change_nothing(
     node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine, other = (await node.sign_in())["refreshToken"], (await node.sign_in())["refreshToken"]
@@ -243,24 +243,24 @@ async def test_forged_refresh_tokens_are_refused_alike_and_touch_nothing(
     ]  # fmt: skip
     # Authentic or refused before any database work:
     monkeypatch.setattr(Database, "_with_timeout", None)
-    replies = [await node.refresh(token) for token in forged]
-    assert {(r.status_code, r.text, r.headers["www-authenticate"]) for r in replies} == {
-        (401, replies[0].text, replies[0].headers["www-authenticate"])
+    responses = [await node.refresh(token) for token in forged]
+    assert {(r.status_code, r.text, r.headers["www-authenticate"]) for r in responses} == {
+        (401, responses[0].text, responses[0].headers["www-authenticate"])
     }
-    assert replies[0].json()["code"] == "REFRESH_INVALID"
+    assert responses[0].json()["code"] == "REFRESH_INVALID"
     monkeypatch.undo()
     assert await rows(node, "SELECT * FROM sessions ORDER BY id") == before
     assert (await node.refresh(mine)).status_code == 200
 
 
 @pytest.mark.parametrize("token", [None, 1, ["rt1."], {"a": "b"}, True])
-async def test_a_refresh_token_that_is_no_text_is_a_bad_request(
+async def test_a_refresh_token_that_is_not_a_string_is_a_bad_request(
     node: TestServer, token: object
 ) -> None:
     assert code(await node.refresh(token)) == (400, "BAD_REQUEST")
 
 
-async def test_the_database_holds_nothing_that_can_be_presented(node: TestServer) -> None:
+async def test_the_database_holds_nothing_that_can_be_used_as_a_token(node: TestServer) -> None:
     tokens = await node.sign_in()
     renewed = await node.refreshed(tokens["refreshToken"])
     tables = ("users", "sessions", "events", "notes", "idempotency_keys")
@@ -270,7 +270,7 @@ async def test_the_database_holds_nothing_that_can_be_presented(node: TestServer
         for secret in (token["refreshToken"][-43:], token["accessToken"][-43:], raw[32:].hex()):
             assert secret not in dump
     assert "correct horse" not in dump
-    # With all of the dump but without the key, the next token cannot be made.
+    # Without the key, the next token cannot be made from the whole database.
     row = (await rows(node, "SELECT * FROM sessions"))[0]
     assert code(await node.refresh(str(row))) == (401, "REFRESH_INVALID")
 
@@ -283,7 +283,7 @@ async def test_an_idle_session_expires(node: TestServer) -> None:
     assert code(await node.refresh(token)) == (401, "REFRESH_EXPIRED")
 
 
-async def test_a_used_session_expires_in_the_end(node: TestServer) -> None:
+async def test_a_session_in_use_expires_at_its_maximum_age(node: TestServer) -> None:
     token = (await node.sign_in())["refreshToken"]
     for _ in range(29):
         node.clock.advance(DAY)
@@ -295,7 +295,7 @@ async def test_a_used_session_expires_in_the_end(node: TestServer) -> None:
     assert code(await node.refresh(tokens["refreshToken"])) == (401, "REFRESH_EXPIRED")
 
 
-async def test_no_leeway_on_sessions(start: StartServer) -> None:
+async def test_sessions_have_no_leeway(start: StartServer) -> None:
     node = await start(leeway=60, refresh_idle_ttl=1000)
     token = (await node.sign_in())["refreshToken"]
     node.clock.advance(1000)
@@ -317,7 +317,7 @@ async def test_a_disabled_user_can_neither_refresh_nor_sign_in_nor_use_old_token
     assert code(await other.refresh(tokens["refreshToken"])) == (401, "SESSION_REVOKED")
 
 
-async def test_without_rotation_one_refresh_token_serves_for_the_sessions_life(
+async def test_without_rotation_one_refresh_token_works_until_the_session_ends(
     start: StartServer,
 ) -> None:
     node = await start(rotation=False)
@@ -338,8 +338,8 @@ async def test_with_refresh_turned_off_there_is_no_refresh_token_and_no_refresh(
     tokens = await node.sign_in()
     assert tokens.keys() == {"accessToken", "tokenType", "expiresIn", "user"}
     assert code(await node.refresh("rt1.x")) == (404, "NOT_FOUND")
-    reply = await node.http.post("/api/logout", json={}, headers=bearer(tokens["accessToken"]))
-    assert reply.status_code == 204
+    response = await node.http.post("/api/logout", json={}, headers=bearer(tokens["accessToken"]))
+    assert response.status_code == 204
     assert code(await node.me(tokens["accessToken"])) == (401, "SESSION_REVOKED")
 
 
@@ -354,7 +354,7 @@ async def test_a_refresh_token_newer_than_the_database_is_refused_without_a_writ
     assert await rows(node, "SELECT counter, revoked_at FROM sessions") == [(0, None)]
 
 
-async def test_a_session_that_is_gone_has_expired(node: TestServer) -> None:
+async def test_a_session_without_a_row_has_expired(node: TestServer) -> None:
     token = (await node.sign_in())["refreshToken"]
     await rows(node, "DELETE FROM sessions")
     assert code(await node.refresh(token)) == (401, "REFRESH_EXPIRED")
@@ -362,7 +362,7 @@ async def test_a_session_that_is_gone_has_expired(node: TestServer) -> None:
 
 @asynccontextmanager
 async def locked(node: TestServer) -> AsyncIterator[None]:
-    """Hold the lock that every writer needs."""
+    """Hold the lock that every write needs."""
     url = node.settings.database_url
     begin = "BEGIN EXCLUSIVE" if url.startswith("sqlite") else "BEGIN"
     async with stores.engine_of(url).connect() as connection:
@@ -382,27 +382,29 @@ async def test_a_locked_store_is_unavailable_while_access_tokens_still_verify(
     await node.me(tokens["accessToken"])
     monkeypatch.setattr(database, "TIMEOUT_SECONDS", 0.2)
     async with locked(node):
-        reply = await node.refresh(tokens["refreshToken"])
-        assert code(reply) == (503, "UNAVAILABLE")
-        assert int(reply.headers["retry-after"]) >= 1
+        response = await node.refresh(tokens["refreshToken"])
+        assert code(response) == (503, "UNAVAILABLE")
+        assert int(response.headers["retry-after"]) >= 1
         assert code(await node.login()) == (503, "UNAVAILABLE")
         assert (await node.me(tokens["accessToken"])).status_code == 200
     monkeypatch.setattr(database, "TIMEOUT_SECONDS", 5)
     assert (await node.refresh(tokens["refreshToken"])).status_code == 200
 
 
-async def test_a_store_that_hangs_is_given_up_and_what_it_still_does_counts(
+async def test_a_store_that_hangs_times_out_and_its_late_commit_takes_effect(
     node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    genuine, released = store._read, threading.Event()  # noqa: SLF001 - where a driver would hang
+    original, released = store._read, threading.Event()  # noqa: SLF001 - where a driver would hang
     first = await node.sign_in()
 
     def hang(connection: Connection, session_id: str) -> Session | None:
-        if connection.dialect.name == "sqlite":  # In a thread of its own; else on the event loop.
+        if (
+            connection.dialect.name == "sqlite"
+        ):  # In its own thread; PostgreSQL runs on the event loop.
             released.wait()
         while not released.is_set():
             await_only(asyncio.sleep(0))
-        return genuine(connection, session_id)
+        return original(connection, session_id)
 
     monkeypatch.setattr(database, "TIMEOUT_SECONDS", 0.05)
     monkeypatch.setattr(store, "_read", hang)
@@ -426,7 +428,7 @@ async def without_tables(node: TestServer) -> AsyncIterator[None]:
         await rows(node, f"ALTER TABLE {table}_gone RENAME TO {table}")
 
 
-async def test_a_store_that_is_gone_is_unavailable_on_every_route_that_needs_it(
+async def test_without_its_store_every_route_that_needs_it_is_unavailable(
     node: TestServer,
 ) -> None:
     tokens = await node.sign_in()
@@ -437,7 +439,7 @@ async def test_a_store_that_is_gone_is_unavailable_on_every_route_that_needs_it(
 
 async def assert_unavailable(node: TestServer, tokens: dict[str, Any]) -> None:
     headers = bearer(tokens["accessToken"])
-    replies = [
+    responses = [
         await node.login(),
         await node.refresh(tokens["refreshToken"]),
         await node.http.get("/api/notes", headers=headers),
@@ -447,6 +449,6 @@ async def assert_unavailable(node: TestServer, tokens: dict[str, Any]) -> None:
         await node.http.get("/api/me", headers=headers),
         await node.http.post("/api/logout", json={"refreshToken": tokens["refreshToken"]}),
     ]
-    assert {code(reply) for reply in replies} == {(503, "UNAVAILABLE")}
-    assert all("retry-after" in reply.headers for reply in replies)
+    assert {code(response) for response in responses} == {(503, "UNAVAILABLE")}
+    assert all("retry-after" in response.headers for response in responses)
     assert (await node.http.get("/healthz")).status_code == 200

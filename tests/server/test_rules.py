@@ -1,4 +1,4 @@
-"""The rules of a session, driven without a server: against a model, and in random orders."""
+"""The rules of a session, without a server: against a model, in random orders."""
 
 import dataclasses
 
@@ -45,7 +45,7 @@ def test_a_counter_is_decided_by_its_distance_and_the_time(
 
 
 @given(st.integers(0, 10), st.floats(0, 10_000))
-def test_a_revoked_session_stays_revoked_whatever_comes(counter: int, now: float) -> None:
+def test_a_revoked_session_stays_revoked(counter: int, now: float) -> None:
     revoked = dataclasses.replace(FRESH, revoked_at=150)
     assert decide(revoked, counter, now, POLICY) is Decision.REVOKED
 
@@ -57,7 +57,7 @@ def test_without_rotation_the_current_token_is_kept() -> None:
     assert (kept.counter, kept.refreshed_at) == (5, 300)
 
 
-def test_the_end_is_the_earlier_of_idle_and_absolute() -> None:
+def test_a_session_ends_at_the_earlier_of_idle_and_absolute_lifetime() -> None:
     assert ends_at(FRESH, POLICY) == 1200
     old = dataclasses.replace(FRESH, refreshed_at=4900)
     assert ends_at(old, POLICY) == 5100
@@ -69,7 +69,7 @@ def test_the_end_is_the_earlier_of_idle_and_absolute() -> None:
         st.tuples(st.floats(0, 60), st.integers(0, 2), st.integers(0, 3)), min_size=1, max_size=60
     )
 )
-def test_whatever_the_order_one_line_of_tokens_lives_and_reuse_ends_it(
+def test_in_any_order_one_line_of_tokens_is_valid_and_reuse_ends_it(
     steps: list[tuple[float, int, int]],
 ) -> None:
     """Holders present current or older tokens at random times; a model says what must happen."""
@@ -123,6 +123,6 @@ def test_every_key_of_the_ring_reads_and_the_first_writes() -> None:
 
 
 def test_the_macs_key_is_not_the_signing_key() -> None:
-    """With one key for both, a signature of one kind could be passed off as the other."""
+    """With one key for both, one kind of token could be turned into the other."""
     key = RING.active
     assert key.derive("refresh token v1") not in (key.secret, key.derive("another purpose"))

@@ -1,4 +1,4 @@
-"""Processes under load: several workers, a graceful end, and an end that is none."""
+"""Processes under load: several workers, a graceful shutdown, and a kill."""
 
 import signal
 import threading
@@ -16,12 +16,12 @@ STORES = ("sqlite", "postgres")
 
 @pytest.fixture
 def node_process(serve: StartProcess, store: str) -> Callable[..., ServerProcess]:
-    """A node over the test's store; all nodes share one key file."""
+    """A process on the test's store; all processes share one key file."""
     return lambda *args: serve("--database-url", store, *args)
 
 
 class Load:
-    """Sessions that are refreshed without a pause, each by a thread of its own."""
+    """Sessions that are refreshed without a pause, each in its own thread."""
 
     def __init__(self, process: ServerProcess, sessions: int) -> None:
         self.tokens = [process.sign_in("ada", PASSWORD)["refreshToken"] for _ in range(sessions)]
@@ -41,10 +41,10 @@ class Load:
         self._pool.shutdown()
 
     def _refresh(self, which: int) -> None:
-        """Refresh one session until the server is gone; what was lost on the way is not known."""
+        """Refresh one session until the server has ended; its last response may be lost."""
         while not self._stopping.is_set():
             try:
-                status, reply = self._process.post(
+                status, response = self._process.post(
                     "/api/refresh", {"refreshToken": self.tokens[which]}
                 )
             except (OSError, HTTPException):
@@ -52,7 +52,7 @@ class Load:
             self.statuses.append(status)
             if status != 200:
                 return
-            self.tokens[which] = reply["refreshToken"]
+            self.tokens[which] = response["refreshToken"]
             self.refreshes.release()
 
 
@@ -70,9 +70,9 @@ def test_a_node_that_ends_under_load_loses_no_session_and_no_refresh(
     assert set(load.statuses) == {200}
     surviving = node_process()
     for token in load.tokens:
-        # The last refresh may have been committed and its reply lost: then this is a repeat.
-        status, reply = surviving.post("/api/refresh", {"refreshToken": token})
-        assert (status, reply.get("code")) == (200, None)
+        # The last refresh may have been committed and its response lost: then this is a repeat.
+        status, response = surviving.post("/api/refresh", {"refreshToken": token})
+        assert (status, response.get("code")) == (200, None)
 
 
 def test_several_workers_serve_as_one_and_count_together(

@@ -1,4 +1,4 @@
-"""Settings: where they come from, and what keeps the server from starting."""
+"""Settings: their sources, and those that stop the server."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_the_environment_is_read_and_flags_win_over_it(monkeypatch: pytest.Monke
     assert settings.cors_origins == ("https://a.example", "https://b.example")
 
 
-def test_a_demo_is_short_lived_with_data_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_demo_has_short_tokens_and_its_own_data(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load_settings(demo=True)
     assert (settings.access_ttl, settings.leeway) == (20, 0)
     assert settings.database_url != load_settings().database_url
@@ -59,7 +59,7 @@ def test_a_demo_listens_on_loopback_only(host: str) -> None:
         ("refresh_idle_ttl", "inf"), ("refresh", "perhaps"),
     ],
 )  # fmt: skip
-def test_a_setting_that_makes_no_sense_is_named_in_a_sentence(name: str, value: str) -> None:
+def test_an_invalid_setting_is_named_in_one_sentence(name: str, value: str) -> None:
     with pytest.raises(SettingsError) as problem:
         load_settings(**{name: value})
     assert f"Setting {name}:" in str(problem.value)
@@ -98,19 +98,19 @@ def test_a_secret_may_be_written_in_hex_or_base64_and_means_the_same_key() -> No
     assert len({ring.active.kid for ring in rings}) == 1
 
 
-def test_no_repr_shows_a_key(tmp_path: Path) -> None:
+def test_no_repr_contains_a_key(tmp_path: Path) -> None:
     secret = new_secret()
     settings = load_settings(secret=secret)
     ring = load_ring(settings)
     file_ring = load_ring(load_settings(keys_file=tmp_path / "keys.json"))
-    for shown in (repr(settings), str(settings), repr(ring), repr(file_ring), f"{ring.active}"):
-        assert secret[:6] not in shown
-        assert repr(ring.active.secret)[2:8] not in shown
-        assert repr(file_ring.active.secret)[2:8] not in shown
+    for text in (repr(settings), str(settings), repr(ring), repr(file_ring), f"{ring.active}"):
+        assert secret[:6] not in text
+        assert repr(ring.active.secret)[2:8] not in text
+        assert repr(file_ring.active.secret)[2:8] not in text
     assert ring.active.kid in repr(ring)
 
 
-def test_a_key_file_is_made_once_and_only_for_us(tmp_path: Path) -> None:
+def test_a_key_file_is_created_once_and_private(tmp_path: Path) -> None:
     file = tmp_path / "new" / "keys.json"
     first = load_ring(load_settings(keys_file=file))
     assert file.stat().st_mode & 0o777 == 0o600
@@ -142,7 +142,9 @@ GOOD = "9f1c4be07a25d3688e02b7f4516acd93e8417fb05c29d6a43b80f2195e6c7da1"
         '{"active": "abababababababab", "keys": ["x"]}',
     ],
 )  # fmt: skip
-def test_a_damaged_or_weak_key_file_is_refused_in_a_sentence(tmp_path: Path, content: str) -> None:
+def test_a_damaged_or_weak_key_file_is_refused_in_one_sentence(
+    tmp_path: Path, content: str
+) -> None:
     file = tmp_path / "keys.json"
     file.write_text(content)
     file.chmod(0o600)
@@ -168,16 +170,16 @@ def test_two_processes_that_start_at_once_agree_on_one_key(
 ) -> None:
     file = tmp_path / "keys.json"
     first = load_ring(load_settings(keys_file=file))
-    # The second looked before the first had written.
+    # The second process looked before the first had written.
     looks = iter([False])
-    genuine = Path.exists
+    original = Path.exists
     monkeypatch.setattr(
-        Path, "exists", lambda self: next(looks, None) or (self != file and genuine(self))
+        Path, "exists", lambda self: next(looks, None) or (self != file and original(self))
     )
     assert load_ring(load_settings(keys_file=file)) == first
 
 
 @pytest.mark.parametrize("url", ["nonsense", "sqlite", "oracle+nothing://x/y"])
-def test_a_database_url_that_is_none_is_refused_in_a_sentence(url: str) -> None:
+def test_an_invalid_database_url_is_refused_in_one_sentence(url: str) -> None:
     with pytest.raises(SettingsError, match="database_url"):
         Database(url)

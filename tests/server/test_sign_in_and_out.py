@@ -15,7 +15,7 @@ from unexpired_server.sessions.store import Store
 STORES = ("sqlite", "postgres")
 
 
-async def test_an_unknown_user_and_a_wrong_password_get_the_same_reply(node: TestServer) -> None:
+async def test_an_unknown_user_and_a_wrong_password_get_the_same_response(node: TestServer) -> None:
     wrong, unknown = await node.login(password="wrong"), await node.login("nobody")
     assert wrong.status_code == unknown.status_code == 401
     assert wrong.content == unknown.content
@@ -28,11 +28,11 @@ async def test_an_unknown_user_costs_as_many_hashes_as_a_wrong_password(
     node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     costs: list[str] = []
-    genuine = Passwords._matches  # noqa: SLF001 - the costly step itself is counted
+    original = Passwords._matches  # noqa: SLF001 - the costly step itself is counted
 
     def counted(self: Passwords, password: str, password_hash: str) -> bool:
         costs.append(re.match(r"\$argon2id\$v=\d+\$[^$]+", password_hash)[0])  # type: ignore[index]
-        return genuine(self, password, password_hash)
+        return original(self, password, password_hash)
 
     monkeypatch.setattr(Passwords, "_matches", counted)
     await node.login(password="wrong")
@@ -41,28 +41,30 @@ async def test_an_unknown_user_costs_as_many_hashes_as_a_wrong_password(
     assert costs[0] == costs[1]
 
 
-async def test_too_many_sign_ins_at_once_are_told_to_come_back(
+async def test_too_many_sign_ins_at_once_get_503(
     node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(passwords, "MAX_QUEUE", 0)
-    replies = await asyncio.gather(*(node.login() for _ in range(20)))
-    statuses = {reply.status_code for reply in replies}
+    responses = await asyncio.gather(*(node.login() for _ in range(20)))
+    statuses = {response.status_code for response in responses}
     assert statuses == {200, 503}
     assert (await node.login()).status_code == 200
 
 
-async def test_names_and_passwords_are_one_however_they_were_composed(node: TestServer) -> None:
+async def test_usernames_and_passwords_match_in_any_unicode_form(node: TestServer) -> None:
     await add_user(node.settings, "Zo\u00eb", "caf\u00e9 caf\u00e9")
     assert (await node.login("Zoe\u0308", "cafe\u0301 cafe\u0301")).status_code == 200
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"refreshToken": None}, {"refreshToken": 5}, {"refreshToken": "rubbish"},
+    "body", [{}, {"refreshToken": None}, {"refreshToken": 5}, {"refreshToken": "invalid"},
              {"refreshToken": ["x"]}, {"other": "x"}],
 )  # fmt: skip
-async def test_signing_out_with_rubbish_is_fine(node: TestServer, body: dict[str, object]) -> None:
-    reply = await node.http.post("/api/logout", json=body)
-    assert (reply.status_code, reply.content) == (204, b"")
+async def test_signing_out_with_an_invalid_token_succeeds(
+    node: TestServer, body: dict[str, object]
+) -> None:
+    response = await node.http.post("/api/logout", json=body)
+    assert (response.status_code, response.content) == (204, b"")
 
 
 async def test_signing_out_ends_the_session_needs_no_access_token_and_can_be_repeated(
@@ -70,8 +72,10 @@ async def test_signing_out_ends_the_session_needs_no_access_token_and_can_be_rep
 ) -> None:
     tokens = await node.sign_in()
     for _ in range(2):
-        reply = await node.http.post("/api/logout", json={"refreshToken": tokens["refreshToken"]})
-        assert reply.status_code == 204
+        response = await node.http.post(
+            "/api/logout", json={"refreshToken": tokens["refreshToken"]}
+        )
+        assert response.status_code == 204
     assert (await node.refresh(tokens["refreshToken"])).json()["code"] == "SESSION_REVOKED"
 
 
@@ -88,8 +92,8 @@ async def test_sign_out_everywhere_ends_every_session_of_this_user_only(node: Te
         await node.sign_in(),
         await node.sign_in("bob"),
     )
-    reply = await node.http.post("/api/logout-all", headers=bearer(mine["accessToken"]))
-    assert reply.status_code == 204
+    response = await node.http.post("/api/logout-all", headers=bearer(mine["accessToken"]))
+    assert response.status_code == 204
     for tokens in (mine, also_mine):
         assert (await node.me(tokens["accessToken"])).json()["code"] == "SESSION_REVOKED"
         assert (await node.refresh(tokens["refreshToken"])).json()["code"] == "SESSION_REVOKED"
@@ -97,7 +101,7 @@ async def test_sign_out_everywhere_ends_every_session_of_this_user_only(node: Te
     assert (await node.refresh(bobs["refreshToken"])).status_code == 200
 
 
-async def test_the_list_shows_live_sessions_newest_first_and_which_is_ours(
+async def test_the_list_has_live_sessions_newest_first_and_marks_the_current_one(
     node: TestServer,
 ) -> None:
     first = await node.sign_in()
@@ -107,10 +111,10 @@ async def test_the_list_shows_live_sessions_newest_first_and_which_is_ours(
     gone = await node.sign_in()
     await node.http.post("/api/logout", json={"refreshToken": gone["refreshToken"]})
     headers = {**bearer(first["accessToken"]), "User-Agent": "x"}
-    shown = (await node.http.get("/api/sessions", headers=headers)).json()["sessions"]
-    assert [one["current"] for one in shown] == [False, True]
-    assert shown[1] == {
-        "id": shown[1]["id"],
+    listed = (await node.http.get("/api/sessions", headers=headers)).json()["sessions"]
+    assert [one["current"] for one in listed] == [False, True]
+    assert listed[1] == {
+        "id": listed[1]["id"],
         "device": "python-httpx/0.28.1",
         "address": "127.0.0.1",
         "createdAt": "2027-01-15T08:00:00Z",
@@ -121,16 +125,16 @@ async def test_the_list_shows_live_sessions_newest_first_and_which_is_ours(
     node.clock.advance(7 * 86_400 - 10)
     third = await node.sign_in()
     headers = bearer(third["accessToken"])
-    shown = (await node.http.get("/api/sessions", headers=headers)).json()["sessions"]
-    assert [one["current"] for one in shown] == [True, False]
+    listed = (await node.http.get("/api/sessions", headers=headers)).json()["sessions"]
+    assert [one["current"] for one in listed] == [True, False]
     assert (await node.refresh(second["refreshToken"])).status_code == 200
 
 
 async def test_one_session_can_be_revoked_from_another(node: TestServer) -> None:
     ours, lost = await node.sign_in(), await node.sign_in()
     headers = bearer(ours["accessToken"])
-    shown = (await node.http.get("/api/sessions", headers=headers)).json()["sessions"]
-    (lost_id,) = [one["id"] for one in shown if not one["current"]]
+    listed = (await node.http.get("/api/sessions", headers=headers)).json()["sessions"]
+    (lost_id,) = [one["id"] for one in listed if not one["current"]]
     assert (await node.http.delete(f"/api/sessions/{lost_id}", headers=headers)).status_code == 204
     assert (await node.me(lost["accessToken"])).json()["code"] == "SESSION_REVOKED"
     assert (await node.me(ours["accessToken"])).status_code == 200
@@ -138,18 +142,18 @@ async def test_one_session_can_be_revoked_from_another(node: TestServer) -> None
     assert (again.status_code, again.json()["code"]) == (404, "NOT_FOUND")
 
 
-async def test_another_persons_session_is_as_unknown_as_none(node: TestServer) -> None:
+async def test_another_users_session_is_not_found(node: TestServer) -> None:
     ada, bob = await node.sign_in(), await node.sign_in("bob")
-    shown = (await node.http.get("/api/sessions", headers=bearer(bob["accessToken"]))).json()
-    for target in (shown["sessions"][0]["id"], "0" * 32, "%00", "x", "é"):
-        reply = await node.http.delete(
+    listed = (await node.http.get("/api/sessions", headers=bearer(bob["accessToken"]))).json()
+    for target in (listed["sessions"][0]["id"], "0" * 32, "%00", "x", "é"):
+        response = await node.http.delete(
             f"/api/sessions/{target}", headers=bearer(ada["accessToken"])
         )
-        assert (reply.status_code, reply.json()["code"]) == (404, "NOT_FOUND")
+        assert (response.status_code, response.json()["code"]) == (404, "NOT_FOUND")
     assert (await node.me(bob["accessToken"])).status_code == 200
 
 
-async def test_another_node_hears_of_a_revocation_by_its_next_poll(
+async def test_another_node_learns_of_a_revocation_with_its_next_poll(
     start: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("unexpired_server.service.POLL_INTERVAL", 0.01)
@@ -172,7 +176,7 @@ async def test_a_node_that_starts_later_knows_what_was_revoked_before(start: Sta
     assert (await later.me(tokens["accessToken"])).json()["code"] == "SESSION_REVOKED"
 
 
-async def test_revocations_are_kept_while_the_database_is_down_and_forgotten_when_harmless(
+async def test_revocations_stay_while_the_database_is_down_and_go_when_no_longer_needed(
     node: TestServer,
 ) -> None:
     class Down(Store):

@@ -1,4 +1,4 @@
-"""Readiness, metrics, logs, the description of the API, and several workers."""
+"""Health, metrics, logs and the OpenAPI document."""
 
 import json
 import logging
@@ -21,11 +21,11 @@ async def numbers(node: TestServer) -> dict[str, float]:
 
 
 async def use(node: TestServer) -> dict[str, Any]:
-    """One of everything that is counted."""
+    """Do everything that is counted once."""
     await node.login(password="wrong")
     tokens = await node.sign_in()
     await node.refreshed(tokens["refreshToken"])
-    await node.refresh("rubbish")
+    await node.refresh("invalid")
     await node.me(tokens["accessToken"])
     await node.me("x")
     await node.http.get("/api/notes")
@@ -33,7 +33,7 @@ async def use(node: TestServer) -> dict[str, Any]:
     return tokens
 
 
-async def test_what_happens_is_counted_by_route_code_and_outcome(node: TestServer) -> None:
+async def test_requests_are_counted_by_route_code_and_outcome(node: TestServer) -> None:
     await use(node)
     counted = await numbers(node)
     for name in (
@@ -51,7 +51,7 @@ async def test_what_happens_is_counted_by_route_code_and_outcome(node: TestServe
     assert counted['unexpired_request_seconds_count{route="/api/refresh"}'] == 2
 
 
-async def test_no_label_and_no_log_line_holds_what_a_client_sent(
+async def test_no_label_and_no_log_line_contains_client_data(
     node: TestServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -60,13 +60,13 @@ async def test_no_label_and_no_log_line_holds_what_a_client_sent(
     for path in (f"/api/notes/{access}", f"/{refresh}", f"/api/me?token={access}"):
         await node.raw(refresh.upper(), path, [(b"x-request-id", access.encode())])
         await node.raw("GET", path)
-    shown = (await node.http.get("/metrics")).text + caplog.text
-    shown += "".join(str(vars(record)) for record in caplog.records if record.name != "httpx")
+    written = (await node.http.get("/metrics")).text + caplog.text
+    written += "".join(str(vars(record)) for record in caplog.records if record.name != "httpx")
     for secret in (access[-20:], refresh[-20:], "correct horse", refresh[-20:].upper()):
-        assert secret not in shown.replace("python-httpx", "")
+        assert secret not in written.replace("python-httpx", "")
 
 
-async def test_every_request_has_an_id_which_a_proxy_may_have_given(
+async def test_every_request_has_an_id_which_may_come_from_a_proxy(
     node: TestServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "unexpired.access")
@@ -75,8 +75,8 @@ async def test_every_request_has_an_id_which_a_proxy_may_have_given(
     theirs = await node.http.get("/healthz", headers={"X-Request-ID": "proxy-1234"})
     assert theirs.headers["x-request-id"] == "proxy-1234"
     for bad in ("a.b.c", "x" * 65, "short", "a b c d e f"):
-        reply = await node.http.get("/healthz", headers={"X-Request-ID": bad})
-        assert reply.headers["x-request-id"] != bad
+        response = await node.http.get("/healthz", headers={"X-Request-ID": bad})
+        assert response.headers["x-request-id"] != bad
     assert caplog.records[0].__dict__["route"] == "/healthz"
 
 
@@ -91,7 +91,7 @@ def formatted(message: str, **extra: object) -> dict[str, Any]:
     return line
 
 
-def test_a_log_line_is_json_with_its_details_and_without_anything_like_a_token() -> None:
+def test_a_log_line_is_json_with_details_and_without_tokens() -> None:
     token = "rt1." + "A" * 80
     line = formatted(f"GET {token}", status=200, note="eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl")
     assert line["event"] == "GET [token]"
@@ -101,12 +101,12 @@ def test_a_log_line_is_json_with_its_details_and_without_anything_like_a_token()
     assert without_tokens(None, "", {"event": "server.app.example"})["event"]
 
 
-async def test_the_server_is_ready_when_its_database_answers(node: TestServer) -> None:
-    reply = await node.http.get("/readyz")
-    assert (reply.status_code, reply.json()) == (200, {"status": "ok"})
+async def test_the_server_is_ready_when_its_database_works(node: TestServer) -> None:
+    response = await node.http.get("/readyz")
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 
-async def test_the_description_names_every_route_of_the_api(node: TestServer) -> None:
+async def test_the_document_describes_every_route_of_the_api(node: TestServer) -> None:
     described = (await node.http.get("/openapi.json")).json()
     listed = {(path, method) for path, calls in described["paths"].items() for method in calls}
     unlisted = {"/metrics", "/openapi.json", "/login", "/", "/pyscript.toml"}

@@ -1,4 +1,4 @@
-"""What takes time, and what must not: unknown users, logins beside verification, slow bodies."""
+"""Timing: unknown users, verification during sign-ins, slow bodies."""
 
 import asyncio
 import statistics
@@ -19,14 +19,14 @@ from unexpired_server.sessions.passwords import Passwords
 
 
 async def cpu_seconds(passwords: Passwords, password_hash: str | None) -> float:
-    """What one wrong password costs; CPU time, for other programs share the machine."""
+    """Return the CPU time of one wrong password; other programs share the machine."""
     began = time.process_time()
     assert not await passwords.verify("wrong", password_hash)
     return time.process_time() - began
 
 
 async def test_an_unknown_user_takes_as_long_as_a_wrong_password() -> None:
-    """Their medians are within 5 %; on a busy machine it takes more samples to see that."""
+    """Their medians differ by less than 5 %; a busy machine needs more samples to show it."""
     passwords = Passwords(PasswordHasher(time_cost=3, memory_cost=16 * 1024, parallelism=1))
     known_hash = passwords.hash("right")
     known: list[float] = []
@@ -39,12 +39,12 @@ async def test_an_unknown_user_takes_as_long_as_a_wrong_password() -> None:
 
 
 def differ(known: list[float], unknown: list[float]) -> bool:
-    """Whether the medians are more than 5 % apart."""
+    """Return whether the medians differ by more than 5 %."""
     medians = statistics.median(known), statistics.median(unknown)
     return max(medians) / min(medians) >= 1.05
 
 
-async def test_verification_goes_on_while_every_hashing_thread_is_busy(
+async def test_verification_continues_while_every_hashing_thread_is_busy(
     node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     access = (await node.sign_in())["accessToken"]
@@ -55,10 +55,10 @@ async def test_verification_goes_on_while_every_hashing_thread_is_busy(
         assert (await node.me(access)).status_code == 200
     assert not any(login.done() for login in logins)
     release.set()
-    assert {reply.status_code for reply in await asyncio.gather(*logins)} == {200}
+    assert {response.status_code for response in await asyncio.gather(*logins)} == {200}
 
 
-async def test_a_body_that_drips_is_given_up_as_a_whole_not_for_a_pause(
+async def test_a_slow_body_has_one_time_limit_for_all_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert bodies.MAXIMUM_SECONDS == 10

@@ -1,4 +1,4 @@
-"""Malformed, tampered and confused tokens: all are INVALID_TOKEN, and none reaches a key."""
+"""Malformed, tampered and confused tokens: all are INVALID_TOKEN."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ from unexpired_server.tokens.keys import Key, ring_of
 INVALID = (403, "INVALID_TOKEN")
 
 
-async def test_the_forger_of_these_tests_can_make_a_good_token(node: TestServer) -> None:
+async def test_the_helper_of_these_tests_can_make_a_valid_token(node: TestServer) -> None:
     assert await node.code(node.forge()) == (200, "")
 
 
@@ -55,7 +55,7 @@ JSON_TEXTS = [
 
 
 @pytest.mark.parametrize("raw", JSON_TEXTS)
-async def test_a_header_or_payload_that_is_no_plain_object_is_invalid(
+async def test_a_header_or_payload_that_is_not_one_object_is_invalid(
     node: TestServer, raw: bytes
 ) -> None:
     assert await node.code(node.forge(header=raw)) == INVALID
@@ -74,7 +74,7 @@ async def test_a_duplicate_member_is_invalid_even_when_signed(
 
 
 @pytest.mark.parametrize("depth", [2000, 100_000])
-async def test_deep_nesting_is_refused_by_its_length(node: TestServer, depth: int) -> None:
+async def test_deep_nesting_is_invalid(node: TestServer, depth: int) -> None:
     assert await node.code(node.forge(claims=b'{"a":' + b"[" * depth)) == INVALID
 
 
@@ -125,7 +125,7 @@ async def test_a_public_key_used_as_hmac_secret_is_invalid(node: TestServer) -> 
         ("zip", "DEF"),
     ],
 )
-async def test_headers_that_bring_keys_or_change_the_form_are_invalid_and_never_fetched(
+async def test_headers_that_bring_keys_or_change_the_format_are_invalid_and_nothing_is_fetched(
     node: TestServer, name: str, value: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_args: Any, **_kwargs: Any) -> None:
@@ -151,16 +151,16 @@ async def test_a_key_id_is_only_ever_looked_up_on_the_ring(node: TestServer, kid
 @pytest.mark.parametrize(
     "typ", [None, "JWT", "jwt", "at+JWT", "application/at+jwt", "rt+jwt", 1, []]
 )
-async def test_only_access_tokens_are_access_tokens(node: TestServer, typ: object) -> None:
+async def test_only_the_type_of_access_tokens_is_accepted(node: TestServer, typ: object) -> None:
     header = {**node.header(), "typ": typ}
     assert await node.code(node.forge(header=header)) == INVALID
 
 
-async def test_the_two_kinds_of_token_are_never_taken_for_each_other(node: TestServer) -> None:
+async def test_neither_kind_of_token_is_accepted_as_the_other(node: TestServer) -> None:
     tokens = await node.sign_in()
     assert await node.code(tokens["refreshToken"]) == INVALID
-    reply = await node.refresh(tokens["accessToken"])
-    assert (reply.status_code, reply.json()["code"]) == (401, "REFRESH_INVALID")
+    response = await node.refresh(tokens["accessToken"])
+    assert (response.status_code, response.json()["code"]) == (401, "REFRESH_INVALID")
 
 
 @pytest.mark.parametrize("claim", ["iss", "aud"])
@@ -175,7 +175,7 @@ async def test_issuer_and_audience_must_be_exactly_ours(
 
 @pytest.mark.parametrize("claim", ["sub", "sid", "jti"])
 @pytest.mark.parametrize("value", [None, "", 1, ["x"], {"a": "b"}, True])
-async def test_subject_session_and_token_ids_must_be_text(
+async def test_subject_session_and_token_ids_must_be_strings(
     node: TestServer, claim: str, value: object
 ) -> None:
     assert await node.code(node.forge(claims=node.claims(**{claim: value}))) == INVALID
@@ -215,7 +215,7 @@ def test_every_single_flipped_bit_of_every_segment_is_invalid() -> None:
                 TOKENS.verify(".".join(map(base64url.encode, parts)))
 
 
-def test_the_unused_bits_of_the_last_character_make_no_second_spelling() -> None:
+def test_a_signature_has_only_one_accepted_encoding() -> None:
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     spellings = {
         GOOD[:-1] + letter
@@ -223,7 +223,7 @@ def test_the_unused_bits_of_the_last_character_make_no_second_spelling() -> None
         if base64.urlsafe_b64decode(GOOD.split(".")[2][:-1] + letter + "=")
         == base64url.decode(GOOD.split(".")[2])
     }
-    assert len(spellings) == 4  # Otherwise this test would try nothing.
+    assert len(spellings) == 4  # Otherwise this test would test nothing.
     for spelling in spellings - {GOOD}:
         with pytest.raises(TokenInvalid):
             TOKENS.verify(spelling)
@@ -232,7 +232,7 @@ def test_the_unused_bits_of_the_last_character_make_no_second_spelling() -> None
 @given(
     st.text() | st.text(alphabet="abcXYZ019-_.=") | st.binary().map(lambda b: b.decode("latin-1"))
 )
-def test_random_text_is_invalid_and_never_another_error(text: str) -> None:
+def test_random_text_is_invalid_and_raises_no_other_error(text: str) -> None:
     with pytest.raises(TokenInvalid):
         TOKENS.verify(text)
 
@@ -250,7 +250,7 @@ json_values = st.recursive(
         st.sampled_from(["iss", "aud", "exp", "iat", "sub", "sid", "nbf"]), json_values
     ),
 )
-def test_signed_nonsense_is_invalid_and_never_another_error(
+def test_signed_nonsense_is_invalid_and_raises_no_other_error(
     header: dict[str, Any], payload: dict[str, Any]
 ) -> None:
     good = {"alg": "HS256", "kid": KEY.kid, "typ": "at+jwt"}

@@ -1,4 +1,4 @@
-"""The refresh rules against a model, in every order that hypothesis can think of."""
+"""The refresh rules against a model, in every order that hypothesis can find."""
 
 from dataclasses import replace
 
@@ -69,7 +69,7 @@ class OneSession(RuleBasedStateMachine):
         assert ends_at(self.session, POLICY) <= ABSOLUTE
 
     def _expected(self, token: str) -> str | None:
-        """What the model says comes of a token: its successor, a new one, or nothing."""
+        """Return the token that the model expects: a successor, a new one, or none."""
         age = len(self.handed_out) - 1 - self.handed_out.index(token)
         is_over = self.now >= min(self.newest_at + IDLE, ABSOLUTE)
         if self.is_ended or is_over:
@@ -78,11 +78,11 @@ class OneSession(RuleBasedStateMachine):
             return "new"
         if age == 1 and self.now < self.newest_at + GRACE:
             return self.handed_out[-1]
-        self.is_ended = True  # Reuse: a thief may have it, or the one who had it first.
+        self.is_ended = True  # Reuse: either holder may be a thief.
         return None
 
     def _present(self, token: str) -> str | None:
-        """What the rules say, carried out as the store carries them out."""
+        """Apply the rules as the store does."""
         presented = TOKENS.read(token)
         assert presented is not None
         decision = decide(self.session, presented.counter, self.now, POLICY)

@@ -1,4 +1,4 @@
-"""Bad requests of every kind, and all that our own description allows and forbids."""
+"""Bad requests of every kind, and everything that the OpenAPI document allows or forbids."""
 
 from contextlib import suppress
 from typing import Any
@@ -23,8 +23,8 @@ async def test_bad_requests_are_never_answered_with_a_server_error(
     assert not [one for one in caplog.records if one.name == "unexpired.server"]
 
 
-def test_every_call_answers_as_it_is_described(serve: StartProcess, store: str) -> None:
-    """What our OpenAPI document allows and forbids, tried with ada's token, one call at a time."""
+def test_every_response_is_as_the_document_describes_it(serve: StartProcess, store: str) -> None:
+    """Requests that the document allows and forbids, with ada's token, one operation at a time."""
     unlimited = {"UNEXPIRED_LOGIN_LIMIT": "", "UNEXPIRED_REFRESH_LIMIT": ""}
     process: ServerProcess = serve("--database-url", store, **unlimited)
     schema = schemathesis.openapi.from_url(f"{process.url}/openapi.json")
@@ -39,7 +39,7 @@ def test_every_call_answers_as_it_is_described(serve: StartProcess, store: str) 
 
 
 def try_out(cases: Any, token: str) -> int:
-    """Try some cases of one call; how many there were."""
+    """Try some cases of one operation; return their number."""
     tried = 0
 
     @given(cases)
@@ -47,11 +47,11 @@ def try_out(cases: Any, token: str) -> int:
     def one_after_another(case: Any) -> None:
         nonlocal tried
         tried += 1
-        # A key that was used for another text is refused, and no schema can say so.
+        # An Idempotency-Key of another text is refused, which no schema can express.
         spared = [positive_data_acceptance] if "Idempotency-Key" in case.headers else []
         headers = {"Authorization": f"Bearer {token}"}
         case.call_and_validate(headers=headers, excluded_checks=spared)
 
-    with suppress(Unsatisfiable):  # Some calls take nothing that could be wrong.
+    with suppress(Unsatisfiable):  # Some operations have no invalid input.
         one_after_another()
     return tried
