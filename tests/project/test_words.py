@@ -71,7 +71,6 @@ IDENTIFIERS = {
     "_genuine": "_VerifiedToken",
     "remoteverifier": "JWKSVerifier",
     "head_start": "ACTIVATION_DELAY",
-    "signs_from": "active_from",
     "take_over": "replace_with",
     "tidy_seconds": "PURGE_INTERVAL",
     "forget_ended": "purge_ended",

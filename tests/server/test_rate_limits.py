@@ -144,7 +144,7 @@ async def test_nodes_that_share_a_redis_share_the_count(start: StartServer) -> N
         assert_limited(await login(node, "192.0.2.1", username))
 
 
-async def test_a_node_counts_alone_while_its_redis_is_down(
+async def test_each_node_counts_its_own_tries_while_redis_is_down(
     start: StartServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     node = await start(rate_limit_url="redis://127.0.0.1:1/0")

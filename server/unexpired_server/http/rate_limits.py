@@ -26,7 +26,7 @@ IPV6_PREFIX = 64
 """The network of one customer, who can use all of its addresses."""
 
 REDIS_TIMEOUT = 1.0
-"""Seconds that Redis may take; after that this node counts alone."""
+"""Seconds that Redis may take; after that each node counts its own."""
 
 LimiterCall = Callable[[RateLimiter, RateLimitItem, str], Awaitable[bool]]
 

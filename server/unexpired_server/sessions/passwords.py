@@ -16,7 +16,7 @@ THREADS = 2
 """Each one uses 64 MiB and a core while it works."""
 
 MAX_QUEUE = 32
-"""The most that may wait for a thread; a longer queue would exceed people's patience."""
+"""The most that may wait for a thread; people would not wait for a longer queue."""
 
 MINIMUM_LENGTH = 8
 """In characters (NIST SP 800-63B, section 5.1.1.2)."""

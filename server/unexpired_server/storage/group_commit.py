@@ -39,7 +39,7 @@ class GroupCommit:
         self._committing: asyncio.Task[None] | None = None
 
     async def run(self, work: Work[Result]) -> Result:
-        """Run work in a transaction, alone or with others; return its result once committed."""
+        """Run work in a transaction, possibly with others; return its result once committed."""
         done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((work, done))
         if self._committing is None:
