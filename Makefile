@@ -1,7 +1,7 @@
 # make run and make test are all that a newcomer needs; `make help` lists the rest.
 # For GNU make 3.81, which macOS has, and any POSIX sh: so no .SHELLFLAGS, .ONESHELL or $(file).
 .DELETE_ON_ERROR:
-.PHONY: help setup run site wheel release-check example docs test lint types check unit e2e chromium firefox simulate fuzz browser lock clean bench
+.PHONY: help setup run site wheel release-check test-install example docs test lint types check unit e2e chromium firefox simulate fuzz browser lock clean bench
 
 # The Python that .venv was made with stays the default, so it has to be named only once.
 MADE_WITH := $(shell cat .venv/.python 2>/dev/null)
@@ -131,6 +131,9 @@ chromium: setup browser ## CHROMIUM_TESTS (all of those in a browser)
 
 firefox: setup browser ## FIREFOX_TESTS, where there is a Firefox
 	$(PYTEST) $(FIREFOX_TESTS) --browser firefox
+
+test-install: ## Install for real with every Python found, several versions of pip, and uv (long)
+	$(PYTHON) tests/project/try_install.py
 
 BENCH ?= loading requests verifying refreshing logins growth
 BENCH_OPTIONS ?=
