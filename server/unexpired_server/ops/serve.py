@@ -24,6 +24,10 @@ Build = Callable[[Settings], Starlette]
 GRACEFUL_SECONDS = 10
 """How long running requests may take after SIGTERM."""
 
+WORKER_START_SECONDS = 60
+"""How long a worker may take to import the application. Uvicorn kills and replaces a slower one, so
+with its default of 5 seconds a busy machine never starts any."""
+
 
 class Server(uvicorn.Server):
     """Uvicorn's server, which says when it accepts connections.
@@ -82,6 +86,7 @@ def _config(app: Starlette | Callable[[], Starlette], **more: Any) -> uvicorn.Co
         proxy_headers=False,  # The application reads them itself, under any ASGI server.
         access_log=False,  # Ours has the route and the request id as well.
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        timeout_worker_healthcheck=WORKER_START_SECONDS,
         log_config=log_config(),
         **more,
     )
