@@ -237,8 +237,8 @@ def try_too_old(workshop: Workshop, table: Table, python: Python) -> None:
     made, traces = workshop.set_up(python.path)
     sentence = next(iter(made.stderr.splitlines()), "")
     expected = f"Unexpired needs Python 3.11 or later, but {python.path} is {python}; "
-    is_told = made.returncode and sentence.startswith(expected) and not traces
-    problem = "" if is_told else f"{last_words(made)} {traces}"
+    is_shown = made.returncode and sentence.startswith(expected) and not traces
+    problem = "" if is_shown else f"{last_words(made)} {traces}"
     table.judge(python, "too old: one sentence", time.monotonic() - started, problem)
 
 
