@@ -71,13 +71,16 @@ def readable(command: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
-def flag(name: str, what: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+def flag(name: str, what: str) -> Decorator:
     """Return a flag that passes a setting's text on; the settings validate it."""
     return click.option(name, help=what)
 
 
-keys_flag = flag("--keys-file", "The file with the signing keys (data/keys.json).")
-database_flag = flag("--database-url", "The database with users and sessions.")
+keys_flag: Decorator = flag("--keys-file", "The file with the signing keys (data/keys.json).")
+database_flag: Decorator = flag("--database-url", "The database with users and sessions.")
 
 
 @click.group(cls=Program, invoke_without_command=True)

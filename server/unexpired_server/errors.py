@@ -164,14 +164,16 @@ class Challenge(Failure):
 class BadCredentials(Challenge):
     """Unknown username, wrong password or disabled user; the response never says which."""
 
-    code, error = "BAD_CREDENTIALS", None
+    code = "BAD_CREDENTIALS"
+    error: ClassVar[str | None] = None
     message = "The username or password is not correct."
 
 
 class TokenMissing(Challenge):
     """The request has no bearer token."""
 
-    code, error = "NO_TOKEN", None
+    code = "NO_TOKEN"
+    error: ClassVar[str | None] = None
     message = "Please sign in: no access token was sent."
 
 
@@ -216,7 +218,9 @@ class SessionRevoked(Challenge):
 class Forbidden(Challenge):
     """The user is known and may not do this; raised only in other applications' routes."""
 
-    status, code, error = 403, "FORBIDDEN", "insufficient_scope"
+    status = 403
+    code = "FORBIDDEN"
+    error: ClassVar[str | None] = "insufficient_scope"
     message = "You may not do this."
 
 

@@ -31,7 +31,7 @@ from unexpired_server.sessions.users import Users
 from unexpired_server.settings import Settings, SettingsError
 from unexpired_server.storage.database import Database
 from unexpired_server.tokens.access_tokens import AccessTokens
-from unexpired_server.tokens.keys import load_ring, reload_ring
+from unexpired_server.tokens.keys import KeyRing, load_ring, reload_ring
 
 DEMO_NAME = "demo"
 PURGE_INTERVAL = 3600.0
@@ -61,22 +61,28 @@ class Service:
         now: Callable[[], float] = time.time,
         hasher: PasswordHasher | None = None,
     ) -> None:
-        self.settings = settings
+        self.settings: Settings = settings
         self.now = now
-        self.ring = load_ring(settings, now())
-        self.database = Database(settings.database_url)
-        self.users = Users(self.database)
-        self.passwords = Passwords(hasher)
-        self.metrics = Metrics()
-        self.rates = RateLimits(
+        self.ring: KeyRing = load_ring(settings, now())
+        self.database: Database = Database(settings.database_url)
+        self.users: Users = Users(self.database)
+        self.passwords: Passwords = Passwords(hasher)
+        self.metrics: Metrics = Metrics()
+        self.rates: RateLimits = RateLimits(
             settings.rate_limit_url, settings.login_limit, settings.refresh_limit
         )
-        self.access_tokens = AccessTokens(self.ring, settings, now)
+        self.access_tokens: AccessTokens = AccessTokens(self.ring, settings, now)
         refresh_tokens = RefreshTokens(self.ring) if settings.refresh else None
         store = Store(self.database, policy_of(settings))
-        self.revocations = Revocations(store, settings.access_ttl + settings.leeway, now)
-        self.sessions = Sessions(store, self.revocations, self.access_tokens, refresh_tokens, now)
-        self.bearer = BearerAuthenticator(self.access_tokens, self.revocations, self.metrics)
+        self.revocations: Revocations = Revocations(
+            store, settings.access_ttl + settings.leeway, now
+        )
+        self.sessions: Sessions = Sessions(
+            store, self.revocations, self.access_tokens, refresh_tokens, now
+        )
+        self.bearer: BearerAuthenticator = BearerAuthenticator(
+            self.access_tokens, self.revocations, self.metrics
+        )
         self._purges: list[Purge] = [store.purge_ended]
 
     def routes(self) -> list[Route]:

@@ -69,14 +69,17 @@ def test_an_sdist_builds_the_same_wheel_and_tests_itself(
 
 
 def test_the_sdists_hold_the_tests_of_their_package_and_no_others(sdists: Path) -> None:
-    """The page, its browser runtime and the benchmarks stay in the repository."""
+    """The page, its browser runtime and the benchmarks stay in the repository.
+
+    The one page of documentation is there for its snippets, which a test of the library runs.
+    """
     for package, folder in (("unexpired", "library"), (PACKAGE, "server")):
         with tarfile.open(sdists / f"{package}-{VERSION}.tar.gz") as archive:
             names = {name.partition("/")[2] for name in archive.getnames()}
         ours = (ROOT / "tests" / folder).glob("*.py")
         assert {one.relative_to(ROOT).as_posix() for one in ours} <= names
         tops = {name.partition("/")[0] for name in names} - {""}
-        code = {"app"} if package == "unexpired" else {"server", PACKAGE, "index.html"}
+        code = {"app", "docs"} if package == "unexpired" else {"server", PACKAGE, "index.html"}
         texts = {"CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md"}
         assert tops == {*code, *texts, "tests", "pyproject.toml", "pyproject.toml.orig"}
         assert {name.split("/")[1] for name in names if name.startswith("tests/")} <= {

@@ -13,7 +13,10 @@ from pyodide.ffi import JsException
 
 from unexpired.ports import FallbackStore, MemoryStore, TokenStore
 
-NEXT_BEST = {"local": ("localStorage", "sessionStorage"), "session": ("sessionStorage",)}
+NEXT_BEST: dict[str, tuple[str, ...]] = {
+    "local": ("localStorage", "sessionStorage"),
+    "session": ("sessionStorage",),
+}
 
 
 class WebStore(FallbackStore):

@@ -6,7 +6,7 @@ document cannot say anything else than the server sends.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
@@ -18,7 +18,7 @@ NonEmptyStr = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\x00]*
 class RequestModel(BaseModel):
     """A request body: camelCase outside, strict types; unknown members are ignored."""
 
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         strict=True, frozen=True, alias_generator=to_camel, hide_input_in_errors=True
     )
 
@@ -26,7 +26,7 @@ class RequestModel(BaseModel):
 class ResponseModel(BaseModel):
     """A response body: camelCase outside; members that have their default are left out."""
 
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         frozen=True, alias_generator=to_camel, validate_by_name=True, hide_input_in_errors=True
     )
 

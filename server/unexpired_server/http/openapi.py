@@ -32,7 +32,7 @@ from unexpired_server.http.models import ErrorOut, RequestModel, ResponseModel
 
 BODY_FAILURES = (BadRequest, UnsupportedMediaType, TooLarge, BodyTimeout)
 BEARER_FAILURES = (TokenMissing, TokenExpired, SessionRevoked, TokenInvalid, TokenError)
-ID_PARAMETER = {
+ID_PARAMETER: dict[str, Any] = {
     "name": "id",
     "in": "path",
     "required": True,

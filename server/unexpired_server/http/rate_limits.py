@@ -127,8 +127,8 @@ class RateLimits:
         local = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._redis = _redis(url) if url else None
         shared = SlidingWindowCounterRateLimiter(self._redis) if self._redis else None
-        self.login = Limit(login, local, shared)
-        self.refresh = Limit(refresh, local, shared)
+        self.login: Limit = Limit(login, local, shared)
+        self.refresh: Limit = Limit(refresh, local, shared)
 
     async def close(self) -> None:
         """Close the connections to Redis."""

@@ -56,15 +56,21 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry() if IS_INSTALLED else None
-        self.requests = self._counter(
+        self.requests: Counter | Disabled = self._counter(
             "requests", "Requests answered.", ["method", "route", "status"]
         )
-        self.seconds = self._histogram(
+        self.seconds: Histogram | Disabled = self._histogram(
             "request_seconds", "From a request's headers to its response's last byte.", ["route"]
         )
-        self.verifications = self._counter("verifications", "Access tokens verified.", ["code"])
-        self.refreshes = self._counter("refreshes", "Refreshes decided.", ["outcome"])
-        self.sign_ins = self._counter("sign_ins", "Sign-ins decided.", ["outcome"])
+        self.verifications: Counter | Disabled = self._counter(
+            "verifications", "Access tokens verified.", ["code"]
+        )
+        self.refreshes: Counter | Disabled = self._counter(
+            "refreshes", "Refreshes decided.", ["outcome"]
+        )
+        self.sign_ins: Counter | Disabled = self._counter(
+            "sign_ins", "Sign-ins decided.", ["outcome"]
+        )
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a response."""

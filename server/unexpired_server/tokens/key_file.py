@@ -39,7 +39,9 @@ class KeyEntry(BaseModel):
             file calls it ``signs_from``, so that older and newer nodes can share a file.
     """
 
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True, validate_by_name=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, hide_input_in_errors=True, validate_by_name=True
+    )
 
     kid: str = Field(pattern=r"^[0-9a-f]{16}\z")
     alg: Algorithm
