@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tomllib
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -14,6 +13,7 @@ import pytest
 from tests.library.conftest import NOW, World
 from tests.library.test_policy import OK, bearer, finish, sent, start
 from tests.support.fake_server import API, error_response, json_response, make_token, token_fields
+from tests.support.paths import ROOT
 from unexpired import (
     AsyncClient,
     BadCredentials,
@@ -30,7 +30,6 @@ from unexpired.messages import Request
 from unexpired.options import Options
 from unexpired.policy import Refresh
 
-ROOT = Path(__file__).parents[2]
 BARE = Response(401)
 ONLY_401 = Dialect(bare_401="expired", refused_statuses=frozenset({401}))
 

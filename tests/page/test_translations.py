@@ -11,12 +11,12 @@ from typing import get_args
 import pytest
 
 from tests.page.translations import languages
+from tests.support.paths import ROOT
 from unexpired import errors, session, sign_in_redirect
 from unexpired.secret_strength import weaknesses
 from unexpired_server.errors import Failure
 from views.activity.recorder import Kind
 
-ROOT = Path(__file__).resolve().parents[2]
 VIEWS = sorted((ROOT / "app" / "views").rglob("*.py"))
 TRANSLATED_ATTRIBUTES = {"aria-label", "placeholder", "title"}
 UNTRANSLATED_TAGS = {"script", "noscript"}  # boot.js translates, so not without JavaScript.

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from check_release import NotReadyError, check_distributions, main, section, version_of
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 CHANGELOG = """# Changelog
 
 ## Unreleased

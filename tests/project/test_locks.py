@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 OURS = "requirements.lock"
 LOCKS = (OURS, "benchmarks/requirements.lock", "tools/browser-wheels.lock", "tools/release.lock")
 SKIPPED = re.compile(r"\s*(#|$)")  # A comment, or nothing.

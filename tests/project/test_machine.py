@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 INPUTS = ("Makefile", "requirements.lock", "package.json", "package-lock.json", ".npmrc")
 COMMANDS = ("sh", "cat", "cp", "echo", "mkdir", "touch")
 GOOD, OLD, NO_VENV = "", "sys.version_info = (3, 10, 13)", "sys.modules['ensurepip'] = None"

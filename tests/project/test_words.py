@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 KINDS = {".py", ".pyi", ".md", ".js", ".mjs", ".html", ".css", ".toml", ".yml", ".sh"}
 NAMES = {"Makefile", "run"}
 EXEMPT = (
