@@ -75,6 +75,7 @@ globalThis.translations = {
     "REFRESH_EXPIRED": "Ihre Sitzung ist abgelaufen. Bitte melden Sie sich neu an.",
     "REFRESH_INVALID": "Das Erneuerungstoken ist ungültig.",
     "REFRESH_REUSED": "Das Erneuerungstoken wurde bereits verwendet. Zur Sicherheit wurde die Sitzung beendet.",
+    "REFRESH_SUPERSEDED": "Diese Sitzung wurde inzwischen erneuert.",
     "REQUEST_TIMEOUT": "Die Anfrage kam nicht rechtzeitig an. Bitte versuchen Sie es noch einmal.",
     "Reconnecting… You are still signed in, and what you write is kept.": "Verbindung wird wiederhergestellt … Sie sind weiterhin angemeldet, und was Sie schreiben, bleibt erhalten.",
     "Refresh due": "Erneuerung fällig",

@@ -7,6 +7,7 @@ Only ``http.responses`` turns them into HTTP.
     ├── NotFound                 404 NOT_FOUND
     ├── MethodNotAllowed         405 METHOD_NOT_ALLOWED
     ├── BodyTimeout              408 REQUEST_TIMEOUT
+    ├── RefreshSuperseded        409 REFRESH_SUPERSEDED
     ├── TooLarge                 413 TOO_LARGE
     ├── UnsupportedMediaType     415 UNSUPPORTED_MEDIA_TYPE
     ├── IdempotencyMismatch      422 IDEMPOTENCY_MISMATCH
@@ -87,6 +88,14 @@ class BodyTimeout(Failure):
     status = 408
     code = "REQUEST_TIMEOUT"
     message = "The request took too long to arrive."
+
+
+class RefreshSuperseded(Failure):
+    """A late duplicate of a refresh whose result the client has had: its session lives on."""
+
+    status = 409
+    code = "REFRESH_SUPERSEDED"
+    message = "This session was refreshed in the meantime."
 
 
 class TooLarge(Failure):

@@ -63,11 +63,12 @@ class TestServer:
         tokens: dict[str, Any] = response.json()
         return tokens
 
-    async def refresh(self, token: object) -> httpx.Response:
-        return await self.http.post("/api/refresh", json={"refreshToken": token})
+    async def refresh(self, token: object, attempt: object = None) -> httpx.Response:
+        body = {"refreshToken": token} | ({} if attempt is None else {"attempt": attempt})
+        return await self.http.post("/api/refresh", json=body)
 
-    async def refreshed(self, token: object) -> dict[str, Any]:
-        response = await self.refresh(token)
+    async def refreshed(self, token: object, attempt: object = None) -> dict[str, Any]:
+        response = await self.refresh(token, attempt)
         assert response.status_code == 200, response.text
         tokens: dict[str, Any] = response.json()
         return tokens

@@ -23,7 +23,14 @@ from unexpired_server.http.middleware import SecurityHeadersMiddleware, ServerEr
 from unexpired_server.http.starlette_backend import BearerBackend, on_bearer_error
 from unexpired_server.service import Service
 from unexpired_server.sessions.refresh_tokens import RefreshTokens
-from unexpired_server.sessions.rules import Decision, Session, SessionPolicy, decide, refreshed
+from unexpired_server.sessions.rules import (
+    NO_ATTEMPT,
+    Decision,
+    Session,
+    SessionPolicy,
+    decide,
+    refreshed,
+)
 from unexpired_server.settings import Settings
 from unexpired_server.tokens.access_tokens import AccessTokens, Claims
 from unexpired_server.tokens.keys import ring_of
@@ -155,7 +162,7 @@ def test_tokens_and_sessions_work_without_any_server() -> None:
     session = Session("1" * 32, "ada", 0, START, START)
     presented = refresh_tokens.read(refresh_tokens.write(session))
     assert presented is not None
-    assert decide(session, presented.counter, START + 1, policy) is Decision.ROTATE
-    renewed = refreshed(session, START + 1, policy)
+    assert decide(session, presented.counter, NO_ATTEMPT, START + 1, policy) is Decision.ROTATE
+    renewed = refreshed(session, presented.counter, NO_ATTEMPT, START + 1, policy)
     issued = tokens.issue(renewed.user_id, renewed.id, 100)
     assert tokens.verify(issued.token) == Claims("ada", "1" * 32)

@@ -86,6 +86,7 @@ async def test_a_file_of_the_first_version_keeps_its_data(
             "DROP INDEX ix_events_at",
             "ALTER TABLE events DROP COLUMN address",
             "ALTER TABLE sessions DROP COLUMN address",
+            "ALTER TABLE sessions DROP COLUMN attempts",
         ):
             await connection.execute(text(statement))
 

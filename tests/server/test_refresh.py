@@ -15,7 +15,6 @@ from tests.server import stores
 from tests.server.harness import StartServer, TestServer, bearer
 from unexpired_server.service import policy_of
 from unexpired_server.sessions import store
-from unexpired_server.sessions.refresh_tokens import RefreshTokens
 from unexpired_server.sessions.rules import Session
 from unexpired_server.sessions.store import Store
 from unexpired_server.sessions.users import Users
@@ -341,17 +340,6 @@ async def test_with_refresh_turned_off_there_is_no_refresh_token_and_no_refresh(
     response = await node.http.post("/api/logout", json={}, headers=bearer(tokens["accessToken"]))
     assert response.status_code == 204
     assert code(await node.me(tokens["accessToken"])) == (401, "SESSION_REVOKED")
-
-
-async def test_a_refresh_token_newer_than_the_database_is_refused_without_a_write(
-    node: TestServer,
-) -> None:
-    await node.sign_in()
-    query = "SELECT id, user_id, counter, created_at, refreshed_at FROM sessions"
-    (row,) = await rows(node, query)
-    token = RefreshTokens(node.ring).write(Session(row[0], row[1], 5, row[3], row[4]))
-    assert code(await node.refresh(token)) == (401, "REFRESH_INVALID")
-    assert await rows(node, "SELECT counter, revoked_at FROM sessions") == [(0, None)]
 
 
 async def test_a_session_without_a_row_has_expired(node: TestServer) -> None:

@@ -17,6 +17,7 @@ from unexpired_server.sessions.rules import (
     Session,
     SessionPolicy,
     decide,
+    hash_attempt,
     refreshed,
     seconds_left,
 )
@@ -24,11 +25,11 @@ from unexpired_server.tokens.keys import Key, ring_of
 
 API = "https://api.example"
 TOKENS = RefreshTokens(ring_of(Key("00" * 8, bytes(range(32)))))
-CODES = {
-    Decision.REUSE: "REFRESH_REUSED",
-    Decision.EXPIRED: "REFRESH_EXPIRED",
-    Decision.REVOKED: "SESSION_REVOKED",
-    Decision.UNKNOWN: "REFRESH_INVALID",
+REFUSALS = {
+    Decision.REUSE: (401, "REFRESH_REUSED"),
+    Decision.EXPIRED: (401, "REFRESH_EXPIRED"),
+    Decision.REVOKED: (401, "SESSION_REVOKED"),
+    Decision.SUPERSEDED: (409, "REFRESH_SUPERSEDED"),
 }
 
 
@@ -59,7 +60,7 @@ class SimulatedServer:
             case "login":
                 return self._login()
             case "refresh":
-                return self._refresh(presented_in(request))
+                return self._refresh(presented_in(request), attempt_in(request))
             case "logout":
                 self.revoke(presented_in(request).session_id)
                 return Response(204)
@@ -82,17 +83,18 @@ class SimulatedServer:
         self.rows[row.id] = row
         return self._issue(row)
 
-    def _refresh(self, presented: RefreshTokenClaims) -> Response:
-        row = self.rows[presented.session_id]
-        decision = decide(row, presented.counter, self.now(), self.policy)
+    def _refresh(self, presented: RefreshTokenClaims, attempt: str | None) -> Response:
+        row, hashed, now = self.rows[presented.session_id], hash_attempt(attempt), self.now()
+        decision = decide(row, presented.counter, hashed, now, self.policy)
         if decision is Decision.REUSE:
             self.reused.append(presented)
             self.revoke(row.id)
-        if decision in CODES:
-            return json_response(401, code=CODES[decision])
-        if decision is Decision.ROTATE:
+        if decision in REFUSALS:
+            status, code = REFUSALS[decision]
+            return json_response(status, code=code)
+        if decision in {Decision.ROTATE, Decision.ROLL_FORWARD}:
             self.refreshes += 1
-            row = self.rows[row.id] = refreshed(row, self.now(), self.policy)
+            row = self.rows[row.id] = refreshed(row, presented.counter, hashed, now, self.policy)
         return self._issue(row)
 
     def _issue(self, row: Session) -> Response:
@@ -120,6 +122,13 @@ def presented_in(request: Request) -> RefreshTokenClaims:
     """Return the claims of the refresh token in a request's body."""
     assert isinstance(request.body, bytes)
     return _presented(request.body)
+
+
+def attempt_in(request: Request) -> str | None:
+    """Return the attempt in a refresh's body, or None."""
+    assert isinstance(request.body, bytes)
+    attempt = json.loads(request.body).get("attempt")
+    return attempt if isinstance(attempt, str) else None
 
 
 def bearer_of(request: Request) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     SIGN_IN = "sign_in"
     SIGN_IN_FAILED = "sign_in_failed"
     REFRESH_REUSED = "refresh_reused"
+    REFRESH_ROLLED_FORWARD = "refresh_rolled_forward"
     SESSION_REVOKED = "session_revoked"
 
 

@@ -1,23 +1,45 @@
 """The rules of a session, pure: no database, no clock, no randomness.
 
-A session has one counter. Its refresh token is the counter's value under a MAC, so
+A session has one counter. Its refresh token is the counter's value under a MAC. With a refresh
+comes the client's ``attempt``: the id of this one refresh, which it keeps until the result is
+stored, so that it can ask again for a response that it did not get.
 
-    presented counter  ==  session's        Rotate: the counter steps on (Keep without rotation)
-                       ==  session's - 1    Repeat within the grace after that step, else Reuse
-                       <   session's - 1    Reuse: every honest client holds one of the last two
-                       >   session's        Unknown: authentic, but the database is older than it
+    presented counter  attempt                      decision
+    > the session's    any                          ROLL_FORWARD: the *database* lost data
+    = the session's    any                          ROTATE (KEEP without rotation)
+    one behind         that step's own, or lost     REPEAT, however late
+    one behind         another                      REPEAT for TAB_SECONDS, then REUSE
+    one behind         none                         REPEAT for the grace, then REUSE
+    further behind     that step's own, or lost     SUPERSEDED: a late duplicate, nothing is revoked
+    further behind     another, none, forgotten     REUSE: every honest client holds a later token
 
 Revoked and expired sessions refuse before any of this. The successor of a token is a function of
 the token: a repeated request, a second tab or a crash between commit and response all get the
-same successor, and the database holds nothing that could be presented.
+same successor, and the database holds nothing that could be presented. That includes attempts, of
+which it has only hashes.
 
 Reuse detection is RFC 9700, section 4.14.2.
 """
 
 from __future__ import annotations
 
+import hashlib
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+
+REMEMBERED_ATTEMPTS = 4
+"""How many steps back an attempt is known."""
+
+TAB_SECONDS = 10.0
+"""How long after a step another attempt gets the same successor: two tabs that had no lock and did
+not agree. Never longer than the grace."""
+
+NO_ATTEMPT = "-"
+"""Stored for a step whose client gave no attempt; no hash is this short."""
+
+LOST = "?"
+"""Stored for a step that the database lost. Nobody can know its attempt, so all are accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +54,8 @@ class Session:
         refreshed_at: When it was last refreshed, or created. A repeat within the grace does
             not change it, so the grace cannot slide.
         revoked_at: When it was signed out or revoked, or None.
+        attempts: The hashes of the last steps' attempts, oldest first, or NO_ATTEMPT or LOST in
+            their place. Fewer than the counter in a session older than this rule.
     """
 
     id: str
@@ -40,6 +64,7 @@ class Session:
     created_at: float
     refreshed_at: float
     revoked_at: float | None = None
+    attempts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +82,30 @@ class Decision(Enum):
 
     ROTATE = auto()
     KEEP = auto()
+    ROLL_FORWARD = auto()
     REPEAT = auto()
+    SUPERSEDED = auto()
     REUSE = auto()
     EXPIRED = auto()
     REVOKED = auto()
-    UNKNOWN = auto()
 
 
-def decide(session: Session, counter: int, now: float, policy: SessionPolicy) -> Decision:
+def hash_attempt(attempt: str | None) -> str:
+    """Return what is stored of an attempt: 128 bits of its SHA-256, or NO_ATTEMPT."""
+    if attempt is None:
+        return NO_ATTEMPT
+    return urlsafe_b64encode(hashlib.sha256(attempt.encode()).digest()[:16]).rstrip(b"=").decode()
+
+
+def decide(
+    session: Session, counter: int, attempt: str, now: float, policy: SessionPolicy
+) -> Decision:
     """Decide on an authentic refresh token.
 
     Args:
         session: The token's session, as it is now.
         counter: The token's counter.
+        attempt: The hash of the request's attempt, or NO_ATTEMPT.
         now: Unix seconds.
         policy: The lifetimes.
     """
@@ -78,18 +114,45 @@ def decide(session: Session, counter: int, now: float, policy: SessionPolicy) ->
     if seconds_left(session, now, policy) <= 0:
         return Decision.EXPIRED
     if counter > session.counter:
-        return Decision.UNKNOWN
+        return Decision.ROLL_FORWARD
     if counter == session.counter:
         return Decision.ROTATE if policy.rotation else Decision.KEEP
-    just_used = counter == session.counter - 1
-    within_grace = now < session.refreshed_at + policy.grace
-    return Decision.REPEAT if just_used and within_grace else Decision.REUSE
+    is_own = _is_own(session, counter, attempt)
+    if counter < session.counter - 1:
+        return Decision.SUPERSEDED if is_own else Decision.REUSE
+    window = policy.grace if attempt == NO_ATTEMPT else min(TAB_SECONDS, policy.grace)
+    return Decision.REPEAT if is_own or now < session.refreshed_at + window else Decision.REUSE
 
 
-def refreshed(session: Session, now: float, policy: SessionPolicy) -> Session:
-    """Return the session after a refresh that was decided to be ROTATE or KEEP."""
-    counter = session.counter + policy.rotation
-    return replace(session, counter=counter, refreshed_at=now)
+def _is_own(session: Session, counter: int, attempt: str) -> bool:
+    """Return whether the attempt is that of the step which used up this counter's token."""
+    back = session.counter - counter
+    if back > len(session.attempts):
+        return False
+    recorded = session.attempts[-back]
+    return recorded == LOST or (recorded == attempt != NO_ATTEMPT)
+
+
+def refreshed(
+    session: Session, counter: int, attempt: str, now: float, policy: SessionPolicy
+) -> Session:
+    """Return the session after a refresh that was decided to be ROTATE, KEEP or ROLL_FORWARD.
+
+    Args:
+        session: The session before.
+        counter: The presented token's counter, at least the session's.
+        attempt: The hash of the request's attempt, or NO_ATTEMPT.
+        now: Unix seconds.
+        policy: The lifetimes.
+    """
+    lost = min(counter - session.counter, REMEMBERED_ATTEMPTS)
+    steps = (*session.attempts, *[LOST] * lost, *([attempt] if policy.rotation else ()))
+    return replace(
+        session,
+        counter=counter + policy.rotation,
+        refreshed_at=now,
+        attempts=steps[-REMEMBERED_ATTEMPTS:],
+    )
 
 
 def seconds_left(session: Session, now: float, policy: SessionPolicy) -> float:

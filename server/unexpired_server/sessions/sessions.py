@@ -25,10 +25,10 @@ from dataclasses import dataclass
 
 from unexpired_server.errors import (
     BadCredentials,
-    Challenge,
+    Failure,
     RefreshExpired,
-    RefreshInvalid,
     RefreshReused,
+    RefreshSuperseded,
     SessionRevoked,
 )
 from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims, RefreshTokens
@@ -38,11 +38,11 @@ from unexpired_server.sessions.store import SessionInfo, Store
 from unexpired_server.sessions.users import User
 from unexpired_server.tokens.access_tokens import AccessTokens
 
-REFUSALS: dict[Decision, type[Challenge]] = {
+REFUSALS: dict[Decision, type[Failure]] = {
     Decision.REUSE: RefreshReused,
     Decision.EXPIRED: RefreshExpired,
     Decision.REVOKED: SessionRevoked,
-    Decision.UNKNOWN: RefreshInvalid,
+    Decision.SUPERSEDED: RefreshSuperseded,
 }
 
 
@@ -176,21 +176,22 @@ class Sessions(SessionAdmin):
         return self._tokens(session)
 
     async def refresh(
-        self, claims: RefreshTokenClaims, address: str | None = None
+        self, claims: RefreshTokenClaims, address: str | None = None, attempt: str | None = None
     ) -> SessionTokens:
         """Refresh a session.
 
         Args:
             claims: Of an authentic refresh token.
             address: The client's address.
+            attempt: The client's id of this refresh, if it gave one.
 
         Raises:
             RefreshExpired: The session has ended by itself.
-            RefreshInvalid: The database does not know the token yet.
             RefreshReused: The token was used before, so the session is revoked.
+            RefreshSuperseded: This is a late duplicate of a refresh that is done.
             SessionRevoked: The session was revoked before.
         """
-        outcome = await self._store.refresh(claims, self._now(), address)
+        outcome = await self._store.refresh(claims, self._now(), address, attempt)
         if outcome.decision in {Decision.REUSE, Decision.REVOKED}:
             self._revocations.add([claims.session_id])
         if outcome.session is None or outcome.decision in REFUSALS:

@@ -33,6 +33,7 @@ from unexpired_server.sessions.rules import (
     SessionPolicy,
     decide,
     ends_at,
+    hash_attempt,
     refreshed,
 )
 from unexpired_server.sessions.users import User
@@ -40,7 +41,7 @@ from unexpired_server.settings import DAY
 from unexpired_server.storage.database import Database
 from unexpired_server.storage.schema import events, sessions, users
 
-MAX_ATTEMPTS = 3
+MAX_READS = 3
 """Reads of one refresh. Losing the compare-and-set race once is decided by the second read; the
 third is a safety margin."""
 
@@ -50,6 +51,18 @@ MIN_REFRESH_INTERVAL = 1.0
 BATCH = 1000
 """Rows in one step of a purge, so that other statements do not wait long."""
 
+SEPARATOR = ","
+"""Between the attempts of a session, in its row."""
+
+STEPS = {Decision.ROTATE, Decision.KEEP, Decision.ROLL_FORWARD}
+"""The decisions that change the row."""
+
+REMARKABLE = {
+    Decision.REUSE: Kind.REFRESH_REUSED,
+    Decision.ROLL_FORWARD: Kind.REFRESH_ROLLED_FORWARD,
+}
+"""The decisions that leave an event."""
+
 COLUMNS = (
     sessions.c.id,
     sessions.c.user_id,
@@ -57,6 +70,7 @@ COLUMNS = (
     sessions.c.created_at,
     sessions.c.refreshed_at,
     sessions.c.revoked_at,
+    sessions.c.attempts,
 )
 
 # The two statements of a refresh, built once: building costs SQLAlchemy as much as running them.
@@ -69,7 +83,12 @@ REPLACE = (
         sessions.c.counter == bindparam("seen"),
         sessions.c.revoked_at.is_(None),
     )
-    .values(counter=bindparam("next"), refreshed_at=bindparam("now"), address=bindparam("origin"))
+    .values(
+        counter=bindparam("next"),
+        refreshed_at=bindparam("now"),
+        attempts=bindparam("steps"),
+        address=bindparam("origin"),
+    )
 )
 """Compare and set: of several refreshes at once, only one increments the counter."""
 
@@ -104,6 +123,16 @@ class RefreshOutcome:
     decision: Decision
     session: Session | None
     is_too_frequent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked for: the token, the hash of the attempt, when, and from where."""
+
+    token: RefreshTokenClaims
+    attempt: str
+    now: float
+    address: str | None
 
 
 class Store:
@@ -157,7 +186,11 @@ class Store:
         audit.log_events(failed)
 
     async def refresh(
-        self, presented: RefreshTokenClaims, now: float, address: str | None = None
+        self,
+        presented: RefreshTokenClaims,
+        now: float,
+        address: str | None = None,
+        attempt: str | None = None,
     ) -> RefreshOutcome:
         """Refresh a session, or revoke it when its token was reused.
 
@@ -165,18 +198,21 @@ class Store:
             presented: The claims of an authentic refresh token.
             now: Unix seconds.
             address: The client's address; stored when the refresh succeeds.
+            attempt: The client's id of this refresh, if it gave one.
         """
+        asked = _Asked(presented, hash_attempt(attempt), now, address)
 
         def work(connection: Connection) -> RefreshOutcome:
-            for _ in range(MAX_ATTEMPTS):
-                outcome = self._attempt(connection, presented, now, address)
+            for _ in range(MAX_READS):
+                outcome = self._refresh_once(connection, asked)
                 if outcome is not None:
                     return outcome
             raise Unavailable
 
         outcome = await self._database.grouped(work)
-        if outcome.decision is Decision.REUSE and outcome.session:
-            await self._record_reuse(outcome.session, now)
+        kind = REMARKABLE.get(outcome.decision)
+        if kind is not None and outcome.session is not None:
+            await self._record(kind, outcome.session, asked)
         return outcome
 
     async def revoke(
@@ -257,29 +293,27 @@ class Store:
         session = _session(row)
         return SessionInfo(session, row.device, row.address, ends_at(session, self.policy))
 
-    def _attempt(
-        self, connection: Connection, presented: RefreshTokenClaims, now: float, address: str | None
-    ) -> RefreshOutcome | None:
+    def _refresh_once(self, connection: Connection, asked: _Asked) -> RefreshOutcome | None:
         """Read the session once and write it once; None when another refresh was faster."""
-        session = _read(connection, presented.session_id)
+        session, now = _read(connection, asked.token.session_id), asked.now
         if session is None:
             return RefreshOutcome(Decision.EXPIRED, None)
-        decision = decide(session, presented.counter, now, self.policy)
+        decision = decide(session, asked.token.counter, asked.attempt, now, self.policy)
         is_too_frequent = session.counter > 0 and now - session.refreshed_at < MIN_REFRESH_INTERVAL
         if decision is Decision.REUSE:
             # Committed before anything else can fail, because a thief holds a token.
             ours = (sessions.c.id == session.id) & sessions.c.revoked_at.is_(None)
             connection.execute(update(sessions).where(ours).values(revoked_at=now))
-        if decision not in {Decision.ROTATE, Decision.KEEP}:
+        if decision not in STEPS:
             return RefreshOutcome(decision, session, is_too_frequent)
-        successor = refreshed(session, now, self.policy)
-        replaced = _replace(connection, session, successor, address)
+        successor = refreshed(session, asked.token.counter, asked.attempt, now, self.policy)
+        replaced = _replace(connection, session, successor, asked.address)
         return RefreshOutcome(decision, successor, is_too_frequent) if replaced else None
 
-    async def _record_reuse(self, session: Session, now: float) -> None:
-        reused = [Event(now, Kind.REFRESH_REUSED, session.user_id, session.id)]
-        audit.log_events(reused)
-        await self._database.rows(audit.insert_events(reused))
+    async def _record(self, kind: Kind, session: Session, asked: _Asked) -> None:
+        happened = [Event(asked.now, kind, session.user_id, session.id, asked.address)]
+        audit.log_events(happened)
+        await self._database.rows(audit.insert_events(happened))
 
     async def _change(self, user: User, now: float, **values: str | float) -> list[str]:
         async def work(connection: AsyncConnection) -> list[Event]:
@@ -324,7 +358,7 @@ async def _revoke(
 
 
 def _insertion(session: Session, device: str, address: str | None, user: User) -> Any:
-    values = (session.id, user.id, 0, session.created_at, session.refreshed_at, device, address)
+    values = (session.id, user.id, 0, session.created_at, session.refreshed_at, device, address, "")
     # One statement, so that a user who is disabled at this moment gets no session. The lock is
     # for PostgreSQL: disabling the user waits for it, and then sees the new session.
     unchanged = (
@@ -337,7 +371,10 @@ def _insertion(session: Session, device: str, address: str | None, user: User) -
         )
         .with_for_update(read=True)
     )
-    columns = ["id", "user_id", "counter", "created_at", "refreshed_at", "device", "address"]
+    columns = [
+        *("id", "user_id", "counter", "created_at", "refreshed_at", "device", "address"),
+        "attempts",
+    ]
     return insert(sessions).from_select(columns, unchanged).returning(sessions.c.id)
 
 
@@ -357,6 +394,7 @@ def _replace(connection: Connection, old: Session, new: Session, address: str | 
         "seen": old.counter,
         "next": new.counter,
         "now": new.refreshed_at,
+        "steps": SEPARATOR.join(new.attempts),
         "origin": address,
     }
     return connection.execute(REPLACE, values).rowcount == 1
@@ -364,5 +402,11 @@ def _replace(connection: Connection, old: Session, new: Session, address: str | 
 
 def _session(row: Row[*tuple[Any, ...]]) -> Session:
     return Session(
-        row.id, row.user_id, row.counter, row.created_at, row.refreshed_at, row.revoked_at
+        row.id,
+        row.user_id,
+        row.counter,
+        row.created_at,
+        row.refreshed_at,
+        row.revoked_at,
+        tuple(row.attempts.split(SEPARATOR)) if row.attempts else (),
     )

@@ -41,6 +41,8 @@ sessions: Table = Table(
     Column("device", String(200), nullable=False),
     # The address that last used it; empty in sessions older than this column until used again.
     Column("address", String(64)),
+    # The hashes of its last refreshes' attempts, or what stands for one; see sessions.rules.
+    Column("attempts", String(128), nullable=False, server_default=""),
 )
 
 events: Table = Table(

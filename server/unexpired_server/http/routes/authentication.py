@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -16,6 +16,7 @@ from unexpired_server.errors import (
     RefreshExpired,
     RefreshInvalid,
     RefreshReused,
+    RefreshSuperseded,
     SessionRevoked,
     Unavailable,
 )
@@ -35,6 +36,9 @@ from unexpired_server.sessions.sessions import Sessions, SessionTokens
 DEVICE_LENGTH = 200
 
 
+Attempt = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{22,64}$")]
+
+
 class Credentials(RequestModel):
     """What a person signs in with."""
 
@@ -43,9 +47,10 @@ class Credentials(RequestModel):
 
 
 class Refresh(RequestModel):
-    """A refresh token, to renew a session or to end it."""
+    """A refresh token, and the id of this refresh: at least 128 bits, kept until it is done."""
 
     refresh_token: str = Field(repr=False)
+    attempt: Attempt | None = None
 
 
 class SignOut(RequestModel):
@@ -70,7 +75,7 @@ class SignedInOut(TokensOut):
     user: UserOut
 
 
-REFUSALS = (RefreshExpired, RefreshInvalid, RefreshReused, SessionRevoked)
+REFUSALS = (RefreshExpired, RefreshInvalid, RefreshReused, RefreshSuperseded, SessionRevoked)
 
 OPERATIONS = (
     Operation(
@@ -142,7 +147,7 @@ class AuthenticationRoutes:
         """Renew a session's tokens."""
         body = await read_body(request, Refresh)
         with counted(self._metrics.refreshes):
-            tokens = await self._refreshed(body.refresh_token, address_of(request))
+            tokens = await self._refreshed(body, address_of(request))
         return json_response(TokensOut(**_members(tokens)))
 
     async def logout(self, request: Request) -> Response:
@@ -163,13 +168,13 @@ class AuthenticationRoutes:
         await self._sessions.revoke_all(user_id, address_of(request))
         return no_content()
 
-    async def _refreshed(self, token: str, address: str | None) -> SessionTokens:
-        claims = self._sessions.read_refresh_token(token)
+    async def _refreshed(self, body: Refresh, address: str | None) -> SessionTokens:
+        claims = self._sessions.read_refresh_token(body.refresh_token)
         keys = [address_key(address), *([session_key(claims.session_id)] if claims else ())]
         await self._refresh_limit.check(*keys)
         try:
-            tokens = await self._refresh(claims, address)
-        except Challenge:
+            tokens = await self._refresh(claims, body.attempt, address)
+        except (Challenge, RefreshSuperseded):
             await self._refresh_limit.count(*keys)
             raise
         if tokens.is_too_frequent:
@@ -177,11 +182,11 @@ class AuthenticationRoutes:
         return tokens
 
     async def _refresh(
-        self, claims: RefreshTokenClaims | None, address: str | None
+        self, claims: RefreshTokenClaims | None, attempt: str | None, address: str | None
     ) -> SessionTokens:
         if claims is None:
             raise RefreshInvalid
-        return await self._sessions.refresh(claims, address)
+        return await self._sessions.refresh(claims, address, attempt)
 
     def _session_id(self, request: Request, refresh_token: object) -> str | None:
         if self._sessions.can_refresh and isinstance(refresh_token, str):
