@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import warnings
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from unexpired.base_client import BaseClient
@@ -32,12 +33,19 @@ from unexpired.timers import Wakeup, timeout_after
 if TYPE_CHECKING:
     from unexpired.adapters.httpx import AsyncSessionAuth, FetchAdapterTransport
 
+_log = logging.getLogger("unexpired")
+
 TIMED_OUT = "The server took too long to respond. Please try again."
 
 TICK_INTERVAL = 5.0  # s. Timers stop while a machine sleeps; we notice this long after it wakes.
 
-# The wait for the lock, in refresh_timeouts: more than one holder needs, so nobody jumps the queue.
-LOCK_TIMEOUT_FACTOR = 2.0
+# The wait for the lock, in refresh_timeouts. A tab that holds it may have stopped running, and must
+# not stop the others: the server gives all of them the same result.
+LOCK_TIMEOUT_FACTOR = 0.5
+
+# The wait for the lock and the response, in refresh_timeouts: it ends before the callers' wait
+# does, so that they find the session degraded, and the next refresh a new one.
+WAIT_FACTOR = 0.9
 
 
 class AsyncClient(BaseClient[Awaitable[Response]]):
@@ -79,6 +87,8 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         self._is_watched = is_watched
         self._tick = tick
         self._refresh_task: asyncio.Task[UnexpiredError | None] | None = None
+        self._exchange: asyncio.Task[Any] | None = None
+        self._background: set[asyncio.Task[Any]] = set()
         self._stay_ahead_task: asyncio.Task[None] | None = None
         self._wakeup = Wakeup()
         self._closers: list[Callable[[], None]] = []
@@ -168,6 +178,8 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             BadReply: If the server refuses for another reason.
         """
         await self._drive(self._manager.policy.sign_in(new_session_name(), username, password))
+        if self._manager.session.unreported:  # Nobody has to wait for the end of another session.
+            self._run_in_background(self._drive(self._manager.policy.report_ends()))
 
     async def sign_out(self) -> None:
         """Sign out: here at once, and at the server if it can be reached."""
@@ -290,10 +302,12 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             manager.commit()
 
     async def _wait(self, effect: Sleep | Refresh) -> None:
-        if isinstance(effect, Sleep):
+        if isinstance(effect, Refresh):
+            await self._refresh(effect)
+        elif effect.is_wakeable:
             await self._wakeup.sleep(effect.seconds)
         else:
-            await self._refresh(effect)
+            await asyncio.sleep(effect.seconds)
 
     async def _send(self, effect: Send) -> Response:
         try:
@@ -310,24 +324,87 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         task = self._refresh_task
         if task is None or task.done():
             task = self._refresh_task = asyncio.ensure_future(self._renew(effect.stale))
-        await asyncio.wait({task}, timeout=effect.within)
-        if not task.done():
+        if not await _is_done_within(effect.within, task):
             raise Unreachable
         if error := task.result():
             raise error
 
     async def _renew(self, stale: Generation) -> UnexpiredError | None:
-        manager = self._manager
+        """Refresh under the lock; return the error, if there is one, for all who wait."""
+        manager, clock = self._manager, self._manager.policy.clock
+        deadline = clock.monotonic() + manager.options.refresh_timeout * WAIT_FACTOR
         try:
-            async with self._lock.hold(manager.options.refresh_timeout * LOCK_TIMEOUT_FACTOR):
+            async with self._try_to_lock() as is_locked:
                 manager.reload()
                 if not manager.session.is_stale(stale):
-                    await self._drive(manager.policy.renew())
+                    exchange = self._start_exchange(is_locked=is_locked)
+                    await self._wait_for(exchange, stale, deadline - clock.monotonic())
         except UnexpiredError as error:
             return error
         return None
 
+    @asynccontextmanager
+    async def _try_to_lock(self) -> AsyncIterator[bool]:
+        """Hold the lock if it can be had in time; yield whether no other tab can refresh now."""
+        async with AsyncExitStack() as stack:
+            timeout = self._manager.options.refresh_timeout * LOCK_TIMEOUT_FACTOR
+            try:
+                await stack.enter_async_context(self._lock.hold(timeout))
+                is_locked = getattr(self._lock, "is_shared", True)
+            except Unreachable:
+                is_locked = False
+            yield is_locked or not self._manager.shares_its_store
+
+    def _start_exchange(self, *, is_locked: bool) -> asyncio.Task[Any]:
+        """Return the request for new tokens, which goes on when nobody waits for it anymore."""
+        exchange, manager = self._exchange, self._manager
+        # Where the server takes attempts, a second one is safe beside one that hangs.
+        is_pending = exchange is not None and not exchange.done()
+        if exchange is None or not is_pending or manager.options.dialect.sends_attempts:
+            flow = manager.policy.renew(is_locked=is_locked)
+            exchange = self._exchange = self._run_in_background(self._drive(flow))
+        return exchange
+
+    async def _wait_for(
+        self, exchange: asyncio.Task[Any], stale: Generation, seconds: float
+    ) -> None:
+        """Wait for an exchange, and note it if it is slow. Its result is used however late."""
+        if await _is_done_within(seconds, exchange):
+            exchange.result()
+            return
+        manager = self._manager
+        manager.session.note_failed_refresh(stale, manager.policy.clock.monotonic(), None)
+        manager.commit()
+        raise Unreachable
+
+    def _run_in_background(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Start a task that goes on when nobody waits for it."""
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._end_in_background)
+        return task
+
+    def _end_in_background(self, task: asyncio.Task[Any]) -> None:
+        self._background.discard(task)
+        if not task.cancelled():
+            task.exception()  # So that asyncio does not report that nobody has looked at it.
+
     async def _stay_ahead(self) -> None:
-        await self._drive(
-            self._manager.policy.stay_ahead(tick=self._tick, is_watched=self._is_watched)
-        )
+        """Maintain the session for as long as the page is open, whatever a step raises."""
+        policy = self._manager.policy
+        while True:
+            try:
+                await self._drive(policy.stay_ahead(tick=self._tick, is_watched=self._is_watched))
+            except Exception as error:  # noqa: BLE001 - nothing may end it; a token is in no name
+                _log.warning("the session could not be maintained: %s", type(error).__name__)
+            await asyncio.sleep(self._tick)
+
+
+async def _is_done_within(seconds: float, task: asyncio.Task[Any]) -> bool:
+    """Wait for a task that goes on afterwards; return whether it is done."""
+    try:
+        async with timeout_after(seconds):
+            await asyncio.wait({task})
+    except TimeoutError:
+        return task.done()
+    return True

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 from unexpired.messages import Headers, Request, Response
-from unexpired.token_response import BAD_CREDENTIALS, ENDINGS, EXPIRED, REFUSALS
+from unexpired.token_response import BAD_CREDENTIALS, ENDINGS, EXPIRED, REFUSALS, SUPERSEDED
 
 Constants = Mapping[str, str | int | float]
 
@@ -52,6 +52,8 @@ class Dialect:
         password: The field of a sign-in that holds the password.
         refresh_field: The field of a refresh that holds the refresh token; empty: the last part of
             ``refresh_token``.
+        attempt_field: The field of a refresh that holds its attempt, the id of this one refresh, by
+            which the server repeats a result; empty: sent to this project's own server only.
         logout_field: The same field of a sign-out; empty: as for a refresh.
         encoding: How fields are sent: ``json`` or ``form``.
         refresh_as: How the refresh token is sent: as a ``field``, or as the ``bearer`` token.
@@ -80,6 +82,7 @@ class Dialect:
     username: str = "username"
     password: str = "password"  # noqa: S105 - a name
     refresh_field: str = ""
+    attempt_field: str = ""
     logout_field: str = ""
     encoding: Literal["json", "form"] = "json"
     refresh_as: Literal["field", "bearer"] = "field"
@@ -187,14 +190,35 @@ class Dialect:
             url, {**self.login_fields, self.username: username, self.password: password}
         )
 
-    def refresh_request(self, url: str, token: str | None) -> Request:
+    def refresh_request(self, url: str, token: str | None, attempt: str | None = None) -> Request:
         """Return the request that exchanges a refresh token, if there is one, for new tokens."""
-        return self._request_with(token, self._refresh_field, url, self.refresh_fields)
+        further = self.refresh_fields
+        if attempt is not None and self.sends_attempts:
+            further = {**further, self._attempt_field: attempt}
+        return self._request_with(token, self._refresh_field, url, further)
 
-    def sign_out_request(self, url: str, token: str) -> Request:
-        """Return the request that revokes a session; it outlives the page."""
+    @property
+    def sends_attempts(self) -> bool:
+        """Whether the server takes attempts: other servers may refuse what they do not know."""
+        return bool(self._attempt_field)
+
+    @property
+    def _attempt_field(self) -> str:
+        return self.attempt_field or ("attempt" if self == _OWN else "")
+
+    def sign_out_request(self, url: str, token: str | None, access_token: str = "") -> Request:
+        """Return the request that revokes a session; it outlives the page.
+
+        Args:
+            url: Where sessions are revoked.
+            token: The refresh token, or None if there is none.
+            access_token: The session's access token, which is sent as the bearer in its place.
+        """
         name = self.logout_field or self._refresh_field
-        return replace(self._request_with(token, name, url, self.logout_fields), keepalive=True)
+        request = self._request_with(token, name, url, self.logout_fields)
+        if token is None:
+            request = request.with_header("authorization", f"Bearer {access_token}")
+        return replace(request, keepalive=True)
 
     @property
     def _refresh_field(self) -> str:
@@ -228,6 +252,8 @@ class Dialect:
             return self._translated(response, refusal, status=401)
         if code in self.refused:
             return self._translated(response, refusal)
+        if code == SUPERSEDED and self.sends_attempts:
+            return self._translated(response, SUPERSEDED)
         return self._translated(response, None)
 
     def read_sign_in(self, response: Response) -> Response:
@@ -324,3 +350,6 @@ def _constants(name: str, value: Any) -> Constants:
 def _is_list_of(kind: Any, value: Any) -> bool:
     is_list = isinstance(value, list | tuple | set | frozenset)
     return is_list and all(isinstance(one, kind) for one in value)
+
+
+_OWN = Dialect()

@@ -9,6 +9,8 @@ from typing import Literal
 from unexpired.dialect import Dialect
 from unexpired.origins import allowed_origins, origin_of, resolve
 
+MIN_EXCHANGE_TIMEOUT = 60.0  # s
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -26,8 +28,8 @@ class Options:
         token_origins: Further exact origins that may see the token.
         storage: Where the browser keeps the session.
         storage_key: The name the session is stored under.
-        refresh_timeout: The longest that a refresh, or a request waiting for one, takes, in
-            seconds.
+        refresh_timeout: The longest that a request waits for a refresh, in seconds. The refresh
+            itself goes on, and its result is used.
         timeout: The longest that a request may take in total, in seconds; None for no limit.
         on_expired: What happens when a session ends: a redirect to the sign-in page, or only the
             event.
@@ -70,6 +72,14 @@ class Options:
         return allowed_origins(
             base_url=self.base_url, page_url=self.page_url, further=self.token_origins
         )
+
+    @property
+    def exchange_timeout(self) -> float:
+        """How long a request for tokens may take, in seconds: longer than any caller waits.
+
+        The server may have issued the tokens already, so the response is used however late.
+        """
+        return max(MIN_EXCHANGE_TIMEOUT, 3 * self.refresh_timeout)
 
     def resolve(self, url: str) -> str:
         """Return the absolute URL that a request goes to.

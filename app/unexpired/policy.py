@@ -27,11 +27,16 @@ from unexpired.session_record import Generation, Record
 from unexpired.token_response import (
     ENDINGS,
     EXPIRED,
+    SUPERSEDED,
     parse_retry_after,
     parse_token_response,
     refusal,
     sign_in_error,
 )
+
+AGREEMENT_SECONDS = 0.05
+"""How long a tab without the lock waits between storing an attempt and reading it back: longer than
+a write takes to be seen in another tab. So tabs agree on one attempt before they send it."""
 
 # A request whose token is still valid waits only this share of refresh_timeout for a new one.
 REFRESH_AHEAD_SHARE = 0.25
@@ -47,12 +52,13 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Wait for ``seconds``, or until something wakes the client.
+    """Wait for ``seconds``, or until something wakes the client, unless it must not be woken.
 
     It is woken when the network is back, the page becomes visible, or another tab stored something.
     """
 
     seconds: float
+    is_wakeable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,30 +199,65 @@ class Policy:
 
     # -- Refresh, sign-in, sign-out ------------------------------------------------------------
 
-    def renew(self) -> Generator[Send, Response, None]:
+    def renew(self, *, is_locked: bool = True) -> Generator[Effect, Any, None]:
         """Make one attempt to refresh the session's tokens, and store the result.
+
+        Args:
+            is_locked: Whether no other tab may refresh meanwhile.
 
         Raises:
             SessionExpired: If the server refused.
             SessionEnded: If the session was signed out or replaced in the meantime.
             Unreachable: If no usable response came.
         """
-        record = self.session.require()
+        stale = self.session.require().generation
+        record = yield from self._begin_attempt(is_locked=is_locked)
+        if record.refused is not None:
+            raise SessionExpired(record.refused)
+        if record.generation != stale:
+            return  # Another tab was faster.
         requested_at = self.clock.now()
+        response = yield from self._send_refresh(record, record.attempt)
+        if response.code != SUPERSEDED:
+            self._accept_refresh(record, response, requested_at)
+        elif not (yield from self._was_stored_elsewhere(record)):
+            # Someone else has a copy of the tokens. Without its attempt the refresh counts as a
+            # reuse, so that the server ends the session for both (RFC 9700, section 4.14.2).
+            response = yield from self._send_refresh(record, None)
+            self._accept_refresh(record, response, requested_at)
+
+    def _begin_attempt(self, *, is_locked: bool) -> Generator[Effect, Any, Record]:
+        """Return the record with the attempt that all tabs will send."""
+        if not self.options.dialect.sends_attempts:
+            return self.session.require()
+        record = self.session.begin_attempt()
+        if is_locked or record.refused is not None:
+            return record
+        yield Sleep(AGREEMENT_SECONDS, is_wakeable=False)  # Stored before it, read again after it.
+        self.session.record_for(record.generation)
+        return self.session.begin_attempt()
+
+    def _send_refresh(
+        self, record: Record, attempt: str | None
+    ) -> Generator[Effect, Any, Response]:
+        url, dialect = self.options.resolve(self.options.refresh_path), self.options.dialect
+        request = dialect.refresh_request(url, record.tokens.refresh_token, attempt)
         self.session.is_refreshing = True
         try:
-            response = yield self._refresh_request(record)
+            response = yield Send(request, self.options.exchange_timeout)
         except Unreachable:
             self.session.note_failed_refresh(record.generation, self.clock.monotonic(), None)
             raise
         finally:
             self.session.is_refreshing = False
-        self._accept_refresh(record, self.options.dialect.read_refresh(response), requested_at)
+        return dialect.read_refresh(response)
 
-    def _refresh_request(self, record: Record) -> Send:
-        url = self.options.resolve(self.options.refresh_path)
-        request = self.options.dialect.refresh_request(url, record.tokens.refresh_token)
-        return Send(request, self.options.refresh_timeout)
+    def _was_stored_elsewhere(self, record: Record) -> Generator[Effect, Any, bool]:
+        """Return whether another tab has stored the result of a refresh."""
+        yield Sleep(AGREEMENT_SECONDS, is_wakeable=False)
+        return self.session.record_for(record.generation).generation.is_newer_than(
+            record.generation
+        )
 
     def _accept_refresh(self, record: Record, response: Response, requested_at: float) -> None:
         self.session.record_for(record.generation)  # Raises if the session ended meanwhile.
@@ -231,7 +272,7 @@ class Policy:
             wait = parse_retry_after(response, self.clock.now())
             self.session.note_failed_refresh(record.generation, self.clock.monotonic(), wait)
             raise Unreachable(retry_after=wait)
-        self.session.renew(record.generation, tokens)
+        self.session.renew(record.generation, tokens, self.clock.monotonic())
 
     def sign_in(
         self, session: str, username: str, password: str
@@ -252,7 +293,7 @@ class Policy:
         requested_at = self.clock.now()
         url, dialect = self.options.resolve(self.options.login_path), self.options.dialect
         request = dialect.sign_in_request(url, username, password)
-        response = yield Send(request, self.options.refresh_timeout)
+        response = yield Send(request, self.options.exchange_timeout)
         translated = dialect.read_sign_in(response)
         tokens = parse_token_response(
             translated, requested_at=requested_at, received_at=self.clock.now()
@@ -263,16 +304,24 @@ class Policy:
 
     def sign_out(self) -> Generator[Send, Response, None]:
         """Remove the session at once, then try to revoke it at the server."""
-        record, path = self.session.sign_out("here"), self.options.logout_path
-        if record is None or record.tokens.refresh_token is None or not path:
-            return
-        request = self.options.dialect.sign_out_request(
-            self.options.resolve(path), record.tokens.refresh_token
-        )
-        try:
-            yield Send(request, self.options.refresh_timeout)
-        except UnexpiredError:
-            return  # The person is signed out on this device anyway.
+        self.session.sign_out("here")
+        yield from self.report_ends()
+
+    def report_ends(self) -> Generator[Send, Response, None]:
+        """Try to revoke at the server what was signed out or replaced on this device."""
+        while self.session.unreported:
+            tokens = self.session.unreported.pop(0).tokens
+            if not self.options.logout_path:
+                continue
+            request = self.options.dialect.sign_out_request(
+                self.options.resolve(self.options.logout_path),
+                tokens.refresh_token,
+                tokens.access_token,
+            )
+            try:
+                yield Send(request, self.options.refresh_timeout)
+            except UnexpiredError:
+                continue  # On this device the session is over anyway.
 
     # -- Staying ahead -------------------------------------------------------------------------
 
@@ -303,7 +352,8 @@ class Policy:
             return self._pause_left()
         if self.session.has_warned:
             return max(self.session.ends_at - self.clock.monotonic(), 0.0)
-        return max(record.due_at(self.options.margin) - self.clock.now(), 0.0)
+        until_due = record.due_at(self.options.margin) - self.clock.now()
+        return max(until_due, self._pause_left() if record.can_renew else 0.0, 0.0)
 
     def _maintain(self, record: Record) -> Wait:
         if record.can_renew:

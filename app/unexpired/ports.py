@@ -73,7 +73,11 @@ class TokenStore(Protocol):
 
 
 class RefreshLock(Protocol):
-    """Lets one client at a time refresh, among all that share the store."""
+    """Lets one client at a time refresh, among all that share the store.
+
+    It saves refreshes and is no condition for one: a client that does not get it in time goes on
+    without it. A lock that does not reach all that share the store has ``is_shared = False``.
+    """
 
     def hold(self, timeout: float) -> AbstractAsyncContextManager[None]:
         """Hold the lock for an ``async with`` block.
@@ -209,6 +213,8 @@ class FallbackStore:
 class LocalLock:
     """A lock among the clients of one program or page."""
 
+    is_shared: bool = False
+
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
 
@@ -228,6 +234,8 @@ class LocalLock:
 
 class ThreadLock:
     """A lock among the threads of one program."""
+
+    is_shared: bool = False
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

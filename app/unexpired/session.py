@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
-from unexpired.backoff import backoff
+from unexpired.backoff import MIN_PACE, backoff, next_pace
 from unexpired.errors import NotSignedIn, SessionEnded, SessionExpired, UnexpiredError
 from unexpired.session_record import Generation, Record
 from unexpired.token_response import ENDINGS, Tokens
@@ -32,16 +32,21 @@ class Session:
 
     Args:
         jitter: Returns a random number from 0 to 1, for the back-off.
+        new_attempt: Returns a new id for a refresh: 128 random bits or more, in base64url.
     """
 
-    def __init__(self, jitter: Callable[[], float]) -> None:
+    def __init__(self, jitter: Callable[[], float], new_attempt: Callable[[], str]) -> None:
         self.record: Record | None = None
         self.events: list[Event] = []
         self.is_refreshing: bool = False
         self.failures: int = 0
+        self.unreported: list[Record] = []  # ended here, and the server does not know it yet
         self.ends_at: float = float("inf")  # when the announced end comes, in monotonic seconds
         self._jitter = jitter
+        self._new_attempt = new_attempt
         self._backoff_until = 0.0  # in monotonic seconds
+        self._refreshed_at = float("-inf")  # in monotonic seconds
+        self._pace = MIN_PACE
         self._retry_after_until = 0.0  # the same by the server's Retry-After: nothing shortens it
         self._ended_sessions: set[str] = set()
         self._end_code: str | None = None  # of the last session, if it expired or was ended
@@ -100,7 +105,8 @@ class Session:
 
     def pause_left(self, now: float) -> float:
         """Return the seconds until a refresh may be tried; ``now`` is monotonic."""
-        return max(self._backoff_until, self._retry_after_until, now) - now
+        paced_until = self._refreshed_at + self._pace
+        return max(self._backoff_until, self._retry_after_until, paced_until, now) - now
 
     def retry_after_left(self, now: float) -> float:
         """Return the seconds for which the server asked to wait; ``now`` is monotonic."""
@@ -109,12 +115,37 @@ class Session:
     # -- Transitions ---------------------------------------------------------------------------
 
     def sign_in(self, session: str, tokens: Tokens) -> None:
-        """Start a new session."""
+        """Start a new session; one that it replaces is over."""
+        if self.record is not None:
+            self.unreported.append(self.record)
         self._replace(Record(Generation(session, 1), tokens))
         self.events.append(("signed_in", ()))
 
-    def renew(self, stale: Generation, tokens: Tokens) -> bool:
-        """Store the tokens of a refresh; return False if its generation is no longer current."""
+    def begin_attempt(self) -> Record:
+        """Return the record with the id of a refresh that begins now.
+
+        A record that has one keeps it: the result of that refresh never arrived, or another tab
+        is waiting for it. The server gives one attempt the same result, however often it asks.
+        After a refusal there is none.
+
+        Raises:
+            NotSignedIn: If nobody is signed in.
+            SessionExpired: If the session has expired.
+            SessionEnded: If the server ended it.
+        """
+        record = self.require()
+        if record.attempt is None and record.refused is None:
+            record = self.record = replace(record, attempt=self._new_attempt())
+        return record
+
+    def renew(self, stale: Generation, tokens: Tokens, now: float) -> bool:
+        """Store the tokens of a refresh; return False if its generation is no longer current.
+
+        Args:
+            stale: The generation that was refreshed.
+            tokens: Its successors.
+            now: The monotonic time, in seconds.
+        """
         if self.record is None or self.record.generation != stale:
             return False
         known = self.record.tokens
@@ -123,6 +154,8 @@ class Session:
             refresh_token=tokens.refresh_token or known.refresh_token,
             user=tokens.user or known.user,
         )
+        self._pace = next_pace(self._pace, now - self._refreshed_at, known.lifetime)
+        self._refreshed_at = now
         self._advance(Record(Generation(stale.session, stale.number + 1), merged))
         return True
 
@@ -148,7 +181,7 @@ class Session:
     def refuse(self, stale: Generation, code: str) -> None:
         """Note that the server refused to refresh; the access token stays valid until its end."""
         if self.record is not None and self.record.generation == stale:
-            self.record = replace(self.record, refused=code)
+            self.record = replace(self.record, refused=code, attempt=None)
             self._recover()
 
     def note_failed_refresh(self, stale: Generation, now: float, retry_after: float | None) -> None:
@@ -197,6 +230,8 @@ class Session:
         if record is not None:
             self._forget()
             self.events.append(("signed_out", (where,)))
+            if where == "here":
+                self.unreported.append(record)
         return record
 
     # -- Steps of a transition -----------------------------------------------------------------
@@ -214,6 +249,7 @@ class Session:
             self._ended_sessions.add(self.record.generation.session)
         self.record, self._end_code, self.failures = record, None, 0
         self._backoff_until = self._retry_after_until = 0.0
+        self._refreshed_at, self._pace = float("-inf"), MIN_PACE
 
     def _advance(self, record: Record) -> None:
         self.record = record

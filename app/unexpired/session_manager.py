@@ -18,7 +18,7 @@ from unexpired.events import EventEmitter
 from unexpired.messages import Request
 from unexpired.options import Options
 from unexpired.policy import Policy
-from unexpired.ports import Clock, Navigator, TokenStore
+from unexpired.ports import Clock, MemoryStore, Navigator, TokenStore
 from unexpired.session import Session
 from unexpired.session_record import Record, UnknownRecord, loads
 from unexpired.sign_in_redirect import is_sign_in, reason_for, return_path, sign_in_url
@@ -31,7 +31,7 @@ class SessionManager:
         self, options: Options, store: TokenStore, navigator: Navigator, clock: Clock
     ) -> None:
         self.options = options
-        self.session: Session = Session(jitter=random.random)
+        self.session: Session = Session(jitter=random.random, new_attempt=new_attempt)
         self.policy: Policy = Policy(self.session, options, clock)
         self.emitter: EventEmitter = EventEmitter()
         self._store = store
@@ -42,6 +42,11 @@ class SessionManager:
         self._is_leaving = False
 
     # -- The store -----------------------------------------------------------------------------
+
+    @property
+    def shares_its_store(self) -> bool:
+        """Whether other tabs or programs may refresh the same session."""
+        return type(self._store) is not MemoryStore
 
     def load(self) -> None:
         """Continue the stored session, if there is one."""
@@ -194,6 +199,11 @@ class SessionManager:
             "store": type(self._store).__name__,
             "margin": self.options.margin,
         }
+
+
+def new_attempt() -> str:
+    """Return a new id for a refresh: 128 random bits, which nobody can guess."""
+    return secrets.token_urlsafe(16)
 
 
 def new_session_name() -> str:

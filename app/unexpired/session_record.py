@@ -37,11 +37,13 @@ class Record:
         generation: The version of the tokens.
         tokens: The tokens, with their times by this device's clock.
         refused: The code with which the server refused to refresh them, or None.
+        attempt: The id of the refresh that was begun and whose result is not stored, or None.
     """
 
     generation: Generation
     tokens: Tokens
     refused: str | None = None
+    attempt: str | None = None
 
     @property
     def can_renew(self) -> bool:
@@ -77,6 +79,7 @@ class Record:
                 "skew": tokens.skew,
                 "user": tokens.user,
                 "refused": self.refused,
+                **({} if self.attempt is None else {"attempt": self.attempt}),
             }
         )
 
@@ -125,7 +128,12 @@ def _record(value: Mapping[str, Any]) -> Record:
         user=_of(dict | None, value["user"]),
     )
     generation = Generation(_of(str, value["session"]), _of(int, value["generation"]))
-    return Record(generation, tokens, _of(str | None, value["refused"]))
+    return Record(
+        generation,
+        tokens,
+        refused=_of(str | None, value["refused"]),
+        attempt=_of(str | None, value.get("attempt")),
+    )
 
 
 def _of(kind: Any, value: Any) -> Any:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, wait
+from contextlib import ExitStack, closing, contextmanager
+from contextvars import copy_context
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from unexpired.async_client import LOCK_TIMEOUT_FACTOR, TIMED_OUT, AsyncClient
 from unexpired.base_client import BaseClient
 from unexpired.content import RequestOptions
-from unexpired.errors import SessionExpired, UnexpiredError, Unreachable
+from unexpired.errors import UnexpiredError, Unreachable
 from unexpired.messages import Request, Response
 from unexpired.options import Options
 from unexpired.policy import Effect, Refresh, Send, Sleep
@@ -94,6 +97,7 @@ class Client(BaseClient[Response]):
         self._clock = self._manager.policy.clock
         # No other thread may run between reading the session and writing it.
         self._mutex = threading.RLock()
+        self._exchange: _Exchange | None = None
         if session_of is None:
             self._manager.load()
 
@@ -155,8 +159,8 @@ class Client(BaseClient[Response]):
     def request(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Response:
         """Make one request; a non-2xx response is data, not an error.
 
-        ``timeout`` never interrupts a refresh, whose response would be lost: such a call may take
-        ``refresh_timeout`` seconds longer.
+        ``timeout`` never interrupts a refresh: such a call may take ``refresh_timeout`` seconds
+        longer. A refresh that takes longer still goes on, and a later call uses its result.
 
         Args:
             method: The HTTP method.
@@ -194,6 +198,7 @@ class Client(BaseClient[Response]):
             BadReply: If the server refuses for another reason.
         """
         self._drive(self._manager.policy.sign_in(new_session_name(), username, password))
+        self._drive(self._manager.policy.report_ends())
 
     def sign_out(self) -> None:
         """Sign out: here at once, and at the server if it can be reached."""
@@ -321,6 +326,8 @@ class Client(BaseClient[Response]):
             case Send(request, timeout):
                 shortest = min(left, NO_LIMIT if timeout is None else timeout)
                 return (yield Send(request, None if shortest == NO_LIMIT else shortest))
+            case Sleep(seconds, is_wakeable=False):
+                self._clock.sleep(seconds)
             case Sleep(seconds):
                 self._sleep(seconds, left)
             case _:
@@ -336,17 +343,95 @@ class Client(BaseClient[Response]):
         """Refresh, unless another client did so while this one waited for the lock."""
         session = self._manager.session
         failures = session.failures
-        with self._lock.hold(min(effect.within, left)):
+        with self._try_to_lock(min(effect.within, left)) as is_locked:
             self.ready()
             if not session.is_stale(effect.stale):
-                self._renew(failures)
+                self._renew(failures, is_locked=is_locked)
         session.record_for(effect.stale)
 
-    def _renew(self, failures: int) -> None:
+    @contextmanager
+    def _try_to_lock(self, within: float) -> Iterator[bool]:
+        """Hold the lock if it can be had in time; yield whether nobody else can refresh now."""
+        with ExitStack() as stack:
+            longest = self._manager.options.refresh_timeout * LOCK_TIMEOUT_FACTOR
+            try:
+                stack.enter_context(self._lock.hold(min(longest, within)))
+                is_locked = getattr(self._lock, "is_shared", True)
+            except Unreachable:
+                is_locked = False
+            yield is_locked or not self._manager.shares_its_store
+
+    def _renew(self, failures: int, *, is_locked: bool) -> None:
         """Make one attempt, unless one has failed while this client waited for the lock."""
         session = self._manager.session
-        if (code := session.require().refused) is not None:
-            raise SessionExpired(code)
         if session.failures > failures:
             raise Unreachable
-        self._drive(self._manager.policy.renew())
+        exchange, self._exchange = self._exchange, None
+        if exchange is None:
+            flow = self._manager.policy.renew(is_locked=is_locked)
+            exchange = _Exchange(self._transport, self._steps(flow, NO_LIMIT))
+        if not exchange.finish(self._manager.options.refresh_timeout):
+            self._exchange = exchange
+            self._note_slow_exchange()
+            raise Unreachable
+
+    def _note_slow_exchange(self) -> None:
+        with self._mutex:
+            record = self._manager.session.require()
+            self._manager.session.note_failed_refresh(
+                record.generation, self._clock.monotonic(), None
+            )
+            self._manager.commit()
+
+
+class _Exchange:
+    """A refresh whose response may come after the caller has given up; a later call uses it.
+
+    Args:
+        transport: Sends the requests.
+        steps: The steps of the refresh, which run in the callers' threads.
+    """
+
+    def __init__(
+        self, transport: SyncTransport, steps: Generator[Send, Response, Response | None]
+    ) -> None:
+        self._transport = transport
+        self._steps = steps
+        self._response: Future[Response] | None = None
+
+    def finish(self, seconds: float) -> bool:
+        """Wait for the refresh; return whether it is done, and raise what it raises."""
+        try:
+            while True:
+                if self._response is None:
+                    self._response = self._start(next(self._steps))
+                if not wait([self._response], seconds).done:
+                    return False
+                self._response = self._start(self._go_on(self._response))
+        except StopIteration:
+            return True
+        except BaseException:
+            self._steps.close()
+            raise
+
+    def _go_on(self, response: Future[Response]) -> Send:
+        error = response.exception()
+        if isinstance(error, UnexpiredError):
+            return self._steps.throw(error)
+        return self._steps.send(response.result())
+
+    def _start(self, send: Send) -> Future[Response]:
+        """Send in a thread, which a program does not wait for at its end; a page has none."""
+        response: Future[Response] = Future()
+
+        def run() -> None:
+            try:
+                response.set_result(self._transport.send(send.request, send.timeout))
+            except BaseException as error:  # noqa: BLE001 - it is raised in the caller's thread
+                response.set_exception(error)
+
+        try:
+            Thread(target=copy_context().run, args=(run,), daemon=True).start()
+        except RuntimeError:
+            run()
+        return response

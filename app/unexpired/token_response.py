@@ -15,6 +15,7 @@ from unexpired.messages import Response
 REFUSALS = frozenset({"REFRESH_EXPIRED", "REFRESH_INVALID", "REFRESH_REUSED", "SESSION_REVOKED"})
 ENDINGS = frozenset({"NO_TOKEN", "SESSION_REVOKED", "INVALID_TOKEN"})
 EXPIRED = "TOKEN_EXPIRED"
+SUPERSEDED = "REFRESH_SUPERSEDED"
 BAD_CREDENTIALS = "BAD_CREDENTIALS"
 
 NEGLIGIBLE_SKEW = 5.0  # s. Less than this is the network's delay and the whole seconds of `iat`.

@@ -23,12 +23,20 @@ def session_of(client: AsyncClient | Client) -> Session:
     return client._manager.session  # noqa: SLF001 - the public API does not have it
 
 
+ATTEMPT = "an-attempt-of-128-bits"
+
+
+def new_session() -> Session:
+    """Return a session without randomness."""
+    return Session(jitter=lambda: 1.0, new_attempt=lambda: ATTEMPT)
+
+
 @dataclass
 class World:
     """A policy and its surroundings."""
 
     clock: FakeClock = field(default_factory=FakeClock)
-    session: Session = field(default_factory=lambda: Session(jitter=lambda: 1.0))
+    session: Session = field(default_factory=new_session)
     options: Options = field(default_factory=lambda: Options(base_url=API))
 
     @property

@@ -421,15 +421,14 @@ async def test_when_the_network_is_back_nobody_waits_for_the_pause(tab: Page) ->
     assert (await tab.client.get("/api/notes")).status_code == 200
 
 
-async def test_waiting_for_the_lock_times_out(tab: Page) -> None:
+async def test_a_lock_that_is_not_free_in_time_is_done_without(tab: Page) -> None:
+    """Its holder may have stopped running; the server gives both the same result."""
     lock = LocalLock()
-    client = tab.open(lock=lock, refresh_timeout=0.02)
+    client = tab.open(lock=lock, refresh_timeout=0.2)
+    tab.clock.advance(901)
     async with lock.hold(1):
-        with pytest.raises(Unreachable):
-            await client.refresh()
-        await asyncio.wait({client._refresh_task})  # type: ignore[type-var]  # noqa: SLF001
-    assert tab.server.count("/api/refresh") == 0
-    await client.refresh()
+        assert (await client.get("/api/notes")).status_code == 200
+    assert tab.server.count("/api/refresh") == 1
 
 
 async def test_a_closed_client_calls_its_closers(tab: Page) -> None:

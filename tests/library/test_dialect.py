@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from tests.library.conftest import NOW, World
+from tests.library.conftest import ATTEMPT, NOW, World
 from tests.library.test_policy import OK, bearer, finish, sent, start
 from tests.support.fake_server import API, error_response, json_response, make_token, token_fields
 from tests.support.paths import ROOT
@@ -86,7 +86,8 @@ def test_the_default_dialect_is_our_own() -> None:
     sign_in = sign_in_to(world, json_response(200, token_fields()))
     refresh, sign_out = refresh_of(world, Response(503)), sign_out_of(world)
     assert body(sign_in) == {"username": "ada", "password": "pw"}
-    assert body(refresh) == body(sign_out) == {"refreshToken": "rt1.1"}
+    assert body(refresh) == {"refreshToken": "rt1.1", "attempt": ATTEMPT}
+    assert body(sign_out) == {"refreshToken": "rt1.1"}
     for request in (sign_in, refresh, sign_out):
         assert request.method == "POST"
         assert dict(request.headers) == {

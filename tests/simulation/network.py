@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from tests.simulation.server import json_response, presented_in
+from tests.simulation.server import json_response
 from tests.simulation.world import World
 from unexpired import Headers, Request, Response, Unreachable
 
@@ -38,7 +38,6 @@ class RoundTrip:
         except asyncio.CancelledError:
             self._maybe_deliver_late()
             raise
-        self._arrived(response)
         return response
 
     def _respond(self) -> Response:
@@ -51,11 +50,6 @@ class RoundTrip:
             self._deliver_later(world.random.uniform(0, 2))
         self.is_delivered = True
         return world.server.respond(self.request)
-
-    def _arrived(self, response: Response) -> None:
-        if response.is_success and self.request.url.endswith("/api/refresh") and self.is_delivered:
-            presented = presented_in(self.request)
-            self.world.delivered.add((presented.session_id, presented.counter))
 
     async def _delay(self) -> None:
         world = self.world
@@ -76,9 +70,6 @@ class RoundTrip:
             self._deliver_later(self.world.random.uniform(0, 20))
 
     def _deliver_later(self, seconds: float) -> None:
-        if self.request.url.endswith("/api/refresh"):
-            presented = presented_in(self.request)
-            self.world.late.add((presented.session_id, presented.counter))
         asyncio.get_running_loop().call_later(seconds, self._deliver)
 
     def _deliver(self) -> None:

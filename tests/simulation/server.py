@@ -62,7 +62,7 @@ class SimulatedServer:
             case "refresh":
                 return self._refresh(presented_in(request), attempt_in(request))
             case "logout":
-                self.revoke(presented_in(request).session_id)
+                self.revoke(session_of(request) or "")
                 return Response(204)
             case _:
                 return self._verify(bearer_of(request))

@@ -100,12 +100,13 @@ class Tab:
     async def send(self, request: Request) -> Response:
         """Send a request through this world's network."""
         self.world.sent(request)
-        refreshes = request.url.endswith("/api/refresh")
-        self.world.in_flight += refreshes
+        if not request.url.endswith("/api/refresh"):
+            return await RoundTrip(self.world, request).run()
+        self.world.in_flight.append(request)
         try:
             return await RoundTrip(self.world, request).run()
         finally:
-            self.world.in_flight -= refreshes
+            self.world.in_flight.remove(request)
 
     # -- What a person does --------------------------------------------------------------------
 
@@ -154,7 +155,8 @@ class Tab:
         """Close the tab, whatever it is doing."""
         self.is_dead = True
         self.client.close()
-        for task in (*self.calls, self.client._refresh_task):  # noqa: SLF001 - a crash ends every task
+        client = self.client
+        for task in (*self.calls, client._refresh_task, *client._background):  # noqa: SLF001 - a crash ends every task
             if task is not None:
                 task.cancel()
         self.world.tabs.remove(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -13,8 +14,8 @@ import pytest
 from tests.simulation.__main__ import world_of
 from tests.simulation.fault_model import simulate
 from tests.simulation.profile import months, office, storm
-from unexpired import Response, async_client, policy, session_manager
-from unexpired.ports import LocalLock
+from unexpired import Dialect, Response, policy, session_manager
+from unexpired.async_client import AsyncClient
 from unexpired.session import Session
 from unexpired.session_record import Generation, Record
 
@@ -76,22 +77,26 @@ def no_reload_of_the_store(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(session_manager.SessionManager, "reload", lambda _: None)
 
 
-def no_lock(patch: pytest.MonkeyPatch) -> None:
-    real = async_client.AsyncClient.__init__
+def no_shared_attempt(patch: pytest.MonkeyPatch) -> None:
+    numbers = count()
 
-    def init(self: Any, *args: Any, **options: Any) -> None:
-        real(self, *args, **{**options, "lock": LocalLock()})
+    def begin_attempt(self: Session) -> Record:
+        return replace(self.require(), attempt=f"{next(numbers):022}")
 
-    patch.setattr(async_client.AsyncClient, "__init__", init)
+    patch.setattr(Session, "begin_attempt", begin_attempt)
+
+
+def no_attempts(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Dialect, "sends_attempts", False)
 
 
 def no_timeout(patch: pytest.MonkeyPatch) -> None:
-    real = async_client.AsyncClient.get
+    real = AsyncClient.get
 
     async def get(self: Any, url: str, **_: Any) -> Response:
         return await real(self, url, timeout=None)
 
-    patch.setattr(async_client.AsyncClient, "get", get)
+    patch.setattr(AsyncClient, "get", get)
 
 
 def untyped_errors(patch: pytest.MonkeyPatch) -> None:
@@ -138,7 +143,8 @@ def is_detected(invariant: str, **changes: Any) -> bool:
         (end_on_unreachable, "nobody is signed out unless the server ended the session"),
         (no_commit_guard, "after sign-out no token is stored"),
         (no_reload_of_the_store, "each refresh token is used in order"),
-        (no_lock, "at most one refresh is in flight"),
+        (no_shared_attempt, "refreshes that are in flight at once share one attempt"),
+        (no_attempts, "an honest client is never taken for a thief"),
         (no_timeout, "each call ends within its bound"),
         (untyped_errors, "each call ends with a response or a typed error"),
         (never_retry, "without faults the session becomes active"),
@@ -149,8 +155,3 @@ def test_a_broken_rule_is_detected(
 ) -> None:
     break_rule(monkeypatch)
     assert is_detected(invariant)
-
-
-def test_a_missing_lock_and_grace_period_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
-    no_lock(monkeypatch)
-    assert is_detected("a used refresh token is presented again", grace=0.0)

@@ -50,8 +50,7 @@ class JSPITransport:
 class JSPILock:
     """An async lock for sync code; it is skipped where the engine cannot wait for it.
 
-    Then nothing else in this page runs meanwhile. Another tab may; the server's grace accepts its
-    refresh.
+    Then nothing else in this page runs meanwhile. Another tab may, which sends the same attempt.
 
     Args:
         lock: The async lock.
@@ -59,6 +58,11 @@ class JSPILock:
 
     def __init__(self, lock: RefreshLock) -> None:
         self._lock = lock
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether holding it keeps other tabs from refreshing."""
+        return can_run_sync() and getattr(self._lock, "is_shared", True)
 
     @contextmanager
     def hold(self, timeout: float) -> Iterator[None]:

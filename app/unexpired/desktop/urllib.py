@@ -66,11 +66,14 @@ class _CarefulRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def _read(response: Any, deadline: float | None) -> bytes:
-    """Return the body; urllib's timeout limits each piece, the deadline all of them."""
+    """Return the body; urllib's timeout limits each piece, the deadline all of them.
+
+    A body that is complete is used, even if the program stood still until after the deadline.
+    """
     pieces = []
     while piece := response.read1(CHUNK):
         pieces.append(piece)
-        if deadline is not None and monotonic() > deadline:
+        if response.length and deadline is not None and monotonic() > deadline:
             raise Unreachable
     if response.length:  # read1 reports a lost connection as the end.
         raise Unreachable
