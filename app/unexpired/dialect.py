@@ -43,8 +43,8 @@ class Dialect:
     Attributes:
         access_token: The access token, in a response.
         refresh_token: The refresh token, in a response.
-        expires_in: The seconds that the access token lives, in a response; a JWT's own times take
-            precedence.
+        expires_in: The seconds that the access token lives, in a response: a number, or a text of
+            one. It takes precedence over a JWT's own times where they say otherwise.
         user: The user, an object in the response to a sign-in.
         error_code: The machine-readable code, in an error response.
         message: A message for people, in an error response.

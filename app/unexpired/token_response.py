@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -18,8 +19,26 @@ EXPIRED = "TOKEN_EXPIRED"
 SUPERSEDED = "REFRESH_SUPERSEDED"
 BAD_CREDENTIALS = "BAD_CREDENTIALS"
 
+# The end of the year 9999, in Unix seconds: no instant is later, and no lifetime is longer. It is
+# the last that dates can say (RFC 3339, section 5.6), and far from where sums of floats overflow.
+MAX_SECONDS = 253_402_300_799
 NEGLIGIBLE_SKEW = 5.0  # s. Less than this is the network's delay and the whole seconds of `iat`.
 MAX_RETRY_AFTER = 3600.0  # s. A server's surplus zero must not lock people out for a day.
+
+_DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
+
+
+def finite_seconds(value: object) -> float | None:
+    """Return an instant or a lifetime from outside, in seconds, or None if it is out of range.
+
+    Whatever is stored or waited for is in this range: finite, from 0 to ``MAX_SECONDS``.
+
+    Args:
+        value: What JSON has brought: of any type, and a number of any size.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value <= MAX_SECONDS else None  # NaN is neither.
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -78,19 +97,41 @@ def _times(
 ) -> tuple[float | None, float | None, float]:
     """Return end, lifetime and skew of a token that was issued at about the midpoint.
 
-    A new token cannot have expired: if it seems to have, this device's clock is wrong.
+    A new token cannot have expired: if it seems to have, this device's clock is wrong. ``iat`` is
+    when the token was made, which may be long ago: where ``expires_in`` contradicts it, that is
+    what is left of the token (RFC 6749, section 5.1).
     """
-    exp, iat = instant(token, "exp"), instant(token, "iat")
+    exp, iat, left = _instant(token, "exp"), _instant(token, "iat"), _lifetime(expires_in)
     if exp is not None and iat is not None and exp > iat:
-        skew = iat - midpoint
+        life = exp - iat
+        if left is None or abs(left - life) < NEGLIGIBLE_SKEW:
+            left = life
+        skew = exp - left - midpoint
         if abs(skew) < NEGLIGIBLE_SKEW and exp > received_at:
             skew = 0.0
-        return exp - skew, exp - iat, skew
-    if isinstance(expires_in, int | float) and expires_in > 0:
-        return midpoint + expires_in, float(expires_in), 0.0
+        return _in_range(exp - skew, left, skew)
+    if left is not None:
+        return _in_range(midpoint + left, left, 0.0)
     if exp is not None and exp > received_at:
-        return exp, exp - midpoint, 0.0
+        return _in_range(exp, exp - midpoint, 0.0)
     return None, None, 0.0
+
+
+def _in_range(end: float, lifetime: float, skew: float) -> tuple[float | None, float | None, float]:
+    """Return the times if they can be stored: each was in range, their sum may not be."""
+    is_known = finite_seconds(end) is not None and finite_seconds(lifetime) is not None
+    return (end, lifetime, skew) if is_known else (None, None, 0.0)
+
+
+def _instant(token: str, claim: str) -> float | None:
+    return finite_seconds(instant(token, claim))
+
+
+def _lifetime(expires_in: object) -> float | None:
+    """Return ``expires_in``, which some servers send as a text; None if it is not positive."""
+    if isinstance(expires_in, str) and _DECIMAL.fullmatch(expires_in):
+        expires_in = float(expires_in)
+    return finite_seconds(expires_in) or None
 
 
 def refusal(response: Response) -> str | None:

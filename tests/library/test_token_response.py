@@ -7,7 +7,20 @@ import pytest
 from tests.library.conftest import NOW
 from tests.support.fake_server import json_response, make_token
 from unexpired.messages import Headers, Response
-from unexpired.token_response import parse_retry_after, parse_token_response
+from unexpired.session_record import Generation, Record, loads
+from unexpired.token_response import (
+    MAX_SECONDS,
+    finite_seconds,
+    parse_retry_after,
+    parse_token_response,
+)
+
+# Neither an instant nor a lifetime, whatever JSON allows.
+NO_SECONDS: tuple[object, ...] = (
+    *(True, False, -1, -1e-9, 1e300, 1e999, -1e999, float("nan"), 10**300, int("9" * 400)),
+    *("", "-1", "1e999", "nan", "inf", "9" * 400, "9" * 5000, "1_0", "\u0665", " 5", "5 s"),
+    *(None, {}, [], [5], MAX_SECONDS + 1),
+)
 
 
 @pytest.mark.parametrize(
@@ -62,10 +75,10 @@ def test_a_new_token_that_seems_expired_means_that_our_clock_is_wrong() -> None:
     ("token", "expires_in", "end"),
     [
         ("opaque", 900, NOW + 900),
-        ("opaque", "900", None),
-        ("opaque", True, NOW + 1),
-        ("opaque", -1, None),
-        ("opaque", None, None),
+        ("opaque", "900", NOW + 900),
+        ("opaque", "0.5", NOW + 0.5),
+        *(("opaque", wrong, None) for wrong in NO_SECONDS),
+        *(("opaque", never, None) for never in (0, "0", MAX_SECONDS)),
     ],
 )
 def test_without_claims_expires_in_counts(
@@ -85,3 +98,61 @@ def test_an_expiry_without_an_issue_time_counts_if_it_is_in_the_future() -> None
         )
         assert tokens is not None
         assert tokens.expires_at == end
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        *((good, float(good)) for good in (0, 900, 0.5, MAX_SECONDS)),
+        *((wrong, None) for wrong in NO_SECONDS),
+    ],
+)
+def test_seconds_from_outside_are_finite_and_in_range(value: object, seconds: float | None) -> None:
+    assert finite_seconds(value) == seconds
+
+
+@pytest.mark.parametrize("expires_in", [None, 900])
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"exp": 10**300},
+        {"exp": 10**300, "iat": 10**299},
+        {"exp": float("inf")},
+        {"exp": float("nan"), "iat": float("nan")},
+        {"iat": -(10**12)},
+        {"exp": MAX_SECONDS, "iat": 0},
+        {"exp": MAX_SECONDS, "iat": MAX_SECONDS - 900},
+        {"exp": 1, "iat": 0},
+    ],
+)
+def test_whatever_a_token_claims_its_times_can_be_stored(
+    claims: dict[str, float], expires_in: float | None
+) -> None:
+    fields = {"accessToken": make_token(NOW, 900, **claims), "expiresIn": expires_in}
+    tokens = parse_token_response(json_response(200, fields), requested_at=NOW, received_at=NOW)
+    assert tokens is not None
+    for value in (tokens.expires_at, tokens.lifetime):
+        assert value is None or finite_seconds(value) == value
+    assert abs(tokens.skew) <= MAX_SECONDS
+    record = Record(Generation("s", 1), tokens)
+    assert loads(record.dumps()).tokens == tokens
+
+
+@pytest.mark.parametrize("skew", [0, 3600, -3600])
+def test_an_old_issue_time_is_no_skew_where_expires_in_says_what_is_left(skew: float) -> None:
+    """A server may hand out a token that it made long ago."""
+    token = make_token(NOW - 800 + skew, 900)
+    tokens = parse_token_response(
+        json_response(200, {"accessToken": token, "expiresIn": "100"}),
+        requested_at=NOW - 1,
+        received_at=NOW + 1,
+    )
+    assert tokens is not None
+    assert (tokens.expires_at, tokens.lifetime, tokens.skew) == (NOW + 100, 100, skew)
+
+
+def test_an_expires_in_that_counts_the_networks_delay_contradicts_nothing() -> None:
+    fields = {"accessToken": make_token(NOW, 900), "expiresIn": 898}
+    tokens = parse_token_response(json_response(200, fields), requested_at=NOW, received_at=NOW)
+    assert tokens is not None
+    assert (tokens.expires_at, tokens.lifetime) == (NOW + 900, 900)
