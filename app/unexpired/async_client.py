@@ -152,7 +152,8 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         manager.reload()
         try:
             async with timeout_after(options.get("timeout", manager.options.timeout)):
-                return cast("Response", await self._drive(manager.policy.call(request)))
+                response = await self._drive(manager.policy.call(request))
+                return manager.options.dialect.named(cast("Response", response))
         except TimeoutError:
             raise Unreachable(TIMED_OUT) from None
         except UnexpiredError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Literal
@@ -27,10 +28,22 @@ _CHOICES = {
 }
 _TRANSIENT = {408, 425, 429}  # They ask to try again later, so they never refuse.
 
-# RFC 6750, section 3: `Bearer realm="…", error="invalid_token"`.
-_CHALLENGE = re.compile(r'\bbearer\b.*?\berror\s*=\s*"?([a-z_]+)', re.IGNORECASE)
-# RFC 6750, section 3.1: a new token helps against none of these.
-_NOT_FOR_REFRESH = {"insufficient_scope", "invalid_request"}
+# Challenges are schemes and their parameters (RFC 9110, section 11.6.1), so words without and with
+# a value: `Bearer realm="…", error="invalid_token"` (RFC 6750, section 3).
+_CHALLENGE_PART = re.compile(r"""([\w!#$%&'*+.^`|~-]+)(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]*))?""")
+_SCHEMES = {"bearer", "dpop"}  # DPoP: RFC 9449, section 7.1.
+_INVALID_TOKEN = "invalid_token"  # noqa: S105 - a code
+# A new token helps against none of these: RFC 6750, 3.1; RFC 9449, 7.1 and 9; RFC 9470, 3.
+_NOT_FOR_REFRESH = {
+    *("insufficient_scope", "invalid_request", "invalid_dpop_proof", "use_dpop_nonce"),
+    "insufficient_user_authentication",
+}
+
+RULED_OUT = (
+    "The password grant is ruled out by RFC 9700, section 2.4: the application sees the password,"
+    " and a second factor or a passkey is not possible. Where the server offers it, use the"
+    " authorization code grant with PKCE instead."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +78,7 @@ class Dialect:
         refused: Codes with which a refresh is refused for good, in a 400 or 401.
         refused_statuses: Statuses that refuse a refresh without any code, such as 401; never those
             that ask to try again later, and never with an HTML page, which is a captive portal's.
+        refused_with: A name that a response must have for its status to refuse; empty: none.
         bad_credentials: Codes for a wrong username or password; empty: every 401 to a sign-in.
         bare_401: What a 401 without a known code means: it is ``handed_back``, or the token has
             ``expired``: refresh once, try once more, hand the second 401 back.
@@ -94,6 +108,7 @@ class Dialect:
     ended: frozenset[str] = ENDINGS
     refused: frozenset[str] = REFUSALS
     refused_statuses: frozenset[int] = frozenset()
+    refused_with: str = ""
     bad_credentials: frozenset[str] = frozenset()
     bare_401: Literal["handed_back", "expired"] = "handed_back"
 
@@ -102,6 +117,11 @@ class Dialect:
             kind = dict if attribute.default is MISSING else type(attribute.default)
             value = _checked(attribute.name, getattr(self, attribute.name), kind)
             object.__setattr__(self, attribute.name, value)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this is the dialect of this project's own server."""
+        return self == Dialect()
 
     # -- Common servers ------------------------------------------------------------------------
 
@@ -127,6 +147,7 @@ class Dialect:
 
         RFC 6749, sections 4.3 (password), 5 (responses) and 6 (refresh), with APIs that follow
         RFC 6750 or only respond with 401; sign-out as in RFC 7009. Only ``invalid_grant`` refuses.
+        A sign-in warns: RFC 9700, section 2.4, rules the password grant out.
 
         Args:
             client_id: The application, if the server requires it.
@@ -143,7 +164,7 @@ class Dialect:
             login_fields={"grant_type": "password", **client},
             refresh_fields={"grant_type": "refresh_token", **client},
             logout_fields={"token_type_hint": "refresh_token", **client},
-            expired=frozenset({"invalid_token"}),
+            expired=frozenset({_INVALID_TOKEN}),
             ended=frozenset(),
             refused=frozenset({"invalid_grant"}),
             bad_credentials=frozenset({"invalid_grant"}),
@@ -152,7 +173,10 @@ class Dialect:
 
     @classmethod
     def simplejwt(cls) -> Dialect:
-        """Return the dialect of djangorestframework-simplejwt's own views."""
+        """Return the dialect of djangorestframework-simplejwt's own views.
+
+        A refresh for a user who was disabled is refused without a code, but with a ``detail``.
+        """
         return cls(
             access_token="access",  # noqa: S106 - a name
             refresh_token="refresh",  # noqa: S106 - a name
@@ -160,6 +184,8 @@ class Dialect:
             expired=frozenset({"token_not_valid"}),
             ended=frozenset({"user_inactive", "user_not_found", "password_changed"}),
             refused=frozenset({"token_not_valid"}),
+            refused_statuses=frozenset({401}),
+            refused_with="detail",
         )
 
     @classmethod
@@ -182,10 +208,46 @@ class Dialect:
             bare_401="expired",
         )
 
+    @classmethod
+    def fastapi_users(cls) -> Dialect:
+        """Return the dialect of fastapi-users with its bearer transport.
+
+        It has no refresh tokens: when the access token expires, the person signs in again. A 401
+        tells no reason: the token has expired, or the user was disabled or deleted.
+        """
+        return cls(
+            access_token="access_token",  # noqa: S106 - a name
+            refresh_token="",
+            expires_in="",
+            user="",
+            error_code="detail",
+            message="detail",
+            encoding="form",
+            expired=frozenset(),
+            ended=frozenset(),
+            refused=frozenset(),
+            bad_credentials=frozenset({"LOGIN_BAD_CREDENTIALS"}),
+            bare_401="expired",
+        )
+
+    @classmethod
+    def article(cls) -> Dialect:
+        """Return the dialect of the Express server with jsonwebtoken that articles show.
+
+        It has the codes of this project for access tokens: 401 ``TOKEN_EXPIRED``, 403
+        ``INVALID_TOKEN``. A refresh is refused by a bare 401 or 403, or by 403 ``INVALID_TOKEN``.
+        """
+        return cls(
+            refused=REFUSALS | {EXPIRED, "INVALID_TOKEN"},
+            refused_statuses=frozenset({401, 403}),
+        )
+
     # -- Requests ------------------------------------------------------------------------------
 
     def sign_in_request(self, url: str, username: str, password: str) -> Request:
         """Return the request that exchanges a username and a password for tokens."""
+        if self.login_fields.get("grant_type") == "password":
+            warnings.warn(RULED_OUT, UserWarning, stacklevel=2)  # Shown once in a program.
         return self._request(
             url, {**self.login_fields, self.username: username, self.password: password}
         )
@@ -204,7 +266,7 @@ class Dialect:
 
     @property
     def _attempt_field(self) -> str:
-        return self.attempt_field or ("attempt" if self == _OWN else "")
+        return self.attempt_field or ("attempt" if self.is_own else "")
 
     def sign_out_request(self, url: str, token: str | None, access_token: str = "") -> Request:
         """Return the request that revokes a session; it outlives the page.
@@ -240,72 +302,81 @@ class Dialect:
 
     # -- Responses -----------------------------------------------------------------------------
 
+    def named(self, response: Response) -> Response:
+        """Return the response as it is, which knows the names of its error's code and message."""
+        if (response.code_field, response.message_field) == (self.error_code, self.message):
+            return response
+        return replace(response, code_field=self.error_code, message_field=self.message)
+
     def read_response(self, response: Response) -> Response:
         """Return the response with its error code translated to ours, if it has one."""
         return self._translated(response, self._meaning(response))
 
     def read_refresh(self, response: Response) -> Response:
         """Return the response to a refresh, with our code if it is a refusal."""
-        code = self._code(response)
+        code = self.named(response).code
         refusal = code if code in REFUSALS else "REFRESH_INVALID"
-        if response.status_code in self.refused_statuses and not _is_page(response):
+        if self._is_refused_by_status(response):
             return self._translated(response, refusal, status=401)
-        if code in self.refused:
-            return self._translated(response, refusal)
         if code == SUPERSEDED and self.sends_attempts:
             return self._translated(response, SUPERSEDED)
-        return self._translated(response, None)
+        return self._translated(response, refusal if code in self.refused else None)
 
     def read_sign_in(self, response: Response) -> Response:
         """Return the response to a sign-in; wrong credentials become a 401 with our code."""
-        code, status = self._code(response), response.status_code
+        code, status = self.named(response).code, response.status_code
         is_bare = status == 401 and (code is None or not self.bad_credentials)  # noqa: PLR2004
         if is_bare or (_is_final(status) and code in self.bad_credentials):
             return self._translated(response, BAD_CREDENTIALS, status=401)
         return self._translated(response, code)
 
     def _meaning(self, response: Response) -> str | None:
-        challenge = _challenge(response)
-        codes = {self._code(response), challenge}
+        challenges = _challenges(response)
+        codes = {self.named(response).code, *challenges}
         for code in codes & self.ended:
             return code if code in ENDINGS else "SESSION_REVOKED"
-        is_bare = response.status_code == 401 and challenge not in _NOT_FOR_REFRESH  # noqa: PLR2004
+        is_bare = response.status_code == 401 and not challenges & _NOT_FOR_REFRESH  # noqa: PLR2004
         if codes & self.expired or (is_bare and self.bare_401 == "expired"):
             return EXPIRED
-        return None
+        # To HEAD, for one, there is no body that could tell more. A refresh is always safe.
+        is_only_challenged = not response.content and _INVALID_TOKEN in challenges
+        return EXPIRED if is_only_challenged else None
 
-    def _code(self, response: Response) -> str | None:
-        code = _at(self.error_code, response.fields)
-        return code if isinstance(code, str) else None
+    def _is_refused_by_status(self, response: Response) -> bool:
+        if response.status_code not in self.refused_statuses or _is_page(response):
+            return False
+        return not self.refused_with or response.value_at(self.refused_with) is not None
 
     def _translated(
         self, response: Response, code: str | None, *, status: int | None = None
     ) -> Response:
         translated = {
-            "accessToken": _at(self.access_token, response.fields),
-            "refreshToken": _at(self.refresh_token, response.fields),
-            "expiresIn": _at(self.expires_in, response.fields),
-            "user": _at(self.user, response.fields),
-            "error": _at(self.message, response.fields),
+            "accessToken": response.value_at(self.access_token),
+            "refreshToken": response.value_at(self.refresh_token),
+            "expiresIn": response.value_at(self.expires_in),
+            "user": response.value_at(self.user),
+            "error": self.named(response).message,
             "code": code,
         }
         return replace(
             response,
             status_code=status or response.status_code,
             content=json.dumps(translated).encode(),
+            code_field="code",
+            message_field="error",
         )
 
 
-def _at(path: str, values: Mapping[str, Any]) -> Any:
-    found: Any = values
-    for name in path.split("."):
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found
-
-
-def _challenge(response: Response) -> str | None:
-    match = _CHALLENGE.search(response.headers.get("www-authenticate", ""))
-    return match[1].lower() if match else None
+def _challenges(response: Response) -> set[str]:
+    """Return the errors in the challenges for our token; empty if there is none."""
+    errors, scheme = set(), ""
+    for match in _CHALLENGE_PART.finditer(response.headers.get("www-authenticate", "")):
+        name, value = match[1].lower(), match[2]
+        if value is None:
+            scheme = name
+        elif name == "error" and scheme in _SCHEMES:
+            errors.add(value.strip('"').lower())
+    return errors
 
 
 def _is_final(status: int) -> bool:

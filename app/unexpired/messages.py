@@ -87,12 +87,17 @@ class Response:
         headers: The header fields that the caller may see.
         content: The body, as bytes.
         url: The URL of the response, after redirects.
+        code_field: The name of the machine-readable code in an error response, or the path to it;
+            empty if the server has none.
+        message_field: The same for the message that is meant for people.
     """
 
     status_code: int
     headers: Headers = field(default_factory=Headers)
     content: bytes = b""
     url: str = ""
+    code_field: str = field(default="code", compare=False)
+    message_field: str = field(default="error", compare=False)
 
     @property
     def is_success(self) -> bool:
@@ -122,9 +127,21 @@ class Response:
 
     @cached_property
     def code(self) -> str | None:
-        """The machine-readable ``code`` of an error response, or None if it has none."""
-        code = self.fields.get("code")
+        """The machine-readable code of an error response, or None if it has none."""
+        code = self.value_at(self.code_field)
         return code if isinstance(code, str) else None
+
+    @cached_property
+    def message(self) -> str | None:
+        """The message for people in an error response, or None if it has none.
+
+        Where codes and messages share a field, as ``detail`` in FastAPI, a single word is a code.
+        """
+        message = self.value_at(self.message_field)
+        if not isinstance(message, str):
+            return None
+        is_code = self.message_field == self.code_field and len(message.split()) == 1
+        return None if is_code else message
 
     @cached_property
     def fields(self) -> Mapping[str, Any]:
@@ -135,6 +152,13 @@ class Response:
             return {}
         return value if isinstance(value, dict) else {}
 
+    def value_at(self, path: str) -> Any:
+        """Return a value of the body's JSON object by its path, as ``data.token``, or None."""
+        found: Any = self.fields if path else None
+        for name in path.split("."):
+            found = found.get(name) if isinstance(found, Mapping) else None
+        return found
+
     def raise_for_status(self) -> Response:
         """Return the response itself if its status is below 400.
 
@@ -143,12 +167,7 @@ class Response:
         """
         if self.status_code < 400:  # noqa: PLR2004 - RFC 9110, section 15
             return self
-        message = self.fields.get("error")
-        raise BadReply(
-            message if isinstance(message, str) else None,
-            status_code=self.status_code,
-            code=self.code,
-        )
+        raise BadReply(self.message, status_code=self.status_code, code=self.code)
 
     def __repr__(self) -> str:
         return f"<Response {self.status_code}>"

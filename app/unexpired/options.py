@@ -33,7 +33,9 @@ class Options:
         timeout: The longest that a request may take in total, in seconds; None for no limit.
         on_expired: What happens when a session ends: a redirect to the sign-in page, or only the
             event.
-        idempotency_keys: Whether each POST gets an ``Idempotency-Key``, one for all its attempts.
+        idempotency_keys: Whether each POST gets an ``Idempotency-Key``, one for all its attempts;
+            None: only with this project's own dialect. Of another origin, a server that does not
+            know the header may refuse it (CORS).
         page_url: The address of the page, set by ``in_browser``; empty if there is none.
 
     Raises:
@@ -54,7 +56,7 @@ class Options:
     refresh_timeout: float = 10
     timeout: float | None = 30
     on_expired: Literal["redirect", "event"] = "redirect"
-    idempotency_keys: bool = True
+    idempotency_keys: bool | None = None
     page_url: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
@@ -80,6 +82,11 @@ class Options:
         The server may have issued the tokens already, so the response is used however late.
         """
         return max(MIN_EXCHANGE_TIMEOUT, 3 * self.refresh_timeout)
+
+    @cached_property
+    def sends_idempotency_keys(self) -> bool:
+        """Whether each POST gets an ``Idempotency-Key``."""
+        return self.dialect.is_own if self.idempotency_keys is None else self.idempotency_keys
 
     def resolve(self, url: str) -> str:
         """Return the absolute URL that a request goes to.

@@ -21,6 +21,7 @@ from unexpired.backoff import MIN_DELAY
 from unexpired.errors import ReplayImpossible, SessionExpired, UnexpiredError, Unreachable
 from unexpired.messages import Request, Response
 from unexpired.options import Options
+from unexpired.origins import origin_of
 from unexpired.ports import Clock
 from unexpired.session import Session
 from unexpired.session_record import Generation, Record
@@ -123,7 +124,7 @@ class Policy:
             return (yield from _send(request))
         record = yield from self._usable_record()
         response = yield from _send(_with_token(request, record))
-        outcome = self._classify(response, record.generation)
+        outcome = self._classify(request, response, record.generation)
         if outcome is Outcome.REFRESH:
             yield from self._refresh_until_deadline(record, self.options.refresh_timeout)
         if outcome is Outcome.DONE:
@@ -135,14 +136,16 @@ class Policy:
             raise ReplayImpossible
         response = yield from _send(_with_token(request, record))
         # It may end the session, but is not tried a third time.
-        self._classify(response, record.generation)
+        self._classify(request, response, record.generation)
         return response
 
-    def _classify(self, response: Response, sent: Generation) -> Outcome:
+    def _classify(self, request: Request, response: Response, sent: Generation) -> Outcome:
         """Return what the response means; raise if it ends the session."""
         if response.status_code not in {401, 403} and not self.session.was_replaced(sent):
             return Outcome.DONE
         current = self.session.record_for(sent)  # Raises: no response counts for an ended session.
+        if not _is_from_there(request, response):
+            return Outcome.DONE
         translated = self.options.dialect.read_response(response)
         outcome = classify(translated, sent, current.generation)
         if outcome is Outcome.END:
@@ -376,6 +379,15 @@ def classify(response: Response, sent: Generation, current: Generation) -> Outco
     if response.code == EXPIRED:
         return Outcome.REFRESH
     return Outcome.END if response.code in ENDINGS else Outcome.DONE
+
+
+def _is_from_there(request: Request, response: Response) -> bool:
+    """Return whether the response is from where the token was sent.
+
+    A redirect to another origin loses the token (Fetch, section 4.4, HTTP-redirect fetch), so its
+    response says nothing of it.
+    """
+    return not response.url or origin_of(response.url) == origin_of(request.url)
 
 
 def _send(request: Request) -> Flow:

@@ -144,7 +144,7 @@ class SessionManager:
         """
         if request.method != "POST" or "idempotency-key" in request.headers:
             return request
-        if not self.options.idempotency_keys or not self.options.trusts(request.url):
+        if not self.options.sends_idempotency_keys or not self.options.trusts(request.url):
             return request
         return request.with_header("idempotency-key", f'"{secrets.token_urlsafe(16)}"')
 

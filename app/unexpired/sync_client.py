@@ -178,7 +178,8 @@ class Client(BaseClient[Response]):
         request = self._manager.request(method, url, options)
         timeout = options.get("timeout", self._manager.options.timeout)
         with closing(self.exchange(request, timeout=timeout)) as steps:
-            return cast("Response", self._run(steps))
+            response = cast("Response", self._run(steps))
+        return self._manager.options.dialect.named(response)
 
     # -- The session ---------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -159,7 +160,9 @@ def parse_retry_after(response: Response, now: float) -> float | None:
 
 def _http_date(value: str) -> float | None:
     try:
-        return parsedate_to_datetime(value).timestamp()
+        date = parsedate_to_datetime(value)
+        # Python leaves asctime dates and `-0000` without a zone; both are UTC: RFC 9110, 5.6.7.
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
 
@@ -174,9 +177,4 @@ def sign_in_error(response: Response, now: float) -> UnexpiredError:
         case status if status < 400 or status == 408 or status >= 500:  # noqa: PLR2004
             return Unreachable(retry_after=parse_retry_after(response, now))
         case status:
-            message = response.fields.get("error")
-            return BadReply(
-                message if isinstance(message, str) else None,
-                status_code=status,
-                code=response.code,
-            )
+            return BadReply(response.message, status_code=status, code=response.code)

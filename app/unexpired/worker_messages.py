@@ -15,6 +15,8 @@ from unexpired.content import RequestOptions, build_request, read_body
 from unexpired.errors import UnexpiredError
 from unexpired.messages import Headers, Response
 
+DEFAULT_NAMES = (Response.code_field, Response.message_field)
+
 _log = logging.getLogger("unexpired")
 
 ERROR_TYPES: dict[str, type[Exception]] = {
@@ -41,6 +43,7 @@ class WorkerResponse(TypedDict):
     headers: dict[str, str]
     content: bytes
     url: str
+    error_fields: NotRequired[tuple[str, str]]
 
 
 @final
@@ -100,12 +103,14 @@ def _options(message: WorkerRequest) -> RequestOptions:
 
 
 def _response_message(response: Response) -> WorkerResponse:
-    return {
+    message: WorkerResponse = {
         "status_code": response.status_code,
         "headers": dict(response.headers),
         "content": response.content,
         "url": response.url,
     }
+    names = (response.code_field, response.message_field)
+    return message if names == DEFAULT_NAMES else {**message, "error_fields": names}
 
 
 def response_from(result: WorkerResult) -> Response:
@@ -113,7 +118,15 @@ def response_from(result: WorkerResult) -> Response:
     if "error" in result:
         raise _error_from(result)
     headers, content = Headers(result["headers"]), bytes(result["content"])
-    return Response(result["status_code"], headers, content, result["url"])
+    code_field, message_field = result.get("error_fields", DEFAULT_NAMES)
+    return Response(
+        result["status_code"],
+        headers,
+        content,
+        result["url"],
+        code_field=code_field,
+        message_field=message_field,
+    )
 
 
 def _error_from(message: WorkerError) -> Exception:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import fields
+import warnings
+from dataclasses import fields, replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -18,7 +19,9 @@ from unexpired import (
     AsyncClient,
     BadCredentials,
     BadReply,
+    Client,
     Dialect,
+    MemoryStore,
     RateLimited,
     Response,
     SessionEnded,
@@ -29,6 +32,9 @@ from unexpired import (
 from unexpired.messages import Request
 from unexpired.options import Options
 from unexpired.policy import Refresh
+from unexpired.ports import NoNavigator
+from unexpired.session_manager import SessionManager
+from unexpired.worker_messages import perform, response_from, worker_request
 
 BARE = Response(401)
 ONLY_401 = Dialect(bare_401="expired", refused_statuses=frozenset({401}))
@@ -131,6 +137,20 @@ def test_a_form_keeps_every_character_of_a_password() -> None:
     assert "client_id" not in form(request)
 
 
+@pytest.mark.filterwarnings("default:The password grant:UserWarning")
+def test_a_sign_in_by_the_password_grant_warns_once() -> None:
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("default")
+        world = speaking(Dialect.oauth())
+        for _ in range(3):
+            sign_in_to(world, json_response(200, {"access_token": "a"}))
+        signed_in(speaking(Dialect(login_fields={"app": "notes"})), accessToken="a")
+        refresh_of(world, Response(503))
+    assert [(one.category, "RFC 9700" in str(one.message)) for one in given] == [
+        (UserWarning, True)
+    ]
+
+
 def test_a_refresh_token_can_be_sent_as_the_bearer_token() -> None:
     world = speaking(Dialect.flask_jwt_extended())
     signed_in(world, access_token="a1", refresh_token="r1")
@@ -229,6 +249,18 @@ def test_a_missing_path_finds_nothing(response: Any) -> None:
             BadCredentials,
         ),
         (Dialect.flask_jwt_extended(), json_response(401, {"msg": "Bad password"}), BadCredentials),
+        (
+            Dialect.fastapi_users(),
+            json_response(400, {"detail": "LOGIN_BAD_CREDENTIALS"}),
+            BadCredentials,
+        ),
+        (
+            Dialect.fastapi_users(),
+            json_response(400, {"detail": "LOGIN_USER_NOT_VERIFIED"}),
+            BadReply,
+        ),
+        (Dialect.article(), json_response(401, {"error": "Invalid credentials"}), BadCredentials),
+        (Dialect.article(), json_response(400, {"error": "Missing"}), BadReply),
     ],
 )
 def test_a_failed_sign_in_raises_the_error_for_its_cause(
@@ -279,6 +311,17 @@ PORTAL = Response(401, headers=json_response(401, content_type="text/html; chars
         (Dialect.flask_jwt_extended(), json_response(422, {"msg": "Not enough segments"}), REFUSED),
         (Dialect.flask_jwt_extended(), Response(403), None),
         (Dialect.flask_jwt_extended(), Response(500), None),
+        (Dialect.simplejwt(), json_response(401, {"detail": "No active account."}), REFUSED),
+        (Dialect.simplejwt(), json_response(403, {"detail": "Forbidden."}), None),
+        (Dialect.article(), BARE, REFUSED),
+        (Dialect.article(), Response(403), REFUSED),
+        (Dialect.article(), error_response(403, "INVALID_TOKEN"), REFUSED),
+        (Dialect.article(), error_response(401, "TOKEN_EXPIRED"), REFUSED),
+        (Dialect.article(), error_response(401, "REFRESH_REUSED"), "REFRESH_REUSED"),
+        (Dialect.article(), PORTAL, None),
+        (Dialect.article(), error_response(400, "BAD_REQUEST"), None),
+        (Dialect.article(), error_response(429, "INVALID_TOKEN"), None),
+        (Dialect.article(), error_response(500, "INVALID_TOKEN"), None),
         (ONLY_401, BARE, REFUSED),
         (ONLY_401, error_response(401, "REFRESH_EXPIRED"), "REFRESH_EXPIRED"),
         (ONLY_401, PORTAL, None),
@@ -320,6 +363,17 @@ def challenged(status: int, challenge: str) -> Response:
     return json_response(status, {"detail": "No."}, www_authenticate=challenge)
 
 
+def only_challenged(status: int, challenge: str = 'Bearer error="invalid_token"') -> Response:
+    """Return a response without a body, as one to HEAD always is."""
+    return json_response(status, www_authenticate=challenge)
+
+
+READY = (
+    *(Dialect(), Dialect.oauth(), Dialect.simplejwt(), Dialect.flask_jwt_extended()),
+    Dialect.article(),
+)
+
+
 def test_a_bare_401_leads_to_one_refresh_and_one_replay() -> None:
     """A second 401 is handed back: there is no second refresh."""
     world = signed_in(speaking(ONLY_401))
@@ -352,6 +406,12 @@ def test_without_a_refresh_token_a_bare_401_ends_the_session() -> None:
         (Dialect.oauth(), json_response(401, {"error": "Unauthorized"})),
         (Dialect.simplejwt(), json_response(401, {"code": "token_not_valid"})),
         (Dialect.flask_jwt_extended(), json_response(401, {"msg": "Token has expired"})),
+        (Dialect.article(), error_response(401, "TOKEN_EXPIRED")),
+        *((dialect, only_challenged(status)) for dialect in READY for status in (401, 403)),
+        (Dialect(), only_challenged(401, 'DPoP error="invalid_token", algs="ES256"')),
+        (Dialect(), only_challenged(401, 'Basic realm="a, b", Bearer error="invalid_token"')),
+        (Dialect.oauth(), challenged(403, 'DPoP algs="ES256", error="invalid_token"')),
+        (Dialect.oauth(), challenged(403, 'Bearer, DPoP error="invalid_token"')),
         (
             Dialect(error_code="meta.why", expired=frozenset({"old"})),
             json_response(401, {"meta": {"why": "old"}}),
@@ -375,6 +435,21 @@ def test_an_expired_token_is_known_in_each_dialect(dialect: Dialect, response: R
         (ONLY_401, challenged(401, 'Bearer error="insufficient_scope"')),
         (ONLY_401, challenged(401, 'Bearer realm="x", error="invalid_request", scope="y"')),
         (Dialect.oauth(), challenged(403, 'Bearer error="insufficient_scope"')),
+        (Dialect(), only_challenged(401, 'Bearer realm="x"')),
+        (Dialect(), only_challenged(403, 'Bearer error="insufficient_scope"')),
+        (Dialect(), only_challenged(401, 'Bearer realm="x, error=invalid_token"')),
+        (Dialect(), only_challenged(401, 'Bearer realm="\\", DPoP error=invalid_token"')),
+        (Dialect(), only_challenged(401, 'Digest error="invalid_token"')),
+        (Dialect(), only_challenged(401, 'Bearer, Digest error="invalid_token"')),
+        (Dialect(), only_challenged(503, 'Bearer error="invalid_token"')),
+        (Dialect(), only_challenged(401, 'Bearer error="')),
+        (Dialect(), only_challenged(401, '=, ,=""error' + "error =" * 9)),
+        (ONLY_401, only_challenged(401, 'DPoP error="use_dpop_nonce"')),
+        (ONLY_401, only_challenged(401, 'Bearer, DPoP error="invalid_dpop_proof"')),
+        (ONLY_401, challenged(401, 'Bearer error="insufficient_user_authentication"')),
+        (Dialect.article(), BARE),
+        (Dialect.article(), error_response(403, "TOKEN_ERROR")),
+        (Dialect.fastapi_users(), json_response(403, {"detail": "Forbidden"})),
         (Dialect.oauth(), error_response(403, "INVALID_TOKEN")),
         (Dialect.simplejwt(), error_response(401, "TOKEN_EXPIRED")),
         (Dialect.simplejwt(), BARE),
@@ -407,11 +482,116 @@ def test_an_ended_session_has_one_of_our_codes(dialect: Dialect, code: str, ours
     assert ended.value.code == ours
 
 
+@pytest.mark.parametrize(
+    "response",
+    [
+        error_response(401, "TOKEN_EXPIRED"),
+        error_response(401, "NO_TOKEN"),
+        error_response(403, "INVALID_TOKEN"),
+        error_response(401, "SESSION_REVOKED"),
+        only_challenged(401),
+    ],
+)
+@pytest.mark.parametrize(
+    "url", ["https://elsewhere.example/x", "http://api.example/", "https://api.example:8443/", "x:"]
+)
+def test_what_another_origin_responds_is_handed_back(response: Response, url: str) -> None:
+    """A redirect to there has lost the token, so its response says nothing of it."""
+    world = signed_in(speaking(Dialect()))
+    flow = world.policy.call(world.get())
+    start(flow)
+    redirected = replace(response, url=url)
+    assert finish(flow, redirected) is redirected
+    assert world.session.state == "active"
+
+
+def test_a_redirect_within_the_origin_keeps_the_token_and_its_meaning() -> None:
+    world = signed_in(speaking(Dialect()))
+    flow = world.policy.call(world.get())
+    start(flow)
+    url = f"{API.replace('api', 'API')}:443/elsewhere?x=1"
+    assert isinstance(flow.send(replace(error_response(401, "TOKEN_EXPIRED"), url=url)), Refresh)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "fields", "message", "code"),
+    [
+        (Dialect(), {"error": "Taken.", "code": "TAKEN"}, "Taken.", "TAKEN"),
+        (Dialect.article(), {"error": "Taken.", "code": "TAKEN"}, "Taken.", "TAKEN"),
+        (Dialect.oauth(), {"error": "invalid_scope", "code": "X"}, None, "invalid_scope"),
+        (Dialect.simplejwt(), {"detail": "Taken.", "code": "taken"}, "Taken.", "taken"),
+        (Dialect.simplejwt(), {"detail": ["Taken."], "error": "x"}, None, None),
+        (Dialect.flask_jwt_extended(), {"msg": "Taken.", "code": "x"}, "Taken.", None),
+        (Dialect.fastapi_users(), {"detail": "Name is taken"}, "Name is taken", "Name is taken"),
+        (Dialect.fastapi_users(), {"detail": "USER_EXISTS"}, None, "USER_EXISTS"),
+        (Dialect.fastapi_users(), {"detail": [{"msg": "Taken."}]}, None, None),
+        (
+            Dialect(message="e.text", error_code="e.id"),
+            {"e": {"text": "No.", "id": "n"}},
+            "No.",
+            "n",
+        ),
+        (Dialect(message="", error_code=""), {"": "No.", "error": "x"}, None, None),
+    ],
+)
+async def test_raise_for_status_speaks_the_dialect(
+    dialect: Dialect, fields: dict[str, Any], message: str | None, code: str | None
+) -> None:
+    """In both clients, and in a worker that calls through the page's."""
+    response = json_response(409, fields)
+
+    class Server:
+        async def send(self, _: Request) -> Response:
+            return response
+
+    class SyncServer:
+        def send(self, _: Request, timeout: float | None) -> Response:  # noqa: ARG002
+            return response
+
+    sync_client = Client(SyncServer(), base_url=API, dialect=dialect)
+    client = AsyncClient(Server(), base_url=API, dialect=dialect)
+    own_token = {"authorization": "Basic x"}
+    responses = [
+        sync_client.get("/", headers=own_token),
+        await client.get("/", headers=own_token),
+        response_from(await perform(worker_request("GET", "/", {"headers": own_token}), client)),
+    ]
+    for each in responses:
+        with pytest.raises(BadReply) as failed:
+            each.raise_for_status()
+        assert str(failed.value) == (message or BadReply.message)
+        assert (failed.value.status_code, failed.value.code, each.code) == (409, code, code)
+
+
 def test_a_successful_response_is_handed_over_unchanged() -> None:
     world = signed_in(speaking(Dialect.oauth()), access_token="a1")
     flow = world.policy.call(world.get())
     start(flow)
     assert finish(flow, OK) is OK
+
+
+# -- Idempotency keys ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("dialect", "given", "sent"),
+    [
+        (Dialect(), None, True),
+        (Dialect(), False, False),
+        ({}, None, True),
+        ({"bare_401": "expired"}, None, False),
+        *((dialect, None, False) for dialect in READY[1:]),
+        *((dialect, True, True) for dialect in READY),
+    ],
+)
+def test_a_foreign_server_gets_no_idempotency_key_unasked(
+    dialect: Any, given: Any, sent: Any
+) -> None:
+    """Of another origin, it refuses a header that its CORS does not name."""
+    world = World(options=Options(base_url=API, dialect=dialect, idempotency_keys=given))
+    manager = SessionManager(world.options, MemoryStore(), NoNavigator(), world.clock)
+    request = manager.request("POST", "/notes", {"json": {}})
+    assert ("idempotency-key" in request.headers) is sent
 
 
 # -- Ways to pass a dialect ------------------------------------------------------------------------

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+
 import pytest
 
 from tests.library.conftest import NOW
@@ -14,6 +17,15 @@ from unexpired.token_response import (
     parse_retry_after,
     parse_token_response,
 )
+
+
+@pytest.fixture(autouse=True)
+def own_zone() -> Iterator[None]:
+    """Return to this machine's time zone, once monkeypatch has."""
+    yield
+    if hasattr(time, "tzset"):
+        time.tzset()
+
 
 # Neither an instant nor a lifetime, whatever JSON allows.
 NO_SECONDS: tuple[object, ...] = (
@@ -44,9 +56,24 @@ NO_SECONDS: tuple[object, ...] = (
             7,
         ),
         ({"retry-after": "Fri, 15 Jan 99999999 08:00:07 GMT"}, None),
+        ({"retry-after": "Fri Jan 15 08:00:30 2027"}, 30),
+        ({"retry-after": "Fri, 15 Jan 2027 08:00:30 -0000"}, 30),
+        ({"retry-after": "Friday, 15-Jan-27 08:00:30 GMT"}, 30),
+        (
+            {"retry-after": "Fri Jan 15 08:00:30 2027", "date": "Fri Jan 15 08:00:20 2027"},
+            10,
+        ),
+        ({"retry-after": "30", "date": "Fri Jan 15 08:00:20 2027"}, 30),
     ],
 )
-def test_retry_after_is_seconds_or_a_date(headers: dict[str, str], seconds: float | None) -> None:
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata"])
+def test_retry_after_is_seconds_or_a_date(
+    monkeypatch: pytest.MonkeyPatch, zone: str, headers: dict[str, str], seconds: float | None
+) -> None:
+    """A date without a zone is UTC (RFC 9110, section 5.6.7), wherever the device is."""
+    monkeypatch.setenv("TZ", zone)
+    if hasattr(time, "tzset"):
+        time.tzset()
     assert parse_retry_after(Response(503, Headers(headers)), NOW) == seconds
 
 
