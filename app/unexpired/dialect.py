@@ -147,7 +147,8 @@ class Dialect:
 
         RFC 6749, sections 4.3 (password), 5 (responses) and 6 (refresh), with APIs that follow
         RFC 6750 or only respond with 401; sign-out as in RFC 7009. Only ``invalid_grant`` refuses.
-        A sign-in warns: RFC 9700, section 2.4, rules the password grant out.
+        A sign-in gives a ``DeprecationWarning``: RFC 9700, section 2.4, rules the password grant
+        out.
 
         Args:
             client_id: The application, if the server requires it.
@@ -247,7 +248,7 @@ class Dialect:
     def sign_in_request(self, url: str, username: str, password: str) -> Request:
         """Return the request that exchanges a username and a password for tokens."""
         if self.login_fields.get("grant_type") == "password":
-            warnings.warn(RULED_OUT, UserWarning, stacklevel=2)  # Shown once in a program.
+            warnings.warn(RULED_OUT, DeprecationWarning, stacklevel=2)
         return self._request(
             url, {**self.login_fields, self.username: username, self.password: password}
         )

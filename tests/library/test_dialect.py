@@ -137,7 +137,7 @@ def test_a_form_keeps_every_character_of_a_password() -> None:
     assert "client_id" not in form(request)
 
 
-@pytest.mark.filterwarnings("default:The password grant:UserWarning")
+@pytest.mark.filterwarnings("default:The password grant:DeprecationWarning")
 def test_a_sign_in_by_the_password_grant_warns_once() -> None:
     with warnings.catch_warnings(record=True) as given:
         warnings.simplefilter("default")
@@ -147,7 +147,7 @@ def test_a_sign_in_by_the_password_grant_warns_once() -> None:
         signed_in(speaking(Dialect(login_fields={"app": "notes"})), accessToken="a")
         refresh_of(world, Response(503))
     assert [(one.category, "RFC 9700" in str(one.message)) for one in given] == [
-        (UserWarning, True)
+        (DeprecationWarning, True)
     ]
 
 
