@@ -111,6 +111,9 @@ class RealServer:
         assert self._child.stdout is not None
         self.url = self._child.stdout.readline().strip()
         assert self.url, f"{peer.program} did not start"
+        if not self.url.startswith("http"):
+            self.stop()
+            pytest.skip(self.url)
 
     def stop(self) -> None:
         """End the process."""

@@ -3,6 +3,10 @@
 import { createServer } from "node:http";
 import Provider, { errors } from "oidc-provider";
 
+if (!URL.parse) { // Set-up is content with Node.js 18, oidc-provider is not.
+  console.log(`oidc-provider needs a later Node.js than ${process.version}`);
+  process.exit();
+}
 const { PASSWORD } = process.env;
 const SCOPE = "openid offline_access";
 const ttl = { AccessToken: 300, RefreshToken: 600, Grant: 600 };
