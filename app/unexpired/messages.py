@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from unexpired.errors import BadReply
+from unexpired.outside_text import loads
 
 OneShot = AsyncIterable[bytes] | Iterable[bytes]
 Body = bytes | OneShot | None
@@ -117,11 +117,11 @@ class Response:
         """Return the body parsed as JSON.
 
         Raises:
-            BadReply: If the body is not JSON.
+            BadReply: If the body is not JSON, or is nested too deeply.
         """
         try:
-            return json.loads(self.content)
-        except (ValueError, RecursionError) as error:
+            return loads(self.content)
+        except ValueError as error:
             message = "The server's response is not JSON."
             raise BadReply(message, status_code=self.status_code) from error
 

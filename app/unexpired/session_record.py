@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from unexpired.outside_text import loads as outside
 from unexpired.token_response import Tokens
 
 VERSION = 1
@@ -106,11 +107,11 @@ def loads(text: str) -> Record:
         UnknownRecord: If it is garbage, or of a version that this one does not know.
     """
     try:
-        value = json.loads(text)
+        value = outside(text, finite=True)
         return _record(value) if value["version"] == VERSION else _unknown(value["version"])
     except UnknownRecord:
         raise
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         raise UnknownRecord from None
 
 

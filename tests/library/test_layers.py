@@ -23,6 +23,7 @@ LAYERS = (
     "content ports token_response",
     "messages sign_in_redirect",
     "backoff claims errors events origins secret_strength timers",
+    "outside_text",
 )
 LEVEL = {room: level for level, layer in enumerate(reversed(LAYERS)) for room in layer.split()}
 JAVASCRIPT = {"js", "pyodide", "pyodide_http", "pyscript"}

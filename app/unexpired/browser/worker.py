@@ -39,6 +39,9 @@ from unexpired.worker_messages import (
     worker_request,
 )
 
+DEPTH = 3
+"""How deeply a message is converted: it has two levels, and a deeper one could use up the stack."""
+
 # -- In the page -------------------------------------------------------------------------------
 
 
@@ -83,7 +86,7 @@ class _WorkerServer:
 
     async def request_sync(self, js_request: Any) -> Any:
         """Make a request for a worker that blocks until it has the result."""
-        return _to_js(await perform(js_request.to_py(), self._client))
+        return _to_js(await perform(js_request.to_py(depth=DEPTH), self._client))
 
     async def _send_result(self, number: int, js_request: Any) -> None:
         self._js_sync.unexpired_result(number, await self.request_sync(js_request))
@@ -177,7 +180,9 @@ class _PageConnection:
     def request_sync(self, message: WorkerRequest) -> WorkerResult:
         """Send a request, and block until its result is there."""
         try:
-            result: WorkerResult = self._js_sync.unexpired_request_sync(_to_js(message)).to_py()
+            result: WorkerResult = self._js_sync.unexpired_request_sync(_to_js(message)).to_py(
+                depth=DEPTH
+            )
         except JsException:
             raise Unreachable from None  # The page does not serve this worker yet.
         return result
@@ -195,7 +200,7 @@ class _PageConnection:
     def _set_result(self, number: int, js_result: Any) -> None:
         result = self._results.get(number)
         if result is not None and not result.done():
-            result.set_result(js_result.to_py())
+            result.set_result(js_result.to_py(depth=DEPTH))
 
 
 @cache

@@ -10,6 +10,8 @@ from uuid import uuid4
 import js
 from pyodide.ffi import JsException
 
+from unexpired.outside_text import loads
+
 
 def _new_key() -> str:
     return f'"{uuid4()}"'
@@ -81,7 +83,7 @@ def parse_draft(stored: Any) -> Draft:
     if not isinstance(stored, str):
         return Draft()
     try:
-        record = json.loads(stored)
+        record = loads(stored)
         return Draft(str(record["text"]), str(record["key"]), str(record.get("over", "")))
     except (ValueError, KeyError, TypeError):
         return Draft(stored)  # An earlier version of the page stored only the text.

@@ -13,6 +13,8 @@ from urllib.parse import quote
 import js
 from pyodide.ffi import JsException
 
+from unexpired.outside_text import loads
+
 
 @dataclass(frozen=True, slots=True)
 class PendingNote:
@@ -81,6 +83,6 @@ def _parse(stored: object) -> PendingNote | None:
     if not isinstance(stored, str):
         return None  # Another tab has deleted it meanwhile.
     try:
-        return PendingNote(**json.loads(stored))
+        return PendingNote(**loads(stored))
     except (ValueError, TypeError):
         return None  # Written by another program.
