@@ -76,7 +76,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
     ) -> None:
         super().__init__(
             SessionManager(
-                Options(**options),
+                Options.of(**options),
                 store or MemoryStore(),
                 navigator or NoNavigator(),
                 clock or SystemClock(),

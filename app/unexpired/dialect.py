@@ -422,6 +422,3 @@ def _constants(name: str, value: Any) -> Constants:
 def _is_list_of(kind: Any, value: Any) -> bool:
     is_list = isinstance(value, list | tuple | set | frozenset)
     return is_list and all(isinstance(one, kind) for one in value)
-
-
-_OWN = Dialect()

@@ -15,6 +15,9 @@ No message, attribute or repr of these errors ever contains a part of a token.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class UnexpiredError(Exception):
     """The base of all errors of this library; ``str(error)`` is a message for people."""
@@ -128,3 +131,14 @@ def missing_extra(error: ModuleNotFoundError, feature: str, *extras: str) -> Mod
     commands = " or ".join(f"pip install 'unexpired[{extra}]'" for extra in extras)
     message = f"{feature} needs {error.name}, which is not installed: {commands}"
     return ModuleNotFoundError(message, name=error.name, path=error.path)
+
+
+def unknown_option(name: str, known: Iterable[str]) -> str:
+    """Return the message for an option that does not exist, with the one that was likely meant.
+
+    Args:
+        name: The name that the caller gave.
+        known: The names that exist.
+    """
+    closest = get_close_matches(name, list(known), n=1)
+    return f"there is no option {name}" + (f"; did you mean {closest[0]}?" if closest else "")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal, Self
 
 from unexpired.dialect import Dialect
-from unexpired.origins import allowed_origins, origin_of, resolve
+from unexpired.errors import unknown_option
+from unexpired.origins import allowed_origins, api_of, origin_of, resolve, storage_key_of
 
 MIN_EXCHANGE_TIMEOUT = 60.0  # s
 
@@ -27,7 +29,8 @@ class Options:
             quarter of the token's lifetime.
         token_origins: Further exact origins that may see the token.
         storage: Where the browser keeps the session.
-        storage_key: The name the session is stored under.
+        storage_key: The name the session is stored under. By default it is ``unexpired`` for the
+            page's own origin, and ``unexpired:`` with the API's address for any other API.
         refresh_timeout: The longest that a request waits for a refresh, in seconds. The refresh
             itself goes on, and its result is used.
         timeout: The longest that a request may take in total, in seconds; None for no limit.
@@ -39,8 +42,9 @@ class Options:
         page_url: The address of the page, set by ``in_browser``; empty if there is none.
 
     Raises:
-        ValueError: If a time is not positive, an origin is not exact, or the dialect has no such
-            attribute.
+        TypeError: If there is no such option, or a text or a number is something else.
+        ValueError: If a time is not positive, ``base_url`` has no scheme, an origin is not exact,
+            or the dialect has no such attribute.
     """
 
     base_url: str = ""
@@ -52,7 +56,7 @@ class Options:
     margin: float = 60
     token_origins: tuple[str, ...] = ()
     storage: Literal["local", "session", "memory"] = "local"
-    storage_key: str = "unexpired"
+    storage_key: str = ""
     refresh_timeout: float = 10
     timeout: float | None = 30
     on_expired: Literal["redirect", "event"] = "redirect"
@@ -60,14 +64,46 @@ class Options:
     page_url: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        if self.margin < 0 or self.refresh_timeout <= 0 or (self.timeout or 1) <= 0:
+        self._check_types()
+        times = [self.refresh_timeout, 1 if self.timeout is None else self.timeout]
+        if not 0 <= self.margin < math.inf or not all(0 < time < math.inf for time in times):
             raise ValueError("margin, refresh_timeout and timeout are seconds, and positive")
         if self.storage not in {"local", "session", "memory"}:
             raise ValueError('storage is "local", "session" or "memory"')
         if self.on_expired not in {"redirect", "event"}:
             raise ValueError('on_expired is "redirect" or "event"')
         object.__setattr__(self, "dialect", Dialect.of(self.dialect))
-        _ = self._trusted  # Raises at once if an origin is not exact.
+        _ = self.api, self._trusted  # Raises at once if an address is not exact.
+        if not self.storage_key:
+            key = storage_key_of(base_url=self.base_url, page_url=self.page_url)
+            object.__setattr__(self, "storage_key", key)
+
+    def _check_types(self) -> None:
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if isinstance(option.default, str) and not isinstance(value, str):
+                raise TypeError(f"{option.name} is a text")
+            is_absent = value is None and "None" in str(option.type)
+            if _is_number(option.default) and not is_absent and not _is_number(value):
+                raise TypeError(f"{option.name} is a number of seconds")
+
+    @classmethod
+    def of(cls, **options: Any) -> Self:
+        """Return these options; see the class.
+
+        Raises:
+            TypeError: If there is no such option; it names the closest one.
+        """
+        known = [option.name for option in fields(cls)]
+        for name in options:
+            if name not in known:
+                raise TypeError(unknown_option(name, known))
+        return cls(**options)
+
+    @cached_property
+    def api(self) -> str:
+        """The API that the session belongs to; empty if it is not known."""
+        return api_of(base_url=self.base_url, page_url=self.page_url)
 
     @cached_property
     def _trusted(self) -> frozenset[str]:
@@ -99,3 +135,7 @@ class Options:
     def trusts(self, url: str) -> bool:
         """Return whether an absolute URL may see the token."""
         return origin_of(url) in self._trusted
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

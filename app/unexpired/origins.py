@@ -11,11 +11,14 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urljoin, urlsplit
 
+DEFAULT_STORAGE_KEY = "unexpired"
+
 UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
 """Characters that browsers drop or replace in a URL."""
 
-_ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
+_ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.IGNORECASE)
+_BASE_URL = re.compile(r"https?://|[/.]", re.IGNORECASE)
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
@@ -23,6 +26,7 @@ def origin_of(url: str) -> str | None:
     """Return ``scheme://host[:port]`` of an absolute URL (RFC 6454), or None if it has none."""
     try:
         parts = urlsplit(url)
+        _ = parts.port  # Raises for a port that does not exist.
     except ValueError:
         return None
     match = _ORIGIN.fullmatch(f"{parts.scheme}://{parts.netloc}".lower())
@@ -48,6 +52,37 @@ def resolve(url: str, *, base_url: str, page_url: str) -> str:
     if base_url and not _ABSOLUTE.match(url):
         url = f"{base_url.rstrip('/')}/{url.lstrip('/')}" if url else base_url
     return urljoin(page_url, url)
+
+
+def api_of(*, base_url: str, page_url: str) -> str:
+    """Return the API that a client calls: the origin and the path of its base URL.
+
+    Without a base URL it is the page's origin; empty if there is no page either.
+
+    Raises:
+        TypeError: If the base URL is not a text.
+        ValueError: If the base URL is neither absolute, of http or https, nor a path of the page's.
+    """
+    if not isinstance(base_url, str):
+        raise TypeError("base_url is a text")
+    url = urljoin(page_url, base_url)
+    origin = origin_of(url)
+    if base_url and (UNSAFE.search(base_url) or not _BASE_URL.match(base_url)):
+        raise ValueError("base_url is an address with its scheme, such as https://api.example")
+    if base_url and origin is None and (page_url or _ABSOLUTE.match(base_url)):
+        raise ValueError("base_url is scheme, host and port in ASCII, without a username")
+    return (origin or "") + (urlsplit(url).path.rstrip("/") if base_url else "")
+
+
+def storage_key_of(*, base_url: str, page_url: str) -> str:
+    """Return the default name to store a session under.
+
+    Another API than that of the page's origin has a name of its own: two clients of one page do
+    not take each other's tokens.
+    """
+    api = api_of(base_url=base_url, page_url=page_url)
+    is_own = not base_url or not page_url or api == origin_of(page_url)
+    return DEFAULT_STORAGE_KEY if is_own else f"{DEFAULT_STORAGE_KEY}:{api}"
 
 
 def allowed_origins(*, base_url: str, page_url: str, further: Iterable[str]) -> frozenset[str]:

@@ -49,18 +49,32 @@ class SessionManager:
         return type(self._store) is not MemoryStore
 
     def load(self) -> None:
-        """Continue the stored session, if there is one."""
-        record = self._read()
-        if record is not None:
-            self.session.restore(record)
-        self._written = record
+        """Continue the stored session, if there is one; remove a damaged one."""
+        stored = self._read()
+        if isinstance(stored, Record):
+            self.session.restore(stored)
+            self._written = stored
+            if stored.dumps(self.options.api) != self._text:
+                self._write(stored)  # An earlier version stored it: now it belongs to this API.
+        elif stored is not None and stored.is_damaged:
+            self._write(None)
 
     def reload(self) -> None:
         """Take over what another tab has stored since the last look."""
         if self._store.load() == self._text:
             return
-        self._written = self._read()
-        self.session.adopt(self._written, self._clock.now())
+        stored = self._read()
+        if isinstance(stored, UnknownRecord):
+            if stored.of_another_api:
+                return  # A client of another API was given the same key: not about this session.
+            if stored.is_damaged and self.session.record is not None:
+                self._write(self.session.record)  # Damage ends no session that is still known.
+                return
+            if stored.is_damaged:
+                self._write(None)
+            stored = None
+        self._written = stored
+        self.session.adopt(stored, self._clock.now())
         self.commit()  # If the session did not adopt it, its own record is stored again.
 
     def commit(self) -> None:
@@ -72,20 +86,17 @@ class SessionManager:
             self._react(name, *details)
             self.emitter.emit(name, *details)
 
-    def _read(self) -> Record | None:
+    def _read(self) -> Record | UnknownRecord | None:
+        """Return the stored record, or why it cannot be continued, or None if nothing is stored."""
         self._text = self._store.load()
-        if self._text is None:
-            return None
         try:
-            return loads(self._text)
-        except UnknownRecord as error:
-            if not error.from_later_version:
-                self._write(None)
-            return None
+            return None if self._text is None else loads(self._text, self.options.api)
+        except UnknownRecord as unknown:
+            return unknown
 
     def _write(self, record: Record | None) -> None:
         self._written = record
-        self._text = record.dumps() if record else None
+        self._text = record.dumps(self.options.api) if record else None
         if self._text is None:
             self._store.clear()
         else:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, TypeVar
 
 from unexpired.outside_text import loads as outside
-from unexpired.token_response import Tokens
+from unexpired.token_response import Tokens, is_sendable
 
 VERSION = 1
+
+MAX_SECONDS = 1e12  # A time or a length of time beyond the year 30000 is damage.
+MAX_GENERATION = 2**53  # JavaScript counts exactly only to here.
+MAX_NAME = 100
+
+Checked = TypeVar("Checked")
+
+_ATTEMPT = re.compile(r"[A-Za-z0-9_-]{22,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +74,17 @@ class Record:
             return float("inf")
         return self.tokens.expires_at - min(margin, (self.tokens.lifetime or 0) / 4)
 
-    def dumps(self) -> str:
-        """Return the record as the text that is stored."""
+    def dumps(self, api: str = "") -> str:
+        """Return the record as the text that is stored.
+
+        Args:
+            api: The API that issued the tokens; empty if it is not known.
+        """
         tokens = self.tokens
         return json.dumps(
             {
                 "version": VERSION,
+                "api": api,
                 "session": self.generation.session,
                 "generation": self.generation.number,
                 "accessToken": tokens.access_token,
@@ -89,55 +103,118 @@ class Record:
 
 
 class UnknownRecord(ValueError):  # noqa: N818
-    """A stored text that this version cannot read.
+    """A stored text that this client cannot continue.
 
     Attributes:
         from_later_version: Whether a later version of this library wrote it; it is then kept.
+        of_another_api: Whether its tokens were issued by another API; it is then kept.
     """
 
-    def __init__(self, *, from_later_version: bool = False) -> None:
-        super().__init__("not a record of a session")
+    def __init__(self, *, from_later_version: bool = False, of_another_api: bool = False) -> None:
+        super().__init__("not a record of this session")
         self.from_later_version = from_later_version
+        self.of_another_api = of_another_api
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether nobody can read it, so that it may be removed."""
+        return not self.from_later_version and not self.of_another_api
 
 
-def loads(text: str) -> Record:
+def loads(text: str, api: str = "") -> Record:
     """Read a stored record.
 
+    A record without an API is one of an earlier version. It is taken for this client's own: it is
+    stored under this client's key.
+
+    Args:
+        text: The stored text.
+        api: The API of this client, which no other API's tokens are sent to; empty: unknown.
+
     Raises:
-        UnknownRecord: If it is garbage, or of a version that this one does not know.
+        UnknownRecord: If it is garbage or damaged, of a version that this one does not know, or of
+            another API.
     """
     try:
         value = outside(text, finite=True)
-        return _record(value) if value["version"] == VERSION else _unknown(value["version"])
+        _check_version(value["version"])
+        record, issuer = _record(value), value.get("api", "")
     except UnknownRecord:
         raise
     except (ValueError, KeyError, TypeError):
         raise UnknownRecord from None
+    if not isinstance(issuer, str):
+        raise UnknownRecord
+    if api and issuer and issuer != api:
+        raise UnknownRecord(of_another_api=True)
+    return record
 
 
-def _unknown(version: object) -> NoReturn:
-    raise UnknownRecord(from_later_version=isinstance(version, int) and version > VERSION)
+def _check_version(value: object) -> None:
+    version = _count(value)
+    if version != VERSION:
+        raise UnknownRecord(from_later_version=version > VERSION)
 
 
 def _record(value: Mapping[str, Any]) -> Record:
     tokens = Tokens(
-        access_token=_of(str, value["accessToken"]),
-        refresh_token=_of(str | None, value["refreshToken"]),
-        expires_at=_of(float | int | None, value["expiresAt"]),
-        lifetime=_of(float | int | None, value["lifetime"]),
-        skew=_of(float | int, value["skew"]),
-        user=_of(dict | None, value["user"]),
+        access_token=_token(value["accessToken"]),
+        refresh_token=_optional(_token, value["refreshToken"]),
+        expires_at=_optional(_seconds, value["expiresAt"]),
+        lifetime=_optional(_lifetime, value["lifetime"]),
+        skew=_seconds(value["skew"]),
+        user=_optional(_user, value["user"]),
     )
-    generation = Generation(_of(str, value["session"]), _of(int, value["generation"]))
+    generation = Generation(_name(value["session"]), _count(value["generation"]))
     return Record(
         generation,
         tokens,
-        refused=_of(str | None, value["refused"]),
-        attempt=_of(str | None, value.get("attempt")),
+        refused=_optional(_name, value["refused"]),
+        attempt=_attempt(value.get("attempt")),
     )
 
 
-def _of(kind: Any, value: Any) -> Any:
-    if not isinstance(value, kind):
-        raise UnknownRecord
-    return value
+def _optional(check: Callable[[Any], Checked], value: Any) -> Checked | None:
+    return None if value is None else check(value)
+
+
+def _token(value: Any) -> str:
+    if isinstance(value, str) and is_sendable(value):
+        return value
+    raise UnknownRecord
+
+
+def _name(value: Any) -> str:
+    if isinstance(value, str) and 0 < len(value) <= MAX_NAME:
+        return value
+    raise UnknownRecord
+
+
+def _attempt(value: Any) -> str | None:
+    # A damaged one would be refused for ever; without it the session has a chance.
+    return value if isinstance(value, str) and _ATTEMPT.fullmatch(value) else None
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_SECONDS:
+        return value
+    raise UnknownRecord
+
+
+def _lifetime(value: Any) -> float:
+    if _seconds(value) > 0:
+        return _seconds(value)
+    raise UnknownRecord
+
+
+def _count(value: Any) -> int:
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    if is_count and 1 <= value <= MAX_GENERATION:
+        return int(value)
+    raise UnknownRecord
+
+
+def _user(value: Any) -> Mapping[str, Any]:
+    if isinstance(value, dict) and value:
+        return value
+    raise UnknownRecord

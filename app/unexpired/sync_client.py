@@ -85,7 +85,7 @@ class Client(BaseClient[Response]):
             self._manager_of(session_of)
             if session_of
             else SessionManager(
-                Options(**options),
+                Options.of(**options),
                 store or MemoryStore(),
                 navigator or NoNavigator(),
                 clock or SystemClock(),

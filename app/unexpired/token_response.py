@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from unexpired.claims import instant
+from unexpired.claims import MAX_LENGTH, instant
 from unexpired.errors import BadCredentials, BadReply, RateLimited, UnexpiredError, Unreachable
 from unexpired.messages import Response
+from unexpired.outside_text import loads
 
 # The codes by which the server says that the session is dead. Nothing else ever ends a session.
 REFUSALS = frozenset({"REFRESH_EXPIRED", "REFRESH_INVALID", "REFRESH_REUSED", "SESSION_REVOKED"})
@@ -24,6 +26,9 @@ BAD_CREDENTIALS = "BAD_CREDENTIALS"
 # the last that dates can say (RFC 3339, section 5.6), and far from where sums of floats overflow.
 MAX_SECONDS = 253_402_300_799
 NEGLIGIBLE_SKEW = 5.0  # s. Less than this is the network's delay and the whole seconds of `iat`.
+# RFC 6749, appendix A: a token is printable ASCII. fetch would strip a space at an end.
+_TOKEN = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+
 MAX_RETRY_AFTER = 3600.0  # s. A server's surplus zero must not lock people out for a day.
 
 _DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
@@ -77,20 +82,38 @@ def parse_token_response(
         received_at: When the response came, in the same.
     """
     access, refresh = response.fields.get("accessToken"), response.fields.get("refreshToken")
-    user = response.fields.get("user")
-    if not response.is_success or not isinstance(access, str) or not access:
+    refresh = refresh if isinstance(refresh, str) and refresh else None
+    if not response.is_success or not isinstance(access, str) or not is_sendable(access):
+        return None
+    if refresh is not None and not is_sendable(refresh):
         return None
     end, lifetime, skew = _times(
         access, response.fields.get("expiresIn"), (requested_at + received_at) / 2, received_at
     )
     return Tokens(
         access,
-        refresh if isinstance(refresh, str) and refresh else None,
+        refresh,
         expires_at=end,
         lifetime=lifetime,
         skew=skew,
-        user=user if isinstance(user, dict) else None,
+        user=_user(response.fields.get("user")),
     )
+
+
+def is_sendable(token: str) -> bool:
+    """Return whether a header can carry the token; one with a line break, say, is damaged."""
+    return len(token) <= MAX_LENGTH and _TOKEN.fullmatch(token) is not None
+
+
+def _user(value: object) -> Mapping[str, Any] | None:
+    """Return the user if it is an object that can be stored and read again."""
+    if not isinstance(value, dict) or not value:
+        return None
+    try:
+        loads(json.dumps(value), finite=True)
+    except ValueError:  # It has NaN, which would make the record unreadable.
+        return None
+    return value
 
 
 def _times(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from unexpired.desktop.threads import ThreadedTransport
 from unexpired.desktop.urllib import UrllibTransport
 from unexpired.errors import missing_extra
+from unexpired.origins import DEFAULT_STORAGE_KEY, api_of, origin_of
 
 try:
     from platformdirs import user_state_path
@@ -66,9 +67,15 @@ def connect_sync(
 
 
 def _session_path(options: dict[str, Any]) -> Path:
-    """Return the file for the session of one API; two APIs never share a file."""
-    base_url, key = options.get("base_url"), options.get("storage_key", "unexpired")
+    """Return the file for the session of one API; two APIs never share a file.
+
+    Raises:
+        ValueError: If ``base_url`` is missing or not absolute.
+    """
+    base_url, key = options.get("base_url"), options.get("storage_key") or DEFAULT_STORAGE_KEY
     if not base_url:
         raise ValueError("a program has no page: give base_url, the address of the API")
+    if origin_of(api_of(base_url=base_url, page_url="")) is None:
+        raise ValueError("a program has no page: base_url is absolute, such as https://api.example")
     digest = sha256(str(base_url).rstrip("/").encode()).hexdigest()[:16]
     return user_state_path("unexpired", appauthor=False) / f"{key}-{digest}.json"
