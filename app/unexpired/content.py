@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json as jsonlib
+import math
 import secrets
 from collections.abc import AsyncIterable, Iterable, Mapping
-from typing import Any, TypedDict
+from pathlib import PurePath
+from typing import IO, Any, TypedDict, cast
 from urllib.parse import quote, urlencode
 
+from unexpired.errors import unknown_option
 from unexpired.messages import Body, Headers, OneShot, Request
 
-File = tuple[str, bytes] | tuple[str, bytes, str]
+OCTETS = "application/octet-stream"
+
+FileContent = bytes | IO[bytes]
+File = FileContent | tuple[str, FileContent] | tuple[str, FileContent, str]
+# RFC 9110, section 9.3.1: a body of GET or HEAD means nothing, and browsers refuse to send one.
+BODILESS_METHODS = frozenset({"GET", "HEAD"})
+
 Fields = Mapping[str, str | int | float | Iterable[str]]
 
 
@@ -23,7 +32,8 @@ class RequestOptions(TypedDict, total=False):
         json: Any JSON value, sent as the body.
         content: Bytes, text, or an iterable of bytes that can be sent once, sent as the body.
         data: Form fields.
-        files: Form files by field: ``(name, bytes)`` or ``(name, bytes, content type)``.
+        files: Form files by field: the content, ``(name, content)`` or
+            ``(name, content, content type)``; the content is bytes or a file opened with ``"rb"``.
         timeout: Seconds for the whole call; None for no limit; the client's by default.
     """
 
@@ -36,23 +46,70 @@ class RequestOptions(TypedDict, total=False):
     timeout: float | None
 
 
+OPTION_NAMES = sorted(RequestOptions.__optional_keys__)
+
+
 def build_request(method: str, url: str, options: RequestOptions) -> Request:
     """Return the request that these options describe.
 
     Raises:
-        ValueError: If the body cannot be sent.
+        TypeError: If there is no such option, or one is of the wrong type; it names the option.
+        ValueError: If the method, a header or the body cannot be sent.
     """
+    _check(method, url, options)
     body, content_type = encode(
         json=options.get("json"),
         content=options.get("content"),
         data=options.get("data"),
         files=options.get("files"),
     )
-    headers = Headers(options.get("headers") or {})
+    check_has_body(method, body)
+    headers = _headers(options.get("headers") or {})
     request = Request(method.upper(), merge_params(url, options.get("params")), headers, body)
     if content_type is not None and "content-type" not in headers:
         request = request.with_header("content-type", content_type)
     return request
+
+
+def check_has_body(method: str, body: Body) -> None:
+    """Check that a request with this method may have this body.
+
+    Raises:
+        ValueError: If it may not.
+    """
+    if body is not None and method.upper() in BODILESS_METHODS:
+        message = f"a {method.upper()} request has no body: json, content, data and files need POST"
+        raise ValueError(message)
+
+
+def _check(method: str, url: str, options: RequestOptions) -> None:
+    for name in options:
+        if name not in OPTION_NAMES:
+            raise TypeError(unknown_option(name, OPTION_NAMES))
+    for name, value in (("method", method), ("url", url)):
+        if not isinstance(value, str):
+            raise TypeError(f"{name} is a text")
+    for name in ("params", "data", "files"):
+        if not isinstance(options.get(name) or {}, Mapping):
+            raise TypeError(f"{name} is a mapping of names to values")
+    _check_timeout(options.get("timeout"))
+
+
+def _check_timeout(timeout: object) -> None:
+    if timeout is None:
+        return
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError("timeout is a number of seconds, or None")
+    if not 0 < timeout < math.inf:
+        raise ValueError("timeout is a positive number of seconds, or None for no limit")
+
+
+def _headers(fields: Any) -> Headers:
+    pairs = [*fields.items()] if isinstance(fields, Mapping) else fields
+    try:
+        return Headers([(name, value) for name, value in pairs])
+    except (TypeError, ValueError, AttributeError):
+        raise TypeError("headers is a mapping of names to texts") from None
 
 
 def encode(
@@ -68,38 +125,92 @@ def encode(
         json: Any JSON value.
         content: Bytes or text to send unchanged, or an iterable of bytes that can be sent once.
         data: Form fields.
-        files: Form files by field: ``(name, bytes)`` or ``(name, bytes, content type)``.
+        files: Form files by field; see ``RequestOptions``.
 
     Raises:
-        ValueError: If more than one kind of body is given, or ``json`` is not a JSON value.
+        TypeError: If ``json`` is not a JSON value, or a body is not of its type.
+        ValueError: If more than one kind of body is given, or it has what cannot be encoded.
     """
     if sum((json is not None, content is not None, data is not None or files is not None)) > 1:
         raise ValueError("give one of json, content, or data and files")
     if json is not None:
-        text = jsonlib.dumps(json, ensure_ascii=False, allow_nan=False)
-        return text.encode(), "application/json"
+        return _utf8("json", _json(json)), "application/json"
     if files is not None:
         return _multipart(data or {}, files)
     if data is not None:
-        return urlencode(data, doseq=True).encode(), "application/x-www-form-urlencoded"
+        return _query("data", data).encode(), "application/x-www-form-urlencoded"
     if isinstance(content, str):
-        return content.encode(), "text/plain; charset=utf-8"
-    return content, None
+        return _utf8("content", content), "text/plain; charset=utf-8"
+    return _raw(content), None
+
+
+def _json(value: Any) -> str:
+    try:
+        return jsonlib.dumps(value, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"json is not a JSON value: {error}") from None
+
+
+def _raw(content: Any) -> bytes | OneShot | None:
+    if isinstance(content, bytearray | memoryview):
+        return bytes(content)
+    is_stream = isinstance(content, Iterable | AsyncIterable) and not isinstance(content, Mapping)
+    if content is None or isinstance(content, bytes) or is_stream:
+        return cast("bytes | OneShot | None", content)
+    raise TypeError("content is bytes, text, or an iterable of bytes")
+
+
+def _utf8(name: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} has surrogates, which UTF-8 cannot encode") from None
+
+
+def _query(name: str, fields: Fields, **options: Any) -> str:
+    try:
+        return urlencode(fields, doseq=True, **options)
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} has surrogates, which UTF-8 cannot encode") from None
 
 
 def _multipart(data: Fields, files: Mapping[str, File]) -> tuple[bytes, str]:
     """Encode a form as browsers do (RFC 7578; the escapes are those of the HTML standard)."""
     boundary = secrets.token_hex(16)
-    parts = [_part(_named(name), value.encode()) for name, value in _pairs(data)]
-    for name, (filename, content, *kind) in files.items():
+    parts = [_part(_named(name), _utf8("data", value)) for name, value in _pairs(data)]
+    for name, file in files.items():
+        filename, content, kind = _file(name, file)
         header = f'{_named(name)}; filename="{_escaped(filename)}"'
-        kind_line = (
-            f"\r\nContent-Type: {_header_safe(kind[0] if kind else 'application/octet-stream')}"
-        )
-        parts.append(_part(header + kind_line, content))
+        parts.append(_part(f"{header}\r\nContent-Type: {_header_safe(kind)}", content))
     mark = b"--" + boundary.encode()
     body = b"".join(mark + b"\r\n" + part + b"\r\n" for part in parts) + mark + b"--\r\n"
     return body, f"multipart/form-data; boundary={boundary}"
+
+
+def _file(field: str, file: Any) -> tuple[str, bytes, str]:
+    """Return the name, the content and the content type of a file, read to its end.
+
+    Raises:
+        TypeError: If it is none of the forms of ``RequestOptions``.
+    """
+    parts = file if isinstance(file, tuple) else (_name_of(file) or field, file)
+    name, content, kind = (*parts, OCTETS)[:3] if len(parts) in {2, 3} else (None, None, None)
+    if hasattr(content, "read"):
+        content = content.read()
+    if isinstance(content, bytearray | memoryview):
+        content = bytes(content)
+    if isinstance(content, str):
+        raise TypeError(f"files: {field} is text; give bytes, or a file opened with 'rb'")
+    if not isinstance(name, str) or not isinstance(content, bytes) or not isinstance(kind, str):
+        raise TypeError(
+            f"files: {field} is bytes, a file, (name, content) or (name, content, type)"
+        )
+    return name, content, kind
+
+
+def _name_of(file: Any) -> str:
+    name = getattr(file, "name", "")
+    return PurePath(name).name if isinstance(name, str) else ""
 
 
 def _pairs(data: Fields) -> Iterable[tuple[str, str]]:
@@ -132,7 +243,7 @@ def merge_params(url: str, params: Fields | None) -> str:
         return url
     address, mark, fragment = url.partition("#")
     joint = "&" if "?" in address else "?"
-    return f"{address}{joint}{urlencode(params, doseq=True, quote_via=quote)}{mark}{fragment}"
+    return f"{address}{joint}{_query('params', params, quote_via=quote)}{mark}{fragment}"
 
 
 def read_body(body: Body) -> bytes | None:
@@ -145,4 +256,16 @@ def read_body(body: Body) -> bytes | None:
         return body
     if isinstance(body, AsyncIterable):
         raise TypeError("an asynchronous stream needs the AsyncClient")
-    return b"".join(body)
+    return join([*body])
+
+
+def join(pieces: list[bytes]) -> bytes:
+    """Return the pieces of a stream as one.
+
+    Raises:
+        TypeError: If a piece is not bytes.
+    """
+    try:
+        return b"".join(pieces)
+    except TypeError:
+        raise TypeError("content is an iterable of bytes") from None

@@ -133,6 +133,18 @@ def missing_extra(error: ModuleNotFoundError, feature: str, *extras: str) -> Mod
     return ModuleNotFoundError(message, name=error.name, path=error.path)
 
 
+def no_browser(error: ModuleNotFoundError) -> ModuleNotFoundError:
+    """Return an error that says where a client for the browser can be made.
+
+    Args:
+        error: Why a module that only browsers have could not be imported.
+    """
+    message = (
+        f"in_browser() needs a web page ({error.name} is missing); a program uses on_desktop()"
+    )
+    return ModuleNotFoundError(message, name=error.name, path=error.path)
+
+
 def unknown_option(name: str, known: Iterable[str]) -> str:
     """Return the message for an option that does not exist, with the one that was likely meant.
 

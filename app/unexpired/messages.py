@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,6 +13,12 @@ from unexpired.outside_text import loads
 
 OneShot = AsyncIterable[bytes] | Iterable[bytes]
 Body = bytes | OneShot | None
+
+# RFC 9110, section 5.6.2. Names are ASCII: browsers and http.client refuse all others.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# RFC 9110, section 5.5, in ISO-8859-1, as fetch sends it (Fetch Standard, byte sequence).
+_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+FORBIDDEN_METHODS = frozenset({"CONNECT", "TRACE", "TRACK"})  # Fetch Standard, section 2.2.1
 
 
 class Headers(Mapping[str, str]):
@@ -55,6 +62,10 @@ class Request:
         body: Bytes, or an iterable of bytes that can be sent once, or None.
         sensitive: Whether the body carries a credential: it is then neither cached nor redirected.
         keepalive: Whether the request outlives the page that sends it, as a sign-out must.
+
+    Raises:
+        TypeError: If a header's value is not a text.
+        ValueError: If no browser could send the method or a header.
     """
 
     method: str
@@ -63,6 +74,14 @@ class Request:
     body: Body = None
     sensitive: bool = False
     keepalive: bool = False
+
+    def __post_init__(self) -> None:
+        if not _TOKEN.fullmatch(self.method):
+            raise ValueError("method is the name of an HTTP method, such as GET")
+        if self.method.upper() in FORBIDDEN_METHODS:
+            raise ValueError(f"method: browsers do not send {self.method.upper()}")
+        for name, value in self.headers.items():
+            _check_header(name, value)
 
     @property
     def is_replayable(self) -> bool:
@@ -76,6 +95,18 @@ class Request:
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.url.partition('?')[0].partition('#')[0]}>"
+
+
+def _check_header(name: str, value: str) -> None:
+    """Check one header field. The messages never quote a value: it may be a credential."""
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"headers: {name!a} is not a name of letters, digits and hyphens")
+    if not isinstance(value, str):
+        raise TypeError(f"headers: the value of {name} is not a text")
+    if not _FIELD_VALUE.fullmatch(value):
+        raise ValueError(
+            f"headers: the value of {name} has a line break, or a character beyond ISO-8859-1"
+        )
 
 
 @dataclass(frozen=True, repr=False)

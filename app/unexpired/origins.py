@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 DEFAULT_STORAGE_KEY = "unexpired"
 
@@ -18,7 +18,7 @@ UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
 
 _ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.IGNORECASE)
-_BASE_URL = re.compile(r"https?://|[/.]", re.IGNORECASE)
+_BASE_URL = re.compile(r"(?:https?:)?//[^/?#]|/(?!/)|\.", re.IGNORECASE)
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
@@ -45,13 +45,26 @@ def resolve(url: str, *, base_url: str, page_url: str) -> str:
         page_url: The address of the page, or empty if there is none.
 
     Raises:
-        ValueError: If the URL has characters that browsers drop or replace.
+        ValueError: If the URL has characters that browsers drop or replace, or a username, or no
+            host: browsers refuse to send such a request.
     """
     if UNSAFE.search(url):
         raise ValueError("a URL must not hold spaces, control characters or backslashes")
     if base_url and not _ABSOLUTE.match(url):
         url = f"{base_url.rstrip('/')}/{url.lstrip('/')}" if url else base_url
-    return urljoin(page_url, url)
+    absolute = urljoin(page_url, url)
+    parts = urlsplit(absolute)
+    if parts.scheme in _DEFAULT_PORTS and not _has_host(parts):
+        raise ValueError("a URL has a host and a port that exist, and no username or password")
+    return absolute
+
+
+def _has_host(parts: SplitResult) -> bool:
+    try:
+        _ = parts.port  # Raises for a port that does not exist.
+    except ValueError:
+        return False
+    return bool(parts.hostname) and "@" not in parts.netloc
 
 
 def api_of(*, base_url: str, page_url: str) -> str:

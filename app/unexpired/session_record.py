@@ -8,7 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from unexpired.claims import claims
+from unexpired.origins import origin_of
 from unexpired.outside_text import loads as outside
+from unexpired.ports import TokenStore
 from unexpired.token_response import Tokens, is_sendable
 
 VERSION = 1
@@ -135,6 +138,14 @@ def loads(text: str, api: str = "") -> Record:
         UnknownRecord: If it is garbage or damaged, of a version that this one does not know, or of
             another API.
     """
+    record, issuer = _parse(text)
+    if api and issuer and issuer != api:
+        raise UnknownRecord(of_another_api=True)
+    return record
+
+
+def _parse(text: str) -> tuple[Record, str]:
+    """Return a record and the API that issued it; empty for a record of an earlier version."""
     try:
         value = outside(text, finite=True)
         _check_version(value["version"])
@@ -145,9 +156,7 @@ def loads(text: str, api: str = "") -> Record:
         raise UnknownRecord from None
     if not isinstance(issuer, str):
         raise UnknownRecord
-    if api and issuer and issuer != api:
-        raise UnknownRecord(of_another_api=True)
-    return record
+    return record, issuer
 
 
 def _check_version(value: object) -> None:
@@ -218,3 +227,42 @@ def _user(value: Any) -> Mapping[str, Any]:
     if isinstance(value, dict) and value:
         return value
     raise UnknownRecord
+
+
+# -- Records of earlier versions, which stored the session of every API under one key ------------
+
+
+def move_old_record(old: TokenStore, new: TokenStore, *, api: str, page_url: str) -> None:
+    """Move the record of an earlier version to this API's own key, where it is surely this API's.
+
+    It is, if the API is of the page's own origin, or if the access token names the API's origin as
+    its issuer or audience. Otherwise it stays: a token is never sent to an API on a guess.
+
+    Args:
+        old: The store under the earlier key.
+        new: The store under this API's key; a record there is kept.
+        api: The API of the client.
+        page_url: The address of the page.
+    """
+    text = old.load()
+    if text is None or new.load() is not None:
+        return
+    try:
+        record, issuer = _parse(text)
+    except UnknownRecord:
+        return
+    is_own = origin_of(api) == origin_of(page_url) or _names(record.tokens.access_token, api)
+    if not issuer and is_own:
+        new.save(text)
+        old.clear()  # Two clients that refresh the same token would look like a theft.
+
+
+def _names(token: str, api: str) -> bool:
+    """Return whether a token names the API's origin (RFC 7519, sections 4.1.1 and 4.1.3)."""
+    try:
+        facts = claims(token)
+    except ValueError:
+        return False
+    audience = facts.get("aud")
+    names = [facts.get("iss"), *(audience if isinstance(audience, list) else [audience])]
+    return any(isinstance(name, str) and origin_of(name) == origin_of(api) for name in names)

@@ -483,6 +483,8 @@ async def test_httpx_sends_through_our_transport(
         with pytest.raises(library.ReadTimeout):
             await http.get(f"{foreign_server.url}/slow", timeout=0.1)
         timed_out.set()
+        with pytest.raises(ValueError, match="no body"):  # A browser would not send it.
+            await http.request("GET", f"{foreign_server.url}/form", json={"a": 1})
         with ForeignServer() as gone:
             address = gone.url
         with pytest.raises(library.ConnectError):

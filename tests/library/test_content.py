@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from email.parser import BytesParser
 from email.policy import HTTP
+from io import BytesIO, StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from unexpired.content import encode, merge_params, read_body
+from unexpired.content import RequestOptions, build_request, encode, merge_params, read_body
+from unexpired.messages import Headers, Request
 
 
 @pytest.mark.parametrize(
@@ -96,3 +99,144 @@ def test_a_blocking_transport_refuses_an_asynchronous_stream() -> None:
 
     with pytest.raises(TypeError, match="AsyncClient"):
         read_body(stream())
+
+
+# -- The caller's mistakes ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"headers": {"X-Name": "Łukasz"}}, "X-Name"),
+        ({"headers": {"X-Name": "a\r\nX-Evil: 1"}}, "X-Name"),
+        ({"headers": {"X-Name": "a\x00"}}, "X-Name"),
+        ({"headers": {"X Name": "a"}}, "X Name"),
+        ({"headers": {"X-Näme": "a"}}, "headers"),
+        ({"headers": {"": "a"}}, "headers"),
+        ({"headers": {"X-Name\n": "a"}}, "headers"),
+        ({"timeout": 0}, "timeout"),
+        ({"timeout": float("nan")}, "timeout"),
+        ({"timeout": float("inf")}, "timeout"),
+        ({"json": float("nan")}, "json"),
+        ({"json": "\ud800"}, "json"),
+        ({"content": "\ud800"}, "content"),
+        ({"data": {"a": "\ud800"}}, "data"),
+        ({"data": {"a": "\ud800"}, "files": {}}, "data"),
+        ({"params": {"a": "\ud800"}}, "params"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_sent_is_refused_by_its_name(options: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=f"(?i){message}"):
+        build_request("POST", "/x", options)
+
+
+def test_a_header_is_refused_without_its_value() -> None:
+    with pytest.raises(ValueError, match="authorization") as raised:
+        Request("GET", "/x", Headers({"authorization": "Bearer secret\n"}))
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("value", ["", "é", "a\tb", "\xff", 'W/"x"'])
+def test_a_header_that_browsers_send_is_accepted(value: str) -> None:
+    assert build_request("GET", "/x", {"headers": {"X-Name": value}}).headers["x-name"] == value
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"headers": {"X-Count": 7}}, "x-count"),
+        ({"headers": {"X-Raw": b"a"}}, "x-raw"),
+        ({"headers": "X: y"}, "headers"),
+        ({"headers": {1: "y"}}, "headers"),
+        ({"headers": 7}, "headers"),
+        ({"params": "a=b"}, "params"),
+        ({"data": "a=b"}, "data"),
+        ({"data": b"a=b"}, "data"),
+        ({"files": [("f", b"")]}, "files"),
+        ({"json": {1, 2}}, "json"),
+        ({"content": 7}, "content"),
+        ({"content": {"a": 1}}, "content"),
+        ({"timeout": "3"}, "timeout"),
+        ({"timeout": True}, "timeout"),
+    ],
+    ids=str,
+)
+def test_a_value_of_the_wrong_type_is_refused_by_its_name(options: Any, name: str) -> None:
+    with pytest.raises(TypeError, match=name):
+        build_request("POST", "/x", options)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("param", r"no option param; did you mean params\?"),
+        ("header", r"no option header; did you mean headers\?"),
+        ("cookies", "no option cookies"),
+        ("follow_redirects", "no option follow_redirects"),
+    ],
+)
+def test_an_option_that_does_not_exist_is_named(name: str, message: str) -> None:
+    options: Any = {name: 1}
+    with pytest.raises(TypeError, match=message):
+        build_request("GET", "/x", options)
+
+
+@pytest.mark.parametrize("method", ["", "GE T", "GET\n", "gét", "TRACE", "connect", "Track"])
+def test_a_method_that_no_browser_sends_is_refused(method: str) -> None:
+    with pytest.raises(ValueError, match="method"):
+        build_request(method, "/x", {})
+
+
+@pytest.mark.parametrize("method", ["GET", "head"])
+def test_get_and_head_have_no_body(method: str) -> None:
+    bodies: list[RequestOptions] = [{"json": 1}, {"content": b""}, {"data": {}}, {"files": {}}]
+    for options in bodies:
+        with pytest.raises(ValueError, match=f"{method.upper()} request has no body"):
+            build_request(method, "/x", options)
+
+
+def test_a_url_and_a_method_are_texts() -> None:
+    for method, url, name in (("GET", 7, "url"), (None, "/x", "method")):
+        with pytest.raises(TypeError, match=name):
+            build_request(method, url, {})  # type: ignore[arg-type]
+
+
+def test_a_stream_of_text_is_refused() -> None:
+    with pytest.raises(TypeError, match="content"):
+        read_body(iter(["a"]))  # type: ignore[arg-type]
+
+
+# -- Files -------------------------------------------------------------------------------------
+
+
+def sent_file(file: Any) -> tuple[str | None, bytes, str]:
+    """Return the name, the content and the type of a file as a server reads them."""
+    body, kind = encode(files={"f": file})
+    assert isinstance(body, bytes)
+    message = BytesParser(policy=HTTP).parsebytes(f"Content-Type: {kind}\r\n\r\n".encode() + body)
+    (part,) = message.iter_parts()
+    content = part.get_payload(decode=True)
+    assert isinstance(content, bytes)
+    return part.get_filename(), content, part.get_content_type()
+
+
+def test_a_file_is_given_in_any_form(tmp_path: Path) -> None:
+    path, plain = tmp_path / "x.bin", "application/octet-stream"
+    path.write_bytes(b"\x00\xff")
+    with path.open("rb") as file:
+        assert sent_file(file) == ("x.bin", b"\x00\xff", plain)
+    assert sent_file(b"a") == sent_file(bytearray(b"a")) == ("f", b"a", plain)
+    assert sent_file(BytesIO(b"a")) == ("f", b"a", plain)
+    assert sent_file(("n", BytesIO(b"a"))) == ("n", b"a", plain)
+    assert sent_file(("n", b"a", "text/csv")) == ("n", b"a", "text/csv")
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["text", StringIO("text"), ("n", "text"), 7, None, (), ("n",), (1, b""), ("n", b"", 2), [b""]],
+    ids=str,
+)
+def test_what_is_no_file_is_refused_by_the_name_of_its_field(file: Any) -> None:
+    with pytest.raises(TypeError, match="files: photo"):
+        encode(files={"photo": file})

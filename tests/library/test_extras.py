@@ -55,6 +55,13 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it(
     assert all(f"pip install 'unexpired[{extra}]'" in error for extra in commands)
 
 
+@pytest.mark.parametrize("name", ["AsyncClient.in_browser()", "Client.in_browser()"])
+def test_a_program_that_asks_for_a_browser_is_told_what_to_use(name: str) -> None:
+    error = run(name).stderr.splitlines()[-1]
+    assert error.startswith("ModuleNotFoundError: in_browser() needs a web page")
+    assert "on_desktop()" in error
+
+
 @pytest.mark.parametrize(("installed", "missing"), [("httpx", "httpx2"), ("httpx2", "httpx")])
 def test_either_httpx_is_enough(installed: str, missing: str) -> None:
     """What is made for both libraries is accepted by the one that is installed."""

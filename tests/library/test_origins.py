@@ -45,6 +45,22 @@ def test_urls_that_browsers_rewrite_are_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "https://ada:pw@api.example/x",
+        "//ada@api.example/x",
+        "https://api.example:99999/x",
+        "https://api.example:x/",
+        "http://[::1/x",
+    ],
+)
+def test_urls_that_browsers_refuse_are_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"host|URL") as raised:
+        Options(page_url=PAGE).resolve(url)
+    assert "pw" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
     "url", ["https://app.example/x", "https://APP.example:443/x", "HTTPS://app.example"]
 )
 def test_the_own_origin_sees_the_token(url: str) -> None:

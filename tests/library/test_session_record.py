@@ -13,7 +13,7 @@ from tests.library.conftest import NOW
 from tests.support.clock import FakeClock
 from tests.support.fake_server import API, AsyncFakeServer, make_token
 from unexpired import AsyncClient, MemoryStore
-from unexpired.session_record import Record, UnknownRecord, loads
+from unexpired.session_record import Record, UnknownRecord, loads, move_old_record
 
 GOOD: dict[str, Any] = {
     "version": 1,
@@ -194,3 +194,46 @@ def test_a_record_is_read_as_it_was_written() -> None:
     record = loads(text_of())
     assert isinstance(record, Record)
     assert loads(record.dumps(API), API) == record
+
+
+PAGE = "https://app.example/notes/#/x"
+
+
+@pytest.mark.parametrize(
+    ("api", "claims"),
+    [
+        ("https://app.example/v1", {}),
+        (API, {"iss": f"{API}/"}),
+        (API, {"aud": ["notes", API]}),
+        (f"{API}/v1", {"aud": f"{API}/v1"}),
+    ],
+)
+def test_an_old_record_that_is_surely_of_this_api_is_moved(api: str, claims: Any) -> None:
+    text = text_of(accessToken=make_token(**claims))
+    old, new = stored(text), MemoryStore()
+    move_old_record(old, new, api=api, page_url=PAGE)
+    assert (old.load(), new.load()) == (None, text)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"accessToken": "opaque"},
+        {"accessToken": make_token(iss="notes", aud=[7, "https://api.example.evil.example"])},
+        {"accessToken": make_token(iss=API), "api": "https://app.example"},
+        {"accessToken": make_token(iss=API), "user": {}},
+    ],
+    ids=range(5),
+)
+def test_an_old_record_that_may_be_of_another_api_stays(changes: dict[str, Any]) -> None:
+    text = text_of(**changes)
+    old, new = stored(text), MemoryStore()
+    move_old_record(old, new, api=API, page_url=PAGE)
+    assert (old.load(), new.load()) == (text, None)
+
+
+def test_an_old_record_replaces_none() -> None:
+    old, new = stored(text_of()), stored("newer")
+    move_old_record(old, new, api="https://app.example/v1", page_url=PAGE)
+    assert new.load() == "newer"

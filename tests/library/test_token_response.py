@@ -183,3 +183,20 @@ def test_an_expires_in_that_counts_the_networks_delay_contradicts_nothing() -> N
     tokens = parse_token_response(json_response(200, fields), requested_at=NOW, received_at=NOW)
     assert tokens is not None
     assert (tokens.expires_at, tokens.lifetime) == (NOW + 900, 900)
+
+    "token", ["", "a\nb", " a", "a ", "\x7f", "Łukasz", "é", "\ud800", "a" * 20_000], ids=ascii
+)
+@pytest.mark.parametrize("name", ["accessToken", "refreshToken"])
+def test_a_token_that_cannot_be_sent_makes_the_response_unusable(name: str, token: str) -> None:
+    fields = {"accessToken": make_token(NOW, 900), "refreshToken": "rt1.1", name: token}
+    tokens = parse_token_response(json_response(200, fields), requested_at=NOW, received_at=NOW)
+    is_absent = name == "refreshToken" and not token  # As where there are no refresh tokens.
+    assert tokens is None or is_absent
+
+
+@pytest.mark.parametrize("user", [{}, [], "ada", {"a": float("nan")}, {"a": [10**400]}], ids=str)
+def test_a_user_who_could_not_be_stored_and_read_again_is_none(user: object) -> None:
+    fields = {"accessToken": make_token(NOW, 900), "user": user}
+    tokens = parse_token_response(json_response(200, fields), requested_at=NOW, received_at=NOW)
+    assert tokens is not None
+    assert tokens.user is None

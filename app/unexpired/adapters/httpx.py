@@ -12,6 +12,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from unexpired.content import check_has_body
 from unexpired.errors import Unreachable, missing_extra
 from unexpired.messages import Body, Headers, Request, Response
 from unexpired.policy import AsyncExchange, Exchange
@@ -154,7 +155,9 @@ def _library_of(theirs: Any) -> Any:
 
 def _without_connection_headers(theirs: Any) -> Request:
     headers = {name: theirs.headers[name] for name in {*theirs.headers} - CONNECTION_HEADERS}
-    return Request(theirs.method, str(theirs.url), Headers(headers), theirs.content or None)
+    content: bytes | None = theirs.content or None
+    check_has_body(theirs.method, content)
+    return Request(theirs.method, str(theirs.url), Headers(headers), content)
 
 
 def _request(theirs: Any) -> Request:

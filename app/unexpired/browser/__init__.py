@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import js
+from unexpired.errors import no_browser
+from unexpired.origins import DEFAULT_STORAGE_KEY, api_of, storage_key_of
+from unexpired.session_record import move_old_record
 
-from unexpired.browser.fetch import FetchTransport
-from unexpired.browser.lifecycle import Wakeable, is_visible, wake_on_events
-from unexpired.browser.locks import open_lock
-from unexpired.browser.navigation import BrowserNavigator
-from unexpired.browser.storage import open_store
+try:
+    import js
+
+    from unexpired.browser.fetch import FetchTransport
+    from unexpired.browser.lifecycle import Wakeable, is_visible, wake_on_events
+    from unexpired.browser.locks import open_lock
+    from unexpired.browser.navigation import BrowserNavigator
+    from unexpired.browser.storage import open_store
+except ModuleNotFoundError as _error:
+    raise no_browser(_error) from _error
 
 if TYPE_CHECKING:
-    from unexpired.ports import SyncTransport, Transport
+    from unexpired.ports import SyncTransport, TokenStore, Transport
 
 Built = TypeVar("Built")
 BuiltWakeable = TypeVar("BuiltWakeable", bound=Wakeable)
@@ -32,14 +39,14 @@ def connect(
         transport: Sends the requests instead of the page's fetch.
         **options: See ``Options``.
     """
-    key = options.get("storage_key", "unexpired")
+    key = _storage_key(options)
     client = build(
         transport or FetchTransport(),
-        store=open_store(options.get("storage", "local"), key),
+        store=_open_store(options, key),
         lock=open_lock(_lock_name(key)),
         navigator=BrowserNavigator(),
         is_watched=is_visible,
-        page_url=str(js.location.href),
+        page_url=_page_url(),
         **options,
     )
     client.on_close(wake_on_events(client))
@@ -50,15 +57,15 @@ def connect_sync(
     build: Callable[..., Built], *, transport: SyncTransport | None = None, **options: Any
 ) -> Built:
     """Return a sync client with a session of its own; see ``Client.in_browser``."""
-    key = options.get("storage_key", "unexpired")
+    key = _storage_key(options)
     return share_session(
         build,
         FetchTransport(),
         key,
         transport=transport,
-        store=open_store(options.get("storage", "local"), key),
+        store=_open_store(options, key),
         navigator=BrowserNavigator(),
-        page_url=str(js.location.href),
+        page_url=_page_url(),
         **options,
     )
 
@@ -92,3 +99,22 @@ def share_session(
 
 def _lock_name(storage_key: str) -> str:
     return f"{storage_key}:refresh"
+
+
+def _page_url() -> str:
+    return str(js.location.href)
+
+
+def _storage_key(options: Mapping[str, Any]) -> str:
+    base_url = options.get("base_url", "")
+    return options.get("storage_key") or storage_key_of(base_url=base_url, page_url=_page_url())
+
+
+def _open_store(options: Mapping[str, Any], key: str) -> TokenStore:
+    kind = options.get("storage", "local")
+    store = open_store(kind, key)
+    if key != DEFAULT_STORAGE_KEY and not options.get("storage_key"):
+        api = api_of(base_url=options["base_url"], page_url=_page_url())
+        old = open_store(kind, DEFAULT_STORAGE_KEY)
+        move_old_record(old, store, api=api, page_url=_page_url())
+    return store

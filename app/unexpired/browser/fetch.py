@@ -13,12 +13,18 @@ from typing import TYPE_CHECKING, Any
 import js
 from pyodide.ffi import JsException, to_js
 
+from unexpired.content import join
 from unexpired.errors import Unreachable
 from unexpired.messages import Body, Headers, Request, Response
+from unexpired.origins import origin_of
 
 if TYPE_CHECKING:
     from unexpired.ports import Transport
 
+CORS_HINT = (
+    "If only POST requests to this API fail, its CORS rules may not allow the header "
+    "Idempotency-Key: allow it, or set idempotency_keys=False."
+)
 NETWORK_ERRORS = {"TypeError", "AbortError", "NetworkError", "TimeoutError"}
 
 
@@ -36,7 +42,7 @@ class FetchTransport:
             js_abort.abort()
             raise
         except JsException as error:
-            raise _translated(error) from None
+            raise _translated(error, request, body) from None
         return Response(
             js_response.status,
             decoded_headers(Headers(js.Object.fromEntries(js_response.headers).to_py())),
@@ -50,21 +56,27 @@ async def _read_body(body: Body) -> bytes | None:
     if body is None or isinstance(body, bytes):
         return body
     if isinstance(body, AsyncIterable):
-        return b"".join([chunk async for chunk in body])
-    return b"".join(body)
+        return join([chunk async for chunk in body])
+    return join([*body])
 
 
 def _init(request: Request, body: bytes | None, js_signal: Any) -> Any:
     init: dict[str, Any] = {
         "method": request.method,
         "headers": dict(request.headers),
-        "signal": js_signal,
         "keepalive": request.keepalive,
     }
+    if js_signal is not None:
+        init["signal"] = js_signal
     if body is not None:
         init["body"] = body
+    if "authorization" in request.headers:
+        # A browser's cache does not tell people apart (RFC 9111, section 4.1, needs a Vary): it
+        # would keep this response, and give it to the next one who signs in here.
+        init["cache"] = "no-store"
     if request.sensitive:  # A 307 would send the credential in the body to another address.
-        init |= {"redirect": "error", "cache": "no-store", "credentials": "omit"}
+        # Cookies go to the page's own origin only: a proxy in front of it may need its own.
+        init |= {"redirect": "error", "cache": "no-store", "credentials": "same-origin"}
     return to_js(init, dict_converter=js.Object.fromEntries)
 
 
@@ -76,9 +88,30 @@ def decoded_headers(headers: Headers) -> Headers:
     return Headers({name: value for name, value in headers.items() if name not in untrue})
 
 
-def _translated(error: JsException) -> Exception:
-    """Return Unreachable for a network failure; an error in the request stays as it is."""
-    return Unreachable() if error.name in NETWORK_ERRORS else error
+def _translated(error: JsException, request: Request, body: bytes | None) -> Exception:
+    """Return Unreachable for a network failure, ValueError for a request that cannot be made."""
+    if error.name not in NETWORK_ERRORS:
+        return error
+    if error.name == "TypeError" and not _can_be_made(request, body):
+        return ValueError("the browser refuses to send this request: look at its URL and headers")
+    return unreachable(request)
+
+
+def _can_be_made(request: Request, body: bytes | None) -> bool:
+    """Return whether the browser accepts the request: fetch reports both failures as TypeError."""
+    try:
+        js.Request.new(request.url, _init(request, body, None))
+    except JsException:
+        return False
+    return True
+
+
+def unreachable(request: Request) -> Unreachable:
+    """Return the error for a request without a response, with a hint for developers."""
+    error = Unreachable()
+    if "idempotency-key" in request.headers and origin_of(request.url) != str(js.location.origin):
+        error.add_note(CORS_HINT)
+    return error
 
 
 if TYPE_CHECKING:

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import js
 from pyodide.ffi import JsException
 from pyodide_http import _core as xhr
 
-from unexpired.browser.fetch import decoded_headers
+from unexpired.browser.fetch import decoded_headers, unreachable
 from unexpired.content import read_body
-from unexpired.errors import Unreachable
 from unexpired.messages import Headers, Request, Response
+from unexpired.origins import origin_of
 
 if TYPE_CHECKING:
     from unexpired.ports import SyncTransport
+
+
+NO_SUCH_TAG = '"unexpired: no stored response"'
 
 
 class XhrTransport:
@@ -30,7 +34,7 @@ class XhrTransport:
             request.method,
             request.url,
             body=read_body(request.body),
-            headers=dict(request.headers),
+            headers=_headers(request),
             timeout=timeout or 0,
         )
         try:
@@ -38,9 +42,22 @@ class XhrTransport:
         except JsException as error:
             if error.name not in {"NetworkError", "TimeoutError"}:
                 raise
-            raise Unreachable from None
+            raise unreachable(request) from None
         headers = decoded_headers(Headers(response.headers))
         return Response(response.status_code, headers, response.body, request.url)
+
+
+def _headers(request: Request) -> dict[str, str]:
+    """Return the headers, with one that keeps the browser's cache out of a signed-in request.
+
+    XMLHttpRequest has no cache mode, but a condition of the caller's sets it to ``no-store`` (Fetch
+    Standard, HTTP-network-or-cache fetch). No response has this tag. Another origin would have to
+    allow the header, so there the API itself has to send ``Vary`` or ``no-store``.
+    """
+    headers = dict(request.headers)
+    if "authorization" in headers and origin_of(request.url) == str(js.location.origin):
+        headers.setdefault("if-none-match", NO_SUCH_TAG)
+    return headers
 
 
 if TYPE_CHECKING:
