@@ -56,7 +56,7 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it(
 
 
 @pytest.mark.parametrize("name", ["AsyncClient.in_browser()", "Client.in_browser()"])
-def test_a_program_that_asks_for_a_browser_is_told_what_to_use(name: str) -> None:
+def test_a_program_that_asks_for_a_browser_learns_what_to_use(name: str) -> None:
     error = run(name).stderr.splitlines()[-1]
     assert error.startswith("ModuleNotFoundError: in_browser() needs a web page")
     assert "on_desktop()" in error
