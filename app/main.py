@@ -44,6 +44,8 @@ async def start() -> None:
         "/devices": Devices(client),
         KEY: SecretKey(),
     }
+    if client.user is not None and not {"id", "username"} <= client.user.keys():
+        await client.sign_out()  # Another program stored a user whom this page cannot show.
     await client.ready()
     SessionBanner(client, sign_in=f"#{SIGN_IN}").start()
     SessionStatus(client, sign_in=f"#{SIGN_IN}").start()

@@ -60,7 +60,7 @@ class SessionStatus:
     def _update(self) -> None:
         user = self._client.user
         document.documentElement.dataset.state = self._client.state
-        _set_text(self._username, str(user["username"]) if user else "")
+        _set_text(self._username, str(user.get("username", "")) if user else "")
         _set_text(self._state, tr(self._client.state))
         _set_text(self._countdown, self._next_event())
         self._ring.setAttribute("stroke-dasharray", f"{100 * self._remaining_share():.1f} 100")

@@ -186,7 +186,7 @@ class Outbox:
     @property
     def _user_id(self) -> str:
         user = self._client.user
-        return str(user["id"]) if user else ""
+        return str(user.get("id", "")) if user else ""
 
     def _next(self) -> PendingNote | None:
         return next((note for note in self.pending if not note.refusal), None)

@@ -68,7 +68,7 @@ class Notes:
     def _restore(self) -> None:
         user = self._client.user
         if user is not None:
-            self._form.restore(str(user["id"]))
+            self._form.restore(str(user.get("id", "")))
         self._update_pending()
 
     def _on_signed_in(self) -> None:

@@ -22,6 +22,22 @@ async def raised(call):
 """
 
 
+BLOCKING = """
+from pyodide.ffi import create_once_callable
+from unexpired import Client
+
+sync = Client.in_browser(session_of=client)
+
+async def blocking(call):
+    outcome = asyncio.Future()
+    def run(*_):
+        try: outcome.set_result(call())
+        except Exception as error: outcome.set_exception(error)
+    js.setTimeout(create_once_callable(run), 0)
+    return await outcome
+"""
+
+
 @pytest.fixture
 def only_tab(tab: Library, tabs: list[Library]) -> Library:
     """One tab, signed in; no other tab still knows the session."""
@@ -147,6 +163,20 @@ def test_a_cached_response_is_never_another_persons(tab: Library, proxy: HTTPPro
     kept = '(await js.fetch(\'/api/me\', js.JSON.parse(\'{"cache": "only-if-cached", '
     kept += '"mode": "same-origin"}\'))).status'
     assert tab.run(f"try:\n    status = {kept}\nexcept Exception:\n    status = 504\nstatus") == 504
+
+
+def test_a_cached_response_is_never_another_persons_where_a_call_blocks(
+    tab: Library, proxy: HTTPProxy, watch: Watch
+) -> None:
+    """A blocking XMLHttpRequest has no cache mode."""
+    tab.run(BLOCKING)
+    proxy.respond("/api/me", 200, {"username": "ada"}, times=1, cache_control="max-age=600")
+    who = "await blocking(lambda: sync.get('/api/me').json()['username'])"
+    assert tab.run(who) == "ada"
+    tab.run("await client.sign_out()")
+    tab.sign_in("grace")
+    assert tab.run(who) == "grace"
+    watch.forgive("Synchronous XMLHttpRequest")
 
 
 def test_a_proxy_in_front_of_the_page_gets_its_cookie(tab: Library, proxy: HTTPProxy) -> None:
