@@ -153,3 +153,41 @@ def test_the_page_works_without_storage(person: Person, page: Page) -> None:
     )
     person.opens().signs_in().is_at_notes()
     person.adds("written without storage")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        '{"user": {}}',
+        '{"user": {"id": 5}}',
+        '{"user": {"username": null}}',
+        '{"expiresAt": 1e999}',
+        '{"accessToken": "a\\nb"}',
+    ],
+)
+def test_a_damaged_record_does_not_break_the_page(person: Person, page: Page, change: str) -> None:
+    """It is removed, and the person signs in again."""
+    person.opens().signs_in().is_at_notes()
+    page.evaluate(
+        "change => { const text = localStorage.getItem('unexpired').slice(0, -1);"
+        " localStorage.setItem('unexpired', text + ',' + change.slice(1)); }",
+        change,
+    )
+    person.opens().is_at_sign_in()
+    assert page.evaluate("localStorage.getItem('unexpired')") is None
+    person.signs_in().is_at_notes()
+
+
+@pytest.mark.parametrize("key", ["unexpired", "unexpired.draft."])
+def test_deeply_nested_storage_does_not_end_python(person: Person, page: Page, key: str) -> None:
+    """The record and a draft are read by Python's parser, which calls itself."""
+    person.opens().signs_in().is_at_notes()
+    person.new_note.fill("a draft")
+    page.evaluate(
+        "key => { for (const name of Object.keys(localStorage))"
+        " if (name === key || (key.endsWith('.') && name.startsWith(key)))"
+        " localStorage.setItem(name, '['.repeat(100000)); }",
+        key,
+    )
+    person.opens()
+    expect(person.heading("Notes" if key.endswith(".") else "Sign in")).to_be_visible()
