@@ -145,6 +145,16 @@ def no_browser(error: ModuleNotFoundError) -> ModuleNotFoundError:
     return ModuleNotFoundError(message, name=error.name, path=error.path)
 
 
+def no_desktop(error: ModuleNotFoundError) -> ModuleNotFoundError:
+    """Return an error that says which client a page uses.
+
+    Args:
+        error: Why a module that only programs have could not be imported.
+    """
+    message = f"on_desktop() needs a program ({error.name} is missing); a page uses in_browser()"
+    return ModuleNotFoundError(message, name=error.name, path=error.path)
+
+
 def unknown_option(name: str, known: Iterable[str]) -> str:
     """Return the message for an option that does not exist, with the one that was likely meant.
 

@@ -62,6 +62,13 @@ def test_a_program_that_asks_for_a_browser_learns_what_to_use(name: str) -> None
     assert "on_desktop()" in error
 
 
+def test_a_page_that_asks_for_the_desktop_learns_what_to_use() -> None:
+    page = "sys.platform = 'emscripten'\n"
+    error = run(page + FEATURES["on_desktop"], "platformdirs").stderr.splitlines()[-1]
+    assert error.startswith("ModuleNotFoundError: on_desktop() needs a program")
+    assert "in_browser()" in error
+
+
 @pytest.mark.parametrize(("installed", "missing"), [("httpx", "httpx2"), ("httpx2", "httpx")])
 def test_either_httpx_is_enough(installed: str, missing: str) -> None:
     """What is made for both libraries is accepted by the one that is installed."""

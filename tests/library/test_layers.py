@@ -26,6 +26,7 @@ LAYERS = (
     "outside_text",
 )
 LEVEL = {room: level for level, layer in enumerate(reversed(LAYERS)) for room in layer.split()}
+PARSERS = {"json.loads", "json.load", "jsonlib.loads", "ast.literal_eval", "JSON.parse"}
 JAVASCRIPT = {"js", "pyodide", "pyodide_http", "pyscript"}
 
 
@@ -79,3 +80,15 @@ def test_only_the_browser_folder_speaks_javascript() -> None:
         if JAVASCRIPT & {name.split(".")[0] for name in names}
     }
     assert speakers == {"browser"}
+
+
+def test_only_one_module_parses_json_from_outside() -> None:
+    """Python's parser recurses; ``outside_text`` measures the nesting first."""
+    parsers = {
+        f"{path.relative_to(LIBRARY.parent)}: {ast.unparse(node)}"
+        for folder in (LIBRARY, LIBRARY.parent / "views")
+        for path in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in PARSERS
+    }
+    assert parsers == {"unexpired/outside_text.py: json.loads"}

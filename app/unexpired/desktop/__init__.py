@@ -5,6 +5,7 @@ Needs ``pip install unexpired[desktop]``.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from unexpired.desktop.threads import ThreadedTransport
 from unexpired.desktop.urllib import UrllibTransport
-from unexpired.errors import missing_extra
+from unexpired.errors import missing_extra, no_desktop
 from unexpired.origins import DEFAULT_STORAGE_KEY, api_of, origin_of
 
 try:
@@ -21,6 +22,8 @@ try:
     from unexpired.desktop.locks import ProcessLock, SyncProcessLock
     from unexpired.desktop.stores import FileStore, KeyringStore
 except ModuleNotFoundError as _error:
+    if sys.platform == "emscripten":
+        raise no_desktop(_error) from _error
     raise missing_extra(_error, "on_desktop", "desktop") from _error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import urllib.request
 from urllib.error import HTTPError
 
@@ -10,6 +9,7 @@ from js import URL, Blob, document, window
 from pyodide.ffi import to_js
 
 from unexpired import AsyncClient, BadReply, Client
+from unexpired.outside_text import loads
 from views.notes.csv_table import to_csv
 
 FILE = "notes.csv"
@@ -41,7 +41,7 @@ def fetch_notes(path: str) -> list[dict[str, str]]:
     """
     try:
         with urllib.request.urlopen(path) as response:  # noqa: S310 - the opener accepts only http(s)
-            notes: list[dict[str, str]] = json.load(response)["notes"]
+            notes: list[dict[str, str]] = loads(response.read())["notes"]
             return notes
     except HTTPError as error:
         raise BadReply(status_code=error.code) from error
