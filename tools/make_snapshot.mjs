@@ -11,7 +11,7 @@ import { gzipSync } from "node:zlib";
 const SITE = "/lib/archives"; // Python imports from the archives without unpacking them.
 const IMPORTS = `
 abc asyncio base64 binascii collections.abc contextlib dataclasses email.utils enum functools html
-itertools json logging math random re secrets threading time typing urllib.parse uuid jwt
+itertools json logging math random re secrets threading time typing urllib.parse uuid
 `;
 
 // Python decides at its start whether it can switch stacks (JSPI), and the snapshot keeps the answer.

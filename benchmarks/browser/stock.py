@@ -15,7 +15,7 @@ LASTING = "assets/stock/"
 UNWANTED = shutil.ignore_patterns(".*", "__pycache__")
 START = """\
 interpreter = "./{prefix}vendor/pyodide/pyodide.mjs"
-packages = ["pyjwt", "pyodide-http"]
+packages = ["pyodide-http"]
 packages_cache = "passthrough" # Wheels from this host, without an installer.
 """
 INTERPRETER = re.compile(r"^interpreter = .*\n", re.MULTILINE)

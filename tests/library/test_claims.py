@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -21,10 +23,48 @@ def test_claims_are_read_without_a_key() -> None:
     assert claims(make_token())["sub"] == "1"
 
 
-@pytest.mark.parametrize("token", ["", "a.b.c", "x" * 20_000, "é.é.é", "\ud800", _encoded("[]")])
+UNREADABLE = [
+    *("", "a.b.c", "x" * 20_000, "é.é.é", "\ud800", "a.é.c", "a.e30", "a.e30.c.d", "a.e3*0.c"),
+    *(_encoded("[]"), _encoded("null"), _encoded('{"exp": 1'), "a._w.c", "a.e.c"),
+]
+
+
+@pytest.mark.parametrize("token", UNREADABLE)
 def test_an_unreadable_token_raises_an_error_that_does_not_quote_it(token: str) -> None:
     with pytest.raises(ValueError, match=r"^not a readable token$"):
         claims(token)
+
+
+@pytest.mark.parametrize("deep", ['{"a":' + "[" * 9_000, "[" * 200 + "]" * 200, '{"a":' * 2_000])
+def test_nesting_is_refused_before_anything_recursive_reads_it(
+    deep: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In WebAssembly a RecursionError ends Python, and nothing can catch it."""
+    monkeypatch.setattr(json, "loads", lambda _: pytest.fail("it was parsed"))
+    with pytest.raises(ValueError, match=r"^not a readable token$"):
+        claims(_encoded(deep))
+
+
+def test_brackets_in_a_text_are_no_nesting() -> None:
+    brackets = r"\"[{\\" * 300
+    assert claims(_encoded(f'{{"name": "{brackets}"}}'))["name"] == '"[{\\' * 300
+
+
+def test_many_claims_are_no_nesting() -> None:
+    roles = {f"app{n}": {"roles": ["a"]} for n in range(200)}
+    assert claims(_encoded(json.dumps(roles))) == roles
+
+
+def test_a_token_is_read_with_the_standard_library_only() -> None:
+    """PyJWT needs ``ssl``, which Pyodide up to 0.29 does not have."""
+    code = (
+        "import sys; sys.modules.update(jwt=None, ssl=None)\n"
+        f"from unexpired import claims; print(claims({make_token()!r})['sub'])"
+    )
+    done = subprocess.run(  # noqa: S603 - our own words
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "1\n", done.stderr
 
 
 def test_the_expiry_is_read_in_unix_seconds() -> None:
