@@ -1,8 +1,8 @@
 """Fill vendor/ with all that the page loads at run time, so that it never asks another host.
 
 The JavaScript comes from node_modules (pinned by package-lock.json), pyodide-http from the Python
-registry (pinned with its hashes by browser-wheels.lock). Beside Pyodide lands a lock file of our own
-that lists just this wheel: Pyodide checks its hash again when it loads it.
+registry (pinned with its hashes by browser-wheels.lock). Beside Pyodide lands a lock file of our
+own that lists just this wheel: Pyodide checks its hash again when it loads it.
 """
 
 import hashlib

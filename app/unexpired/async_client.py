@@ -21,6 +21,7 @@ from unexpired.ports import (
     MemoryStore,
     Navigator,
     NoNavigator,
+    PreloadedStore,
     RefreshLock,
     SystemClock,
     TokenStore,
@@ -92,6 +93,8 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         self._stay_ahead_task: asyncio.Task[None] | None = None
         self._wakeup = Wakeup()
         self._closers: list[Callable[[], None]] = []
+        self._preloaded = store if isinstance(store, PreloadedStore) else None
+        self._is_loaded = False
         self._manager.load()
         for event in ("signed_in", "refreshed", "degraded"):
             self._manager.emitter.on(event, self._wakeup.wake_all)
@@ -149,7 +152,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         """
         manager = self._manager
         request = manager.request(method, url, options)
-        manager.reload()
+        await self._reload()
         try:
             async with timeout_after(options.get("timeout", manager.options.timeout)):
                 response = await self._drive(manager.policy.call(request))
@@ -166,7 +169,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         """Start to maintain the session: refresh it early, and follow other tabs."""
         if self._stay_ahead_task is None:
             self._stay_ahead_task = asyncio.ensure_future(self._stay_ahead())
-        self._manager.reload()
+        await self._reload()
         return self
 
     async def sign_in(self, username: str, password: str) -> None:
@@ -178,13 +181,14 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             Unreachable: If no usable response came.
             BadReply: If the server refuses for another reason.
         """
+        await self._reload()
         await self._drive(self._manager.policy.sign_in(new_session_name(), username, password))
         if self._manager.session.unreported:  # Nobody has to wait for the end of another session.
             self._run_in_background(self._drive(self._manager.policy.report_ends()))
 
     async def sign_out(self) -> None:
         """Sign out: here at once, and at the server if it can be reached."""
-        self._manager.reload()
+        await self._reload()
         await self._drive(self._manager.policy.sign_out())
 
     async def refresh(self) -> None:
@@ -196,7 +200,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             SessionEnded: If the session was signed out in the meantime.
             Unreachable: If no usable response came.
         """
-        self._manager.reload()
+        await self._reload()
         stale = self._manager.session.require().generation
         await self._refresh(Refresh(stale, self._manager.options.refresh_timeout))
 
@@ -240,6 +244,15 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
 
         return FetchAdapterTransport(self.transport)
 
+    async def _reload(self) -> None:
+        """Take over what others have stored, from a store that may have to be read ahead."""
+        if self._preloaded is not None:
+            await self._preloaded.preload()
+            if not self._is_loaded:  # As when a page opens, the stored session is no news.
+                self._is_loaded = True
+                self._manager.load()
+        self._manager.reload()
+
     # -- The driver ----------------------------------------------------------------------------
 
     async def exchange(self, request: Request) -> AsyncGenerator[Send, Response]:
@@ -248,7 +261,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         Yields each ``Send`` and is sent its response; ends with the last one. Raises what
         ``request`` raises.
         """
-        self._manager.reload()
+        await self._reload()
         flow = self._manager.policy.call(self._manager.with_idempotency_key(request))
         try:
             async with aclosing(self._steps(flow)) as steps:

@@ -17,7 +17,7 @@ from contextlib import (
     contextmanager,
     suppress,
 )
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from unexpired.errors import Unreachable
 from unexpired.messages import Request, Response
@@ -69,6 +69,15 @@ class TokenStore(Protocol):
 
     def clear(self) -> None:
         """Remove the stored text."""
+        ...
+
+
+@runtime_checkable
+class PreloadedStore(TokenStore, Protocol):
+    """A store that is read ahead: ``load`` returns what ``preload`` has read."""
+
+    async def preload(self) -> None:
+        """Read the stored text, unless that is done."""
         ...
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from unexpired.errors import no_browser
 from unexpired.origins import DEFAULT_STORAGE_KEY, api_of, storage_key_of
+from unexpired.ports import MemoryStore, Navigator, NoNavigator, TokenStore
 from unexpired.session_record import move_old_record
 
 try:
-    import js
+    from pyodide.ffi import can_run_sync, run_sync
 
     from unexpired.browser.fetch import FetchTransport
+    from unexpired.browser.host import has_document, page_url
+    from unexpired.browser.indexed_db import IndexedDBStore, SharedLock
     from unexpired.browser.lifecycle import Wakeable, is_visible, wake_on_events
     from unexpired.browser.locks import open_lock
     from unexpired.browser.navigation import BrowserNavigator
@@ -21,7 +25,9 @@ except ModuleNotFoundError as _error:
     raise no_browser(_error) from _error
 
 if TYPE_CHECKING:
-    from unexpired.ports import SyncTransport, TokenStore, Transport
+    from unexpired.ports import SyncTransport, Transport
+
+_log = logging.getLogger("unexpired")
 
 Built = TypeVar("Built")
 BuiltWakeable = TypeVar("BuiltWakeable", bound=Wakeable)
@@ -40,16 +46,21 @@ def connect(
         **options: See ``Options``.
     """
     key = _storage_key(options)
+    store = _open_store(options, key)
+    lock = open_lock(_lock_name(key))
     client = build(
         transport or FetchTransport(),
-        store=_open_store(options, key),
-        lock=open_lock(_lock_name(key)),
-        navigator=BrowserNavigator(),
+        store=store,
+        lock=SharedLock(lock, store) if isinstance(store, IndexedDBStore) else lock,
+        navigator=_navigator(),
         is_watched=is_visible,
-        page_url=_page_url(),
+        page_url=page_url(),
         **options,
     )
     client.on_close(wake_on_events(client))
+    if isinstance(store, IndexedDBStore):
+        store.follow(client.wake)
+        client.on_close(store.close)
     return client
 
 
@@ -63,9 +74,9 @@ def connect_sync(
         FetchTransport(),
         key,
         transport=transport,
-        store=_open_store(options, key),
-        navigator=BrowserNavigator(),
-        page_url=_page_url(),
+        store=_preloaded(_open_store(options, key)),
+        navigator=_navigator(),
+        page_url=page_url(),
         **options,
     )
 
@@ -97,24 +108,36 @@ def share_session(
     )
 
 
+def _preloaded(store: TokenStore) -> TokenStore:
+    """Return the store when it is read; in memory, where sync code cannot wait for that."""
+    if not isinstance(store, IndexedDBStore):
+        return store
+    if not can_run_sync():
+        _log.warning("sync code cannot wait for IndexedDB here: the session is kept in memory")
+        return MemoryStore()
+    run_sync(store.preload())
+    return store
+
+
+def _navigator() -> Navigator:
+    """Return the page's address; a worker or a program shows nothing that could be redirected."""
+    return BrowserNavigator() if has_document() else NoNavigator()
+
+
 def _lock_name(storage_key: str) -> str:
     return f"{storage_key}:refresh"
 
 
-def _page_url() -> str:
-    return str(js.location.href)
-
-
 def _storage_key(options: Mapping[str, Any]) -> str:
     base_url = options.get("base_url", "")
-    return options.get("storage_key") or storage_key_of(base_url=base_url, page_url=_page_url())
+    return options.get("storage_key") or storage_key_of(base_url=base_url, page_url=page_url())
 
 
 def _open_store(options: Mapping[str, Any], key: str) -> TokenStore:
     kind = options.get("storage", "local")
     store = open_store(kind, key)
     if key != DEFAULT_STORAGE_KEY and not options.get("storage_key"):
-        api = api_of(base_url=options["base_url"], page_url=_page_url())
+        api = api_of(base_url=options["base_url"], page_url=page_url())
         old = open_store(kind, DEFAULT_STORAGE_KEY)
-        move_old_record(old, store, api=api, page_url=_page_url())
+        move_old_record(old, store, api=api, page_url=page_url())
     return store

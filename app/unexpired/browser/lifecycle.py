@@ -1,4 +1,4 @@
-"""The page's events that wake a client: visible again, online again, another tab's storage."""
+"""The host's events that wake a client: visible again, online again, another tab's storage."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 import js
 from pyodide.ffi import create_proxy
+
+from unexpired.browser.host import has_document, js_global
 
 
 class Wakeable(Protocol):
@@ -20,12 +22,12 @@ class Wakeable(Protocol):
 
 
 def is_visible() -> bool:
-    """Return whether the page is visible."""
-    return bool(js.document.visibilityState == "visible")
+    """Return whether the page is visible; where there is no page, Python works for someone."""
+    return not has_document() or bool(js.document.visibilityState == "visible")
 
 
 def wake_on_events(client: Wakeable) -> Callable[[], None]:
-    """Wake the client at the page's events; return a function that stops this."""
+    """Wake the client at the host's events; return a function that stops this."""
 
     def on_return(_event: Any) -> None:
         if is_visible():
@@ -36,16 +38,18 @@ def wake_on_events(client: Wakeable) -> Callable[[], None]:
 
     returning, stored = create_proxy(on_return), create_proxy(on_storage)
     bindings = (
-        (js.document, "visibilitychange", returning),
-        (js.window, "online", returning),
-        (js.window, "pageshow", returning),  # also from the back-forward cache
-        (js.window, "storage", stored),
+        ("document", "visibilitychange", returning),
+        ("self", "online", returning),
+        ("self", "pageshow", returning),  # also from the back-forward cache
+        ("self", "storage", stored),
     )
-    for js_target, name, js_listener in bindings:
+    targets = [(js_global(host), name, js_listener) for host, name, js_listener in bindings]
+    bound = [binding for binding in targets if hasattr(binding[0], "addEventListener")]
+    for js_target, name, js_listener in bound:
         js_target.addEventListener(name, js_listener)
 
     def stop() -> None:
-        for js_target, name, js_listener in bindings:
+        for js_target, name, js_listener in bound:
             js_target.removeEventListener(name, js_listener)
         returning.destroy()
         stored.destroy()

@@ -7,15 +7,19 @@ lock is never stolen: a holder that is only slow would otherwise refresh at the 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import js
-from pyodide.ffi import JsException, create_proxy, to_js
+from pyodide.ffi import JsException, JsProxy, create_proxy, to_js
 
+from unexpired.browser.host import js_global
 from unexpired.errors import Unreachable
 from unexpired.ports import LocalLock, RefreshLock
+
+_log = logging.getLogger("unexpired")
 
 
 class WebLock:
@@ -23,10 +27,28 @@ class WebLock:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._local = LocalLock()
+        self._denied: bool | None = None  # None: not known yet
+
+    async def _is_denied(self) -> bool:
+        """Return whether the browser has Web Locks and denies them, as where storage is blocked."""
+        if self._denied is None:
+            try:
+                await js.navigator.locks.query()
+            except JsException as error:
+                _log.warning("Web Locks cannot be used (%s): each tab has its own", error.name)
+                self._denied = True
+            else:
+                self._denied = False
+        return self._denied
 
     @asynccontextmanager
     async def hold(self, timeout: float) -> AsyncIterator[None]:  # noqa: ASYNC109 - the port's contract
         """Hold the lock; see ``RefreshLock``."""
+        if await self._is_denied():
+            async with self._local.hold(timeout):
+                yield
+            return
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         released: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         request = asyncio.ensure_future(self._request(granted, released, timeout))
@@ -61,11 +83,13 @@ class WebLock:
 
 
 def open_lock(name: str) -> RefreshLock:
-    """Return a Web Lock, or a lock of this page in insecure contexts, which have no Web Locks.
+    """Return a Web Lock, or a lock of this page where there are none: insecure contexts, Node.js.
 
     Without Web Locks the server's grace accepts a duplicate refresh.
     """
-    return WebLock(name) if getattr(js.navigator, "locks", None) else LocalLock()
+    js_navigator = js_global("navigator")
+    has_locks = isinstance(getattr(js_navigator, "locks", None), JsProxy)
+    return WebLock(name) if has_locks else LocalLock()
 
 
 if TYPE_CHECKING:

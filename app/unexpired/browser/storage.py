@@ -6,17 +6,21 @@ memory until the page closes.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
-import js
 from pyodide.ffi import JsException
 
+from unexpired.browser.host import js_global
+from unexpired.browser.indexed_db import IndexedDBStore
 from unexpired.ports import FallbackStore, MemoryStore, TokenStore
 
 NEXT_BEST: dict[str, tuple[str, ...]] = {
     "local": ("localStorage", "sessionStorage"),
     "session": ("sessionStorage",),
 }
+
+_log = logging.getLogger("unexpired")
 
 
 class WebStore(FallbackStore):
@@ -45,25 +49,46 @@ class _StorageKey:
 def open_store(kind: str, key: str) -> TokenStore:
     """Return the requested store, or the next best that works: local, session, memory.
 
+    A worker has no web storage, but IndexedDB. If web storage is there and denied, nothing else is
+    tried: the person wants nothing to be stored.
+
     Args:
         kind: ``local``, ``session`` or ``memory``.
         key: The name to store the session under.
     """
-    for name in NEXT_BEST.get(kind, ()):
+    names = NEXT_BEST.get(kind, ())
+    for name in names:
         js_storage = _working(name, key)
         if js_storage is not None:
+            _warn_unless(name == names[0], names[0], "kept for this tab only")
             return WebStore(js_storage, key)
+    if kind == "local" and not any(map(_exists, names)) and _exists("indexedDB"):
+        return IndexedDBStore(key)
+    _warn_unless(not names, "the browser's storage", "kept in memory")
     return MemoryStore()
+
+
+def _warn_unless(expected: bool, place: str, instead: str) -> None:  # noqa: FBT001 - a condition
+    if not expected:
+        _log.warning("%s cannot be used: the session is %s", place, instead)
+
+
+def _exists(name: str) -> bool:
+    """Return whether the host has such an object, even if its use is denied."""
+    try:
+        return js_global(name) is not None
+    except JsException:
+        return True
 
 
 def _working(name: str, key: str) -> Any:
     """Return the storage if it can be written and read; some browsers ignore writes."""
     probe = f"{key}:probe"
     try:
-        js_storage = getattr(js.window, name)
+        js_storage = js_global(name)
         js_storage.setItem(probe, "1")
         works = js_storage.getItem(probe) == "1"
         js_storage.removeItem(probe)
-    except (JsException, AttributeError):
+    except (JsException, AttributeError):  # It is denied, full, or missing.
         return None
     return js_storage if works else None

@@ -7,13 +7,12 @@ patches: its urllib would decode the chunks of a response that the browser has d
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import js
 from pyodide.ffi import JsException
-from pyodide_http import _core as xhr
 
 from unexpired.browser.fetch import decoded_headers, unreachable
+from unexpired.browser.host import page_url
 from unexpired.content import read_body
 from unexpired.messages import Headers, Request, Response
 from unexpired.origins import origin_of
@@ -29,7 +28,12 @@ class XhrTransport:
     """Sends requests through a blocking XMLHttpRequest."""
 
     def send(self, request: Request, timeout: float | None) -> Response:
-        """Send the request; see ``SyncTransport``."""
+        """Send the request; see ``SyncTransport``.
+
+        Raises:
+            ModuleNotFoundError: If pyodide-http is not installed.
+        """
+        xhr = _pyodide_http()
         theirs = xhr.Request(
             request.method,
             request.url,
@@ -55,9 +59,22 @@ def _headers(request: Request) -> dict[str, str]:
     allow the header, so there the API itself has to send ``Vary`` or ``no-store``.
     """
     headers = dict(request.headers)
-    if "authorization" in headers and origin_of(request.url) == str(js.location.origin):
+    if "authorization" in headers and origin_of(request.url) == origin_of(page_url()):
         headers.setdefault("if-none-match", NO_SUCH_TAG)
     return headers
+
+
+def _pyodide_http() -> Any:
+    try:
+        from pyodide_http import _core  # noqa: PLC0415 - few pages make synchronous requests
+    except ModuleNotFoundError as error:
+        if error.name != "pyodide_http":
+            raise
+        raise ModuleNotFoundError(
+            'synchronous requests need a package here: await micropip.install("pyodide-http")',
+            name="pyodide_http",
+        ) from None
+    return _core
 
 
 if TYPE_CHECKING:

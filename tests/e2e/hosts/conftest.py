@@ -1,0 +1,54 @@
+"""Plain Pyodide with the library's wheel, served beside the API: no PyScript, no page of ours."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from build_wheels import build_library
+from tests.e2e.conftest import ServerFactory
+from tests.support.paths import ROOT
+from tests.support.server_process import ServerProcess
+
+PAGES = Path(__file__).parent / "pages"
+PYODIDE = ROOT / "node_modules" / "pyodide"
+CORE = ("pyodide.mjs", "pyodide.js", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """What a host loads: the library's wheel, and pyodide-http for synchronous requests."""
+    folder = tmp_path_factory.mktemp("wheels")
+    build_library(folder)
+    (theirs,) = (ROOT / "vendor" / "pyodide").glob("pyodide_http-*.whl")
+    return [*folder.glob("*.whl"), theirs]
+
+
+@pytest.fixture(scope="session")
+def pages(tmp_path_factory: pytest.TempPathFactory, wheels: list[Path]) -> Path:
+    """A folder with the hosts' pages, Pyodide as npm has it, and the wheels."""
+    folder = tmp_path_factory.mktemp("hosts")
+    app = folder / "app"  # What the server serves beside index.html.
+    shutil.copytree(PAGES, app)
+    shutil.move(app / "index.html", folder)
+    copy_pyodide(PYODIDE, app / "pyodide")
+    for wheel in wheels:
+        shutil.copy(wheel, app)
+    (app / "wheels.json").write_text(json.dumps([wheel.name for wheel in wheels]))
+    return folder
+
+
+def copy_pyodide(package: Path, target: Path) -> None:
+    """Copy the core and its lock file out of an npm package of Pyodide."""
+    target.mkdir(parents=True)
+    for name in (*CORE, "pyodide.asm.js", "pyodide-lock.json"):
+        if (package / name).exists():
+            shutil.copy(package / name, target)
+
+
+@pytest.fixture(scope="session")
+def api(serve: ServerFactory, pages: Path) -> ServerProcess:
+    """The server of the API and of the pages; access tokens live 2 seconds."""
+    return serve(page_dir=str(pages), access_ttl=2, leeway=0)

@@ -1,0 +1,64 @@
+"""What a session must live through in every host of Python: two expiries, and a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import traceback
+from typing import get_args
+
+from unexpired import AsyncClient
+from unexpired.events import EventName
+
+SECONDS = 5.0  # more than two lives of a token
+
+
+class Notes(logging.Handler):
+    """Keeps what the library logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the text."""
+        self.texts.append(record.getMessage())
+
+
+async def story(base_url: str = "", seconds: float = SECONDS) -> str:
+    """Sign in unless that is done, call the API for a while, and return what happened as JSON."""
+    try:
+        return json.dumps(await _story(base_url, seconds))
+    except Exception:  # noqa: BLE001 - the test shows it
+        return json.dumps({"failed": traceback.format_exc()})
+
+
+async def _story(base_url: str, seconds: float) -> dict[str, object]:
+    notes, events = Notes(), list[str]()
+    logging.getLogger("unexpired").addHandler(notes)
+    client = AsyncClient.in_browser(base_url=base_url)
+    for event in get_args(EventName):
+        client.on(event, lambda *_, event=event: events.append(event))
+    await client.ready()
+    at_start = client.state
+    if at_start == "anonymous":
+        await client.sign_in("ada", "correct horse battery")
+    statuses: list[int] = []
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while loop.time() < end or events.count("refreshed") < 2:
+        statuses.append((await client.get("/api/me")).status_code)
+        await asyncio.sleep(0.25)
+    diagnosis = client.diagnose()
+    client.close()
+    return {
+        "at_start": at_start,
+        "statuses": sorted(set(statuses)),
+        "calls": len(statuses),
+        "events": sorted(set(events)),
+        "refreshed": events.count("refreshed"),
+        "store": diagnosis["store"],
+        "lock": diagnosis["lock"],
+        "notes": notes.texts,
+    }
