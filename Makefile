@@ -1,7 +1,7 @@
 # make run and make test are all that a newcomer needs; `make help` lists the rest.
 # For GNU make 3.81, which macOS has, and any POSIX sh: so no .SHELLFLAGS, .ONESHELL or $(file).
 .DELETE_ON_ERROR:
-.PHONY: help setup run site wheel release-check test-install example docs test lint types check unit e2e chromium firefox simulate fuzz browser lock clean bench
+.PHONY: help setup run site wheel release-check test-install example docs test lint types check unit e2e notebooks hosts chromium firefox simulate fuzz browser lock clean bench
 
 # The Python that .venv was made with stays the default, so it has to be named only once.
 MADE_WITH := $(shell cat .venv/.python 2>/dev/null)
@@ -123,10 +123,30 @@ simulate: .venv/.ready ## Run SEEDS simulated worlds of a KIND, from seed FIRST
 fuzz: .venv/.ready ## Send REQUESTS bad and mixed requests to a server; none may end in a 5xx
 	$(BIN)/python -W error -m tests.server.fuzz --requests $(REQUESTS)
 
-e2e: setup browser ## The tests in real browsers: all in Chromium, FIREFOX_TESTS in Firefox
+# Notebooks of others, for a few tests. Where they cannot be installed these are skipped and say so.
+notebooks: setup ## Install JupyterLite and marimo, to try the library in them
+	-$(MAKE) build/jupyterlite/.ready
+
+build/hosts-env/.ready: tests/e2e/hosts/requirements.lock
+	$(call make_venv,build/hosts-env,$<)
+	@touch $@
+
+build/jupyterlite/.ready: tests/e2e/hosts/build_jupyterlite.py tests/e2e/hosts/kernel-wheels.lock build/hosts-env/.ready node_modules/.ready
+	@echo 'Building JupyterLite'
+	@$(BIN)/python $< build/jupyterlite >build/jupyterlite.log 2>&1 || { cat build/jupyterlite.log >&2; exit 1; }
+	@touch $@
+
+e2e: setup browser notebooks ## The tests in real browsers: all in Chromium, FIREFOX_TESTS in Firefox
 	$(MAKE) --keep-going chromium firefox
 
-chromium: setup browser ## CHROMIUM_TESTS (all of those in a browser)
+hosts: setup browser notebooks tests/e2e/hosts/node_modules/.ready ## Python in notebooks, workers and Node.js, in all that we know (long)
+	HOSTS=all $(PYTEST) tests/e2e/hosts
+
+tests/e2e/hosts/node_modules/.ready: tests/e2e/hosts/package.json tests/e2e/hosts/package-lock.json
+	$(call run_npm,npm ci --prefix tests/e2e/hosts)
+	@touch $@
+
+chromium: setup browser notebooks ## CHROMIUM_TESTS (all of those in a browser)
 	$(PYTEST) $(CHROMIUM_TESTS)
 
 firefox: setup browser ## FIREFOX_TESTS, where there is a Firefox
@@ -172,11 +192,14 @@ lock: wheel ## Renew all lock files, those of the benchmarks too
 	  --constraint requirements.lock pyproject.toml server/pyproject.toml -o tools/release.lock
 	$(BIN)/$(COMPILE) --no-deps --python-version 3.14 --group browser --constraint requirements.lock \
 	  pyproject.toml -o tools/browser-wheels.lock
+	cd tests/e2e/hosts && ../../../$(BIN)/$(COMPILE) --universal --python-version 3.11 requirements.in -o requirements.lock
+	cd tests/e2e/hosts && ../../../$(BIN)/$(COMPILE) --no-deps --python-version 3.14 kernel-wheels.in -o kernel-wheels.lock
 	cd benchmarks && ../$(BIN)/$(COMPILE) --universal --python-version 3.11 requirements.in -o requirements.lock
 	$(NPM_LOCK)
 	$(NPM_LOCK) --prefix benchmarks
 	$(NPM_LOCK) --prefix benchmarks/browser
+	$(NPM_LOCK) --prefix tests/e2e/hosts
 
 clean: ## Remove all that was built or installed
 	rm -rf .venv node_modules vendor build dist benchmarks/.venv benchmarks/node_modules \
-	  benchmarks/browser/node_modules .mypy_cache .ruff_cache .pytest_cache
+	  benchmarks/browser/node_modules tests/e2e/hosts/node_modules .mypy_cache .ruff_cache .pytest_cache

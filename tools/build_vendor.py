@@ -99,7 +99,7 @@ def _download_wheels(target: Path) -> None:
 
 def _write_pyodide_lock(target: Path) -> None:
     theirs = json.loads((MODULES / "pyodide" / "pyodide-lock.json").read_text())
-    packages = [_lock_entry(wheel) for wheel in sorted(target.glob("*.whl"))]
+    packages = [lock_entry(wheel) for wheel in sorted(target.glob("*.whl"))]
     ours = {"info": theirs["info"], "packages": {entry["name"]: entry for entry in packages}}
     (target / "pyodide-lock.json").write_text(json.dumps(ours, indent=1))
 
@@ -109,7 +109,7 @@ def _make_snapshot(target: Path) -> None:
     subprocess.run(["node", str(SNAPSHOT), str(target)], check=True)  # noqa: S603, S607 - Fixed words.
 
 
-def _lock_entry(wheel: Path) -> dict[str, object]:
+def lock_entry(wheel: Path) -> dict[str, object]:
     """One package in the form that Pyodide's lock file gives it."""
     name, version, _, _ = parse_wheel_filename(wheel.name)
     return {

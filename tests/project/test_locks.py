@@ -15,7 +15,9 @@ from packaging.utils import canonicalize_name
 from tests.support.paths import ROOT
 
 OURS = "requirements.lock"
-LOCKS = (OURS, "benchmarks/requirements.lock", "tools/browser-wheels.lock", "tools/release.lock")
+HOSTS = ("tests/e2e/hosts/requirements.lock", "tests/e2e/hosts/kernel-wheels.lock")
+TOOLS = ("tools/browser-wheels.lock", "tools/release.lock")
+LOCKS = (OURS, "benchmarks/requirements.lock", *TOOLS, *HOSTS)
 SKIPPED = re.compile(r"\s*(#|$)")  # A comment, or nothing.
 HASH = re.compile(r"sha256:[0-9a-f]{64}")
 

@@ -1,7 +1,7 @@
 """IndexedDB as a token store, for workers: they have no web storage.
 
 It answers only later. So the session is read ahead, kept here, and written behind; the writes reach
-the database in their order, and other workers are told of each by a BroadcastChannel.
+the database in their order, and a BroadcastChannel makes other workers read each of them.
 """
 
 from __future__ import annotations

@@ -2,19 +2,18 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from build_wheels import build_library
 from tests.e2e.conftest import ServerFactory
+from tests.e2e.hosts.pyodide_folder import PYODIDE, copy_pyodide
 from tests.support.paths import ROOT
 from tests.support.server_process import ServerProcess
 
 PAGES = Path(__file__).parent / "pages"
-PYODIDE = ROOT / "node_modules" / "pyodide"
-CORE = ("pyodide.mjs", "pyodide.js", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
 
 
 @pytest.fixture(scope="session")
@@ -40,15 +39,18 @@ def pages(tmp_path_factory: pytest.TempPathFactory, wheels: list[Path]) -> Path:
     return folder
 
 
-def copy_pyodide(package: Path, target: Path) -> None:
-    """Copy the core and its lock file out of an npm package of Pyodide."""
-    target.mkdir(parents=True)
-    for name in (*CORE, "pyodide.asm.js", "pyodide-lock.json"):
-        if (package / name).exists():
-            shutil.copy(package / name, target)
-
-
 @pytest.fixture(scope="session")
 def api(serve: ServerFactory, pages: Path) -> ServerProcess:
     """The server of the API and of the pages; access tokens live 2 seconds."""
     return serve(page_dir=str(pages), access_ttl=2, leeway=0)
+
+
+def verify(
+    result: dict[str, Any], *, store: str, lock: str, notes: list[str] | None = None
+) -> None:
+    """Check what a host has told: no call failed across two expiries, and nothing was logged."""
+    assert "failed" not in result, result["failed"]
+    assert result["statuses"] == [200]
+    assert result["refreshed"] >= 2
+    assert result["notes"] == (notes or [])
+    assert (result["store"], result["lock"]) == (store, lock)

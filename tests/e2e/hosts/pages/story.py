@@ -11,7 +11,7 @@ from typing import get_args
 from unexpired import AsyncClient
 from unexpired.events import EventName
 
-SECONDS = 5.0  # more than two lives of a token
+SECONDS = 4.2  # more than two lives of a token
 
 
 class Notes(logging.Handler):

@@ -1,0 +1,62 @@
+"""``in_browser()`` in a real JupyterLite: Python in a worker, whose address is its script's."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext
+
+from tests.e2e.hosts.build_jupyterlite import add_to_lock
+from tests.e2e.hosts.conftest import PAGES, verify
+from tests.support.paths import ROOT
+from tests.support.server_process import ServerProcess
+
+SITE = ROOT / "build" / "jupyterlite"
+TIMEOUT_MS = 120_000
+
+
+@pytest.fixture(scope="module")
+def lite(api: ServerProcess, pages: Path, wheels: list[Path]) -> str:
+    """The address of a JupyterLite that has the library, on the origin of the API."""
+    if not (SITE / ".ready").exists():
+        pytest.skip("JupyterLite is not installed: `make notebooks` says why.")
+    folder = pages / "app" / "lite"
+    shutil.copytree(SITE, folder)
+    pyodide = folder / "static" / "pyodide"
+    for wheel in wheels:
+        shutil.copy(wheel, pyodide)
+    add_to_lock(pyodide)
+    return f"{api.url}/app/lite/repl/index.html"
+
+
+def tell(context: BrowserContext, address: str) -> dict[str, Any]:
+    """Run the story in a new notebook; return what it prints."""
+    code = f"{(PAGES / 'story.py').read_text()}\nprint(await story())"
+    page = context.new_page()
+    page.goto(f"{address}?{urlencode({'kernel': 'python', 'code': code})}")
+    printed = page.locator(".jp-OutputArea-output", has_text="}").first
+    printed.wait_for(timeout=TIMEOUT_MS)
+    result: dict[str, Any] = json.loads(printed.inner_text())
+    page.close()
+    return result
+
+
+def test_a_session_in_a_notebook_outlives_its_tokens_and_the_page(
+    browser: Browser, lite: str
+) -> None:
+    """It is kept in IndexedDB; nothing is redirected, and nothing is loaded from elsewhere."""
+    elsewhere: list[str] = []
+    with browser.new_context() as context:
+        context.route(
+            lambda url: not url.startswith(lite.partition("/app/")[0]),
+            lambda route: (elsewhere.append(route.request.url), route.abort()),
+        )
+        first, second = tell(context, lite), tell(context, lite)
+    for result in (first, second):
+        verify(result, store="IndexedDBStore", lock="SharedLock")
+    assert (first["at_start"], second["at_start"]) == ("anonymous", "active")
+    assert second["events"] == ["refreshed"]
+    assert elsewhere == []
