@@ -144,7 +144,7 @@ def test_inline_scripts_are_blocked(person: Person, page: Page, watch: Watch) ->
     watch.forgive("Content Security Policy", "script-src")
 
 
-def test_the_page_works_without_storage(person: Person, page: Page) -> None:
+def test_the_page_works_without_storage(person: Person, page: Page, watch: Watch) -> None:
     """If storage is blocked, a person can sign in and write until the page closes."""
     block = "() => { throw new DOMException('blocked', 'SecurityError') }"
     page.add_init_script(
@@ -153,6 +153,7 @@ def test_the_page_works_without_storage(person: Person, page: Page) -> None:
     )
     person.opens().signs_in().is_at_notes()
     person.adds("written without storage")
+    watch.forgive("storage cannot be used")
 
 
 @pytest.mark.parametrize(

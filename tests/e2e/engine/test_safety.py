@@ -76,8 +76,8 @@ def test_with_a_full_storage_the_session_is_kept_in_memory(tab: Library, watch: 
     watch.forgive("full or blocked")
 
 
-def test_with_blocked_storage_the_session_is_kept_in_memory(tab: Library) -> None:
-    """Access to both storages throws."""
+def test_with_blocked_storage_the_session_is_kept_in_memory(tab: Library, watch: Watch) -> None:
+    """Access to both storages throws; one warning says so."""
     tab.page.evaluate(BLOCK)
     try:
         tab.run("client.close()\nopen_client()\nNone")
@@ -86,6 +86,8 @@ def test_with_blocked_storage_the_session_is_kept_in_memory(tab: Library) -> Non
         assert tab.run(GET_ME) == 200
     finally:
         tab.page.evaluate(UNBLOCK)
+    assert sum("storage cannot be used" in line for line in watch.complaints) == 1
+    watch.forgive("storage cannot be used")
 
 
 def test_a_sign_out_does_not_wait_for_the_server(tab: Library, proxy: HTTPProxy) -> None:

@@ -24,8 +24,8 @@ def main() -> None:
     shutil.rmtree(target, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         _prepare(Path(folder))
-        command = [JUPYTER, "lite", "build", "--lite-dir", folder, "--output-dir", target, *LEAN]
-        subprocess.run(command, check=True, cwd=folder)  # noqa: S603 - our own words
+        command = [JUPYTER, "lite", "build", "--lite-dir", folder, "--output-dir", target]
+        subprocess.run([*map(str, command), *LEAN], check=True, cwd=folder)  # noqa: S603 - our own words
 
 
 def _prepare(folder: Path) -> None:

@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import BrowserContext, Page, expect
 
 from build_wheels import build_library
 from tests.e2e.conftest import ServerFactory
 from tests.e2e.hosts.pyodide_folder import PYODIDE, copy_pyodide
 from tests.support.paths import ROOT
 from tests.support.server_process import ServerProcess
+
+SECONDS = 120
+"""Within which a host is done, on a busy machine."""
 
 PAGES = Path(__file__).parent / "pages"
 
@@ -43,6 +47,21 @@ def pages(tmp_path_factory: pytest.TempPathFactory, wheels: list[Path]) -> Path:
 def api(serve: ServerFactory, pages: Path) -> ServerProcess:
     """The server of the API and of the pages; access tokens live 2 seconds."""
     return serve(page_dir=str(pages), access_ttl=2, leeway=0)
+
+
+def tell(contexts: dict[str, BrowserContext]) -> dict[str, Any]:
+    """Open each host's page, and return what each shows when it is done."""
+    pages: dict[str, Page] = {}
+    for host, context in contexts.items():
+        pages[host] = context.new_page()
+        pages[host].goto(f"/?host={host}")
+    shown: dict[str, Any] = {}
+    for host, page in pages.items():
+        expect(page.locator("html")).to_have_attribute("data-ready", "true", timeout=SECONDS * 1000)
+        text = page.locator("body").inner_text()
+        shown[host] = json.loads(text) if text.startswith("{") else {"failed": text}
+        page.close()
+    return shown
 
 
 def verify(

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Route
 
-from tests.e2e.hosts.conftest import PAGES, verify
+from tests.e2e.hosts.conftest import PAGES, SECONDS, tell, verify
 from tests.e2e.hosts.pyodide_folder import PYODIDE
 from tests.support.server_process import ServerProcess
 
-SECONDS = 120
 STORES = {
     "page": "WebStore",
     "module": "IndexedDBStore",
@@ -44,21 +43,6 @@ def second(contexts: dict[str, BrowserContext], first: dict[str, Any]) -> dict[s
     """The story in each host that was there, after a reload."""
     assert first
     return tell(contexts)
-
-
-def tell(contexts: dict[str, BrowserContext]) -> dict[str, Any]:
-    """Open each host's page, and return what each shows when it is done."""
-    pages: dict[str, Page] = {}
-    for host, context in contexts.items():
-        pages[host] = context.new_page()
-        pages[host].goto(f"/?host={host}")
-    shown: dict[str, Any] = {}
-    for host, page in pages.items():
-        expect(page.locator("html")).to_have_attribute("data-ready", "true", timeout=SECONDS * 1000)
-        text = page.locator("body").inner_text()
-        shown[host] = json.loads(text) if text.startswith("{") else {"failed": text}
-        page.close()
-    return shown
 
 
 @pytest.mark.parametrize("host", STORES)
@@ -105,11 +89,25 @@ def _sandboxed(route: Route) -> None:
 
 def test_node_keeps_a_session_in_memory_and_says_so(api: ServerProcess, wheels: list[Path]) -> None:
     """There is no storage and no location, so one warning, and ``base_url`` is needed."""
+    notes = ["the browser's storage cannot be used: the session is kept in memory"]
+    result = json.loads(run_in_node("story", api.url, *wheels))
+    verify(result, store="MemoryStore", lock="LocalLock", notes=notes)
+
+
+def test_a_missing_library_for_synchronous_requests_is_named(
+    api: ServerProcess, wheels: list[Path]
+) -> None:
+    """The library is imported without it; only the request needs it."""
+    sentence = run_in_node("sync_story", api.url, wheels[0])
+    assert 'micropip.install("pyodide-http")' in sentence
+
+
+def run_in_node(function: str, url: str, *wheels: Path) -> str:
+    """Call a function of the story in Node.js; return its text."""
     node = shutil.which("node")
     assert node
-    command = [node, PAGES / "node.mjs", PYODIDE, api.url, PAGES / "story.py", *wheels]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)  # noqa: S603
-    assert done.returncode == 0, done.stderr[-2000:]  # Before it, there are Pyodide's long lines.
-    result = json.loads(done.stdout.splitlines()[-1])
-    notes = ["the browser's storage cannot be used: the session is kept in memory"]
-    verify(result, store="MemoryStore", lock="LocalLock", notes=notes)
+    command = [node, PAGES / "node.mjs", function, PYODIDE, url, *wheels]
+    done = subprocess.run(  # noqa: S603 - our own words
+        [*map(str, command)], stdout=subprocess.PIPE, text=True, check=True, timeout=SECONDS
+    )
+    return str(done.stdout).splitlines()[-1]

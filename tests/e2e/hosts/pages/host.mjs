@@ -6,8 +6,8 @@ export async function run() {
   return tell(loadPyodide);
 }
 
-export async function tell(loadPyodide) {
-  const python = await loadPyodide({ indexURL: at("pyodide/") });
+export async function tell(loadPyodide, folder = "pyodide/") {
+  const python = await loadPyodide({ indexURL: at(folder) });
   const wheels = await (await fetch(at("wheels.json"))).json();
   await python.loadPackage(wheels.map(at));
   python.runPython(await (await fetch(at("story.py"))).text());

@@ -8,7 +8,7 @@ const FROM_BLOB = `import { run } from "${new URL("host.mjs", import.meta.url)}"
 const hosts = {
   page: () => run(),
   module: () => message(new Worker("/app/worker.mjs", { type: "module" })),
-  classic: () => message(new Worker("/app/worker.js")),
+  older: () => message(new Worker("/app/worker.js")),
   blob: () => message(new Worker(blob(FROM_BLOB), { type: "module" })),
   shared: () => message(new SharedWorker("/app/worker.mjs", { type: "module" }).port),
 };

@@ -1,13 +1,13 @@
-// Runs the story in Node.js: node node.mjs <folder of Pyodide> <address of the API> <wheel> ...
+// Runs the story in Node.js: node node.mjs <function> <folder of Pyodide> <address> <wheel> ...
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
-async function run([folder, api, story, ...wheels]) {
+async function run([name, folder, api, ...wheels]) {
   const { loadPyodide } = await import(pathToFileURL(`${folder}/pyodide.mjs`));
   const python = await loadPyodide();
   for (const wheel of wheels) python.unpackArchive(new Uint8Array(readFileSync(wheel)), "wheel");
-  python.runPython(readFileSync(story, "utf-8"));
-  return python.globals.get("story")(api);
+  python.runPython(readFileSync(new URL("story.py", import.meta.url), "utf-8"));
+  return python.globals.get(name)(api);
 }
 
 // Node.js would show the line of an error, and Pyodide's are long.

@@ -8,7 +8,7 @@ import logging
 import traceback
 from typing import get_args
 
-from unexpired import AsyncClient
+from unexpired import AsyncClient, Client
 from unexpired.events import EventName
 
 SECONDS = 4.2  # more than two lives of a token
@@ -32,6 +32,16 @@ async def story(base_url: str = "", seconds: float = SECONDS) -> str:
         return json.dumps(await _story(base_url, seconds))
     except Exception:  # noqa: BLE001 - the test shows it
         return json.dumps({"failed": traceback.format_exc()})
+
+
+async def sync_story(base_url: str = "") -> str:
+    """Return the sentence of a synchronous request that cannot be made."""
+    client = Client.in_browser(base_url=base_url, storage="memory")
+    try:
+        client.sign_in("ada", "correct horse battery")
+    except ModuleNotFoundError as error:
+        return str(error)
+    return ""
 
 
 async def _story(base_url: str, seconds: float) -> dict[str, object]:

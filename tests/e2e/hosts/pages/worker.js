@@ -1,3 +1,3 @@
-// A classic worker, as Python for the browser was started before Pyodide had modules.
-importScripts("pyodide/pyodide.js");
-import("./host.mjs").then(async ({ tell }) => postMessage(await tell(loadPyodide)));
+// A classic worker with Pyodide 0.29: its Python is 3.13, and has no ssl.
+importScripts("pyodide-0.29/pyodide.js");
+import("./host.mjs").then(async ({ tell }) => postMessage(await tell(loadPyodide, "pyodide-0.29/")));
