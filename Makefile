@@ -1,7 +1,7 @@
 # make run and make test are all that a newcomer needs; `make help` lists the rest.
 # For GNU make 3.81, which macOS has, and any POSIX sh: so no .SHELLFLAGS, .ONESHELL or $(file).
 .DELETE_ON_ERROR:
-.PHONY: help setup run site wheel release-check test-install example docs test lint types check unit e2e notebooks hosts chromium firefox simulate fuzz browser lock clean bench
+.PHONY: help setup run site wheel release-check test-install example docs test lint types check unit e2e notebooks hosts chromium firefox webkit simulate fuzz browser lock clean bench
 
 # The Python that .venv was made with stays the default, so it has to be named only once.
 MADE_WITH := $(shell cat .venv/.python 2>/dev/null)
@@ -115,7 +115,7 @@ types: .venv/.ready ## Strict types
 check: unit e2e ## Every test; those in a browser run apart, for they bring their own event loop
 
 unit: .venv/.ready ## The tests that need no browser, WORKERS files at once
-	$(PYTEST) --ignore=tests/e2e
+	$(PYTEST) --ignore=tests/e2e --ignore=tests/webkit
 
 simulate: .venv/.ready ## Run SEEDS simulated worlds of a KIND, from seed FIRST
 	$(BIN)/python -W error -m tests.simulation --seeds $(SEEDS) --first $(FIRST) --kind $(KIND)
@@ -136,8 +136,8 @@ build/jupyterlite/.ready: tests/e2e/hosts/build_jupyterlite.py tests/e2e/hosts/k
 	@$(BIN)/python $< build/jupyterlite >build/jupyterlite.log 2>&1 || { cat build/jupyterlite.log >&2; exit 1; }
 	@touch $@
 
-e2e: setup browser notebooks ## The tests in real browsers: all in Chromium, FIREFOX_TESTS in Firefox
-	$(MAKE) --keep-going chromium firefox
+e2e: setup browser notebooks ## The tests in real browsers: all in Chromium, some in Firefox and WebKitGTK
+	$(MAKE) --keep-going chromium firefox webkit
 
 hosts: setup browser notebooks tests/e2e/hosts/node_modules/.ready ## Python in notebooks, workers and Node.js, in all that we know (long)
 	HOSTS=all $(PYTEST) tests/e2e/hosts
@@ -151,6 +151,10 @@ chromium: setup browser notebooks ## CHROMIUM_TESTS (all of those in a browser)
 
 firefox: setup browser ## FIREFOX_TESTS, where there is a Firefox
 	$(PYTEST) $(FIREFOX_TESTS) --browser firefox
+
+webkit: setup ## tests/webkit in WebKitGTK, installed where apt can, else skipped
+	$(BIN)/python tools/ensure_browser.py webkitgtk
+	$(PYTEST) tests/webkit
 
 test-install: ## Install for real with every Python found, several versions of pip, and uv (long)
 	$(PYTHON) tests/project/try_install.py

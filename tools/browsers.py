@@ -21,6 +21,10 @@ SYSTEM_CHANNELS = {"firefox": "moz-firefox"}
 # BiDi reports no page that returns from the back-forward cache, so the cache is switched off. It
 # cannot set reduced motion for a single test either, so all tests run with it.
 BIDI_PREFERENCES = {"browser.sessionhistory.max_total_viewers": 0, "ui.prefersReducedMotion": 1}
+WEBKIT = "webkitgtk"
+# Playwright drives only a WebKit that it patched. WebKitGTK brings a WebDriver of its own, and has no
+# headless mode, so it also needs an invisible display.
+WEBKIT_COMMANDS = ("WebKitWebDriver", "Xvfb")
 # Suppress the browser's own requests, so that every request a test sees is the page's.
 QUIET_CHROMIUM = ("--disable-domain-reliability", "--disable-sync", "--no-pings")
 
@@ -51,6 +55,13 @@ def choose(name: str, playwrights_own: str) -> Choice | None:
         launch["channel"] = SYSTEM_CHANNELS[name]
         launch["firefox_user_prefs"] = BIDI_PREFERENCES
     return Choice(f"the system's {name}, {system}", launch)
+
+
+def choose_webkit() -> Choice | None:
+    """Return WebKitGTK if its driver and an invisible display are installed, else None."""
+    if not all(map(shutil.which, WEBKIT_COMMANDS)):
+        return None
+    return Choice(f"the system's WebKitGTK, driven by {shutil.which(WEBKIT_COMMANDS[0])}")
 
 
 def _switches(name: str) -> list[str]:

@@ -1,0 +1,84 @@
+"""WebKitGTK on a display of its own, and a server for its pages."""
+
+import os
+import subprocess
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from shutil import which
+
+import pytest
+from selenium.webdriver import WebKitGTK
+from selenium.webdriver.webkitgtk.options import Options
+from selenium.webdriver.webkitgtk.service import Service
+
+from browsers import choose_webkit
+from tests.support.server_process import ServerProcess
+from tests.webkit.window import Window
+
+STOP_SECONDS = 10
+ACCESS_TTL = 4
+"""Long enough that a page which has just started still has a valid token."""
+
+Launch = Callable[..., WebKitGTK]
+
+
+@pytest.fixture(scope="session")
+def launch() -> Iterator[Launch]:
+    """Start WebKitGTK with further switches of its MiniBrowser; each has an empty profile."""
+    if choose_webkit() is None:
+        pytest.skip("There is no WebKitGTK here: `make webkit` as root installs it on Debian.")
+    running: list[WebKitGTK] = []
+
+    def start(*switches: str) -> WebKitGTK:
+        options = Options()
+        for switch in ("--automation", *switches):
+            options.add_argument(switch)  # type: ignore[no-untyped-call]
+        service = Service(which("WebKitWebDriver"), env={**os.environ, "DISPLAY": display})
+        with warnings.catch_warnings():  # Selenium warns of how it calls itself.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            running.append(WebKitGTK(options, service))
+        return running[-1]
+
+    with _display() as display:
+        yield start
+        for driver in running:
+            driver.quit()
+
+
+@contextmanager
+def _display() -> Iterator[str]:
+    """Run an X server that draws into memory; it chooses a free number and announces it."""
+    reading, writing = os.pipe()
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1280x1024x24", "-nolisten", "tcp"]
+    with subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL) as server:  # noqa: S603
+        os.close(writing)
+        with os.fdopen(reading) as announced:
+            yield f":{announced.readline().strip()}"
+        server.terminate()
+        server.wait(STOP_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server whose access tokens expire within seconds."""
+    folder = tmp_path_factory.mktemp("server")
+    server = ServerProcess.with_users(folder, access_ttl=ACCESS_TTL, leeway=0)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def webkit(launch: Launch) -> WebKitGTK:
+    """One browser for all tests: only its first page has to compile Python."""
+    return launch()
+
+
+@pytest.fixture
+def window(webkit: WebKitGTK, backend: ServerProcess) -> Iterator[Window]:
+    """A window with empty storage, which shows no page yet."""
+    webkit.get(f"{backend.url}/healthz")
+    webkit.execute_script("localStorage.clear(); sessionStorage.clear()")
+    first = Window(webkit, backend.url)
+    yield first
+    first.close_others()

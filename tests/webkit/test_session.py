@@ -1,0 +1,36 @@
+"""The session in WebKitGTK: what Safari's engine does with our page."""
+
+import time
+
+import pytest
+
+from tests.support.server_process import ServerProcess
+from tests.webkit.conftest import ACCESS_TTL, Launch
+from tests.webkit.window import Window
+
+
+def test_python_is_restored_from_the_snapshot(window: Window) -> None:
+    """The snapshot that Node.js wrote works here too, which saves most of the start."""
+    window.opens()
+    assert window.evaluate("performance.getEntriesByName('python-restored').length") == 1
+
+
+def test_the_session_survives_expiries_and_a_reload(window: Window) -> None:
+    """A call after the first token's end succeeds, and so does one after a reload."""
+    window.opens().signs_in()
+    first = window.record
+    time.sleep(ACCESS_TTL + 0.5)
+    window.adds("written after an expiry")
+    assert window.record["generation"] > first["generation"]
+    window.opens().adds("written after a reload")
+    assert window.record["session"] == first["session"]
+
+
+def test_a_sign_out_in_one_window_is_seen_in_the_other(window: Window) -> None:
+    """The other window shows the sign-in form, and why."""
+    window.opens().signs_in()
+    other = window.opens_another()
+    other.find("h1", "Notes")
+    window.signs_out()
+    other.find("h1", "Sign in")
+    assert "signed out in another tab" in other.text("#sign-in [role=alert]")

@@ -1,0 +1,105 @@
+"""A person at a window of WebKitGTK, who finds the page's elements by their accessible names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.webdriver import WebKitGTK
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
+
+from tests.support.server_process import PASSWORDS
+
+TIMEOUT_SECONDS = 60
+POLL_SECONDS = 0.1
+CHANGING = (NoSuchElementException, StaleElementReferenceException)
+Found = TypeVar("Found")
+
+
+class Window:
+    """One window of a browser.
+
+    Args:
+        driver: The browser; its current window is the one meant.
+        home: The server's address.
+    """
+
+    def __init__(self, driver: WebKitGTK, home: str) -> None:
+        self._driver = driver
+        self._home = home
+        self._handle = driver.current_window_handle
+
+    def opens(self) -> Window:
+        """Open the page, and wait until Python runs."""
+        self._driver.switch_to.window(self._handle)
+        self._driver.get(f"{self._home}/")
+        self.waits(lambda: self.evaluate("document.documentElement.dataset.ready") == "true")
+        return self
+
+    def opens_another(self) -> Window:
+        """Open the page in a second window."""
+        self._driver.switch_to.new_window("window")
+        return Window(self._driver, self._home).opens()
+
+    def signs_in(self, name: str = "ada") -> Window:
+        """Sign in through the form, and wait for the notes."""
+        self.find("input", "Username").send_keys(name)
+        self.find("input", "Password").send_keys(PASSWORDS[name])
+        self.find("button", "Sign in").click()
+        self.find("h1", "Notes")
+        return self
+
+    def signs_out(self) -> None:
+        """Sign out."""
+        self.find("button", "Sign out").click()
+        self.find("h1", "Sign in")
+
+    def adds(self, text: str) -> None:
+        """Add a note, and wait until the server has it."""
+        self.find("textarea", "New note").send_keys(text)
+        self.find("button", "Add note").click()
+        self.waits(lambda: text in self.text("ul[aria-label=Notes] li:not(.pending)"))
+
+    def find(self, tag: str, name: str) -> WebElement:
+        """Wait for a visible element with this accessible name."""
+        self._driver.switch_to.window(self._handle)
+
+        def visible() -> WebElement | None:
+            elements = self._driver.find_elements(By.TAG_NAME, tag)
+            named = (it for it in elements if it.is_displayed() and it.accessible_name == name)
+            return next(named, None)
+
+        return self.waits(visible)
+
+    def text(self, selector: str) -> str:
+        """Return the text of the first such element."""
+        self._driver.switch_to.window(self._handle)
+        return str(self._driver.find_element(By.CSS_SELECTOR, selector).text)
+
+    def waits(self, condition: Callable[[], Found | None]) -> Found:
+        """Wait until the condition holds; return its value."""
+        wait = WebDriverWait(self._driver, TIMEOUT_SECONDS, POLL_SECONDS, CHANGING)
+        return wait.until(lambda _: condition())  # type: ignore[return-value]
+
+    def evaluate(self, expression: str) -> Any:
+        """Return the value of a JavaScript expression."""
+        self._driver.switch_to.window(self._handle)
+        return self._driver.execute_script(f"return {expression}")
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The stored session; empty when there is none."""
+        record: dict[str, Any] = json.loads(self.evaluate("localStorage.getItem('unexpired') ?? '{}'"))
+        return record
+
+    def close_others(self) -> None:
+        """Close every other window."""
+        for handle in self._driver.window_handles:
+            if handle != self._handle:
+                self._driver.switch_to.window(handle)
+                self._driver.close()
+        self._driver.switch_to.window(self._handle)
