@@ -3,6 +3,8 @@
 "use strict";
 {
   const STALLED_MS = 60_000;
+  const UNFINISHED_STARTS = 2;
+  const LEFT_EARLY_MS = 10_000;
   const STAGES = {
     "Loading Pyodide": "Fetching Python",
     "Loading interpreter": "Starting Python",
@@ -38,12 +40,57 @@
   };
   document.addEventListener("readystatechange", onReadyStateChange);
 
+  // The storage that the session is in, as the library chooses it: the first one that works.
+  const key = root.dataset.storageKey;
+  const working = (name) => {
+    try {
+      const storage = globalThis[name];
+      storage.setItem(`${key}:probe`, "1");
+      storage.removeItem(`${key}:probe`);
+      return storage;
+    } catch {
+      return undefined; // Blocked, full or missing.
+    }
+  };
+  const ofTab = working("sessionStorage");
+  const storage = working("localStorage") ?? ofTab;
+  if (!storage) root.dataset.storage = "blocked"; // The style sheet then shows a sentence about it.
+
+  // A stored session that Python cannot survive must not lock the person out. If the page's own code
+  // does not get to its end twice in a row in this tab, the record is set aside for the third start:
+  // deleted if that one succeeds, and put back if it fails as well, for then it was not the record.
+  const startsKey = `${key}:unfinished-starts`;
+  const asideKey = `${key}:set-aside`;
+  const move = (from, to) => {
+    const text = storage?.getItem(from) ?? null;
+    if (text === null) return false;
+    if (storage.getItem(to) === null) storage.setItem(to, text);
+    storage.removeItem(from);
+    return true;
+  };
+  const unfinished = Number(ofTab?.getItem(startsKey) ?? 0);
+  move(asideKey, key);
+  if (unfinished === UNFINISHED_STARTS && move(key, asideKey)) root.dataset.session = "dropped";
+
+  let startedAt;
+  const onStart = () => {
+    startedAt = Date.now();
+    ofTab?.setItem(startsKey, unfinished + 1);
+  };
+  const onReady = () => {
+    ofTab?.removeItem(startsKey);
+    storage?.removeItem(asideKey);
+  };
+  // Somebody who leaves at once has not seen the start fail.
+  const onLeave = () => {
+    if (isReady() || hasFailed || !(Date.now() - startedAt < LEFT_EARLY_MS)) return;
+    ofTab?.setItem(startsKey, unfinished);
+  };
+  addEventListener("py:ready", onStart, true); // The page's own code runs next.
+  addEventListener("pagehide", onLeave);
+
   // Lets the style sheet hide the sign-in form while Python starts, if there is a session.
-  try {
-    root.dataset.returning = String(localStorage.getItem(root.dataset.storageKey) !== null);
-  } catch {
-    root.dataset.returning = "false"; // Storage is blocked, so there is no session.
-  }
+  root.dataset.returning = String((storage?.getItem(key) ?? null) !== null);
 
   // No form reloads the page. One that is submitted before Python runs is marked, and sent later.
   addEventListener(
@@ -57,7 +104,9 @@
     true,
   );
 
+  let hasFailed = false;
   const showFailure = () => {
+    hasFailed = true;
     if (document.readyState === "loading") addEventListener("DOMContentLoaded", showFailure);
     else if (!isReady()) byId("boot-failed").hidden = false;
   };
@@ -70,7 +119,8 @@
   });
   addEventListener("error", ({ target }) => ["SCRIPT", "LINK"].includes(target.tagName) && showFailure(), true);
   addEventListener("unhandledrejection", showFailure);
-  addEventListener("py:done", showFailure, true); // Unless the page is ready, main.py has failed.
+  // Unless the page is ready, main.py has failed.
+  addEventListener("py:done", () => (isReady() ? onReady() : showFailure()), true);
 
   // A reload clears the form. Keep the username; the password must not be stored.
   const field = () => document.querySelector("#sign-in [name=username]");

@@ -1,7 +1,8 @@
 // Loads Pyodide for PyScript, from a snapshot of its memory.
 //
 // vendor/pyodide/snapshot.gz contains a started interpreter with the page's imports preloaded
-// (tools/make_snapshot.mjs). If a browser cannot load it, Pyodide starts normally.
+// (tools/make_snapshot.mjs). Every browser tries it; where that fails, Pyodide starts normally.
+import "./indexed_db.mjs";
 import createModule from "../vendor/pyodide/pyodide.asm.mjs";
 import { loadPyodide as startPyodide, version } from "../vendor/pyodide/pyodide.mjs";
 
@@ -28,8 +29,6 @@ export async function loadPyodide(options) {
 }
 
 async function restoreSnapshot() {
-  // WebKit cannot restore memory that another engine wrote, so do not download it.
-  if ("GestureEvent" in globalThis) throw new Error("WebKit");
   const _loadSnapshot = await fetchSnapshot();
   let chosen;
   const createPyodideModule = async (settings) => {

@@ -22,7 +22,7 @@ SYSTEM_CHANNELS = {"firefox": "moz-firefox"}
 # cannot set reduced motion for a single test either, so all tests run with it.
 BIDI_PREFERENCES = {"browser.sessionhistory.max_total_viewers": 0, "ui.prefersReducedMotion": 1}
 WEBKIT = "webkitgtk"
-# Playwright drives only a WebKit that it patched. WebKitGTK brings a WebDriver of its own, and has no
+# Playwright drives only a WebKit that it patched; WebKitGTK has a WebDriver of its own. It has no
 # headless mode, so it also needs an invisible display.
 WEBKIT_COMMANDS = ("WebKitWebDriver", "Xvfb")
 # Suppress the browser's own requests, so that every request a test sees is the page's.

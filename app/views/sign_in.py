@@ -54,6 +54,7 @@ class SignIn:
         with busy(self._button), errors_shown_in(self._alert, hint=INPUT_IS_KEPT):
             await self._client.sign_in(username, password)
             self._form.reset()
+            document.documentElement.removeAttribute("data-session")  # See boot.js.
             self._return()
         if self._alert.textContent:
             self._field("password").select()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.e2e.blocked_storage import SENTENCE, block_storage
 from tests.e2e.faults import hold, lose
 from tests.e2e.person import Person
 from tests.e2e.watch import Watch
@@ -37,6 +38,13 @@ def test_python_is_restored_from_the_snapshot(person: Person, page: Page) -> Non
     person.opens()
     assert was_restored(page)
     assert page.evaluate(IN_PYTHON, "import sys; 'uuid' in sys.modules and 'views' in sys.modules")
+
+
+def test_the_snapshot_is_tried_whatever_the_browser_is(person: Person, page: Page) -> None:
+    """No engine is recognised by a name, such as Safari by the events that only it has."""
+    page.add_init_script("globalThis.GestureEvent = class extends UIEvent {}")
+    person.opens()
+    assert was_restored(page)
 
 
 def test_random_numbers_differ_between_pages(person: Person, page: Page) -> None:
@@ -117,6 +125,71 @@ def test_an_error_in_the_pages_own_code_is_shown(person: Person, page: Page, wat
     watch.forgive("broken", "RuntimeError")
 
 
+DIES_WITH = """
+from js import document, localStorage
+if {condition}:
+    raise RuntimeError("broken")
+document.documentElement.dataset.ready = "true"
+"""
+DROPPED = "could not start with the session that was stored on this device"
+
+
+def starts(page: Page, *, condition: str) -> None:
+    """Load the page with a main.py that fails on this condition, and wait for what becomes of it."""
+    page.unroute("**/app/main.py")
+    source = DIES_WITH.format(condition=condition)
+    page.route("**/app/main.py", lambda route: route.fulfill(body=source))
+    page.goto("/")
+    ended = page.locator("html[data-ready=true], #boot-failed:not([hidden])")
+    ended.first.wait_for(state="attached")
+
+
+def stored(page: Page) -> dict[str, str]:
+    """The page's storage."""
+    items: dict[str, str] = page.evaluate("({ ...localStorage })")
+    return items
+
+
+def test_a_session_that_python_cannot_survive_is_dropped(page: Page, watch: Watch) -> None:
+    """The third start ignores the record, says so, and deletes the record as it succeeds."""
+    page.goto("/healthz")
+    page.evaluate("localStorage.setItem('unexpired', 'poison')")
+    for _ in range(2):
+        starts(page, condition="isinstance(localStorage.getItem('unexpired'), str)")
+        assert stored(page) == {"unexpired": "poison"}
+    starts(page, condition="isinstance(localStorage.getItem('unexpired'), str)")
+    expect(page.get_by_text(DROPPED)).to_be_visible()
+    assert stored(page) == {}
+    starts(page, condition="isinstance(localStorage.getItem('unexpired'), str)")
+    expect(page.get_by_text(DROPPED)).to_be_hidden()
+    watch.forgive("broken", "RuntimeError")
+
+
+def test_a_page_that_fails_for_another_reason_keeps_the_session(page: Page, watch: Watch) -> None:
+    """If the start fails without the record as well, the record is put back and stays."""
+    page.goto("/healthz")
+    page.evaluate("localStorage.setItem('unexpired', 'good')")
+    for _ in range(5):
+        starts(page, condition="True")
+    starts(page, condition="False")
+    assert stored(page) == {"unexpired": "good"}
+    watch.forgive("broken", "RuntimeError")
+
+
+def test_starts_that_are_left_early_do_not_count(page: Page) -> None:
+    """Somebody who reloads an impatient number of times keeps the session."""
+    page.goto("/healthz")
+    page.evaluate("localStorage.setItem('unexpired', 'good')")
+    slow = "import asyncio\nawait asyncio.sleep(60)"
+    page.route("**/app/main.py", lambda route: route.fulfill(body=slow))
+    for _ in range(3):
+        page.goto("/")
+        page.wait_for_function("sessionStorage.getItem('unexpired:unfinished-starts') === '1'")
+    page.goto("/healthz")
+    assert stored(page) == {"unexpired": "good"}
+    assert page.evaluate("sessionStorage.getItem('unexpired:unfinished-starts')") == "0"
+
+
 def test_with_a_session_no_sign_in_form_is_shown_during_the_start(
     person: Person, page: Page
 ) -> None:
@@ -145,15 +218,23 @@ def test_inline_scripts_are_blocked(person: Person, page: Page, watch: Watch) ->
 
 
 def test_the_page_works_without_storage(person: Person, page: Page, watch: Watch) -> None:
-    """If storage is blocked, a person can sign in and write until the page closes."""
-    block = "() => { throw new DOMException('blocked', 'SecurityError') }"
-    page.add_init_script(
-        f"""for (const name of ["localStorage", "sessionStorage"])
-              Object.defineProperty(window, name, {{ get: {block} }})"""
-    )
-    person.opens().signs_in().is_at_notes()
+    """If storage is blocked, a person can sign in and write until the page closes, and knows it."""
+    block_storage(page)
+    person.opens()
+    expect(page.get_by_text(SENTENCE)).to_be_visible()
+    person.signs_in().is_at_notes()
     person.adds("written without storage")
+    person.opens()
+    expect(person.heading("Sign in")).to_be_visible()
     watch.forgive("storage cannot be used")
+
+
+def test_where_sessions_are_stored_nothing_is_said_about_storage(
+    person: Person, page: Page
+) -> None:
+    """The sentence is only for those whom it concerns."""
+    person.opens()
+    expect(page.get_by_text(SENTENCE)).to_be_hidden()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tests.support.server_process import ServerProcess
 from tests.webkit.window import Window
 
 STOP_SECONDS = 10
+SCREEN = "1280x1024x24"
 ACCESS_TTL = 4
 """Long enough that a page which has just started still has a valid token."""
 
@@ -33,7 +34,7 @@ def launch() -> Iterator[Launch]:
     def start(*switches: str) -> WebKitGTK:
         options = Options()
         for switch in ("--automation", *switches):
-            options.add_argument(switch)  # type: ignore[no-untyped-call]
+            options.add_argument(switch)
         service = Service(which("WebKitWebDriver"), env={**os.environ, "DISPLAY": display})
         with warnings.catch_warnings():  # Selenium warns of how it calls itself.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -50,7 +51,7 @@ def launch() -> Iterator[Launch]:
 def _display() -> Iterator[str]:
     """Run an X server that draws into memory; it chooses a free number and announces it."""
     reading, writing = os.pipe()
-    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1280x1024x24", "-nolisten", "tcp"]
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", SCREEN, "-nolisten", "tcp"]
     with subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL) as server:  # noqa: S603
         os.close(writing)
         with os.fdopen(reading) as announced:

@@ -2,11 +2,12 @@
 
 import time
 
-import pytest
-
 from tests.support.server_process import ServerProcess
 from tests.webkit.conftest import ACCESS_TTL, Launch
 from tests.webkit.window import Window
+
+WITHOUT_STORAGE = ("--enable-html5-local-storage=false", "--enable-html5-database=false")
+"""WebKitGTK then has neither ``localStorage`` nor ``indexedDB``."""
 
 
 def test_python_is_restored_from_the_snapshot(window: Window) -> None:
@@ -34,3 +35,13 @@ def test_a_sign_out_in_one_window_is_seen_in_the_other(window: Window) -> None:
     window.signs_out()
     other.find("h1", "Sign in")
     assert "signed out in another tab" in other.text("#sign-in [role=alert]")
+
+
+def test_the_page_works_without_storage(launch: Launch, backend: ServerProcess) -> None:
+    """The session is then kept for this window, across an expiry and a reload."""
+    window = Window(launch(*WITHOUT_STORAGE), backend.url).opens()
+    assert window.evaluate("[localStorage, window.indexedDB?.name]") == [None, None]
+    window.signs_in()
+    time.sleep(ACCESS_TTL + 0.5)
+    window.adds("written without storage")
+    window.opens().find("h1", "Notes")

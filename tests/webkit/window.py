@@ -93,7 +93,9 @@ class Window:
     @property
     def record(self) -> dict[str, Any]:
         """The stored session; empty when there is none."""
-        record: dict[str, Any] = json.loads(self.evaluate("localStorage.getItem('unexpired') ?? '{}'"))
+        record: dict[str, Any] = json.loads(
+            self.evaluate("localStorage.getItem('unexpired') ?? '{}'")
+        )
         return record
 
     def close_others(self) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 from uuid import uuid4
 
 import js
-from pyodide.ffi import JsException
+
+from views.ui.storage import STORAGE_ERRORS
 
 from unexpired.outside_text import loads
 
@@ -57,7 +58,7 @@ class Drafts:
         """Return the user's draft, or an empty one."""
         try:
             return parse_draft(js.localStorage.getItem(self.name(user_id)))
-        except JsException:
+        except STORAGE_ERRORS:
             return Draft()
 
     def save(self, user_id: str, draft: Draft) -> bool:
@@ -65,7 +66,7 @@ class Drafts:
         record = {"text": draft.text, "key": draft.key, "over": draft.previous_key}
         try:
             js.localStorage.setItem(self.name(user_id), json.dumps(record))
-        except JsException:
+        except STORAGE_ERRORS:
             return False
         return True
 
@@ -74,7 +75,7 @@ class Drafts:
         if draft is None or self.load(user_id).key == draft.key:
             try:
                 js.localStorage.removeItem(self.name(user_id))
-            except JsException:
+            except STORAGE_ERRORS:
                 return
 
 

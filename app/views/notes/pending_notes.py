@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from urllib.parse import quote
 
 import js
-from pyodide.ffi import JsException
+
+from views.ui.storage import STORAGE_ERRORS
 
 from unexpired.outside_text import loads
 
@@ -59,7 +60,7 @@ class PendingNotes:
         try:
             names = sorted(n for n in js.Object.keys(js.localStorage) if n.startswith(prefix))
             stored = [js.localStorage.getItem(name) for name in names]
-        except JsException:
+        except STORAGE_ERRORS:
             return []
         return [note for note in map(_parse, stored) if note]
 
@@ -67,7 +68,7 @@ class PendingNotes:
         """Store a note; return whether that worked."""
         try:
             js.localStorage.setItem(self.prefix(user_id) + note.name, json.dumps(asdict(note)))
-        except JsException:
+        except STORAGE_ERRORS:
             return False
         return True
 
@@ -75,7 +76,7 @@ class PendingNotes:
         """Delete a note."""
         try:
             js.localStorage.removeItem(self.prefix(user_id) + note.name)
-        except JsException:
+        except STORAGE_ERRORS:
             return
 
 
