@@ -28,7 +28,9 @@ class Options:
         margin: How long before its end an access token is refreshed, in seconds; at most a
             quarter of the token's lifetime.
         token_origins: Further exact origins that may see the token.
-        storage: Where the browser keeps the session.
+        storage: Where the browser keeps the session: for all tabs (``local``), for one tab and its
+            reloads (``session``) or until the page closes (``memory``). A tab that is duplicated
+            starts signed out with ``session``.
         storage_key: The name the session is stored under. By default it is ``unexpired`` for the
             page's own origin, and ``unexpired:`` with the API's address for any other API.
         refresh_timeout: The longest that a request waits for a refresh, in seconds. The refresh

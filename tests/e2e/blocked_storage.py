@@ -22,6 +22,16 @@ IDBFactory.prototype.open = () => {
 """
 
 
+_BLOCK_LOCAL_STORAGE = """
+Object.defineProperty(window, "localStorage", { get() { throw new DOMException("denied"); } });
+"""
+
+
+def block_local_storage(page: Page) -> None:
+    """Deny the page ``localStorage`` only."""
+    page.add_init_script(_BLOCK_LOCAL_STORAGE)
+
+
 def block_storage(page: Page) -> None:
     """Deny the page web storage, IndexedDB and Web Locks."""
     page.add_init_script(_BLOCK)

@@ -135,7 +135,7 @@ DROPPED = "could not start with the session that was stored on this device"
 
 
 def starts(page: Page, *, condition: str) -> None:
-    """Load the page with a main.py that fails on this condition, and wait for what becomes of it."""
+    """Load the page with a main.py that fails on this condition, and wait until it has run."""
     page.unroute("**/app/main.py")
     source = DIES_WITH.format(condition=condition)
     page.route("**/app/main.py", lambda route: route.fulfill(body=source))

@@ -45,6 +45,14 @@ class Window:
         self._driver.switch_to.new_window("window")
         return Window(self._driver, self._home).opens()
 
+    def opens_a_copy(self) -> Window:
+        """Open the page in a window that gets a copy of this one's ``sessionStorage``."""
+        known = set(self._driver.window_handles)
+        self.evaluate("void window.open('/healthz')")
+        (handle,) = self.waits(lambda: set(self._driver.window_handles) - known)
+        self._driver.switch_to.window(handle)
+        return Window(self._driver, self._home).opens()
+
     def signs_in(self, name: str = "ada") -> Window:
         """Sign in through the form, and wait for the notes."""
         self.find("input", "Username").send_keys(name)

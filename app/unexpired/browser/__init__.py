@@ -21,6 +21,7 @@ try:
     from unexpired.browser.locks import open_lock
     from unexpired.browser.navigation import BrowserNavigator
     from unexpired.browser.storage import open_store
+    from unexpired.browser.tab_copies import TabStore
 except ModuleNotFoundError as _error:
     raise no_browser(_error) from _error
 
@@ -110,6 +111,8 @@ def share_session(
 
 def _preloaded(store: TokenStore) -> TokenStore:
     """Return the store when it is read; in memory, where sync code cannot wait for that."""
+    if isinstance(store, TabStore) and can_run_sync():
+        run_sync(store.preload())
     if not isinstance(store, IndexedDBStore):
         return store
     if not can_run_sync():

@@ -13,6 +13,7 @@ from pyodide.ffi import JsException
 
 from unexpired.browser.host import js_global
 from unexpired.browser.indexed_db import IndexedDBStore
+from unexpired.browser.tab_copies import of_this_tab
 from unexpired.ports import FallbackStore, MemoryStore, TokenStore
 
 NEXT_BEST: dict[str, tuple[str, ...]] = {
@@ -61,7 +62,8 @@ def open_store(kind: str, key: str) -> TokenStore:
         js_storage = _working(name, key)
         if js_storage is not None:
             _warn_unless(name == names[0], names[0], "kept for this tab only")
-            return WebStore(js_storage, key)
+            store = WebStore(js_storage, key)
+            return of_this_tab(store, js_storage, key) if name == "sessionStorage" else store
     if kind == "local" and not any(map(_exists, names)) and _exists("indexedDB"):
         return IndexedDBStore(key)
     _warn_unless(not names, "the browser's storage", "kept in memory")
