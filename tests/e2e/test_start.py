@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.blocked_storage import SENTENCE, block_storage
 from tests.e2e.faults import hold, lose
 from tests.e2e.person import Person
 from tests.e2e.watch import Watch
@@ -215,27 +214,6 @@ def test_inline_scripts_are_blocked(person: Person, page: Page, watch: Watch) ->
     )
     assert page.evaluate("window.injected") is None
     watch.forgive("Content Security Policy", "script-src")
-
-
-def test_the_page_works_without_storage(person: Person, page: Page, watch: Watch) -> None:
-    """If storage is blocked, a person can sign in and write until the page closes, and knows it."""
-    block_storage(page)
-    person.opens()
-    expect(page.get_by_text(SENTENCE)).to_be_visible()
-    person.signs_in().is_at_notes()
-    person.adds("written without storage")
-    person.opens()
-    expect(person.heading("Sign in")).to_be_visible()
-    watch.forgive("storage cannot be used")
-
-
-def test_where_sessions_are_stored_nothing_is_said_about_storage(
-    person: Person, page: Page
-) -> None:
-    """The sentence is only for those whom it concerns."""
-    person.opens()
-    expect(page.get_by_text(SENTENCE)).to_be_hidden()
-
 
 @pytest.mark.parametrize(
     "change",

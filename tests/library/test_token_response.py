@@ -184,6 +184,8 @@ def test_an_expires_in_that_counts_the_networks_delay_contradicts_nothing() -> N
     assert tokens is not None
     assert (tokens.expires_at, tokens.lifetime) == (NOW + 900, 900)
 
+
+@pytest.mark.parametrize(
     "token", ["", "a\nb", " a", "a ", "\x7f", "Łukasz", "é", "\ud800", "a" * 20_000], ids=ascii
 )
 @pytest.mark.parametrize("name", ["accessToken", "refreshToken"])

@@ -17,6 +17,7 @@ from tests.support.server_process import ServerProcess
 from tests.webkit.window import Window
 
 STOP_SECONDS = 10
+SWITCHES = ("--automation", "--javascript-can-open-windows-automatically=true")
 SCREEN = "1280x1024x24"
 ACCESS_TTL = 4
 """Long enough that a page which has just started still has a valid token."""
@@ -33,7 +34,7 @@ def launch() -> Iterator[Launch]:
 
     def start(*switches: str) -> WebKitGTK:
         options = Options()
-        for switch in ("--automation", *switches):
+        for switch in (*SWITCHES, *switches):
             options.add_argument(switch)
         service = Service(which("WebKitWebDriver"), env={**os.environ, "DISPLAY": display})
         with warnings.catch_warnings():  # Selenium warns of how it calls itself.
