@@ -200,7 +200,7 @@ def _name(value: Any) -> str:
 
 
 def _attempt(value: Any) -> str | None:
-    # A damaged one would be refused for ever; without it the session has a chance.
+    # A damaged one would be refused again and again; without it the session has a chance.
     return value if isinstance(value, str) and _ATTEMPT.fullmatch(value) else None
 
 

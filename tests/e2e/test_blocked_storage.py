@@ -18,7 +18,7 @@ def settings() -> dict[str, float]:
 
 
 def test_a_person_can_work_until_the_page_closes(person: Person, page: Page, watch: Watch) -> None:
-    """Notes are sent, tokens refreshed, and the sign-in form says that a reload ends the session."""
+    """Notes are sent, tokens refreshed; the sign-in form says that a reload ends the session."""
     block_storage(page)
     person.opens()
     expect(page.get_by_text(SENTENCE)).to_be_visible()

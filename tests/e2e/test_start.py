@@ -215,6 +215,7 @@ def test_inline_scripts_are_blocked(person: Person, page: Page, watch: Watch) ->
     assert page.evaluate("window.injected") is None
     watch.forgive("Content Security Policy", "script-src")
 
+
 @pytest.mark.parametrize(
     "change",
     [

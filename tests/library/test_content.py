@@ -235,7 +235,7 @@ def test_a_file_is_given_in_any_form(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "file",
     ["text", StringIO("text"), ("n", "text"), 7, None, (), ("n",), (1, b""), ("n", b"", 2), [b""]],
-    ids=str,
+    ids=lambda file: type(file).__name__,
 )
 def test_what_is_no_file_is_refused_by_the_name_of_its_field(file: Any) -> None:
     with pytest.raises(TypeError, match="files: photo"):

@@ -9,9 +9,8 @@ from uuid import uuid4
 
 import js
 
-from views.ui.storage import STORAGE_ERRORS
-
 from unexpired.outside_text import loads
+from views.ui.storage import STORAGE_ERRORS
 
 
 def _new_key() -> str:

@@ -12,9 +12,8 @@ from urllib.parse import quote
 
 import js
 
-from views.ui.storage import STORAGE_ERRORS
-
 from unexpired.outside_text import loads
+from views.ui.storage import STORAGE_ERRORS
 
 
 @dataclass(frozen=True, slots=True)
