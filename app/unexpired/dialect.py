@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -118,7 +119,7 @@ class Dialect:
             value = _checked(attribute.name, getattr(self, attribute.name), kind)
             object.__setattr__(self, attribute.name, value)
 
-    @property
+    @cached_property
     def is_own(self) -> bool:
         """Whether this is the dialect of this project's own server."""
         return self == Dialect()

@@ -303,7 +303,7 @@ class Policy:
         )
         if tokens is None:
             raise sign_in_error(translated, self.clock.now())
-        self.session.sign_in(session, tokens)
+        self.session.sign_in(session, tokens, self.clock.monotonic())
 
     def sign_out(self) -> Generator[Send, Response, None]:
         """Remove the session at once, then try to revoke it at the server."""
@@ -364,10 +364,10 @@ class Policy:
                 yield Refresh(record.generation, self.options.refresh_timeout)
             except UnexpiredError:  # The session notes it: paused, refused or ended.
                 yield Sleep(MIN_DELAY)
-        elif self.session.has_warned:
-            self.session.expire(record.generation, record.refused or EXPIRED)
-        else:
+        elif not self.session.has_warned:
             self.session.warn(self.clock.now(), self.clock.monotonic())
+        elif not self.session.postpone_end(self.clock.now(), self.clock.monotonic()):
+            self.session.expire(record.generation, record.refused or EXPIRED)
 
 
 def classify(response: Response, sent: Generation, current: Generation) -> Outcome:

@@ -51,6 +51,7 @@ class Session:
         self._ended_sessions: set[str] = set()
         self._end_code: str | None = None  # of the last session, if it expired or was ended
         self._warned: Generation | None = None
+        self._came_at = 0.0  # when this page got the tokens, in monotonic seconds
 
     @property
     def state(self) -> State:
@@ -114,11 +115,18 @@ class Session:
 
     # -- Transitions ---------------------------------------------------------------------------
 
-    def sign_in(self, session: str, tokens: Tokens) -> None:
-        """Start a new session; one that it replaces is over."""
+    def sign_in(self, session: str, tokens: Tokens, now: float) -> None:
+        """Start a new session; one that it replaces is over.
+
+        Args:
+            session: A new name for it.
+            tokens: Its tokens.
+            now: The monotonic time, in seconds.
+        """
         if self.record is not None:
             self.unreported.append(self.record)
         self._replace(Record(Generation(session, 1), tokens))
+        self._came_at = now
         self.events.append(("signed_in", ()))
 
     def begin_attempt(self) -> Record:
@@ -156,11 +164,18 @@ class Session:
         )
         self._pace = next_pace(self._pace, now - self._refreshed_at, known.lifetime)
         self._refreshed_at = now
+        self._came_at = now
         self._advance(Record(Generation(stale.session, stale.number + 1), merged))
         return True
 
-    def adopt(self, record: Record | None, now: float) -> None:
-        """Take over what another tab stored, unless it is older than the record here."""
+    def adopt(self, record: Record | None, now: float, monotonic: float) -> None:
+        """Take over what another tab stored, unless it is older than the record here.
+
+        Args:
+            record: What is stored now; None if it was removed.
+            now: The device's time, in Unix seconds.
+            monotonic: The monotonic time, in seconds.
+        """
         mine = self.record
         if record is None:
             self._adopt_removal(now)
@@ -168,15 +183,23 @@ class Session:
             return  # Stored late, by a tab that did not know of the end.
         elif mine is None or mine.generation.session != record.generation.session:
             self._replace(record)
+            self._came_at = monotonic
             self.events.append(("signed_in", ()))
         elif record.generation.is_newer_than(mine.generation):
+            self._came_at = monotonic
             self._advance(record)
         elif record.generation == mine.generation:
             self.record = record  # Another tab stored a refusal, or it was edited in devtools.
 
-    def restore(self, record: Record) -> None:
-        """Continue a session that was stored before this page opened; it makes no event."""
+    def restore(self, record: Record, now: float) -> None:
+        """Continue a session that was stored before this page opened; it makes no event.
+
+        Args:
+            record: The stored record.
+            now: The monotonic time, in seconds.
+        """
         self._replace(record)
+        self._came_at = now
 
     def refuse(self, stale: Generation, code: str) -> None:
         """Note that the server refused to refresh; the access token stays valid until its end."""
@@ -212,8 +235,27 @@ class Session:
             return
         left = self.record.tokens.expires_at - now
         self._warned = self.record.generation
-        self.ends_at = monotonic + left if left > 0 else float("inf")
+        self.ends_at = monotonic + self._left(self.record, now, monotonic)
+        if left <= 0:
+            self.ends_at = float("inf")
         self.events.append(("expiring", (max(left, 0.0),)))
+
+    def postpone_end(self, now: float, monotonic: float) -> bool:
+        """Return whether the announced end is not there yet: the device's clock was set back."""
+        left = self._left(self.require(), now, monotonic)
+        self.ends_at = monotonic + left
+        return left > 0
+
+    def _left(self, record: Record, now: float, monotonic: float) -> float:
+        """Return the seconds that a token can still live, by the clock that gives it longer.
+
+        From when it came to this page, or was loaded with it, a token lives at most for its
+        lifetime, whatever the device's clock says. The server may end it sooner.
+        """
+        expires_at, lifetime = record.tokens.expires_at, record.tokens.lifetime
+        if expires_at is None or lifetime is None:
+            return float("inf")
+        return max(expires_at - now, self._came_at + lifetime - monotonic)
 
     def expire(self, generation: Generation, code: str) -> UnexpiredError:
         """End the session of this generation, once; return the error to raise for it."""

@@ -52,7 +52,7 @@ class SessionManager:
         """Continue the stored session, if there is one; remove a damaged one."""
         stored = self._read()
         if isinstance(stored, Record):
-            self.session.restore(stored)
+            self.session.restore(stored, self._clock.monotonic())
             self._written = stored
             if stored.dumps(self.options.api) != self._text:
                 self._write(stored)  # An earlier version stored it: now it belongs to this API.
@@ -74,7 +74,7 @@ class SessionManager:
                 self._write(None)
             stored = None
         self._written = stored
-        self.session.adopt(stored, self._clock.now())
+        self.session.adopt(stored, self._clock.now(), self._clock.monotonic())
         self.commit()  # If the session did not adopt it, its own record is stored again.
 
     def commit(self) -> None:

@@ -41,7 +41,7 @@ def finish(flow: Generator[Effect, Any, None], response: Response) -> None:
 def another_tab_stores(world: World, **changes: Any) -> None:
     """Take over a record that another tab has stored in the meantime."""
     text = json.dumps({**json.loads(world.session.require().dumps()), **changes})
-    world.session.adopt(loads(text), world.clock.now())
+    world.session.adopt(loads(text), world.clock.now(), world.clock.monotonic())
 
 
 @pytest.fixture

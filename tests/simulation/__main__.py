@@ -11,15 +11,23 @@ from functools import partial
 from random import Random
 
 from tests.simulation.fault_model import simulate
-from tests.simulation.profile import draw, months, office, simple, storm
+from tests.simulation.profile import draw, months, office, simple, storm, years
 from tests.simulation.world import Report
 
 PROGRESS = 60.0  # s
-KINDS = {"any": draw, "storm": storm, "office": office, "months": months, "simple": simple}
+KINDS = {
+    "any": draw,
+    "storm": storm,
+    "office": office,
+    "months": months,
+    "years": years,
+    "simple": simple,
+}
 INJECTED = (
     *("requests lost", "responses lost", "duplicates", "hangs", "faults"),
     *("network outages", "server outages"),
-    *("tabs killed", "machine sleeps", "clock changes"),
+    *("tabs killed", "machine sleeps", "clock changes", "clocks that leap and return"),
+    *("blocked loops", "stalled locks", "damaged records", "restored databases"),
 )
 
 
@@ -40,13 +48,14 @@ def main() -> int:
     asked = parser.parse_args()
     seeds = range(asked.first, asked.first + asked.seeds)
     counts: Counter[str] = Counter()
-    days, broken, shown, started = 0.0, 0, time.monotonic(), time.monotonic()
+    days, broken, unjust, shown, started = 0.0, 0, 0, time.monotonic(), time.monotonic()
     with multiprocessing.Pool(asked.jobs, maxtasksperchild=200) as pool:
         worlds = pool.imap_unordered(partial(world_of, kind=asked.kind), seeds)
         for done, (seed, report) in enumerate(worlds, 1):
             counts += report.counts
             days += report.session_days
             broken += len(report.violations)
+            unjust += report.unjust
             for violation in report.violations:
                 print(f"seed {seed}: {violation}", flush=True)
             if time.monotonic() - shown > PROGRESS:
@@ -59,6 +68,7 @@ def main() -> int:
     faults = sum(counts[fault] for fault in INJECTED)
     print(f"{days:,.0f} session-days, {counts['sessions']:,} sessions, {faults:,} faults injected")
     print(f"{broken} violations")
+    print(f"{unjust} unjust sign-outs")
     return 1 if broken else 0
 
 

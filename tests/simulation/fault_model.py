@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
-from tests.simulation.loop import run
+from tests.simulation.loop import VirtualLoop, run
 from tests.simulation.profile import DAY, HOUR, MINUTE, Profile
 from tests.simulation.tab import CALL_BOUND, Tab
 from tests.simulation.world import Report, World
+from unexpired import Unreachable
 
 
 class FaultModel:
@@ -26,6 +28,11 @@ class FaultModel:
             (6, self.disconnect),
             (3, self.stop_server),
             (2, self.set_clock),
+            (world.profile.trouble, self.leap_and_return),
+            (world.profile.trouble, self.block_the_loop),
+            (world.profile.trouble, self.stall_with_the_lock),
+            (world.profile.trouble, self.damage_the_record),
+            (world.profile.trouble, self.restore_the_database),
             (world.profile.sign_outs, self.sign_out),
             (0.3, self.revoke),
         )
@@ -144,6 +151,52 @@ class FaultModel:
         self.world.skew = self.world.random.uniform(
             -self.world.profile.skew, self.world.profile.skew
         )
+
+    def leap_and_return(self) -> None:
+        """The device's clock leaps, and is set right again a few minutes later."""
+        world, skew = self.world, self.world.skew
+        world.report.counts["clocks that leap and return"] += 1
+        world.skew += world.random.choice((-1, 1)) * world.random.uniform(HOUR, 40 * DAY)
+        world.wake()
+
+        def set_right() -> None:
+            world.skew = skew
+
+        asyncio.get_running_loop().call_later(world.random.uniform(1, 10 * MINUTE), set_right)
+
+    def block_the_loop(self) -> None:
+        """A long computation or a dialog: timers are due before responses are read."""
+        self.world.report.counts["blocked loops"] += 1
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.stand_still(self.world.random.choice((1, 15, 100)))
+
+    def stall_with_the_lock(self) -> None:
+        """A tab gets the lock and stops running."""
+        self.world.report.counts["stalled locks"] += 1
+        self.world.start(self._hold_the_lock(self.world.random.choice((6, 45, 10 * MINUTE))))
+
+    async def _hold_the_lock(self, seconds: float) -> None:
+        with contextlib.suppress(Unreachable):
+            async with self.world.lock.hold(MINUTE):
+                await asyncio.sleep(seconds)
+
+    def damage_the_record(self) -> None:
+        """Something else in the page writes over the stored record; the open tabs see it."""
+        world = self.world
+        if world.text is None:
+            return
+        world.report.counts["damaged records"] += 1
+        world.text = world.random.choice((world.text[:-9], "[" * 1000, "{}", '{"version": 1}'))
+        for tab in world.tabs:
+            tab.storage_changed()
+
+    def restore_the_database(self) -> None:
+        """The database loses the last steps of the session."""
+        session = self.world.stored_session()
+        if session is not None:
+            self.world.report.counts["restored databases"] += 1
+            self.world.server.lose_steps(session, self.world.random.randint(1, 6))
 
     def sign_out(self) -> None:
         """A person makes a call and signs out, in this or another tab, before it is done."""

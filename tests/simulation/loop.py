@@ -39,6 +39,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         # Coarser than the rounding of a float after years, or a timer might never become due.
         self._clock_resolution = 1e-6
 
+    def stand_still(self, seconds: float) -> None:
+        """Let time pass while nothing runs; what is due by then runs afterwards, all at once."""
+        self._time_source.time += seconds
+
     def time(self) -> float:
         """Return the virtual time."""
         return self._time_source.time

@@ -9,7 +9,8 @@ from tests.simulation.server import json_response
 from tests.simulation.world import World
 from unexpired import Headers, Request, Response, Unreachable
 
-HOLD = 30.0  # s: longer than any client waits for a refresh
+HOLDS = (5.0, 30.0, 300.0)  # s: the last is longer than any timer of the client
+TURNS = 4  # of the event loop, from when a response is there until it is read
 
 
 @dataclass
@@ -33,6 +34,8 @@ class RoundTrip:
                 await self._lost("requests lost")
             response = self._respond()
             await self._delay()
+            for _ in range(TURNS):  # After a blocked loop, timers come first.
+                await asyncio.sleep(0)
             if not world.is_online or sleeps != world.sleeps or world.chance(profile.drop_response):
                 await self._lost("responses lost")
         except asyncio.CancelledError:
@@ -56,12 +59,12 @@ class RoundTrip:
         await asyncio.sleep(world.random.expovariate(1 / world.profile.slow))
         if world.chance(world.profile.hang):
             world.report.counts["hangs"] += 1
-            await asyncio.sleep(HOLD)
+            await asyncio.sleep(world.random.choice(HOLDS))
 
     async def _lost(self, how: str) -> None:
         self.world.report.counts[how] += 1
         if self.world.chance(0.2):
-            await asyncio.sleep(HOLD)
+            await asyncio.sleep(self.world.random.choice(HOLDS))
         raise Unreachable
 
     def _maybe_deliver_late(self) -> None:

@@ -25,12 +25,14 @@ class Profile:
         drop_request: The request is lost.
         drop_response: The request arrives, and the response is lost.
         duplicate: The request arrives twice.
-        hang: It takes half a minute longer.
+        hang: It takes much longer, up to several minutes.
         fault: The server, or a proxy in between, responds with nonsense or an error.
         skew: The largest error of the device's clock.
         sign_outs: The weight of a sign-out among the events, which sum up to about 100.
         tick: How often a tab checks the clock.
         simple: There are no refresh tokens.
+        trouble: The weight of what is rarer: a blocked event loop, a lock whose holder stalls, a
+            damaged record, a restored database, a clock that leaps and returns.
     """
 
     days: float
@@ -51,6 +53,7 @@ class Profile:
     sign_outs: float = 0.6
     tick: float = 10 * MINUTE
     simple: bool = False
+    trouble: float = 1.0
 
 
 def draw(random: Random) -> Profile:
@@ -63,6 +66,8 @@ def storm(random: Random) -> Profile:
     """Short lifetimes and many faults."""
     return Profile(
         days=random.uniform(0.05, 0.2),
+        slow=random.choice((0.2, 0.2, 2, 8)),
+        trouble=5,
         access_ttl=random.choice((30, 60, 300)),
         idle_ttl=random.choice((10 * MINUTE, HOUR, DAY)),
         absolute_ttl=random.choice((HOUR, DAY)),
@@ -98,6 +103,21 @@ def months(random: Random) -> Profile:
         tabs=2,
         burst=2,
         tick=DAY,
+    )
+
+
+def years(random: Random) -> Profile:
+    """A device with long-lived tokens that is used now and then for years."""
+    return Profile(
+        days=random.uniform(1000, 3000),
+        access_ttl=random.choice((DAY, 3 * DAY, 7 * DAY)),
+        idle_ttl=90 * DAY,
+        absolute_ttl=10_000 * DAY,
+        pace=random.uniform(2, 8) * DAY,
+        tabs=2,
+        burst=2,
+        sign_outs=0.2,
+        tick=7 * DAY,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.simulation.profile import Profile
 from unexpired import Headers, Request, Response
+from unexpired.token_response import NEGLIGIBLE_SKEW
 from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims, RefreshTokens
 from unexpired_server.sessions.rules import (
     Decision,
@@ -72,10 +73,22 @@ class SimulatedServer:
         row = self.rows[session]
         self.rows[session] = replace(row, revoked_at=row.revoked_at or self.now())
 
-    def is_alive(self, session: str) -> bool:
-        """Return whether the server would still refresh the session."""
+    def lose_steps(self, session: str, steps: int) -> None:
+        """Restore the database from a backup that lacks the last steps of a session."""
         row = self.rows[session]
-        return row.revoked_at is None and seconds_left(row, self.now(), self.policy) > 0
+        lost = min(steps, row.counter)
+        if row.revoked_at is None and lost:
+            attempts = row.attempts[: max(len(row.attempts) - lost, 0)]
+            self.rows[session] = replace(row, counter=row.counter - lost, attempts=attempts)
+
+    def is_alive(self, session: str) -> bool:
+        """Return whether the session goes on: by a refresh, or else as long as its token lives."""
+        row = self.rows[session]
+        left = seconds_left(row, self.now(), self.policy)
+        if self.profile.simple:
+            # Its end is known as exactly as the network's delay lets the client know it.
+            left = row.created_at + self.profile.access_ttl - self.now() - NEGLIGIBLE_SKEW
+        return row.revoked_at is None and left > 0
 
     def _login(self) -> Response:
         now = self.now()
@@ -102,7 +115,7 @@ class SimulatedServer:
         claims = {"sid": row.id, "iat": now, "exp": now + life, "counter": row.counter}
         fields = {"accessToken": _unsigned(claims), "expiresIn": life, "user": {"id": row.user_id}}
         if not self.profile.simple:
-            fields["refreshToken"] = TOKENS.write(row)
+            fields["refreshToken"] = _refresh_token(row.id, row.counter)
         return json_response(200, **fields)
 
     def _verify(self, claims: dict[str, Any]) -> Response:
@@ -158,6 +171,11 @@ def session_of(request: Request) -> str | None:
         return str(bearer_of(request)["sid"])
     is_login = request.url.endswith("/api/login")
     return None if is_login else presented_in(request).session_id
+
+
+@lru_cache(maxsize=256)
+def _refresh_token(session: str, counter: int) -> str:
+    return TOKENS.write(Session(session, "ada", counter, 0, 0))
 
 
 def _unsigned(claims: dict[str, Any]) -> str:

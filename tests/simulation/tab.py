@@ -27,7 +27,9 @@ class Tab:
     session: str | None = None
 
     def __post_init__(self) -> None:
-        lock: RefreshLock = self.world.lock if self.world.has_locks else LocalLock()
+        # A worker may be where there are no locks, in the same browser.
+        has_lock = self.world.has_locks and not self.world.chance(0.1)
+        lock: RefreshLock = self.world.lock if has_lock else LocalLock()
         self.client = AsyncClient(
             self,
             store=self,

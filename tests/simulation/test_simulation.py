@@ -67,7 +67,7 @@ def no_commit_guard(patch: pytest.MonkeyPatch) -> None:
         self: policy.Policy, record: Record, response: Response, requested_at: float
     ) -> None:
         if self.session.record is None:
-            self.session.restore(record)
+            self.session.restore(record, self.clock.monotonic())
         real(self, record, response, requested_at)
 
     patch.setattr(policy.Policy, "_accept_refresh", accept_refresh)
