@@ -21,6 +21,36 @@ VALUES = st.recursive(
 )
 
 
+def depth_of(value: Any) -> int:
+    if not isinstance(value, list | dict):
+        return 0
+    inner = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(depth_of, inner), default=0)
+
+
+AWKWARD = st.text(st.sampled_from('[]{}"\\a\n,:é'), max_size=6)
+
+
+@given(
+    st.recursive(
+        AWKWARD,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(AWKWARD, inner, max_size=3),
+    ),
+    st.booleans(),
+)
+def test_the_nesting_is_that_of_the_value(value: Any, ascii_only: bool) -> None:  # noqa: FBT001
+    """Brackets within a string do not count, whatever the string escapes."""
+    text = json.dumps(value, ensure_ascii=ascii_only)
+    depth = depth_of(value)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("unexpired.outside_text.MAX_DEPTH", depth)
+        assert loads(text) == value
+        if depth:
+            patch.setattr("unexpired.outside_text.MAX_DEPTH", depth - 1)
+            with pytest.raises(ValueError, match="nested"):
+                loads(text)
+
+
 def nested(depth: int) -> str:
     return "[" * depth + "]" * depth
 
