@@ -94,3 +94,11 @@ def outdated(tab: Library, tabs: list[Library], backend: ServerProcess) -> Libra
         wait_for_storage_of(tab, other)
         other.reopen()
     return tab
+
+
+@pytest.fixture
+def only_tab(tab: Library, tabs: list[Library]) -> Library:
+    """One tab, signed in; no other tab still knows the session."""
+    for other in tabs[1:]:
+        other.run("client.close()\nopen_client(storage='memory')\nNone")
+    return tab

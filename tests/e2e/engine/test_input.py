@@ -38,14 +38,6 @@ async def blocking(call):
 """
 
 
-@pytest.fixture
-def only_tab(tab: Library, tabs: list[Library]) -> Library:
-    """One tab, signed in; no other tab still knows the session."""
-    for other in tabs[1:]:
-        other.run("client.close()\nopen_client(storage='memory')\nNone")
-    return tab
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -139,6 +131,7 @@ def test_a_record_of_an_earlier_version_is_moved_to_the_apis_own_key(tab: Librar
         ("get('/api/me', json=1)", "ValueError: a GET request has no body"),
         ("request('TRACE', '/api/me')", "ValueError: method"),
         ("get('https://ada:pw@127.0.0.1/')", "ValueError: a URL"),
+        ("get('http://127.0.0.1@evil.example/x')", "ValueError: a URL"),
         ("get('https://%zz/')", "ValueError: the browser refuses"),
         ("get('/api/me', param={'a': 1})", "TypeError: there is no option param; did you mean"),
     ],
