@@ -2,6 +2,9 @@
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
+// As in Deno, which has the name but no address.
+Object.defineProperty(globalThis, "location", { get: () => undefined });
+
 async function run([name, folder, api, ...wheels]) {
   const { loadPyodide } = await import(pathToFileURL(`${folder}/pyodide.mjs`));
   const python = await loadPyodide();
