@@ -49,12 +49,12 @@ def api(serve: ServerFactory, pages: Path) -> ServerProcess:
     return serve(page_dir=str(pages), access_ttl=2, leeway=0)
 
 
-def tell(contexts: dict[str, BrowserContext]) -> dict[str, Any]:
+def tell(contexts: dict[str, BrowserContext], story: str = "story") -> dict[str, Any]:
     """Open each host's page, and return what each shows when it is done."""
     pages: dict[str, Page] = {}
     for host, context in contexts.items():
         pages[host] = context.new_page()
-        pages[host].goto(f"/?host={host}")
+        pages[host].goto(f"/?host={host}&story={story}")
     shown: dict[str, Any] = {}
     for host, page in pages.items():
         expect(page.locator("html")).to_have_attribute("data-ready", "true", timeout=SECONDS * 1000)

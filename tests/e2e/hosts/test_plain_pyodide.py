@@ -61,6 +61,19 @@ def test_a_session_survives_a_reload(second: dict[str, Any], host: str) -> None:
     assert second[host]["events"] == ["refreshed"]
 
 
+def test_workers_of_one_origin_share_a_session(browser: Browser, api: ServerProcess) -> None:
+    """Each sees the other sign in, refresh and sign out; an emptied database signs both out."""
+    with browser.new_context(base_url=api.url) as context:
+        told = tell({"module": context}, "two_clients")["module"]
+    assert told == {
+        "events": ["signed_in", "refreshed"],
+        "shared": True,
+        "status": 200,
+        "emptied": ["NotSignedIn", "NotSignedIn"],
+        "afterwards": 200,
+    }
+
+
 def test_where_everything_is_denied_a_session_lives_until_the_page_closes(
     browser: Browser, api: ServerProcess
 ) -> None:

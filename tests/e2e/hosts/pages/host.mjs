@@ -1,4 +1,5 @@
 // Starts plain Pyodide with the library's wheel, and runs the story; in a page and in workers.
+const story = new URLSearchParams(location.search).get("story") ?? "story";
 const at = (name) => new URL(name, import.meta.url).href;
 
 export async function run() {
@@ -11,5 +12,5 @@ export async function tell(loadPyodide, folder = "pyodide/") {
   const wheels = await (await fetch(at("wheels.json"))).json();
   await python.loadPackage(wheels.map(at));
   python.runPython(await (await fetch(at("story.py"))).text());
-  return python.globals.get("story")();
+  return python.globals.get(story)();
 }

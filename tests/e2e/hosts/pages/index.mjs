@@ -7,7 +7,7 @@ const FROM_BLOB = `import { run } from "${new URL("host.mjs", import.meta.url)}"
 
 const hosts = {
   page: () => run(),
-  module: () => message(new Worker("/app/worker.mjs", { type: "module" })),
+  module: () => message(new Worker(`/app/worker.mjs${location.search}`, { type: "module" })),
   older: () => message(new Worker("/app/worker.js")),
   blob: () => message(new Worker(blob(FROM_BLOB), { type: "module" })),
   shared: () => message(new SharedWorker("/app/worker.mjs", { type: "module" }).port),

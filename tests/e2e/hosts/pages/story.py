@@ -6,9 +6,12 @@ import asyncio
 import json
 import logging
 import traceback
+from collections.abc import Callable
 from typing import get_args
 
-from unexpired import AsyncClient, Client
+import js
+
+from unexpired import AsyncClient, Client, UnexpiredError
 from unexpired.events import EventName
 
 SECONDS = 4.2  # more than two lives of a token
@@ -32,6 +35,59 @@ async def story(base_url: str = "", seconds: float = SECONDS) -> str:
         return json.dumps(await _story(base_url, seconds))
     except Exception:  # noqa: BLE001 - the test shows it
         return json.dumps({"failed": traceback.format_exc()})
+
+
+async def two_clients() -> str:
+    """Return what two clients of one store see of each other, as two workers would."""
+    try:
+        return json.dumps(await _two_clients())
+    except Exception:  # noqa: BLE001 - the test shows it
+        return json.dumps({"failed": traceback.format_exc()})
+
+
+async def _two_clients() -> dict[str, object]:
+    events: list[str] = []
+    one, other = (AsyncClient.in_browser(on_expired="event") for _ in range(2))
+    for event in ("signed_in", "refreshed", "signed_out"):
+        other.on(event, lambda *details, event=event: events.append(" ".join([event, *details])))
+    assert await other.ready() is other
+    await one.sign_in("ada", "correct horse battery")
+    await _until(lambda: events == ["signed_in"])
+    await one.refresh()
+    await _until(lambda: events == ["signed_in", "refreshed"])
+    shared = one.diagnose()["generation"] == other.diagnose()["generation"]
+    status = (await other.get("/api/me")).status_code
+    other.close()  # It refreshes no more by itself.
+    last = AsyncClient.in_browser(on_expired="event")
+    await last.refresh()
+    await one.sign_out()
+    await _until(lambda: last.state == "anonymous")
+    await one.sign_in("ada", "correct horse battery")
+    await _until(lambda: last.state == "active")
+    js.indexedDB.deleteDatabase("unexpired")
+    emptied = await _outcome(one), await _outcome(last)
+    await one.sign_in("ada", "correct horse battery")
+    return {
+        "events": events[:2],
+        "shared": shared,
+        "status": status,
+        "emptied": emptied,
+        "afterwards": await _outcome(last),
+    }
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
+async def _outcome(client: AsyncClient) -> int | str:
+    await asyncio.sleep(0.5)
+    try:
+        return (await client.get("/api/me")).status_code
+    except UnexpiredError as error:
+        return type(error).__name__
 
 
 async def sync_story(base_url: str = "") -> str:
