@@ -136,10 +136,14 @@ build/jupyterlite/.ready: tests/e2e/hosts/build_jupyterlite.py tests/e2e/hosts/k
 	@$(BIN)/python $< build/jupyterlite >build/jupyterlite.log 2>&1 || { cat build/jupyterlite.log >&2; exit 1; }
 	@touch $@
 
+build/marimo/.ready: tests/e2e/hosts/build_marimo.py tests/e2e/hosts/marimo_notebook.py tests/e2e/hosts/marimo-wheels.lock build/hosts-env/.ready tests/e2e/hosts/node_modules/.ready
+	$(BIN)/python $< build/marimo
+	@touch $@
+
 e2e: setup browser notebooks ## The tests in real browsers: all in Chromium, some in Firefox and WebKitGTK
 	$(MAKE) --keep-going chromium firefox webkit
 
-hosts: setup browser notebooks tests/e2e/hosts/node_modules/.ready ## Python in notebooks, workers and Node.js, in all that we know (long)
+hosts: setup browser notebooks build/marimo/.ready ## Python in notebooks, workers and Node.js, in all that we know (long)
 	HOSTS=all $(PYTEST) tests/e2e/hosts
 
 tests/e2e/hosts/node_modules/.ready: tests/e2e/hosts/package.json tests/e2e/hosts/package-lock.json
@@ -198,6 +202,7 @@ lock: wheel ## Renew all lock files, those of the benchmarks too
 	  pyproject.toml -o tools/browser-wheels.lock
 	cd tests/e2e/hosts && ../../../$(BIN)/$(COMPILE) --universal --python-version 3.11 requirements.in -o requirements.lock
 	cd tests/e2e/hosts && ../../../$(BIN)/$(COMPILE) --no-deps --python-version 3.14 kernel-wheels.in -o kernel-wheels.lock
+	cd tests/e2e/hosts && ../../../$(BIN)/$(COMPILE) --no-deps --python-version 3.14 marimo-wheels.in -o marimo-wheels.lock
 	cd benchmarks && ../$(BIN)/$(COMPILE) --universal --python-version 3.11 requirements.in -o requirements.lock
 	$(NPM_LOCK)
 	$(NPM_LOCK) --prefix benchmarks

@@ -15,7 +15,9 @@ from packaging.utils import canonicalize_name
 from tests.support.paths import ROOT
 
 OURS = "requirements.lock"
-HOSTS = ("tests/e2e/hosts/requirements.lock", "tests/e2e/hosts/kernel-wheels.lock")
+HOSTS = [
+    f"tests/e2e/hosts/{name}.lock" for name in ("requirements", "kernel-wheels", "marimo-wheels")
+]
 TOOLS = ("tools/browser-wheels.lock", "tools/release.lock")
 LOCKS = (OURS, "benchmarks/requirements.lock", *TOOLS, *HOSTS)
 SKIPPED = re.compile(r"\s*(#|$)")  # A comment, or nothing.

@@ -43,8 +43,13 @@ def _download(target: Path) -> None:
     subprocess.run([*pip, *options, *wanted], check=True)  # noqa: S603 - our own words
 
 
-def add_to_lock(pyodide: Path) -> list[str]:
-    """List a folder's wheels in its lock file; return their names."""
+def add_to_lock(pyodide: Path, needs: str = "") -> list[str]:
+    """List a folder's wheels in its lock file; return their names.
+
+    Args:
+        pyodide: The folder.
+        needs: The name of a package that needs all the others.
+    """
     lock = json.loads((pyodide / "pyodide-lock.json").read_text())
     ours = [lock_entry(wheel) for wheel in sorted(pyodide.glob("*.whl"))]
     known = {str(entry["name"]): lock["packages"].get(str(entry["name"]), {}) for entry in ours}
@@ -55,6 +60,8 @@ def add_to_lock(pyodide: Path) -> list[str]:
             "imports": theirs.get("imports", entry["imports"]),
             "depends": theirs.get("depends", []),
         }
+    if needs:
+        lock["packages"][needs]["depends"] = [name for name in known if name != needs]
     (pyodide / "pyodide-lock.json").write_text(json.dumps(lock))
     return list(known)
 
