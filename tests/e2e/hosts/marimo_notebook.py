@@ -1,5 +1,6 @@
 """A marimo notebook that runs the story; `marimo export html-wasm` makes a page of it."""
 
+# mypy: ignore-errors
 import marimo
 
 app = marimo.App()
