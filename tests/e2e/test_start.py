@@ -68,6 +68,7 @@ def test_without_a_usable_snapshot_python_starts_normally(
     page.route(SNAPSHOT, lambda route: route.fulfill(**response))
     person.opens().signs_in().is_at_notes()
     assert not was_restored(page)
+    assert page.locator("#boot-failed").get_attribute("hidden") is not None  # No false alarm.
     watch.forgive("404")
 
 
