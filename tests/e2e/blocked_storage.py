@@ -10,7 +10,7 @@ const denied = () => new DOMException("denied", "SecurityError");
 for (const name of ["localStorage", "sessionStorage"])
   Object.defineProperty(window, name, { get() { throw denied(); }, configurable: true });
 for (const name of ["request", "query"])
-  LockManager.prototype[name] = async () => { throw denied(); };
+  if (navigator.locks) LockManager.prototype[name] = async () => { throw denied(); };
 IDBFactory.prototype.open = () => {
   const request = Object.assign(new EventTarget(), {
     error: new DOMException("The user denied permission to access the database.", "UnknownError"),

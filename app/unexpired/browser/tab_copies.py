@@ -6,23 +6,70 @@ would take the second use of a refresh token for theft and revoke the session fo
 session stays the original's, and the copy starts signed out.
 
 A page marks its ``sessionStorage`` and removes the mark when it is left. So a page that finds one
-is a copy, or the page before it in the same tab has crashed. The original holds a Web Lock as long
-as it lives, which tells the two apart.
+is a copy, or the page before it in the same tab has crashed (or the browser, such as Firefox, was
+late to remove the mark). The original holds a Web Lock as long as it lives: that tells them apart.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import js
 from pyodide.code import run_js
-from pyodide.ffi import JsException, create_once_callable, create_proxy, to_js
 
 if TYPE_CHECKING:
     from unexpired.ports import PreloadedStore, TokenStore
+
+PATIENCE_MS = 1000
+"""How long a page that has just been left may take to release its lock."""
+
+# In JavaScript, because a page may be left while Python is busy, or no longer runs. Without Web
+# Locks a doubtful tab counts as a copy: after a crash, the person signs in again.
+_TAB = """
+(storage, mark, patience) => {
+  let name = storage.getItem(mark);
+  let release = () => {};
+  const hold = async (options) => {
+    try {
+      return await new Promise((granted, denied) => {
+        const untilLeft = () => {
+          granted(true);
+          return new Promise((left) => { release = left; });
+        };
+        navigator.locks.request(`${mark}:${name}`, options, untilLeft).catch(denied);
+      });
+    } catch {
+      return false;
+    }
+  };
+  const show = () => {
+    try { storage.setItem(mark, name); } catch {}  // It is full; then the mark is not copied.
+    hold({});
+  };
+  const tab = {
+    isDoubtful: name !== null,
+    settle(newName) {
+      name = newName;
+      tab.isDoubtful = false;
+      show();
+    },
+    async isCopy() {
+      if (await hold({ signal: AbortSignal.timeout(patience) })) tab.isDoubtful = false;
+      return tab.isDoubtful;
+    },
+  };
+  addEventListener("pagehide", () => {
+    if (tab.isDoubtful) return;  // The mark is still another's.
+    storage.removeItem(mark);
+    release();
+  });
+  addEventListener("pageshow", ({ persisted }) => {
+    if (persisted && !tab.isDoubtful) show();  // It is back from the back-forward cache.
+  });
+  return tab;
+}
+"""
 
 _tabs: dict[str, Tab] = {}
 """This tab, for each storage key: the clients of one page are not each other's copies."""
@@ -66,32 +113,23 @@ class Tab:
     Args:
         js_storage: The ``sessionStorage``.
         key: The storage key of the session.
-
-    Attributes:
-        is_doubtful: Whether this may be a copy.
     """
 
     def __init__(self, js_storage: Any, key: str) -> None:
-        self._js_storage = js_storage
-        self._mark = f"{key}:tab"
-        found = js_storage.getItem(self._mark)
-        self.is_doubtful = isinstance(found, str)
-        self._name = found if isinstance(found, str) else ""
+        self._js_tab = run_js(_TAB)(js_storage, f"{key}:tab", PATIENCE_MS)
         self._decision: asyncio.Task[bool] | None = None
-        self._js_release: Any = None
-        self._claims: set[asyncio.Task[bool]] = set()
         if not self.is_doubtful:
-            self.settle()
-        js.addEventListener("pagehide", create_proxy(lambda _: self._leave()))
-        js.addEventListener("pageshow", create_proxy(self._return))
+            self._js_tab.settle(secrets.token_hex(8))
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether this may be a copy."""
+        return bool(self._js_tab.isDoubtful)
 
     def settle(self) -> None:
         """Take what is stored from now on for this tab's own, under a new name."""
-        if self._name and not self.is_doubtful:
-            return
-        self.is_doubtful = False
-        self._name = secrets.token_hex(8)
-        self._show()
+        if self.is_doubtful:
+            self._js_tab.settle(secrets.token_hex(8))
 
     async def is_copy(self) -> bool:
         """Return whether another tab is alive that has this name; else it is this tab's own."""
@@ -100,59 +138,7 @@ class Tab:
         return await asyncio.shield(self._decision)
 
     async def _decide(self) -> bool:
-        is_free = await self._claim()
-        if is_free:
-            self.is_doubtful = False
-        return not is_free
-
-    def _show(self) -> None:
-        """Mark the storage, and hold the lock."""
-        with suppress(JsException):  # It is full; then it is not copied with the mark.
-            self._js_storage.setItem(self._mark, self._name)
-        claim = asyncio.ensure_future(self._claim())
-        self._claims.add(claim)
-        claim.add_done_callback(self._claims.discard)
-
-    def _leave(self) -> None:
-        if self.is_doubtful:
-            return  # The mark is still another's.
-        self._js_storage.removeItem(self._mark)
-        if self._js_release is not None:
-            self._js_release()
-
-    def _return(self, js_event: Any) -> None:
-        if js_event.persisted and not self.is_doubtful:  # From the back-forward cache.
-            self._show()
-
-    async def _claim(self) -> bool:
-        """Hold the lock of this tab's name until the page is left; return whether it was free.
-
-        Without Web Locks it counts as taken: after a crash, the person signs in again.
-        """
-        granted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-
-        def answer(js_lock: Any) -> Any:
-            granted.set_result(bool(js_lock))
-            return self._js_left() if js_lock else None
-
-        callback = create_once_callable(answer)
-        options = to_js({"ifAvailable": True}, dict_converter=js.Object.fromEntries)
-        try:
-            request = js.navigator.locks.request(f"{self._mark}:{self._name}", options, callback)
-            released = asyncio.ensure_future(request)
-            await asyncio.wait({granted, released}, return_when=asyncio.FIRST_COMPLETED)
-            if not granted.done():
-                await released  # It was denied.
-        except (JsException, AttributeError):
-            return False
-        return await granted
-
-    def _js_left(self) -> Any:
-        """Return a promise that the page will be left."""
-        resolvers: list[Any] = []
-        js_promise = js.Promise.new(create_once_callable(lambda *both: resolvers.extend(both)))
-        self._js_release = resolvers[0]
-        return js_promise
+        return bool(await self._js_tab.isCopy())
 
 
 def of_this_tab(store: TokenStore, js_storage: Any, key: str) -> TokenStore:
