@@ -74,6 +74,15 @@ def test_workers_of_one_origin_share_a_session(browser: Browser, api: ServerProc
     }
 
 
+def test_sync_code_in_a_worker_finds_the_stored_session(
+    browser: Browser, api: ServerProcess
+) -> None:
+    """Where the engine can wait for a promise, as Chromium can."""
+    with browser.new_context(base_url=api.url) as context:
+        told = tell({"module": context}, "sync_client")["module"]
+    assert told == {"status": 200, "second": 200}
+
+
 def test_where_everything_is_denied_a_session_lives_until_the_page_closes(
     browser: Browser, api: ServerProcess
 ) -> None:

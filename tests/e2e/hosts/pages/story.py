@@ -90,6 +90,19 @@ async def _outcome(client: AsyncClient) -> int | str:
         return type(error).__name__
 
 
+async def sync_client() -> str:
+    """Return what two synchronous clients see; the second finds the first one's session."""
+    try:
+        first = Client.in_browser(on_expired="event")
+        first.sign_in("ada", "correct horse battery")
+        status = first.get("/api/me").status_code
+        await asyncio.sleep(0.5)
+        second = Client.in_browser(on_expired="event")
+        return json.dumps({"status": status, "second": second.get("/api/me").status_code})
+    except Exception:  # noqa: BLE001 - the test shows it
+        return json.dumps({"failed": traceback.format_exc()})
+
+
 async def sync_story(base_url: str = "") -> str:
     """Return the sentence of a synchronous request that cannot be made."""
     client = Client.in_browser(base_url=base_url, storage="memory")
