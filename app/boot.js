@@ -68,26 +68,28 @@
     storage.removeItem(from);
     return true;
   };
-  const unfinished = Number(ofTab?.getItem(startsKey) ?? 0);
+  // Somebody who leaves at once has not seen the start fail, so an early end counts only if it did.
+  const beganKey = `${key}:start-began`;
+  const began = Number(ofTab?.getItem(beganKey) ?? NaN);
+  const wasLong = Date.now() - began >= LEFT_EARLY_MS;
+  const unfinished = Number(ofTab?.getItem(startsKey) ?? 0) + (wasLong ? 1 : 0);
+  ofTab?.setItem(startsKey, unfinished);
+  ofTab?.removeItem(beganKey);
   move(asideKey, key);
   if (unfinished === UNFINISHED_STARTS && move(key, asideKey)) root.dataset.session = "dropped";
 
-  let startedAt;
-  const onStart = () => {
-    startedAt = Date.now();
-    ofTab?.setItem(startsKey, unfinished + 1);
+  const onStart = () => ofTab?.setItem(beganKey, Date.now());
+  const onFailure = () => {
+    if ((ofTab?.getItem(beganKey) ?? null) === null) return;
+    ofTab.setItem(startsKey, unfinished + 1);
+    ofTab.removeItem(beganKey);
   };
   const onReady = () => {
+    ofTab?.removeItem(beganKey);
     ofTab?.removeItem(startsKey);
     storage?.removeItem(asideKey);
   };
-  // Somebody who leaves at once has not seen the start fail.
-  const onLeave = () => {
-    if (isReady() || hasFailed || !(Date.now() - startedAt < LEFT_EARLY_MS)) return;
-    ofTab?.setItem(startsKey, unfinished);
-  };
   addEventListener("py:ready", onStart, true); // The page's own code runs next.
-  addEventListener("pagehide", onLeave);
 
   // Lets the style sheet hide the sign-in form while Python starts, if there is a session.
   root.dataset.returning = String((storage?.getItem(key) ?? null) !== null);
@@ -104,9 +106,8 @@
     true,
   );
 
-  let hasFailed = false;
   const showFailure = () => {
-    hasFailed = true;
+    onFailure();
     if (document.readyState === "loading") addEventListener("DOMContentLoaded", showFailure);
     else if (!isReady()) byId("boot-failed").hidden = false;
   };

@@ -21,13 +21,13 @@ from pyodide.code import run_js
 if TYPE_CHECKING:
     from unexpired.ports import PreloadedStore, TokenStore
 
-PATIENCE_MS = 1000
+RELEASE_TIMEOUT_MS = 1000
 """How long a page that has just been left may take to release its lock."""
 
 # In JavaScript, because a page may be left while Python is busy, or no longer runs. Without Web
 # Locks a doubtful tab counts as a copy: after a crash, the person signs in again.
 _TAB = """
-(storage, mark, patience) => {
+(storage, mark, timeout) => {
   let name = storage.getItem(mark);
   let release = () => {};
   const hold = async (options) => {
@@ -55,7 +55,7 @@ _TAB = """
       show();
     },
     async isCopy() {
-      if (await hold({ signal: AbortSignal.timeout(patience) })) tab.isDoubtful = false;
+      if (await hold({ signal: AbortSignal.timeout(timeout) })) tab.isDoubtful = false;
       return tab.isDoubtful;
     },
   };
@@ -116,7 +116,7 @@ class Tab:
     """
 
     def __init__(self, js_storage: Any, key: str) -> None:
-        self._js_tab = run_js(_TAB)(js_storage, f"{key}:tab", PATIENCE_MS)
+        self._js_tab = run_js(_TAB)(js_storage, f"{key}:tab", RELEASE_TIMEOUT_MS)
         self._decision: asyncio.Task[bool] | None = None
         if not self.is_doubtful:
             self._js_tab.settle(secrets.token_hex(8))
