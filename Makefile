@@ -1,7 +1,7 @@
 # make run and make test are all that a newcomer needs; `make help` lists the rest.
 # For GNU make 3.81, which macOS has, and any POSIX sh: so no .SHELLFLAGS, .ONESHELL or $(file).
 .DELETE_ON_ERROR:
-.PHONY: help setup run site wheel release-check test-install example docs test lint types check unit e2e notebooks hosts chromium firefox webkit simulate fuzz browser lock clean bench
+.PHONY: help setup run site wheel release-check test-install example docs test lint types check unit e2e notebooks hosts chromium firefox webkit simulate explore fuzz browser lock clean bench
 
 # The Python that .venv was made with stays the default, so it has to be named only once.
 MADE_WITH := $(shell cat .venv/.python 2>/dev/null)
@@ -119,6 +119,9 @@ unit: .venv/.ready ## The tests that need no browser, WORKERS files at once
 
 simulate: .venv/.ready ## Run SEEDS simulated worlds of a KIND, from seed FIRST
 	$(BIN)/python -W error -m tests.simulation --seeds $(SEEDS) --first $(FIRST) --kind $(KIND)
+
+explore: .venv/.ready ## Visit every interleaving of tabs, messages, failures and a thief (long)
+	$(BIN)/python -W error -m tests.exploration
 
 fuzz: .venv/.ready ## Send REQUESTS bad and mixed requests to a server; none may end in a 5xx
 	$(BIN)/python -W error -m tests.server.fuzz --requests $(REQUESTS)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from functools import lru_cache
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import NamedTuple, TypeVar
 
 from tests.exploration.tab import HONEST_ENDS, Input, Output, Tabs, token_body
@@ -35,6 +35,7 @@ ANSWERS = {
     Decision.SUPERSEDED: (409, "REFRESH_SUPERSEDED"),
 }
 
+FIRST = "ada"
 THIEFS_OWN = "thief-attempt-of-22-chars"
 
 
@@ -43,22 +44,24 @@ class Scope:
     """How far an exploration goes.
 
     Attributes:
-        generations: Tabs refresh tokens of this many generations.
+        generations: Of how many generations tabs refresh the tokens; a second person's, one less.
         flight: Requests, and responses, that are under way at once.
         crashes: How often a tab may crash and be opened again.
         restores: How often the database may lose its last step.
         thief: Whether somebody may copy the stored record, once.
         persons: Whether a person may sign out, and another one sign in.
         stale: How often a tab may begin without seeing what another has just stored.
+        duplicates: How often a request may be delivered twice.
     """
 
     generations: int = 2
-    flight: int = 2
+    flight: int = 1
     crashes: int = 0
     restores: int = 0
     thief: bool = False
     persons: bool = False
     stale: int = 0
+    duplicates: int = 1
 
 
 class Row(NamedTuple):
@@ -87,6 +90,20 @@ class Thief(NamedTuple):
     has_acted: bool = False
 
 
+class Left(NamedTuple):
+    """How often each of these may still happen; see Scope."""
+
+    crashes: int
+    restores: int
+    thefts: int
+    persons: int
+    stale: int
+    duplicates: int
+
+
+NOTHING_LEFT = Left(0, 0, 0, 0, 0, 0)
+
+
 class State(NamedTuple):
     """Everything that the next steps can depend on.
 
@@ -98,7 +115,7 @@ class State(NamedTuple):
         requests: On their way to the server.
         responses: On their way back.
         thief: What a thief holds, or None.
-        left: How many crashes, restores, copies, sign-outs and stale looks are left.
+        left: What may still happen.
     """
 
     rows: tuple[Row, ...]
@@ -108,10 +125,10 @@ class State(NamedTuple):
     requests: frozenset[Request]
     responses: frozenset[tuple[Request, tuple[int, str]]]
     thief: Thief | None
-    left: tuple[int, int, int, int, int]
+    left: Left
 
 
-class Violation(AssertionError):
+class Violation(AssertionError):  # noqa: N818 - it is what was found, not an error of ours
     """An invariant that does not hold."""
 
 
@@ -159,12 +176,19 @@ class Exploration:
 
     def start(self) -> State:
         """Return the state after a sign-in in the first tab, which the second has seen."""
-        session = Session("ada", "ada", 0, 0.0, 0.0)
+        session = Session(FIRST, FIRST, 0, 0.0, 0.0)
         empty = self.tabs.open("a", None)
-        stored = self.tabs.take(empty, Input("sign_in", None, person="ada")).stored
+        stored = self.tabs.take(empty, Input("sign_in", None, person=FIRST)).stored
         opened = self.tabs.open("a", stored), self.tabs.open("b", stored)
         scope = self.scope
-        left = scope.crashes, scope.restores, int(scope.thief), int(scope.persons), scope.stale
+        left = Left(
+            scope.crashes,
+            scope.restores,
+            int(scope.thief),
+            int(scope.persons),
+            scope.stale,
+            scope.duplicates,
+        )
         nothing: frozenset[Request] = frozenset()
         row = Row(session, len(AGES) - 1)
         return State((row,), stored, opened, ("", ""), nothing, frozenset(), None, left)
@@ -189,44 +213,44 @@ class Exploration:
         if any(row.age < len(AGES) - 1 for row in state.rows):
             older = (row._replace(age=min(row.age + 1, len(AGES) - 1)) for row in state.rows)
             yield "time passes", state._replace(rows=tuple(older))
-        crashes, restores, *others = state.left
-        row = state.rows[-1]
-        if restores and row.session.counter and row.session.revoked_at is None:
+        left, row = state.left, state.rows[-1]
+        if left.restores and row.session.counter and row.session.revoked_at is None:
             lost = replace(
                 row.session, counter=row.session.counter - 1, attempts=row.session.attempts[:-1]
             )
             rows = (*state.rows[:-1], Row(lost, len(AGES) - 1))
-            left = crashes, restores - 1, *others
-            yield "the database loses a step", state._replace(rows=rows, left=left)
+            yield (
+                "the database loses a step",
+                state._replace(rows=rows, left=left._replace(restores=left.restores - 1)),
+            )
 
     def _tab_steps(self, state: State, tab: int) -> Iterator[tuple[str, State]]:
         name, waits = "ab"[tab], state.waiting[tab]
-        crashes, restores, copies, persons, stale = state.left
+        left = state.left
         if not waits and self._may_refresh(state):
             yield f"{name} refreshes", self._take(state, tab, Input("start", state.stored))
-            if stale and (before := before_attempt(state.stored)):
-                left = crashes, restores, copies, persons, stale - 1
-                begun = self._take(state._replace(left=left), tab, Input("start", before))
+            if left.stale and (before := before_attempt(state.stored)):
+                fewer = state._replace(left=left._replace(stale=left.stale - 1))
+                begun = self._take(fewer, tab, Input("start", before))
                 yield f"{name} refreshes on what it saw before", begun
         if waits == "pause":
             yield f"{name} goes on", self._take(state, tab, Input("wake", state.stored))
         if isinstance(waits, Request):
             yield f"{name} gives up", self._take(state, tab, Input("lost", state.stored))
         yield f"{name} looks", self._take(state, tab, Input("look", state.stored))
-        if crashes:
-            left = crashes - 1, restores, copies, persons, stale
+        if left.crashes:
             opened = with_tab(state.tabs, tab, self.tabs.open("cd"[tab], state.stored))
             idle = with_tab(state.waiting, tab, "")
-            yield f"{name} crashes", state._replace(tabs=opened, waiting=idle, left=left)
-        if persons and len(state.rows) == 1:
+            fewer = state._replace(left=left._replace(crashes=left.crashes - 1))
+            yield f"{name} crashes", fewer._replace(tabs=opened, waiting=idle)
+        if left.persons:
             yield from self._person_steps(state, tab)
 
     def _person_steps(self, state: State, tab: int) -> Iterator[tuple[str, State]]:
         name = "ab"[tab]
-        crashes, restores, copies, _, stale = state.left
         ada = state.rows[0]
         ended = Row(replace(ada.session, revoked_at=ada.session.revoked_at or 1.0), ada.age)
-        out = state._replace(left=(crashes, restores, copies, 0, stale), rows=(ended,))
+        out = state._replace(left=state.left._replace(persons=0), rows=(ended,))
         if state.stored is not None:
             yield f"{name} signs out", self._take(out, tab, Input("sign_out", state.stored))
         both = out._replace(rows=(ended, Row(Session("bob", "bob", 0, 0.0, 0.0), len(AGES) - 1)))
@@ -234,7 +258,7 @@ class Exploration:
         yield f"bob signs in with {name}", signed_in
 
     def _request_steps(self, state: State, request: Request) -> Iterator[tuple[str, State]]:
-        without = state._replace(requests=state.requests - {request})
+        without, left = state._replace(requests=state.requests - {request}), state.left
         yield f"the request of {request.counter} is lost", without
         rows, answer = serve(state.rows, request.session, request.counter, request.attempt)
         responses = state.responses
@@ -242,7 +266,9 @@ class Exploration:
             responses |= {(request, answer)}
         served = f"{request.counter} is served: {brief(answer)}"
         yield served, without._replace(rows=rows, responses=responses)
-        yield f"{served}, and comes twice", state._replace(rows=rows, responses=responses)
+        if left.duplicates:
+            again = state._replace(left=left._replace(duplicates=left.duplicates - 1))
+            yield f"{served}, and comes twice", again._replace(rows=rows, responses=responses)
 
     def _response_steps(
         self, state: State, request: Request, answer: tuple[int, str]
@@ -257,12 +283,11 @@ class Exploration:
             )
 
     def _copy_steps(self, state: State) -> Iterator[tuple[str, State]]:
-        crashes, restores, copies, persons, stale = state.left
-        if copies and state.stored is not None:
+        if state.left.thefts and state.stored is not None:
             record = read(state.stored)
             session, counter = token_in(str(record.tokens.refresh_token))
             copy = Thief(session, counter, record.attempt, counter)
-            left = crashes, restores, 0, persons, stale
+            left = state.left._replace(thefts=0)
             yield "a thief copies the record", state._replace(thief=copy, left=left)
 
     def _thief_steps(self, state: State, thief: Thief) -> Iterator[tuple[str, State]]:
@@ -279,7 +304,8 @@ class Exploration:
         if state.stored is None or len(state.requests) >= self.scope.flight:
             return False
         record = read(state.stored)
-        return record.can_renew and record.generation.number <= self.scope.generations
+        longest = self.scope.generations - (record.generation.session != FIRST)
+        return record.can_renew and record.generation.number <= longest
 
     # -- A tab takes a step --------------------------------------------------------------------
 
@@ -303,11 +329,12 @@ class Exploration:
     # -- The invariants ------------------------------------------------------------------------
 
     def _check_output(self, state: State, output: Output) -> None:
-        is_over = state.rows[0].session.revoked_at is not None
+        is_over = self.scope.persons and not state.left.persons  # Somebody signed out.
         thief_acted = state.thief is not None and state.thief.has_acted
         if output.error in HONEST_ENDS and not thief_acted and not is_over:
             raise Violation(f"no honest holder is refused unless a thief acted: {output.error}")
-        if "expired" in output.events and not thief_acted and not is_over:
+        ended = any("expired" in change.events for change in output.changes)
+        if ended and not thief_acted and not is_over:
             raise Violation("nobody is signed out unless a thief acted")
         check_output(output)
 
@@ -323,7 +350,7 @@ class Exploration:
 
     def _ends(self, state: State, *, thief_first: bool) -> bool:
         """Let both sides refresh in turn, at leisure; return whether that ends the session."""
-        quiet = state._replace(requests=frozenset(), responses=frozenset(), left=(0, 0, 0, 0, 0))
+        quiet = state._replace(requests=frozenset(), responses=frozenset(), left=NOTHING_LEFT)
         for is_thief in (thief_first, not thief_first) * 2:
             aged = tuple(row._replace(age=len(AGES) - 1) for row in quiet.rows)
             quiet = quiet._replace(rows=aged)
@@ -350,32 +377,33 @@ class Exploration:
         return state
 
 
-@lru_cache(maxsize=None)
+@cache
 def read(stored: str) -> Record:
     """Return a stored record."""
     return loads(stored)
 
 
-@lru_cache(maxsize=None)
+@cache
 def before_attempt(stored: str | None) -> str | None:
     """Return what a tab still saw that did not see the attempt of another."""
     record = read(stored) if stored else None
     return replace(record, attempt=None).dumps() if record and record.attempt else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def check_output(output: Output) -> None:
     """Check that each change has one event, and that the stored tokens are those of the session."""
-    before, after = output.before, output.after
-    expected = {
-        "refreshed": bool(before and after and after.is_newer_than(before)),
-        "signed_in": bool(after and (before is None or before.session != after.session)),
-        "signed_out": bool(before and after is None),
-    }
-    happened = ["signed_out" if name == "expired" else name for name in output.events]
-    for name, is_expected in expected.items():
-        if happened.count(name) != is_expected:
-            raise Violation(f"one event for one change: {output.events}")
+    for change in output.changes:
+        before, after = change.before, change.after
+        expected = {
+            "refreshed": bool(before and after and after.is_newer_than(before)),
+            "signed_in": bool(after and (before is None or before.session != after.session)),
+            "signed_out": bool(before and after is None),
+        }
+        happened = ["signed_out" if name == "expired" else name for name in change.events]
+        for name, is_expected in expected.items():
+            if happened.count(name) != is_expected:
+                raise Violation(f"one event for one change: {change.events}")
     if output.stored is not None:
         record = read(output.stored)
         whose, _ = token_in(str(record.tokens.refresh_token))
@@ -383,7 +411,7 @@ def check_output(output: Output) -> None:
             raise Violation("nobody's tokens reach another's hands")
 
 
-@lru_cache(maxsize=None)
+@cache
 def serve(
     rows: tuple[Row, ...], session: str, counter: int, attempt: str | None
 ) -> tuple[tuple[Row, ...], tuple[int, str]]:
@@ -404,7 +432,7 @@ def serve(
     return changed, (200, token_body(session, row.session.counter))
 
 
-@lru_cache(maxsize=None)
+@cache
 def request_of(tab: int, body: str) -> Request:
     """Return the request that a tab sends."""
     sent = json.loads(body)
@@ -417,7 +445,7 @@ def act_as_thief(state: State, attempt: str | None) -> tuple[State, tuple[int, s
     assert thief is not None
     rows, answer = serve(state.rows, thief.session, thief.counter, attempt)
     thief = thief._replace(has_acted=True)
-    if answer[0] == 200:  # noqa: PLR2004
+    if answer[0] == 200:
         _, counter = token_in(json.loads(answer[1])["refreshToken"])
         thief = thief._replace(counter=counter, attempt=None)
     return state._replace(rows=rows, thief=thief), answer
@@ -429,7 +457,7 @@ def token_in(token: str) -> tuple[str, int]:
     return session, int(counter)
 
 
-@lru_cache(maxsize=None)
+@cache
 def brief(answer: tuple[int, str]) -> str:
     """Return a response in one word."""
     fields = json.loads(answer[1])

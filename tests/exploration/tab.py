@@ -24,6 +24,8 @@ from unexpired.token_response import Tokens
 API = "https://api.example"
 OPTIONS = Options(base_url=API, on_expired="event")
 NOW = 1_800_000_000.0
+TIMES = {"_refreshed_at", "_pace", "_backoff_until", "_came_at"}
+"""Of the session. Time stands still here, and nothing that is explored depends on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,15 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """The generations that a tab held before and after, and the names of the events."""
+
+    before: Generation | None
+    after: Generation | None
+    events: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """What a tab does then.
 
@@ -54,9 +65,7 @@ class Output:
         wants: ``pause``, ``send`` or nothing: what its refresh waits for.
         request: The body of the request that it sends now.
         error: The name of the error that ended its refresh.
-        events: The names of the events.
-        before: The generation that it held before.
-        after: The generation that it holds now.
+        changes: What looking at the store changed, and then the input itself.
     """
 
     tab: int
@@ -64,9 +73,7 @@ class Output:
     wants: str = ""
     request: str | None = None
     error: str = ""
-    events: tuple[str, ...] = ()
-    before: Generation | None = None
-    after: Generation | None = None
+    changes: tuple[Change, ...] = ()
 
 
 class Store:
@@ -129,7 +136,7 @@ class Tab:
         self.store.text, self.request, self.events = given.stored, None, []
         before = self.generation
         self.manager.reload()
-        error = ""
+        looked, error = self._change_since(before), ""
         try:
             self._step(given)
         except UnexpiredError as ended:
@@ -137,10 +144,12 @@ class Tab:
         except StopIteration:
             self.flow, self.wants = None, ""
         self.manager.commit()
-        events = tuple(self.events)
-        return Output(
-            -1, self.store.text, self.wants, self.request, error, events, before, self.generation
-        )
+        changes = looked, self._change_since(looked.after)
+        return Output(-1, self.store.text, self.wants, self.request, error, changes)
+
+    def _change_since(self, before: Generation | None) -> Change:
+        events, self.events = tuple(self.events), []
+        return Change(before, self.generation, events)
 
     @property
     def generation(self) -> Generation | None:
@@ -152,7 +161,7 @@ class Tab:
         policy, session = self.manager.policy, self.manager.session
         match given.what:
             case "sign_in":
-                session.sign_in(given.person, tokens_of(given.person, 0))
+                session.sign_in(given.person, tokens_of(given.person, 0), 0.0)
             case "sign_out":
                 session.sign_out("here")
             case "start":
@@ -175,11 +184,11 @@ class Tab:
     def key(self) -> Hashable:
         """Return all that the next steps can depend on."""
         session, manager = self.manager.session, self.manager
-        # When a refresh may be tried again depends on time, which stands still here.
         parts = {
             name: value
             for name, value in vars(session).items()
-            if not callable(value) and name not in {"_refreshed_at", "_pace", "_backoff_until"}
+            if not callable(value)
+            and name not in {"_refreshed_at", "_pace", "_backoff_until", "_came_at"}
         }
         parts["failures"] = min(session.failures, 1)
         written = manager._text, manager._written is session.record  # noqa: SLF001
@@ -220,12 +229,19 @@ class Tabs:
         return number
 
 
+def place_of(flow: GeneratorType[Any, Any, Any]) -> Hashable:
+    """Return where a generator stands, and with which values; None if it has ended."""
+    frame = flow.gi_frame
+    if frame is None:
+        return None
+    local = {name: one for name, one in frame.f_locals.items() if name != "self"}
+    return flow.gi_code.co_name, frame.f_lasti, freeze(local), freeze(flow.gi_yieldfrom)
+
+
 def freeze(value: Any) -> Hashable:
     """Return a value in a form that can be compared; a generator by where it stands."""
     if isinstance(value, GeneratorType):
-        frame, inner = value.gi_frame, value.gi_yieldfrom
-        local = {name: one for name, one in frame.f_locals.items() if name != "self"}
-        return value.gi_code.co_name, frame.f_lasti, freeze(local), freeze(inner)
+        return place_of(value)
     if is_dataclass(value) and not isinstance(value, type):
         return tuple(freeze(getattr(value, each.name)) for each in fields(value))
     if isinstance(value, Mapping):

@@ -11,6 +11,9 @@ from tests.simulation.profile import DAY, HOUR, MINUTE, Profile
 from tests.simulation.tab import CALL_BOUND, Tab
 from tests.simulation.world import Report, World
 from unexpired import Unreachable
+from unexpired.timers import STEPS
+
+FORGIVEN = CALL_BOUND / STEPS  # s: a timeout repeats the step in which the loop stood still
 
 
 class FaultModel:
@@ -169,7 +172,9 @@ class FaultModel:
         self.world.report.counts["blocked loops"] += 1
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
-        loop.stand_still(self.world.random.choice((1, 15, 100)))
+        seconds = self.world.random.choice((1, 15, 100))
+        loop.stand_still(seconds)
+        self.world.blocked += seconds + FORGIVEN
 
     def stall_with_the_lock(self) -> None:
         """A tab gets the lock and stops running."""

@@ -10,6 +10,7 @@ from tests.simulation.world import World
 from unexpired import Headers, Request, Response, Unreachable
 
 HOLDS = (5.0, 30.0, 300.0)  # s: the last is longer than any timer of the client
+FAST = 0.2  # s: the mean delay of a network without faults
 TURNS = 4  # of the event loop, from when a response is there until it is read
 
 
@@ -56,7 +57,8 @@ class RoundTrip:
 
     async def _delay(self) -> None:
         world = self.world
-        await asyncio.sleep(world.random.expovariate(1 / world.profile.slow))
+        slow = FAST if world.has_no_faults else world.profile.slow
+        await asyncio.sleep(world.random.expovariate(1 / slow))
         if world.chance(world.profile.hang):
             world.report.counts["hangs"] += 1
             await asyncio.sleep(world.random.choice(HOLDS))

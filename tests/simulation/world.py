@@ -90,6 +90,7 @@ class World:
         self.is_up = True
         self.has_no_faults = False
         self.sleeps = 0
+        self.blocked = 0.0  # s for which the event loop stood still, or which it makes up for
         self.in_flight: list[Request] = []  # the refreshes
         self.signed_out: set[str] = set()  # sessions that were signed out on this device
         self.ended_sessions: set[str] = set()  # sessions that were seen to end otherwise
