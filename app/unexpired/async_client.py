@@ -183,8 +183,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         """
         await self._reload()
         await self._drive(self._manager.policy.sign_in(new_session_name(), username, password))
-        if self._manager.session.unreported:  # Nobody has to wait for the end of another session.
-            self._run_in_background(self._drive(self._manager.policy.report_ends()))
+        self._report_ends()  # Nobody has to wait for the end of another session.
 
     async def sign_out(self) -> None:
         """Sign out: here at once, and at the server if it can be reached."""
@@ -218,6 +217,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         if resume:
             self._manager.session.resume()
             self._manager.page_shown()
+            self._report_ends()
         self._manager.reload()
         self._wakeup.wake_all()
 
@@ -390,6 +390,10 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         manager.session.note_failed_refresh(stale, manager.policy.clock.monotonic(), None)
         manager.commit()
         raise Unreachable
+
+    def _report_ends(self) -> None:
+        if self._manager.session.unreported:
+            self._run_in_background(self._drive(self._manager.policy.report_ends()))
 
     def _run_in_background(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Start a task that goes on when nobody waits for it."""

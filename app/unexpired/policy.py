@@ -29,6 +29,7 @@ from unexpired.token_response import (
     ENDINGS,
     EXPIRED,
     SUPERSEDED,
+    is_outage,
     parse_retry_after,
     parse_token_response,
     refusal,
@@ -247,13 +248,20 @@ class Policy:
         request = dialect.refresh_request(url, record.tokens.refresh_token, attempt)
         self.session.is_refreshing = True
         try:
-            response = yield Send(request, self.options.exchange_timeout)
+            response = yield from self._exchange(request)
         except Unreachable:
             self.session.note_failed_refresh(record.generation, self.clock.monotonic(), None)
             raise
         finally:
             self.session.is_refreshing = False
         return dialect.read_refresh(response)
+
+    def _exchange(self, request: Request) -> Generator[Send, Response, Response]:
+        """Send a request for tokens; the response counts only if it is from where that went."""
+        response = yield Send(request, self.options.exchange_timeout)
+        if not _is_from_there(request, response):
+            raise Unreachable
+        return response
 
     def _was_stored_elsewhere(self, record: Record) -> Generator[Effect, Any, bool]:
         """Return whether another tab has stored the result of a refresh."""
@@ -296,7 +304,7 @@ class Policy:
         requested_at = self.clock.now()
         url, dialect = self.options.resolve(self.options.login_path), self.options.dialect
         request = dialect.sign_in_request(url, username, password)
-        response = yield Send(request, self.options.exchange_timeout)
+        response = yield from self._exchange(request)
         translated = dialect.read_sign_in(response)
         tokens = parse_token_response(
             translated, requested_at=requested_at, received_at=self.clock.now()
@@ -311,20 +319,23 @@ class Policy:
         yield from self.report_ends()
 
     def report_ends(self) -> Generator[Send, Response, None]:
-        """Try to revoke at the server what was signed out or replaced on this device."""
-        while self.session.unreported:
-            tokens = self.session.unreported.pop(0).tokens
-            if not self.options.logout_path:
-                continue
+        """Try to revoke at the server what was signed out or replaced on this device.
+
+        On this device it is over anyway. What the server could not be told is tried again later.
+        """
+        ended, self.session.unreported = self.session.unreported, []
+        for record in ended if self.options.logout_path else ():
             request = self.options.dialect.sign_out_request(
                 self.options.resolve(self.options.logout_path),
-                tokens.refresh_token,
-                tokens.access_token,
+                record.tokens.refresh_token,
+                record.tokens.access_token,
             )
             try:
-                yield Send(request, self.options.refresh_timeout)
-            except UnexpiredError:
-                continue  # On this device the session is over anyway.
+                response = yield Send(request, self.options.refresh_timeout)
+            except Unreachable:
+                response = Response(503)
+            if is_outage(response.status_code):
+                self.session.unreported.append(record)
 
     # -- Staying ahead -------------------------------------------------------------------------
 

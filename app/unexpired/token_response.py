@@ -190,6 +190,11 @@ def _http_date(value: str) -> float | None:
         return None
 
 
+def is_outage(status: int) -> bool:
+    """Return whether a status asks to try again later (RFC 9110, section 15; RFC 6585)."""
+    return status >= 500 or status in {408, 425, 429}  # noqa: PLR2004
+
+
 def sign_in_error(response: Response, now: float) -> UnexpiredError:
     """Return the error for a failed sign-in, whose response a dialect has translated."""
     match response.status_code:

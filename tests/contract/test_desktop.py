@@ -166,6 +166,25 @@ async def test_killing_the_holder_releases_the_lock(second_process: SecondProces
             pass
 
 
+async def test_a_program_that_holds_the_lock_and_stalls_holds_up_nobody(
+    second_process: SecondProcess,
+) -> None:
+    """The server gives all programs the same result."""
+    second_process.run("signs in")
+    path = second_process.file.with_suffix(".lock")
+    with second_process.start("holds the lock", str(path)) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        url = second_process.backend.url
+        second_process.expire()
+        assert Client.on_desktop(base_url=url, refresh_timeout=2).get("/api/me").status_code == 200
+        second_process.expire()
+        client = AsyncClient.on_desktop(base_url=url, refresh_timeout=2)
+        assert (await client.get("/api/me")).status_code == 200
+        holder.kill()
+    assert second_process.record["generation"] == 3
+
+
 def test_each_api_has_a_session_of_its_own(second_process: SecondProcess) -> None:
     """The file is named after the base URL; a trailing slash makes no difference."""
     second_process.run("signs in")

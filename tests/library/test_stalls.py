@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +16,13 @@ from tests.library.conftest import session_of
 from tests.library.test_async_client import Page
 from tests.library.test_sync_client import Program
 from tests.support.clock import FakeClock
-from tests.support.fake_server import API, AsyncFakeServer, error_response, json_response
+from tests.support.fake_server import (
+    API,
+    AsyncFakeServer,
+    error_response,
+    json_response,
+    token_fields,
+)
 from unexpired import AsyncClient, Client, Dialect, Request, Response, Unreachable
 from unexpired.ports import MemoryStore
 from unexpired.timers import timeout_after
@@ -215,6 +222,22 @@ async def test_a_surprise_in_the_background_does_not_end_staying_ahead(
     assert "secret" not in caplog.text
 
 
+# -- Elsewhere -------------------------------------------------------------------------------------
+
+
+async def test_tokens_that_come_from_another_origin_are_not_used(server: SlowServer) -> None:
+    """A transport that follows redirects may bring them; ours do not for such requests."""
+    client = await signed_in(server)
+    evil = json_response(200, token_fields(9))
+    server.responses["/api/refresh"] = lambda _: replace(evil, url="https://evil.example/api")
+    with pytest.raises(Unreachable):
+        await client.refresh()
+    assert session_of(client).require().tokens.refresh_token == "rt1.1"
+    server.responses["/api/login"] = server.responses["/api/refresh"]
+    with pytest.raises(Unreachable):
+        await client.sign_in("ada", "pw")
+
+
 # -- A sign-in replaces, and an end is reported ----------------------------------------------------
 
 
@@ -261,6 +284,29 @@ async def test_without_a_refresh_token_the_access_token_is_signed_out(server: Sl
     (request,) = server.received
     assert (request.url, request.body) == (f"{API}/api/logout", b"{}")
     assert request.headers["authorization"] == f"Bearer {token}"
+
+
+@pytest.mark.parametrize("failure", [Response(503), Response(429), None])
+async def test_an_end_that_the_server_was_not_told_is_told_when_the_network_is_back(
+    server: SlowServer, failure: Response | None
+) -> None:
+    server.seconds = 0
+    client = await signed_in(server)
+
+    def fail(_: Request) -> Response:
+        if failure is None:
+            raise Unreachable
+        return failure
+
+    server.responses["/api/logout"] = fail
+    await client.sign_out()
+    assert client.state == "anonymous"
+    del server.responses["/api/logout"]
+    client.wake(resume=True)
+    await until(lambda: len(signed_out(server)) == 2)
+    client.wake(resume=True)
+    await asyncio.sleep(0.05)
+    assert signed_out(server) == [b'{"refreshToken": "rt1.1"}'] * 2
 
 
 def test_a_program_ends_what_its_sign_in_replaces() -> None:
