@@ -107,17 +107,17 @@ def months(random: Random) -> Profile:
 
 
 def years(random: Random) -> Profile:
-    """A device with long-lived tokens that is used now and then for years."""
+    """A device with long-lived tokens that is used now and then for many years."""
     return Profile(
-        days=random.uniform(1000, 3000),
-        access_ttl=random.choice((DAY, 3 * DAY, 7 * DAY)),
-        idle_ttl=90 * DAY,
+        days=random.uniform(3000, 8000),
+        access_ttl=random.choice((7, 14, 30)) * DAY,
+        idle_ttl=180 * DAY,
         absolute_ttl=10_000 * DAY,
-        pace=random.uniform(2, 8) * DAY,
+        pace=random.uniform(5, 15) * DAY,
         tabs=2,
         burst=2,
         sign_outs=0.2,
-        tick=7 * DAY,
+        tick=30 * DAY,
     )
 
 
