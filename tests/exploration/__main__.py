@@ -10,7 +10,7 @@ from multiprocessing import Pool
 from tests.exploration.model import Exploration, Result, Scope
 
 SHORT = {
-    "two tabs": Scope(generations=1),
+    "two tabs": Scope(generations=1, flight=2, duplicates=2),
     "tabs that do not see each other": Scope(generations=1, stale=1),
     "a restored database": Scope(generations=1, restores=1),
     "a crash": Scope(generations=1, crashes=1, duplicates=0),
@@ -20,7 +20,7 @@ SHORT = {
 """What `make test` explores."""
 
 LONG = {
-    "two tabs": Scope(generations=3, duplicates=2),
+    "two tabs": Scope(generations=3),
     "two tabs, two messages at once": Scope(generations=2, flight=2, duplicates=2),
     "tabs that do not see each other": Scope(generations=2, stale=2),
     "a restored database": Scope(generations=3, restores=1),

@@ -50,7 +50,7 @@ class Scope:
         restores: How often the database may lose its last step.
         thief: Whether somebody may copy the stored record, once.
         persons: Whether a person may sign out, and another one sign in.
-        stale: How often a tab may begin without seeing what another has just stored.
+        stale: How often a tab may begin without seeing the attempt that another has just stored.
         duplicates: How often a request may be delivered twice.
     """
 
@@ -155,6 +155,7 @@ class Exploration:
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self.tabs = Tabs()
+        self._checked: set[tuple[Session, Thief, str | None]] = set()
 
     def run(self) -> Result:
         """Visit the states breadth first, until an invariant is broken or none is left."""
@@ -229,7 +230,7 @@ class Exploration:
         left = state.left
         if not waits and self._may_refresh(state):
             yield f"{name} refreshes", self._take(state, tab, Input("start", state.stored))
-            if left.stale and (before := before_attempt(state.stored)):
+            if left.stale and (before := self._before_attempt(state, 1 - tab)):
                 fewer = state._replace(left=left._replace(stale=left.stale - 1))
                 begun = self._take(fewer, tab, Input("start", before))
                 yield f"{name} refreshes on what it saw before", begun
@@ -300,6 +301,18 @@ class Exploration:
             after, answer = act_as_thief(state, attempt)
             yield f"the thief presents {thief.counter}: {brief(answer)}", after
 
+    def _before_attempt(self, state: State, other: int) -> str | None:
+        """Return what was stored before the other tab's new attempt, as long as one may see that.
+
+        A write is seen everywhere before the tab that made it goes on.
+        """
+        attempt = read(state.stored).attempt if state.stored else None
+        if attempt is None or state.waiting[other] != "pause":
+            return None
+        is_sent = any(request.attempt == attempt for request in state.requests)
+        is_known = any(hash_attempt(attempt) in row.session.attempts for row in state.rows)
+        return None if is_sent or is_known else before_attempt(state.stored)
+
     def _may_refresh(self, state: State) -> bool:
         if state.stored is None or len(state.requests) >= self.scope.flight:
             return False
@@ -343,10 +356,13 @@ class Exploration:
         thief, row = state.thief, state.rows[-1].session
         if thief is None or not thief.has_acted or row.revoked_at is not None:
             return
-        if thief.counter > thief.copied and state.stored and read(state.stored).can_renew:
-            for thief_first in (True, False):
-                if not self._ends(state, thief_first=thief_first):
-                    raise Violation("once both sides have gone on, the session is dead")
+        essence = row, thief, state.stored
+        if essence in self._checked or not state.stored or thief.counter <= thief.copied:
+            return
+        self._checked.add(essence)
+        for thief_first in (True, False) if read(state.stored).can_renew else ():
+            if not self._ends(state, thief_first=thief_first):
+                raise Violation("once both sides have gone on, the session is dead")
 
     def _ends(self, state: State, *, thief_first: bool) -> bool:
         """Let both sides refresh in turn, at leisure; return whether that ends the session."""

@@ -129,7 +129,7 @@ class Tab:
     def new_attempt(self) -> str:
         """Return what no other tab, and no other generation, has."""
         generation = self.manager.session.require().generation
-        return f"{self.name}-{generation.session}-{generation.number}-of-22-chars"
+        return f"{self.name}-{generation.session}-{generation.number}-of-22-characters"
 
     def take(self, given: Input) -> Output:
         """Take an input as the drivers of both clients do: read the store, step, write it."""
