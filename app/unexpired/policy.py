@@ -321,7 +321,7 @@ class Policy:
     def report_ends(self) -> Generator[Send, Response, None]:
         """Try to revoke at the server what was signed out or replaced on this device.
 
-        On this device it is over anyway. What the server could not be told is tried again later.
+        On this device it is over anyway. What the server does not know yet is tried again later.
         """
         ended, self.session.unreported = self.session.unreported, []
         for record in ended if self.options.logout_path else ():

@@ -22,6 +22,9 @@ MAX_NAME = 100
 
 Checked = TypeVar("Checked")
 
+NO_ATTEMPT = "." * 22
+"""As long as an attempt, so that a full storage that holds the record has room for one."""
+
 _ATTEMPT = re.compile(r"[A-Za-z0-9_-]{22,64}")
 
 
@@ -97,7 +100,7 @@ class Record:
                 "skew": tokens.skew,
                 "user": tokens.user,
                 "refused": self.refused,
-                **({} if self.attempt is None else {"attempt": self.attempt}),
+                "attempt": self.attempt or NO_ATTEMPT,
             }
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -61,7 +62,15 @@ def test_a_stored_result_removes_it(signed_in: World) -> None:
     next(flow)
     finish(flow, renewed())
     assert signed_in.session.require().attempt is None
-    assert "attempt" not in json.loads(signed_in.session.require().dumps())
+    stored = signed_in.session.require().dumps()
+    assert ATTEMPT not in stored
+    assert loads(stored).attempt is None
+
+
+def test_an_attempt_makes_the_record_no_longer(signed_in: World) -> None:
+    """In a full storage there would be no room for it."""
+    record = signed_in.session.require()
+    assert len(record.dumps()) == len(replace(record, attempt=ATTEMPT).dumps())
 
 
 @pytest.mark.parametrize("outcome", [Response(503), Unreachable()])

@@ -287,7 +287,7 @@ async def test_without_a_refresh_token_the_access_token_is_signed_out(server: Sl
 
 
 @pytest.mark.parametrize("failure", [Response(503), Response(429), None])
-async def test_an_end_that_the_server_was_not_told_is_told_when_the_network_is_back(
+async def test_an_end_that_did_not_reach_the_server_is_sent_when_the_network_is_back(
     server: SlowServer, failure: Response | None
 ) -> None:
     server.seconds = 0
