@@ -196,6 +196,11 @@ class SharedLock:
         self._lock = lock
         self._store = store
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether holding it keeps other workers from refreshing."""
+        return getattr(self._lock, "is_shared", True)
+
     @asynccontextmanager
     async def hold(self, timeout: float) -> AsyncIterator[None]:  # noqa: ASYNC109 - the port's contract
         """Hold the lock; see ``RefreshLock``."""

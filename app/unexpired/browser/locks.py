@@ -30,6 +30,11 @@ class WebLock:
         self._local = LocalLock()
         self._denied: bool | None = None  # None: not known yet
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether holding it keeps other tabs from refreshing."""
+        return not self._denied
+
     async def _is_denied(self) -> bool:
         """Return whether the browser has Web Locks and denies them, as where storage is blocked."""
         if self._denied is None:
@@ -85,7 +90,7 @@ class WebLock:
 def open_lock(name: str) -> RefreshLock:
     """Return a Web Lock, or a lock of this page where there are none: insecure contexts, Node.js.
 
-    Without Web Locks the server's grace accepts a duplicate refresh.
+    Without Web Locks tabs agree on one attempt, and the server gives all of them the same result.
     """
     js_navigator = js_global("navigator")
     has_locks = isinstance(getattr(js_navigator, "locks", None), JsProxy)

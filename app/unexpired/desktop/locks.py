@@ -1,7 +1,7 @@
 """A lock on a file: one refresh at a time among the processes of one user.
 
 The system releases the lock of a process that dies, so a killed program blocks no other one. Where
-the file cannot be made, the server's grace still accepts a duplicate refresh.
+the file cannot be made, the server still gives a duplicate refresh the same result.
 """
 
 from __future__ import annotations
