@@ -4,7 +4,6 @@
 {
   const STALLED_MS = 60_000;
   const UNFINISHED_STARTS = 2;
-  const LEFT_EARLY_MS = 10_000;
   const STAGES = {
     "Loading Pyodide": "Fetching Python",
     "Loading interpreter": "Starting Python",
@@ -68,28 +67,23 @@
     storage.removeItem(from);
     return true;
   };
-  // Somebody who leaves at once has not seen the start fail, so an early end counts only if it did.
-  const beganKey = `${key}:start-began`;
-  const began = Number(ofTab?.getItem(beganKey) ?? NaN);
-  const wasLong = Date.now() - began >= LEFT_EARLY_MS;
-  const unfinished = Number(ofTab?.getItem(startsKey) ?? 0) + (wasLong ? 1 : 0);
-  ofTab?.setItem(startsKey, unfinished);
-  ofTab?.removeItem(beganKey);
+  const unfinished = Number(ofTab?.getItem(startsKey) ?? 0);
   move(asideKey, key);
   if (unfinished === UNFINISHED_STARTS && move(key, asideKey)) root.dataset.session = "dropped";
 
-  const onStart = () => ofTab?.setItem(beganKey, Date.now());
+  // Only what ended the page's own code counts, not a start that is slow, or that somebody left.
+  let hasBegun = false;
   const onFailure = () => {
-    if ((ofTab?.getItem(beganKey) ?? null) === null) return;
-    ofTab.setItem(startsKey, unfinished + 1);
-    ofTab.removeItem(beganKey);
+    if (!hasBegun) return;
+    hasBegun = false;
+    ofTab?.setItem(startsKey, unfinished + 1);
   };
   const onReady = () => {
-    ofTab?.removeItem(beganKey);
+    byId("boot-failed").hidden = true; // It was only slow.
     ofTab?.removeItem(startsKey);
     storage?.removeItem(asideKey);
   };
-  addEventListener("py:ready", onStart, true); // The page's own code runs next.
+  addEventListener("py:ready", () => (hasBegun = true), true); // The page's own code runs next.
 
   // Lets the style sheet hide the sign-in form while Python starts, if there is a session.
   root.dataset.returning = String((storage?.getItem(key) ?? null) !== null);
@@ -106,8 +100,9 @@
     true,
   );
 
+  // Python has used up its stack or its memory, and does not run any more.
+  const isFatal = (reason) => reason instanceof WebAssembly.RuntimeError || ["RangeError", "InternalError"].includes(reason?.name);
   const showFailure = () => {
-    onFailure();
     if (document.readyState === "loading") addEventListener("DOMContentLoaded", showFailure);
     else if (!isReady()) byId("boot-failed").hidden = false;
   };
@@ -119,9 +114,16 @@
     if (STAGES[detail]) byId("boot-stage").textContent = tr(STAGES[detail]);
   });
   addEventListener("error", ({ target }) => ["SCRIPT", "LINK"].includes(target.tagName) && showFailure(), true);
-  addEventListener("unhandledrejection", showFailure);
-  // Unless the page is ready, main.py has failed.
-  addEventListener("py:done", () => (isReady() ? onReady() : showFailure()), true);
+  addEventListener("unhandledrejection", ({ reason }) => {
+    if (isFatal(reason)) onFailure();
+    showFailure();
+  });
+  const onDone = () => {
+    if (isReady()) return onReady();
+    onFailure(); // main.py has failed.
+    showFailure();
+  };
+  addEventListener("py:done", onDone, true);
 
   // A reload clears the form. Keep the username; the password must not be stored.
   const field = () => document.querySelector("#sign-in [name=username]");

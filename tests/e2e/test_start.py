@@ -131,6 +131,12 @@ if {condition}:
     raise RuntimeError("broken")
 document.documentElement.dataset.ready = "true"
 """
+NEVER_READY = """
+import asyncio
+from js import document
+document.documentElement.dataset.hasBegun = "true"
+await asyncio.sleep(600)
+"""
 DROPPED = "could not start with the session that was stored on this device"
 
 
@@ -176,15 +182,18 @@ def test_a_page_that_fails_for_another_reason_keeps_the_session(page: Page, watc
     watch.forgive("broken", "RuntimeError")
 
 
-def test_starts_that_are_left_early_do_not_count(page: Page) -> None:
-    """Somebody who reloads an impatient number of times keeps the session."""
+def test_starts_that_are_slow_or_left_do_not_count(page: Page) -> None:
+    """Somebody with a slow device who reloads an impatient number of times keeps the session."""
     page.goto("/healthz")
     page.evaluate("localStorage.setItem('unexpired', 'good')")
-    slow = "import asyncio\nawait asyncio.sleep(60)"
-    page.route("**/app/main.py", lambda route: route.fulfill(body=slow))
+    page.route("**/app/main.py", lambda route: route.fulfill(body=NEVER_READY))
+    page.clock.install()
     for _ in range(3):
         page.goto("/")
-        page.wait_for_function("sessionStorage.getItem('unexpired:start-began')")
+        page.locator("html[data-has-begun=true]").wait_for(state="attached")
+        page.clock.fast_forward("05:00")
+        expect(page.locator("#boot-failed")).to_be_visible()
+    page.unroute("**/app/main.py")
     starts(page, condition="False")
     assert stored(page) == {"unexpired": "good"}
 
