@@ -297,6 +297,20 @@ async def test_a_stolen_attempt_of_a_finished_refresh_gets_no_tokens(node: TestS
     await assert_ended(node)
 
 
+async def test_a_thief_whose_step_the_database_lost_is_found_as_well(node: TestServer) -> None:
+    """The thief is ahead of the restored row; the victim finds itself superseded, and says so."""
+    victim = await victim_of(node)
+    thief = victim.copy()
+    assert await thief.refresh()
+    await restore(node, 0)
+    node.clock.advance(60)
+    assert await thief.refresh()
+    assert not await victim.refresh()
+    assert victim.codes == [(409, "REFRESH_SUPERSEDED")]
+    assert code(await node.refresh(victim.token)) == (401, "REFRESH_REUSED")
+    await assert_ended(node)
+
+
 @pytest.mark.parametrize("order", sorted(set(itertools.permutations("vvtt"))))
 async def test_in_any_order_the_session_is_dead_once_both_sides_have_acted(
     node: TestServer, order: tuple[str, ...]

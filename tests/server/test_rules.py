@@ -79,6 +79,12 @@ def test_an_attempt_is_given_again_what_it_was_given_and_no_other_is(
     assert decide(session, counter, OWN, now, POLICY) is expected
 
 
+def test_without_an_attempt_a_lost_step_is_repeated_and_never_superseded() -> None:
+    session = dataclasses.replace(FRESH, attempts=(LOST, LOST))
+    assert decide(session, 4, NO_ATTEMPT, 1199, POLICY) is Decision.REPEAT
+    assert decide(session, 3, NO_ATTEMPT, 200, POLICY) is Decision.REUSE
+
+
 def test_a_grace_shorter_than_the_tabs_seconds_holds_for_them_too() -> None:
     strict = dataclasses.replace(POLICY, grace=0)
     session = dataclasses.replace(FRESH, attempts=(OTHER,))

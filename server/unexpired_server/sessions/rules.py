@@ -11,7 +11,7 @@ stored, so that it can ask again for a response that it did not get.
     one behind         another                      REPEAT for TAB_SECONDS, then REUSE
     one behind         none                         REPEAT for the grace, then REUSE
     further behind     that step's own, or lost     SUPERSEDED: a late duplicate, nothing is revoked
-    further behind     another, none, forgotten     REUSE: every honest client holds a later token
+    further behind     another, forgotten, or none  REUSE: every honest client holds a later token
 
 Revoked and expired sessions refuse before any of this. The successor of a token is a function of
 the token: a repeated request, a second tab or a crash between commit and response all get the
@@ -119,7 +119,9 @@ def decide(
         return Decision.ROTATE if policy.rotation else Decision.KEEP
     is_own = _is_own(session, counter, attempt)
     if counter < session.counter - 1:
-        return Decision.SUPERSEDED if is_own else Decision.REUSE
+        # A client that finds itself superseded by nobody it knows says so by giving none.
+        is_duplicate = is_own and attempt != NO_ATTEMPT
+        return Decision.SUPERSEDED if is_duplicate else Decision.REUSE
     window = policy.grace if attempt == NO_ATTEMPT else min(TAB_SECONDS, policy.grace)
     return Decision.REPEAT if is_own or now < session.refreshed_at + window else Decision.REUSE
 
