@@ -17,7 +17,14 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 from unexpired.messages import Headers, Request, Response
-from unexpired.token_response import BAD_CREDENTIALS, ENDINGS, EXPIRED, REFUSALS, SUPERSEDED
+from unexpired.token_response import (
+    BAD_CREDENTIALS,
+    ENDINGS,
+    EXPIRED,
+    REFUSALS,
+    SUPERSEDED,
+    is_outage,
+)
 
 Constants = Mapping[str, str | int | float]
 
@@ -27,7 +34,6 @@ _CHOICES = {
     "refresh_as": ("field", "bearer"),
     "bare_401": ("handed_back", "expired"),
 }
-_TRANSIENT = {408, 425, 429}  # They ask to try again later, so they never refuse.
 
 # Challenges are schemes and their parameters (RFC 9110, section 11.6.1), so words without and with
 # a value: `Bearer realm="…", error="invalid_token"` (RFC 6750, section 3).
@@ -382,7 +388,7 @@ def _challenges(response: Response) -> set[str]:
 
 
 def _is_final(status: int) -> bool:
-    return status // 100 == 4 and status not in _TRANSIENT  # noqa: PLR2004 - RFC 9110, 15.5
+    return status // 100 == 4 and not is_outage(status)  # noqa: PLR2004 - RFC 9110, 15.5
 
 
 def _is_page(response: Response) -> bool:

@@ -12,11 +12,10 @@ from unexpired.claims import claims
 from unexpired.origins import origin_of
 from unexpired.outside_text import loads as outside
 from unexpired.ports import TokenStore
-from unexpired.token_response import Tokens, is_sendable
+from unexpired.token_response import MAX_SECONDS, Tokens, is_sendable
 
 VERSION = 1
 
-MAX_SECONDS = 1e12  # A time or a length of time beyond the year 30000 is damage.
 MAX_GENERATION = 2**53  # JavaScript counts exactly only to here.
 MAX_NAME = 100
 

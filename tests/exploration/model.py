@@ -24,16 +24,13 @@ from unexpired_server.sessions.rules import (
     hash_attempt,
     refreshed,
 )
+from unexpired_server.sessions.sessions import REFUSALS as FAILURES
 
 POLICY = SessionPolicy(idle_ttl=1e9, absolute_ttl=1e9, grace=30)
 AGES = (0.0, 10.0, 30.0)
 """Seconds since the last step, at the boundaries of the rules; each is the first outside one."""
 
-ANSWERS = {
-    Decision.REUSE: (401, "REFRESH_REUSED"),
-    Decision.REVOKED: (401, "SESSION_REVOKED"),
-    Decision.SUPERSEDED: (409, "REFRESH_SUPERSEDED"),
-}
+ANSWERS = {decision: (failure.status, failure.code) for decision, failure in FAILURES.items()}
 
 FIRST = "ada"
 THIEFS_OWN = "thief-attempt-of-22-chars"

@@ -24,7 +24,7 @@ from tests.support.fake_server import (
     token_fields,
 )
 from unexpired import AsyncClient, Client, Dialect, Request, Response, Unreachable
-from unexpired.ports import MemoryStore
+from unexpired.ports import MemoryStore, SystemClock
 from unexpired.timers import timeout_after
 
 BLOCKED = 0.4  # s
@@ -164,20 +164,12 @@ def test_a_program_uses_a_late_response_at_its_next_call() -> None:
 # -- Pace ------------------------------------------------------------------------------------------
 
 
-class RealClock:
-    """The true time, for what is measured by it."""
-
-    now = staticmethod(time.time)
-    monotonic = staticmethod(time.monotonic)
-    sleep = staticmethod(time.sleep)
-
-
 async def test_tokens_that_live_for_a_millisecond_are_not_refreshed_all_the_time() -> None:
     server = AsyncFakeServer(FakeClock())
     fields = {"accessToken": "opaque", "refreshToken": "r", "expiresIn": 0.001}
     for path in ("/api/login", "/api/refresh"):
         server.responses[path] = lambda _: json_response(200, fields)
-    client = AsyncClient(server, base_url=API, clock=RealClock(), tick=0.01)
+    client = AsyncClient(server, base_url=API, clock=SystemClock(), tick=0.01)
     await client.sign_in("ada", "pw")
     await client.ready()
     await asyncio.sleep(1.5)
@@ -322,7 +314,7 @@ def test_a_shared_store_without_a_lock_costs_a_moment_and_agrees() -> None:
     class Shared(MemoryStore):
         pass
 
-    clock, store = RealClock(), Shared()
+    clock, store = SystemClock(), Shared()
     server = Program().server
     one, other = (Client(server, store=store, clock=clock, base_url=API) for _ in range(2))
     one.sign_in("ada", "pw")

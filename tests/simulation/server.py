@@ -22,16 +22,12 @@ from unexpired_server.sessions.rules import (
     refreshed,
     seconds_left,
 )
+from unexpired_server.sessions.sessions import REFUSALS as FAILURES
 from unexpired_server.tokens.keys import Key, ring_of
 
 API = "https://api.example"
 TOKENS = RefreshTokens(ring_of(Key("00" * 8, bytes(range(32)))))
-REFUSALS = {
-    Decision.REUSE: (401, "REFRESH_REUSED"),
-    Decision.EXPIRED: (401, "REFRESH_EXPIRED"),
-    Decision.REVOKED: (401, "SESSION_REVOKED"),
-    Decision.SUPERSEDED: (409, "REFRESH_SUPERSEDED"),
-}
+REFUSALS = {decision: (failure.status, failure.code) for decision, failure in FAILURES.items()}
 
 
 @dataclass
