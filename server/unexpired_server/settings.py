@@ -37,7 +37,11 @@ CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """Several values in one variable, separated by commas or spaces."""
 
 
+CommaSeparatedSecrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+"""The same of secrets."""
+
 Algorithm = Literal["HS256", "EdDSA", "ES256"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class Settings(BaseSettings):
@@ -55,8 +59,12 @@ class Settings(BaseSettings):
     """How many worker processes serve requests."""
     database_url: str = "sqlite+aiosqlite:///data/unexpired.sqlite3"
     """The database with users and sessions: SQLite, or PostgreSQL with the extra ``postgres``."""
+    pool_size: int = Field(default=15, ge=1, le=1000)
+    """How many connections to the database each worker may open."""
     secret: SecretStr | None = None
     """The signing key, as ``unexpired-server secret`` prints it; without one, the keys file."""
+    previous_secrets: CommaSeparatedSecrets = ()
+    """Earlier values of the secret, whose tokens stay valid while the secret is being replaced."""
     keys_file: Path = Path("data/keys.json")
     """The file with the signing keys; created on the first start when there is no secret."""
     algorithm: Algorithm = "HS256"
@@ -67,6 +75,8 @@ class Settings(BaseSettings):
     """How long a session lives without a refresh, in seconds."""
     refresh_absolute_ttl: float = Field(default=30 * DAY, ge=1, allow_inf_nan=False)
     """Maximum age of a session, in seconds."""
+    sessions_per_user: int = Field(default=100, ge=1, le=10_000)
+    """How many sessions a user may have; one more ends the one that was used longest ago."""
     refresh_grace: float = Field(default=30, ge=0, allow_inf_nan=False)
     """How long a just-used refresh token may be presented again, in seconds."""
     refresh: bool = True
@@ -92,6 +102,14 @@ class Settings(BaseSettings):
     refresh_limit: str = "300 per minute"
     """How many refreshes of a session or an address may be refused, or follow within a second
     of the last; no limit when empty."""
+    keep_alive: float = Field(default=75, gt=0, le=DAY)
+    """How long an idle connection stays open, in seconds; longer than a proxy in front keeps it."""
+    drain_seconds: float = Field(default=0, ge=0, le=600)
+    """How long the server still accepts requests after SIGTERM, and says that it is not ready."""
+    log_level: LogLevel = "info"
+    """The least severe lines that are logged: debug, info, warning or error."""
+    log_sample: float = Field(default=1, ge=0, le=1)
+    """The share of successful requests that are logged; failures always are."""
     page_dir: Path | None = None
     """The folder of a page to serve: index.html, app/ and vendor/, or the output of
     ``make site``; needs the extra ``page``."""
