@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,14 +19,14 @@ PROJECT = Path(__file__).resolve().parent.parent
 def create_app(
     settings: Settings,
     *,
-    now: Callable[[], float] = time.time,
+    now: Callable[[], float] | None = None,
     hasher: PasswordHasher | None = None,
 ) -> Starlette:
     """Build the application.
 
     Args:
         settings: The server's settings.
-        now: The clock, in Unix seconds.
+        now: The clock of all nodes, in Unix seconds; the database's when None.
         hasher: Argon2's parameters; RFC 9106's low-memory ones when None.
 
     Raises:
@@ -36,5 +35,5 @@ def create_app(
     service = Service(settings, now=now, hasher=hasher)
     notes = Notes(service.database)
     service.purge_also(notes.purge_keys)
-    routes = NotesRoutes(notes, service.bearer, now).routes()
+    routes = NotesRoutes(notes, service.bearer, service.now).routes()
     return build_app(service, routes=routes, operations=OPERATIONS, page_dir=PROJECT)

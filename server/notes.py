@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     Double,
     ForeignKey,
@@ -17,21 +18,28 @@ from sqlalchemy import (
     delete,
     insert,
     select,
+    tuple_,
 )
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from unexpired_server import Database, IdempotencyMismatch, metadata
 
+BATCH = 1000
+"""Keys that one statement deletes."""
+
 KEY_LIFETIME = 86_400.0
 """Seconds during which a request may be repeated under its Idempotency-Key."""
 
 
-# The package's first migration creates these two tables.
+# Of 64 bits, which SQLite's INTEGER has as it is.
+NoteId = BigInteger().with_variant(Integer, "sqlite")
+
+# The package's migrations create these two tables.
 notes = Table(
     "notes",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", NoteId, primary_key=True),
     Column("user_id", ForeignKey("users.id"), nullable=False),
     Column("text", Text, nullable=False),
     Column("created_at", Double, nullable=False),
@@ -46,7 +54,7 @@ idempotency_keys = Table(
     Column("key", String(255), primary_key=True),
     Column("fingerprint", String(64), nullable=False),
     # No foreign key: after a note is deleted, a repeated request gets its response but no note.
-    Column("note_id", Integer, nullable=False),
+    Column("note_id", NoteId, nullable=False),
     Column("created_at", Double, nullable=False, index=True),
 )
 
@@ -118,8 +126,12 @@ class Notes:
 
     async def purge_keys(self, now: float) -> None:
         """Delete the keys of requests that are too old to be repeated."""
-        old = idempotency_keys.c.created_at < now - KEY_LIFETIME
-        await self._database.rows(delete(idempotency_keys).where(old))
+        key = tuple_(idempotency_keys.c.user_id, idempotency_keys.c.key)
+        is_old = idempotency_keys.c.created_at < now - KEY_LIFETIME
+        old = select(idempotency_keys.c.user_id, idempotency_keys.c.key).where(is_old).limit(BATCH)
+        batch = delete(idempotency_keys).where(key.in_(old)).returning(idempotency_keys.c.key)
+        while await self._database.rows(batch):
+            pass
 
     async def _repeated(self, user_id: str, text: str, key: str) -> Note:
         query = select(idempotency_keys).where(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -32,14 +31,14 @@ from unexpired_server.settings import Settings
 def create_app(
     settings: Settings,
     *,
-    now: Callable[[], float] = time.time,
+    now: Callable[[], float] | None = None,
     hasher: PasswordHasher | None = None,
 ) -> Starlette:
     """Build the application: the API, and a page where the settings name one.
 
     Args:
         settings: The server's settings.
-        now: The clock, in Unix seconds.
+        now: The clock of all nodes, in Unix seconds; the database's when None.
         hasher: Argon2's parameters; RFC 9106's low-memory ones when None.
 
     Raises:

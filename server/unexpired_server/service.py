@@ -6,6 +6,7 @@ and its lifespan.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from contextlib import asynccontextmanager
 from argon2 import PasswordHasher
 from starlette.routing import Route
 
+from unexpired_server.errors import Unavailable
 from unexpired_server.http.bearer import BearerAuthenticator
 from unexpired_server.http.password import PasswordAuthenticator
 from unexpired_server.http.rate_limits import RateLimits
@@ -29,7 +31,9 @@ from unexpired_server.sessions.sessions import Sessions
 from unexpired_server.sessions.store import Store
 from unexpired_server.sessions.users import Users
 from unexpired_server.settings import Settings, SettingsError
+from unexpired_server.storage.clock import DatabaseClock
 from unexpired_server.storage.database import Database
+from unexpired_server.storage.jobs import PURGE, claim
 from unexpired_server.tokens.access_tokens import AccessTokens
 from unexpired_server.tokens.keys import KeyRing, load_ring, reload_ring
 
@@ -41,13 +45,15 @@ OPERATIONS = (*authentication.OPERATIONS, *account.OPERATIONS)
 Purge = Callable[[float], Awaitable[None]]
 """Deletes what is no longer needed at a time, in Unix seconds."""
 
+logger: logging.Logger = logging.getLogger("unexpired.server")
+
 
 class Service:
     """Issues, verifies, refreshes and revokes tokens; nothing runs until ``running`` is entered.
 
     Args:
         settings: The server's settings.
-        now: The clock, in Unix seconds.
+        now: The clock of all nodes, in Unix seconds; the database's when None.
         hasher: Argon2's parameters; RFC 9106's low-memory ones when None.
 
     Raises:
@@ -58,32 +64,34 @@ class Service:
         self,
         settings: Settings,
         *,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] | None = None,
         hasher: PasswordHasher | None = None,
     ) -> None:
         self.settings: Settings = settings
-        self.now = now
-        self.ring: KeyRing = load_ring(settings, now())
         self.database: Database = Database(settings.database_url)
+        self.clock: DatabaseClock | None = DatabaseClock(self.database) if now is None else None
+        self.now: Callable[[], float] = now or self.clock or time.time
+        self.ring: KeyRing = load_ring(settings, self.now())
         self.users: Users = Users(self.database)
         self.passwords: Passwords = Passwords(hasher)
         self.metrics: Metrics = Metrics()
         self.rates: RateLimits = RateLimits(
             settings.rate_limit_url, settings.login_limit, settings.refresh_limit
         )
-        self.access_tokens: AccessTokens = AccessTokens(self.ring, settings, now)
+        self.access_tokens: AccessTokens = AccessTokens(self.ring, settings, self.now)
         refresh_tokens = RefreshTokens(self.ring) if settings.refresh else None
         store = Store(self.database, policy_of(settings))
         self.revocations: Revocations = Revocations(
-            store, settings.access_ttl + settings.leeway, now
+            store, settings.access_ttl + settings.leeway, self.now
         )
         self.sessions: Sessions = Sessions(
-            store, self.revocations, self.access_tokens, refresh_tokens, now
+            store, self.revocations, self.access_tokens, refresh_tokens, self.now
         )
         self.bearer: BearerAuthenticator = BearerAuthenticator(
             self.access_tokens, self.revocations, self.metrics
         )
         self._purges: list[Purge] = [store.purge_ended]
+        self._is_prepared = False
 
     def routes(self) -> list[Route]:
         """Return the routes: sign in, refresh, sign out, the current user and their sessions."""
@@ -101,16 +109,20 @@ class Service:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Open the database, and follow revocations and new keys until the context ends.
+        """Open the database, and follow it and new keys until the context ends.
+
+        While the database does not respond, access tokens are verified and all else is 503.
 
         Raises:
             SettingsError: The database needs a migration, or the demo was given a real one.
-            Unavailable: The database does not respond.
         """
-        await prepare(self.database, self.settings, self.passwords, self.now())
-        await self.revocations.poll()
+        try:
+            await self._follow()
+        except Unavailable:
+            # Access tokens are verified all the same, and the rest follows by itself.
+            logger.warning("starting without the database")
         jobs = (
-            (POLL_INTERVAL, self.revocations.poll),
+            (POLL_INTERVAL, self._follow),
             (POLL_INTERVAL, self._reload_keys),
             (PURGE_INTERVAL, self._purge),
         )
@@ -120,24 +132,46 @@ class Service:
         await self.rates.close()
         await self.database.close()
 
+    async def _follow(self) -> None:
+        """Follow the database: its clock, and what other nodes revoked."""
+        if not self._is_prepared:
+            await prepare(self.database, self.settings, self.passwords, self.now())
+            self._is_prepared = True
+        if self.clock:
+            await self.clock.look()
+        await self.sessions.follow()
+
     async def _reload_keys(self) -> None:
         if self.settings.secret is None:
             reload_ring(self.ring, self.settings.keys_file, self.now())
 
     async def _purge(self) -> None:
-        for purge in self._purges:
-            await purge(self.now())
+        """Purge, unless another process has just done it, or the time is in doubt."""
+        if self.clock:
+            await self.clock.look()
+            if not self.clock.may_condemn():
+                logger.warning("nothing is purged while the clocks disagree")
+                return
+        if await claim(self.database, PURGE, self.now(), PURGE_INTERVAL):
+            for purge in self._purges:
+                await purge(self.now())
 
 
 def policy_of(settings: Settings) -> SessionPolicy:
     """Return how long sessions last; without refresh tokens, as long as their access token."""
     if not settings.refresh:
-        return SessionPolicy(settings.access_ttl, settings.access_ttl, grace=0)
+        return SessionPolicy(
+            settings.access_ttl,
+            settings.access_ttl,
+            grace=0,
+            sessions_per_user=settings.sessions_per_user,
+        )
     return SessionPolicy(
         idle_ttl=settings.refresh_idle_ttl,
         absolute_ttl=settings.refresh_absolute_ttl,
         grace=settings.refresh_grace,
         rotation=settings.rotation,
+        sessions_per_user=settings.sessions_per_user,
     )
 
 

@@ -184,10 +184,10 @@ async def test_revocations_stay_while_the_database_is_down_and_go_when_no_longer
 
         def __init__(self) -> None: ...
 
-        async def revoked_since(self, since: float) -> list[str]:
+        async def revoked_since(self, since: float) -> dict[str, float]:
             if self.down:
                 raise Unavailable
-            return ["old"] if since <= 1000 else []
+            return {"old": 1000} if since <= 1000 else {}
 
     store = Down()
     known = Revocations(store, 960, node.clock)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from unexpired_server.errors import Unavailable
+
+JITTER = 0.1
+"""The share by which a pause varies, so that processes that start together drift apart."""
 
 logger: logging.Logger = logging.getLogger("unexpired.server")
 
@@ -40,7 +44,7 @@ async def _repeat(seconds: float, job: Job) -> None:
             logger.warning("the database is unavailable; trying again in %s s", seconds)
         except Exception as exc:  # noqa: BLE001 - one failure must not end the job
             log_fault(exc)
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - no secret
 
 
 def log_fault(exc: Exception) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from sqlalchemy import Insert, insert
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from unexpired_server.settings import DAY
 from unexpired_server.storage.schema import events
@@ -31,6 +32,21 @@ class Kind(StrEnum):
     SESSION_REVOKED = "session_revoked"
 
 
+class Cause(StrEnum):
+    """Why a session was revoked."""
+
+    SIGN_OUT = "sign_out"
+    SIGN_OUT_ELSEWHERE = "sign_out_elsewhere"
+    SIGN_OUT_EVERYWHERE = "sign_out_everywhere"
+    OPERATOR = "operator"
+    PASSWORD = "password"  # noqa: S105 - a cause
+    DISABLED = "disabled"
+    TOO_MANY = "too_many"
+    REUSE = "reuse"
+    LOST = "lost"
+    """Revoked before; the database had lost it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One event.
@@ -41,6 +57,7 @@ class Event:
         user_id: The user, where known.
         session_id: The session, where there is one.
         address: The client's address, where a client caused it.
+        cause: Why a session was revoked.
     """
 
     at: float
@@ -48,11 +65,14 @@ class Event:
     user_id: str | None = None
     session_id: str | None = None
     address: str | None = None
+    cause: Cause | None = None
 
 
-def insert_events(happened: Sequence[Event]) -> Insert:
-    """Return a statement that stores events, for the transaction that they describe."""
-    return insert(events).values([asdict(event) for event in happened])
+async def store_events(connection: AsyncConnection, happened: Sequence[Event]) -> None:
+    """Store events, in the transaction that they describe."""
+    # One statement of constant size for any number: PostgreSQL takes 32,767 parameters at most.
+    if happened:
+        await connection.execute(insert(events), [asdict(event) for event in happened])
 
 
 def log_events(happened: Sequence[Event]) -> None:

@@ -69,12 +69,13 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class SessionPolicy:
-    """How long sessions last, in seconds, and whether a refresh replaces the refresh token."""
+    """How long sessions last, in seconds; whether tokens rotate; how many a user may have."""
 
     idle_ttl: float
     absolute_ttl: float
     grace: float
     rotation: bool = True
+    sessions_per_user: int = 100
 
 
 class Decision(Enum):

@@ -8,9 +8,12 @@ operation       order                                                        dat
 ==============  ===========================================================  =====================
 ``open``        database, then tokens                                        no session, no tokens
 ``refresh``     database, then revocations on reuse or revoked, then tokens  nothing changes
-``sign_out``    revocations, then database                                   access tokens end here
+``sign_out``    revocations, then database                                   ends here; owed
 ``revoke`` …    database, then revocations                                   nothing changes
 ==============  ===========================================================  =====================
+
+What is owed is written once the database answers again. ``follow`` does that, and brings back what
+the database has lost: a session that ended stays ended while any node remembers it.
 
 Signing out needs no answer from the database: the caller holds the session's own token, so its
 access tokens end on this node even during an outage. Every other ending has to learn from the
@@ -30,11 +33,13 @@ from unexpired_server.errors import (
     RefreshReused,
     RefreshSuperseded,
     SessionRevoked,
+    Unavailable,
 )
+from unexpired_server.sessions.audit import Cause
 from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims, RefreshTokens
 from unexpired_server.sessions.revocations import Revocations
 from unexpired_server.sessions.rules import Decision, Session, seconds_left
-from unexpired_server.sessions.store import SessionInfo, Store
+from unexpired_server.sessions.store import BATCH, SessionInfo, Store
 from unexpired_server.sessions.users import User
 from unexpired_server.tokens.access_tokens import AccessTokens
 
@@ -82,9 +87,31 @@ class SessionAdmin:
         self._revocations = revocations
         self._now = now
 
-    async def live(self, user_id: str | None = None) -> list[SessionInfo]:
-        """Return the sessions that can be refreshed, newest first; of all users when None."""
-        return await self._store.live(self._now(), user_id)
+    async def live(
+        self, user_id: str | None = None, *, after: str | None = None, limit: int = BATCH
+    ) -> list[SessionInfo]:
+        """Return sessions that can be refreshed, newest first; of all users, by their id.
+
+        Args:
+            user_id: Of this user; of all users when None.
+            after: The id of the last session of the page before.
+            limit: The most to return.
+        """
+        return await self._store.live(self._now(), user_id, after=after, limit=limit)
+
+    async def follow(self) -> None:
+        """Learn what other processes revoked, and repeat what the database has lost.
+
+        Raises:
+            Unavailable: The database does not respond; nothing is forgotten.
+        """
+        if not (lost := await self._revocations.poll()):
+            return
+        try:
+            await self._store.revoke_again(lost, self._now())
+        except Unavailable:
+            self._revocations.owe(lost)
+            raise
 
     async def sign_out(self, session_id: str, address: str | None = None) -> None:
         """End a session whose own token the caller has presented.
@@ -96,8 +123,16 @@ class SessionAdmin:
         Raises:
             Unavailable: The database does not respond; the access tokens end here all the same.
         """
-        self._revocations.add([session_id])
-        await self._store.revoke(session_id, self._now(), address=address)
+        self._revocations.add([session_id], is_recorded=False)
+        try:
+            was_live = await self._store.revoke(
+                session_id, self._now(), address=address, cause=Cause.SIGN_OUT
+            )
+        except Unavailable:
+            self._revocations.owe([session_id])
+            raise
+        if was_live:
+            self._revocations.add([session_id])
 
     async def revoke(
         self, session_id: str, user_id: str | None = None, address: str | None = None
@@ -109,7 +144,8 @@ class SessionAdmin:
             user_id: Only a session of this user; of any user when None.
             address: The client's address.
         """
-        if not await self._store.revoke(session_id, self._now(), user_id, address):
+        cause = Cause.OPERATOR if user_id is None else Cause.SIGN_OUT_ELSEWHERE
+        if not await self._store.revoke(session_id, self._now(), user_id, address, cause=cause):
             return False
         self._revocations.add([session_id])
         return True
@@ -191,7 +227,11 @@ class Sessions(SessionAdmin):
             RefreshSuperseded: This is a late duplicate of a refresh that is done.
             SessionRevoked: The session was revoked before.
         """
+        if self._revocations.has_recorded(claims.session_id):
+            raise SessionRevoked  # Whatever the database says: it may have been restored.
         outcome = await self._store.refresh(claims, self._now(), address, attempt)
+        if outcome.decision is Decision.ROLL_FORWARD:
+            self._revocations.reread()
         if outcome.decision in {Decision.REUSE, Decision.REVOKED}:
             self._revocations.add([claims.session_id])
         if outcome.session is None or outcome.decision in REFUSALS:

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Double,
     Row,
     Select,
+    String,
+    Update,
     bindparam,
+    case,
     delete,
     func,
     insert,
     literal,
     or_,
     select,
-    true,
+    tuple_,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from unexpired_server.errors import Unavailable
 from unexpired_server.sessions import audit
-from unexpired_server.sessions.audit import Event, Kind
+from unexpired_server.sessions.audit import Cause, Event, Kind
 from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims
 from unexpired_server.sessions.rules import (
+    REMEMBERED_ATTEMPTS,
     Decision,
     Session,
     SessionPolicy,
@@ -49,13 +55,16 @@ MIN_REFRESH_INTERVAL = 1.0
 """Seconds. No honest client refreshes a session more often, except several tabs at once."""
 
 BATCH = 1000
-"""Rows in one step of a purge, so that other statements do not wait long."""
+"""Rows in one step of a list or a purge, so that other statements do not wait long."""
 
 SEPARATOR = ","
 """Between the attempts of a session, in its row."""
 
 STEPS = {Decision.ROTATE, Decision.KEEP, Decision.ROLL_FORWARD}
 """The decisions that change the row."""
+
+HASH_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_?"
+"""What an attempt in a row consists of: base64url, NO_ATTEMPT or LOST."""
 
 REMARKABLE = {
     Decision.REUSE: Kind.REFRESH_REUSED,
@@ -73,7 +82,7 @@ COLUMNS = (
     sessions.c.attempts,
 )
 
-# The two statements of a refresh, built once: building costs SQLAlchemy as much as running them.
+# Built once: building a statement costs SQLAlchemy as much as running it.
 READ = select(*COLUMNS).where(sessions.c.id == bindparam("session_id"))
 
 REPLACE = (
@@ -138,6 +147,8 @@ class _Asked:
 class Store:
     """Opens, refreshes, lists and revokes sessions.
 
+    Every statement has the same size whatever a user has, and runs on an index.
+
     Args:
         database: The database.
         policy: How long sessions last.
@@ -146,11 +157,14 @@ class Store:
     def __init__(self, database: Database, policy: SessionPolicy) -> None:
         self._database = database
         self.policy = policy
+        self._step = _step(policy)
 
     async def open_session(
         self, user: User, device: str, now: float, address: str | None = None
     ) -> Session | None:
         """Insert a session; None when the user was disabled or the password changed meanwhile.
+
+        When it is one too many, the one that was not used for longest is revoked.
 
         Args:
             user: The user, as read when the password was verified.
@@ -161,16 +175,18 @@ class Store:
         session = Session(secrets.token_hex(16), user.id, 0, now, now)
         opened = Event(now, Kind.SIGN_IN, user.id, session.id, address)
 
-        async def work(connection: AsyncConnection) -> bool:
+        async def work(connection: AsyncConnection) -> list[Event] | None:
             query = _insertion(session, device, address, user)
             if (await connection.execute(query)).first() is None:
-                return False
-            await connection.execute(audit.insert_events([opened]))
-            return True
+                return None
+            await audit.store_events(connection, [opened])
+            oldest = sessions.c.id.in_(self._beyond_the_limit(session))
+            return await _revoke(connection, oldest, now, Cause.TOO_MANY, address)
 
-        if not await self._database.transaction(work):
+        ended = await self._database.transaction(work)
+        if ended is None:
             return None
-        audit.log_events([opened])
+        audit.log_events([opened, *ended])
         return session
 
     async def note_failed_sign_in(self, user: User | None, now: float, address: str | None) -> None:
@@ -182,7 +198,7 @@ class Store:
             address: The client's address.
         """
         failed = [Event(now, Kind.SIGN_IN_FAILED, user.id if user else None, address=address)]
-        await self._database.rows(audit.insert_events(failed))
+        await self._database.run(lambda one: audit.store_events(one, failed))
         audit.log_events(failed)
 
     async def refresh(
@@ -203,6 +219,9 @@ class Store:
         asked = _Asked(presented, hash_attempt(attempt), now, address)
 
         def work(connection: Connection) -> RefreshOutcome:
+            # Nearly always this is the only statement.
+            if outcome := self._stepped(connection, asked):
+                return outcome
             for _ in range(MAX_READS):
                 outcome = self._refresh_once(connection, asked)
                 if outcome is not None:
@@ -216,7 +235,13 @@ class Store:
         return outcome
 
     async def revoke(
-        self, session_id: str, now: float, user_id: str | None = None, address: str | None = None
+        self,
+        session_id: str,
+        now: float,
+        user_id: str | None = None,
+        address: str | None = None,
+        *,
+        cause: Cause = Cause.OPERATOR,
     ) -> bool:
         """Revoke a live session; return whether there was one.
 
@@ -225,47 +250,77 @@ class Store:
             now: Unix seconds.
             user_id: Only a session of this user; of any user when None.
             address: The client's address.
+            cause: Why.
         """
         where = sessions.c.id == session_id
         if user_id is not None:
             where &= sessions.c.user_id == user_id
-        return bool(await self._revoke_where(where, now, address))
+        return bool(await self._revoke_where(where, now, cause, address))
+
+    async def revoke_again(self, session_ids: Sequence[str], now: float) -> list[str]:
+        """Revoke what was revoked before and is live in the database; return their ids."""
+        again: list[str] = []
+        for start in range(0, len(session_ids), BATCH):
+            lost = sessions.c.id.in_(session_ids[start : start + BATCH])
+            again += await self._revoke_where(lost, now, Cause.LOST)
+        return again
 
     async def revoke_all(self, user_id: str, now: float, address: str | None = None) -> list[str]:
         """Revoke every live session of a user; return their ids."""
-        return await self._revoke_where(sessions.c.user_id == user_id, now, address)
+        where = sessions.c.user_id == user_id
+        return await self._revoke_where(where, now, Cause.SIGN_OUT_EVERYWHERE, address)
 
     async def set_password(self, user: User, password_hash: str, now: float) -> list[str]:
         """Replace a password and revoke the user's sessions; return their ids."""
-        return await self._change(user, now, password_hash=password_hash)
+        return await self._change(user, now, Cause.PASSWORD, password_hash=password_hash)
 
     async def disable(self, user: User, now: float) -> list[str]:
         """Disable a user and revoke the user's sessions; return their ids."""
-        return await self._change(user, now, disabled_at=now)
+        return await self._change(user, now, Cause.DISABLED, disabled_at=now)
 
-    async def revoked_since(self, since: float) -> list[str]:
-        """Return the ids of the sessions that were revoked at or after a time."""
-        query = select(sessions.c.id).where(sessions.c.revoked_at >= since)
-        return [row.id for row in await self._database.rows(query)]
+    async def revoked_since(self, since: float) -> dict[str, float]:
+        """Return the sessions that were revoked at or after a time, and when; oldest first."""
+        position = tuple_(sessions.c.revoked_at, sessions.c.id)
+        query = (
+            select(sessions.c.revoked_at, sessions.c.id)
+            .where(sessions.c.revoked_at >= since)
+            .order_by(sessions.c.revoked_at, sessions.c.id)
+            .limit(BATCH)
+        )
+        found: dict[str, float] = {}
+        page = await self._database.rows(query)
+        while page:
+            found.update((row.id, row.revoked_at) for row in page)
+            last = tuple_(literal(page[-1].revoked_at), literal(page[-1].id))
+            page = await self._database.rows(query.where(position > last)) if _full(page) else ()
+        return found
 
-    async def live(self, now: float, user_id: str | None = None) -> list[SessionInfo]:
-        """Return the sessions that can be refreshed, newest first.
+    async def live(
+        self,
+        now: float,
+        user_id: str | None = None,
+        *,
+        after: str | None = None,
+        limit: int = BATCH,
+    ) -> list[SessionInfo]:
+        """Return sessions that can be refreshed; a user's newest first, all users' by their id.
 
         Args:
             now: Unix seconds.
             user_id: Of this user; of all users when None.
+            after: The id of the last session of the page before.
+            limit: The most to return.
         """
-        query = (
-            select(*COLUMNS, sessions.c.device, sessions.c.address)
-            .where(
-                sessions.c.revoked_at.is_(None),
-                sessions.c.created_at > now - self.policy.absolute_ttl,
-                sessions.c.refreshed_at > now - self.policy.idle_ttl,
-                sessions.c.user_id == user_id if user_id is not None else true(),
-            )
-            .order_by(sessions.c.created_at.desc())
-        )
-        rows = await self._database.rows(query)
+        order: tuple[Any, ...] = (sessions.c.id,)
+        query = select(*COLUMNS, sessions.c.device, sessions.c.address).where(*self._is_live(now))
+        if user_id is None:
+            query = query.where(sessions.c.id > (after or ""))
+        else:
+            query = query.where(sessions.c.user_id == user_id)
+            order = (sessions.c.created_at.desc(), sessions.c.id.desc())
+            if after is not None:
+                query = query.where(_is_older_than(after, user_id))
+        rows = await self._database.rows(query.order_by(*order).limit(limit))
         return [self._info(row) for row in rows]
 
     async def purge_ended(self, now: float) -> None:
@@ -289,9 +344,39 @@ class Store:
         while await self._database.rows(batch):
             pass
 
+    def _is_live(self, now: float) -> tuple[ColumnElement[bool], ...]:
+        return (
+            sessions.c.revoked_at.is_(None),
+            sessions.c.created_at > now - self.policy.absolute_ttl,
+            sessions.c.refreshed_at > now - self.policy.idle_ttl,
+        )
+
+    def _beyond_the_limit(self, newest: Session) -> Select[Any]:
+        """Select the user's other sessions beyond the limit: those not used for longest."""
+        others = (sessions.c.user_id == newest.user_id, sessions.c.id != newest.id)
+        return (
+            select(sessions.c.id)
+            .where(*others, *self._is_live(newest.created_at))
+            .order_by(sessions.c.refreshed_at.desc(), sessions.c.id)
+            .offset(self.policy.sessions_per_user - 1)
+        )
+
     def _info(self, row: Row[*tuple[Any, ...]]) -> SessionInfo:
         session = _session(row)
         return SessionInfo(session, row.device, row.address, ends_at(session, self.policy))
+
+    def _stepped(self, connection: Connection, asked: _Asked) -> RefreshOutcome | None:
+        """Refresh in one statement; None when the rules have to look at the session first."""
+        values = {
+            "session_id": asked.token.session_id,
+            "presented": asked.token.counter,
+            "attempt": asked.attempt,
+            "now": asked.now,
+            "origin": asked.address,
+        }
+        row = connection.execute(self._step, values).first()
+        decision = Decision.ROTATE if self.policy.rotation else Decision.KEEP
+        return RefreshOutcome(decision, _session(row)) if row else None
 
     def _refresh_once(self, connection: Connection, asked: _Asked) -> RefreshOutcome | None:
         """Read the session once and write it once; None when another refresh was faster."""
@@ -313,20 +398,22 @@ class Store:
     async def _record(self, kind: Kind, session: Session, asked: _Asked) -> None:
         happened = [Event(asked.now, kind, session.user_id, session.id, asked.address)]
         audit.log_events(happened)
-        await self._database.rows(audit.insert_events(happened))
+        await self._database.run(lambda one: audit.store_events(one, happened))
 
-    async def _change(self, user: User, now: float, **values: str | float) -> list[str]:
+    async def _change(
+        self, user: User, now: float, cause: Cause, **values: str | float
+    ) -> list[str]:
         async def work(connection: AsyncConnection) -> list[Event]:
             await connection.execute(update(users).where(users.c.id == user.id).values(values))
-            return await _revoke(connection, sessions.c.user_id == user.id, now)
+            return await _revoke(connection, sessions.c.user_id == user.id, now, cause)
 
         return _logged(await self._database.transaction(work))
 
     async def _revoke_where(
-        self, where: ColumnElement[bool], now: float, address: str | None
+        self, where: ColumnElement[bool], now: float, cause: Cause, address: str | None = None
     ) -> list[str]:
         async def work(connection: AsyncConnection) -> list[Event]:
-            return await _revoke(connection, where, now, address)
+            return await _revoke(connection, where, now, cause, address)
 
         return _logged(await self._database.transaction(work))
 
@@ -341,6 +428,7 @@ async def _revoke(
     connection: AsyncConnection,
     where: ColumnElement[bool],
     now: float,
+    cause: Cause,
     address: str | None = None,
 ) -> list[Event]:
     """Revoke sessions and store their events; the caller commits, then logs them."""
@@ -351,9 +439,10 @@ async def _revoke(
         .returning(sessions.c.id, sessions.c.user_id)
     )
     rows = (await connection.execute(query)).all()
-    revoked = [Event(now, Kind.SESSION_REVOKED, row.user_id, row.id, address) for row in rows]
-    if revoked:
-        await connection.execute(audit.insert_events(revoked))
+    revoked = [
+        Event(now, Kind.SESSION_REVOKED, row.user_id, row.id, address, cause) for row in rows
+    ]
+    await audit.store_events(connection, revoked)
     return revoked
 
 
@@ -376,6 +465,61 @@ def _insertion(session: Session, device: str, address: str | None, user: User) -
         "attempts",
     ]
     return insert(sessions).from_select(columns, unchanged).returning(sessions.c.id)
+
+
+def _step(policy: SessionPolicy) -> Update:
+    """Return the statement that refreshes with a session's current token, in the common case.
+
+    It is ``rules.decide`` and ``rules.refreshed`` for ROTATE and KEEP, in SQL, where the last
+    refresh is not too recent.
+    """
+    now: ColumnElement[float] = bindparam("now", type_=Double())
+    steps = {
+        "counter": sessions.c.counter + 1,
+        "attempts": _with_attempt(sessions.c.attempts, bindparam("attempt", type_=String())),
+    }
+    return (
+        update(sessions)
+        .where(
+            sessions.c.id == bindparam("session_id"),
+            sessions.c.counter == bindparam("presented"),
+            sessions.c.revoked_at.is_(None),
+            sessions.c.created_at + policy.absolute_ttl > now,
+            sessions.c.refreshed_at + policy.idle_ttl > now,
+            sessions.c.refreshed_at + MIN_REFRESH_INTERVAL <= now,
+        )
+        .values(
+            refreshed_at=now,
+            address=bindparam("origin", type_=String()),
+            **(steps if policy.rotation else {}),
+        )
+        .returning(*COLUMNS)
+    )
+
+
+def _with_attempt(attempts: ColumnElement[str], new: ColumnElement[str]) -> ColumnElement[str]:
+    """Return the attempts of a row with one more, of which the last are kept."""
+    separators = func.length(attempts) - func.length(func.replace(attempts, SEPARATOR, ""))
+    without_first = func.substr(func.ltrim(attempts, HASH_CHARACTERS), 2)
+    return case(
+        (attempts == "", new),
+        (separators < REMEMBERED_ATTEMPTS - 1, attempts + SEPARATOR + new),
+        else_=without_first + SEPARATOR + new,
+    )
+
+
+def _is_older_than(session_id: str, user_id: str) -> ColumnElement[bool]:
+    """Return whether a session was opened before one of this user's."""
+    position = (
+        select(sessions.c.created_at, sessions.c.id)
+        .where(sessions.c.id == session_id, sessions.c.user_id == user_id)
+        .scalar_subquery()
+    )
+    return tuple_(sessions.c.created_at, sessions.c.id) < position
+
+
+def _full(page: Sequence[object]) -> bool:
+    return len(page) == BATCH
 
 
 def _end_of_page(after: str) -> Select[Any]:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKey,
+    Index,
     Integer,
     MetaData,
     String,
@@ -18,6 +19,9 @@ from sqlalchemy import (
 )
 
 metadata: MetaData = MetaData()
+
+RowId = BigInteger().with_variant(Integer, "sqlite")
+"""A number that the database counts up: of 64 bits, which SQLite's INTEGER has as it is."""
 
 users: Table = Table(
     "users",
@@ -33,26 +37,48 @@ sessions: Table = Table(
     "sessions",
     metadata,
     Column("id", String(32), primary_key=True),
-    Column("user_id", ForeignKey("users.id"), nullable=False, index=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False),
     Column("counter", BigInteger, nullable=False),
-    Column("created_at", Double, nullable=False, index=True),
+    Column("created_at", Double, nullable=False),
     Column("refreshed_at", Double, nullable=False),
-    Column("revoked_at", Double, index=True),
+    Column("revoked_at", Double),
     Column("device", String(200), nullable=False),
     # The address that last used it; empty in sessions older than this column until used again.
     Column("address", String(64)),
     # The hashes of its last refreshes' attempts, or what stands for one; see sessions.rules.
     Column("attempts", String(128), nullable=False, server_default=""),
 )
+# Neither holds a column that a refresh changes, so that a refresh writes no index.
+Index(
+    "ix_sessions_live_of_user",
+    sessions.c.user_id,
+    postgresql_where=sessions.c.revoked_at.is_(None),
+    sqlite_where=sessions.c.revoked_at.is_(None),
+)
+Index(
+    "ix_sessions_revoked",
+    sessions.c.revoked_at,
+    postgresql_where=sessions.c.revoked_at.is_not(None),
+    sqlite_where=sessions.c.revoked_at.is_not(None),
+)
 
 events: Table = Table(
     "events",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", RowId, primary_key=True),
     Column("at", Double, nullable=False, index=True),
     Column("kind", String(40), nullable=False),
     # No foreign keys: an event outlives its session and its user.
     Column("session_id", String(32)),
     Column("user_id", String(32)),
     Column("address", String(64)),
+    Column("cause", String(40)),
+)
+
+jobs: Table = Table(
+    "jobs",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    # When a node last took it on; no other node does so until it is due again.
+    Column("started_at", Double, nullable=False),
 )

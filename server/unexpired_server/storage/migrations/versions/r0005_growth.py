@@ -1,0 +1,104 @@
+"""Numbers of 64 bits, indexes that the requests use, and the jobs that one node does for all.
+
+Nodes of the version before go on meanwhile and after it. On PostgreSQL nothing here blocks them for
+longer than it takes to rename a table, except that the notes, which are only the demo's, are
+written anew. It can be interrupted and run again.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+
+MOVED_AT_ONCE = 10_000
+"""Events; each batch is a transaction of its own."""
+
+OLD_INDEXES = ("ix_sessions_user_id", "ix_sessions_created_at", "ix_sessions_revoked_at")
+NEW_INDEXES = {
+    "ix_sessions_live_of_user": "sessions (user_id) WHERE revoked_at IS NULL",
+    "ix_sessions_revoked": "sessions (revoked_at) WHERE revoked_at IS NOT NULL",
+}
+
+
+def upgrade() -> None:
+    """Change the tables."""
+    op.create_table(
+        "jobs",
+        sa.Column("name", sa.String(40), primary_key=True),
+        sa.Column("started_at", sa.Double, nullable=False),
+        if_not_exists=True,
+    )
+    op.execute("INSERT INTO jobs (name, started_at) VALUES ('purge', 0) ON CONFLICT DO NOTHING")
+    if op.get_bind().dialect.name == "postgresql":
+        _on_postgres()
+    else:
+        _on_sqlite()
+
+
+def _on_sqlite() -> None:
+    # Early databases have a record of no migration; see the first one.
+    if "cause" not in {one["name"] for one in sa.inspect(op.get_bind()).get_columns("events")}:
+        op.add_column("events", sa.Column("cause", sa.String(40)))
+    _replace_indexes("")
+
+
+def _on_postgres() -> None:
+    if _exists("events") and _type_of_event_ids() == "integer":
+        _start_new_events()
+    op.execute("ALTER TABLE notes ALTER COLUMN id TYPE BIGINT")
+    op.execute("ALTER TABLE idempotency_keys ALTER COLUMN note_id TYPE BIGINT")
+    _move_old_events()
+    _replace_indexes("")
+
+
+def _exists(table: str) -> bool:
+    return op.get_bind().scalar(sa.text("SELECT to_regclass(:table)"), {"table": table}) is not None
+
+
+def _type_of_event_ids() -> str:
+    query = sa.text(
+        "SELECT format_type(atttypid, NULL) FROM pg_attribute "
+        "WHERE attrelid = 'events'::regclass AND attname = 'id'"
+    )
+    return str(op.get_bind().scalar(query))
+
+
+def _start_new_events() -> None:
+    # To change the type in place would write all events anew, while nobody could sign in.
+    for statement in (
+        "ALTER TABLE events RENAME TO events_32",
+        "ALTER INDEX events_pkey RENAME TO events_32_pkey",
+        "ALTER INDEX ix_events_at RENAME TO ix_events_32_at",
+        "CREATE TABLE events (LIKE events_32 INCLUDING DEFAULTS)",
+        "ALTER TABLE events ALTER COLUMN id TYPE BIGINT",
+        "ALTER TABLE events ADD PRIMARY KEY (id), ADD COLUMN cause VARCHAR(40)",
+        "CREATE INDEX ix_events_at ON events (at)",
+        "ALTER SEQUENCE events_id_seq AS BIGINT OWNED BY events.id",
+    ):
+        op.execute(statement)
+
+
+def _move_old_events() -> None:
+    if not _exists("events_32"):
+        return
+    columns = "id, at, kind, session_id, user_id, address"
+    batch = sa.text(
+        f"WITH moved AS (DELETE FROM events_32 WHERE id IN "  # noqa: S608 - our own names
+        f"(SELECT id FROM events_32 ORDER BY id LIMIT {MOVED_AT_ONCE}) RETURNING {columns}) "
+        f"INSERT INTO events ({columns}) SELECT {columns} FROM moved"
+    )
+    while op.get_bind().execute(batch).rowcount:
+        pass
+    op.execute("DROP TABLE events_32")
+
+
+def _replace_indexes(how: str) -> None:
+    for name, of in NEW_INDEXES.items():
+        # One whose making was interrupted is of no use.
+        op.execute(f"DROP INDEX {how} IF EXISTS {name}")
+        op.execute(f"CREATE INDEX {how} {name} ON {of}")
+    for name in OLD_INDEXES:
+        op.execute(f"DROP INDEX {how} IF EXISTS {name}")
