@@ -78,10 +78,18 @@ class Notes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def of(self, user_id: str) -> list[Note]:
-        """Return a user's notes, newest first."""
-        query = select(notes).where(notes.c.user_id == user_id).order_by(notes.c.id.desc())
-        rows = await self._database.rows(query)
+    async def of(self, user_id: str, *, before: int | None = None, limit: int) -> list[Note]:
+        """Return a user's notes, newest first.
+
+        Args:
+            user_id: The owner.
+            before: Only notes that are older than this one.
+            limit: The most to return.
+        """
+        query = select(notes).where(notes.c.user_id == user_id)
+        if before is not None:
+            query = query.where(notes.c.id < before)
+        rows = await self._database.rows(query.order_by(notes.c.id.desc()).limit(limit))
         return [Note(row.id, row.text, row.created_at) for row in rows]
 
     async def add(self, user_id: str, text: str, now: float) -> Note:

@@ -14,12 +14,14 @@ from unexpired_server import (
     BEARER_FAILURES,
     BODY_FAILURES,
     ID_PARAMETER,
+    PAGE_PARAMETERS,
     BadRequest,
     BearerAuthenticator,
     IdempotencyMismatch,
     NonEmptyStr,
     NotFound,
     Operation,
+    Page,
     RequestModel,
     ResponseModel,
     Unavailable,
@@ -27,10 +29,12 @@ from unexpired_server import (
     json_response,
     no_content,
     read_body,
+    read_page,
 )
 
 KEY_LENGTH = 255
-ID_LENGTH = 9
+ID_LENGTH = 18
+"""Digits; any number of so many has less than 64 bits."""
 
 
 class NewNote(RequestModel):
@@ -48,9 +52,10 @@ class NoteOut(ResponseModel):
 
 
 class NoteListOut(ResponseModel):
-    """The notes, newest first."""
+    """The notes, newest first; ``next`` asks for those ``after`` it, if there are more."""
 
     notes: list[NoteOut]
+    next: str | None = None
 
 
 IDEMPOTENCY_KEY = {
@@ -60,7 +65,10 @@ IDEMPOTENCY_KEY = {
 }
 
 OPERATIONS = (
-    Operation("get", "/api/notes", "My notes", NoteListOut, (*BEARER_FAILURES, Unavailable)),
+    Operation(
+        "get", "/api/notes", "My notes", NoteListOut, (BadRequest, *BEARER_FAILURES, Unavailable),
+        parameters=PAGE_PARAMETERS,
+    ),
     Operation(
         "post", "/api/notes", "Add a note", NoteOut,
         (*BODY_FAILURES, *BEARER_FAILURES, IdempotencyMismatch, Unavailable), status=201,
@@ -99,18 +107,26 @@ class NotesRoutes:
         user_id = self._bearer.authenticate(request).user_id
         if request.method == "POST":
             return json_response(_note_out(await self._add(request, user_id)), 201)
-        notes = await self._notes.of(user_id)
-        return json_response(NoteListOut(notes=[_note_out(note) for note in notes]))
+        return json_response(await self._page(user_id, read_page(request)))
 
     async def delete(self, request: Request) -> Response:
         """Delete a note; another user's does not exist for this one."""
         user_id = self._bearer.authenticate(request).user_id
-        note_id = request.path_params["id"]
-        if not (note_id.isascii() and note_id.isdecimal() and len(note_id) <= ID_LENGTH):
-            raise NotFound
-        if not await self._notes.delete(user_id, int(note_id)):
+        note_id = _note_id(request.path_params["id"])
+        if note_id is None or not await self._notes.delete(user_id, note_id):
             raise NotFound
         return no_content()
+
+    async def _page(self, user_id: str, page: Page) -> NoteListOut:
+        before = _note_id(page.after) if page.after else None
+        if page.after and before is None:
+            raise BadRequest("after must be the value of next in the page before.")
+        notes = await self._notes.of(user_id, before=before, limit=page.limit + 1)
+        shown = notes[: page.limit]
+        return NoteListOut(
+            notes=[_note_out(note) for note in shown],
+            next=str(shown[-1].id) if shown != notes else None,
+        )
 
     async def _add(self, request: Request, user_id: str) -> Note:
         key = _idempotency_key(request)
@@ -118,6 +134,11 @@ class NotesRoutes:
         if key is None:
             return await self._notes.add(user_id, text, self._now())
         return await self._notes.add_once(user_id, text, key, self._now())
+
+
+def _note_id(text: str) -> int | None:
+    is_number = text.isascii() and text.isdecimal() and len(text) <= ID_LENGTH
+    return int(text) if is_number else None
 
 
 def _idempotency_key(request: Request) -> str | None:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         ID_PARAMETER,
         Operation,
     )
+    from unexpired_server.http.paging import PAGE_PARAMETERS, Page, read_page
     from unexpired_server.http.responses import iso, json_response, no_content
     from unexpired_server.http.starlette_backend import (
         BearerBackend,
@@ -65,6 +66,7 @@ __all__ = [
     "BEARER_FAILURES",
     "BODY_FAILURES",
     "ID_PARAMETER",
+    "PAGE_PARAMETERS",
     "BadRequest",
     "BearerAuthenticator",
     "BearerBackend",
@@ -78,6 +80,7 @@ __all__ = [
     "NonEmptyStr",
     "NotFound",
     "Operation",
+    "Page",
     "RequestModel",
     "ResponseModel",
     "Service",
@@ -101,6 +104,7 @@ __all__ = [
     "no_content",
     "on_bearer_error",
     "read_body",
+    "read_page",
 ]
 
 _MODULES = {
@@ -112,6 +116,7 @@ _MODULES = {
     "http.exception_handlers": "failure_handlers",
     "http.models": "NonEmptyStr RequestModel ResponseModel",
     "http.openapi": "BEARER_FAILURES BODY_FAILURES ID_PARAMETER Operation",
+    "http.paging": "PAGE_PARAMETERS Page read_page",
     "http.responses": "iso json_response no_content",
     "http.starlette_backend": "BearerBackend SignedInUser on_bearer_error",
     "service": "Service",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import urllib.request
+from typing import Any
 from urllib.error import HTTPError
 
 from js import URL, Blob, document, window
@@ -39,10 +40,20 @@ def fetch_notes(path: str) -> list[dict[str, str]]:
     Raises:
         BadReply: If the server refuses.
     """
+    notes: list[dict[str, str]] = []
+    page: dict[str, Any] = {"next": None}
+    while "next" in page:
+        query = f"?after={page['next']}" if page["next"] else ""
+        page = _fetch_page(path + query)
+        notes += page["notes"]
+    return notes
+
+
+def _fetch_page(address: str) -> dict[str, Any]:
     try:
-        with urllib.request.urlopen(path) as response:  # noqa: S310 - the opener accepts only http(s)
-            notes: list[dict[str, str]] = loads(response.read())["notes"]
-            return notes
+        with urllib.request.urlopen(address) as response:  # noqa: S310 - the opener accepts only http(s)
+            page: dict[str, Any] = loads(response.read())
+            return page
     except HTTPError as error:
         raise BadReply(status_code=error.code) from error
 

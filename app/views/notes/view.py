@@ -100,10 +100,20 @@ class Notes:
         """Return the server's notes; fetch again if the list has changed during the request."""
         while True:
             before = self._changes
-            response = (await self._client.get(PATH)).raise_for_status()
+            notes = await self._fetch_pages()
             if before == self._changes:
-                notes: list[Mapping[str, Any]] = response.json()["notes"]
                 return notes
+
+    async def _fetch_pages(self) -> list[Mapping[str, Any]]:
+        notes: list[Mapping[str, Any]] = []
+        params: dict[str, str] = {}
+        while True:
+            response = await self._client.get(PATH, params=params)
+            page = response.raise_for_status().json()
+            notes += page["notes"]
+            if not (last := page.get("next")):
+                return notes
+            params = {"after": last}
 
     def _on_delivered(self, note: Mapping[str, Any] | None) -> None:
         """Add a stored note to the list; without one, another tab sent it: fetch the list."""

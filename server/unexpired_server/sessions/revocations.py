@@ -62,8 +62,11 @@ class Revocations:
         """
         now = self._now()
         for session_id in session_ids:
+            if is_recorded:
+                self._unrecorded.discard(session_id)
+            elif session_id not in self._revoked_at:
+                self._unrecorded.add(session_id)
             self._revoked_at.setdefault(session_id, now)
-            (self._unrecorded.discard if is_recorded else self._unrecorded.add)(session_id)
 
     def owe(self, session_ids: Iterable[str]) -> None:
         """Remember revocations that the database could not take; the next poll returns them."""

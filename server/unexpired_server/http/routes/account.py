@@ -6,10 +6,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from unexpired_server.errors import NotFound, SessionRevoked, Unavailable
+from unexpired_server.errors import BadRequest, NotFound, SessionRevoked, Unavailable
 from unexpired_server.http.bearer import BearerAuthenticator, address_of
 from unexpired_server.http.models import ResponseModel
 from unexpired_server.http.openapi import BEARER_FAILURES, ID_PARAMETER, Operation
+from unexpired_server.http.paging import PAGE_PARAMETERS, read_page
 from unexpired_server.http.responses import iso, json_response, no_content
 from unexpired_server.sessions.sessions import Sessions
 from unexpired_server.sessions.store import SessionInfo
@@ -39,16 +40,17 @@ class SessionOut(ResponseModel):
 
 
 class SessionListOut(ResponseModel):
-    """The live sessions, newest first."""
+    """The live sessions, newest first; ``next`` asks for those ``after`` it, if there are more."""
 
     sessions: list[SessionOut]
+    next: str | None = None
 
 
 OPERATIONS = (
     Operation("get", "/api/me", "Who is signed in", UserOut, (*BEARER_FAILURES, Unavailable)),
     Operation(
         "get", "/api/sessions", "Where I am signed in", SessionListOut,
-        (*BEARER_FAILURES, Unavailable),
+        (BadRequest, *BEARER_FAILURES, Unavailable), parameters=PAGE_PARAMETERS,
     ),
     Operation(
         "delete", "/api/sessions/{id}", "Sign out elsewhere", None,
@@ -89,10 +91,14 @@ class AccountRoutes:
 
     async def sessions(self, request: Request) -> Response:
         """List their live sessions, newest first."""
-        claims = self._bearer.authenticate(request)
-        live = await self._sessions.live(claims.user_id)
+        claims, page = self._bearer.authenticate(request), read_page(request)
+        live = await self._sessions.live(claims.user_id, after=page.after, limit=page.limit + 1)
+        shown = live[: page.limit]
         return json_response(
-            SessionListOut(sessions=[_session_out(one, claims.session_id) for one in live])
+            SessionListOut(
+                sessions=[_session_out(one, claims.session_id) for one in shown],
+                next=shown[-1].session.id if shown != live else None,
+            )
         )
 
     async def revoke(self, request: Request) -> Response:

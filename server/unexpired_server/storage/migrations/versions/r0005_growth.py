@@ -49,6 +49,7 @@ def _on_postgres() -> None:
     if _exists("events") and _type_of_event_ids() == "integer":
         _start_new_events()
     op.execute("ALTER TABLE notes ALTER COLUMN id TYPE BIGINT")
+    op.execute("ALTER SEQUENCE notes_id_seq AS BIGINT")
     op.execute("ALTER TABLE idempotency_keys ALTER COLUMN note_id TYPE BIGINT")
     _move_old_events()
     _replace_indexes("")
