@@ -157,12 +157,11 @@ def migrate_database(database_url: str | None) -> None:
     async def run() -> None:
         database = Database(settings.database_url)
         try:
-            await database.migrate()
+            click.echo(await database.migrate())
         finally:
             await database.close()
 
     _run(run())
-    click.echo("The tables are up to date.")
 
 
 @main.group()

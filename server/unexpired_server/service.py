@@ -68,7 +68,7 @@ class Service:
         hasher: PasswordHasher | None = None,
     ) -> None:
         self.settings: Settings = settings
-        self.database: Database = Database(settings.database_url)
+        self.database: Database = Database(settings.database_url, pool_size=settings.pool_size)
         self.clock: DatabaseClock | None = DatabaseClock(self.database) if now is None else None
         self.now: Callable[[], float] = now or self.clock or time.time
         self.ring: KeyRing = load_ring(settings, self.now())

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from unexpired_server.settings import SettingsError, load_settings
-from unexpired_server.storage.database import Database
 from unexpired_server.tokens.key_file import new_secret
 from unexpired_server.tokens.keys import load_ring
 
@@ -177,9 +176,3 @@ def test_two_processes_that_start_at_once_agree_on_one_key(
         Path, "exists", lambda self: next(looks, None) or (self != file and original(self))
     )
     assert load_ring(load_settings(keys_file=file)) == first
-
-
-@pytest.mark.parametrize("url", ["nonsense", "sqlite", "oracle+nothing://x/y"])
-def test_an_invalid_database_url_is_refused_in_one_sentence(url: str) -> None:
-    with pytest.raises(SettingsError, match="database_url"):
-        Database(url)

@@ -246,13 +246,20 @@ class TCPProxy:
 
     Args:
         url: The database's address.
+
+    Attributes:
+        round_trips: How often a client sent something, and so waited for a response.
+        connections: How many connections were opened.
     """
+
+    round_trips = 0
+    connections = 0
 
     def __init__(self, url: str) -> None:
         self._upstream = make_url(url)
         self._server: asyncio.Server | None = None
-        self._flowing = asyncio.Event()
-        self._flowing.set()
+        self._flowing = _set_event()
+        self._stranded: list[asyncio.Event] = []
         self._writers: set[asyncio.StreamWriter] = set()
         self._port = 0
 
@@ -273,7 +280,14 @@ class TCPProxy:
 
     def resume(self) -> None:
         """Forward what was held back, and everything after it."""
-        self._flowing.set()
+        for flowing in (self._flowing, *self._stranded):
+            flowing.set()
+
+    def strand(self) -> None:
+        """Let the connections that are open stay silent; new ones work."""
+        self._flowing.clear()
+        self._stranded.append(self._flowing)
+        self._flowing = _set_event()
 
     def cut(self) -> None:
         """Abort every connection and stop listening, as a restarting server does."""
@@ -285,16 +299,33 @@ class TCPProxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, port = self._upstream.host or "127.0.0.1", self._upstream.port or POSTGRES_PORT
         upstream_reader, upstream_writer = await asyncio.open_connection(host, port)
+        self.connections += 1
+        flowing = self._flowing
         await asyncio.gather(
-            self._pump(reader, upstream_writer), self._pump(upstream_reader, writer)
+            self._pump(reader, upstream_writer, flowing, is_client=True),
+            self._pump(upstream_reader, writer, flowing),
         )
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        flowing: asyncio.Event,
+        *,
+        is_client: bool = False,
+    ) -> None:
         self._writers.add(writer)
         with suppress(OSError):
             while chunk := await reader.read(CHUNK):
-                await self._flowing.wait()
+                self.round_trips += is_client
+                await flowing.wait()
                 writer.write(chunk)
                 await writer.drain()
         self._writers.discard(writer)
         writer.close()
+
+
+def _set_event() -> asyncio.Event:
+    flowing = asyncio.Event()
+    flowing.set()
+    return flowing

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sqlite3
-import tempfile
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, Executable, Row, create_engine, event, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-    DataError,
-    DBAPIError,
-    IntegrityError,
-    NoSuchModuleError,
-)
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import Executable, Row, Select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from unexpired_server.errors import Unavailable
 from unexpired_server.extras import require
-from unexpired_server.settings import SettingsError
-from unexpired_server.storage import group_commit, migrate
+from unexpired_server.storage import failures, group_commit, migrate, postgres, sqlite
+from unexpired_server.storage.database_url import PostgresServer, SQLiteFile, parse
+from unexpired_server.storage.failures import FailureLog
 from unexpired_server.storage.group_commit import GroupCommit
+
+logger: logging.Logger = logging.getLogger("unexpired.server")
 
 BUSY_SECONDS = 2.0
 """How long SQLite waits for another writer."""
@@ -36,78 +29,169 @@ TIMEOUT_SECONDS = 5.0
 """How long a request waits for the database before the response is 503."""
 
 CONNECTIONS = 15
-"""The most that one node opens. They stay open: opening one takes as long as a hundred queries."""
+"""The most that one process opens, where the settings name no other number. They stay open: opening
+one takes as long as a hundred queries."""
 
-POSTGRES_DRIVER = "postgresql+asyncpg"
+MAX_ATTEMPTS = 3
+"""Of one piece of work: a pooler may be found first, then a connection that is dead."""
 
-OUTAGES = (DBAPIError, PoolTimeoutError, OSError, TimeoutError)
+STATE = text(
+    "SELECT pg_is_in_recovery() AS is_standby, "
+    "current_setting('transaction_read_only') = 'on' AS is_read_only, "
+    "EXISTS (SELECT FROM pg_proc WHERE proname = 'pg_logical_emit_message') AS has_messages"
+)
+
+# Sorting more than fits into memory writes a temporary file: unlike a row, which fits into what the
+# tables have already reserved, it shows a full disk.
+SMALL_MEMORY = text("SET LOCAL work_mem = '64kB'")
+USE_DISK = text(
+    "SELECT count(*) FROM "
+    "(SELECT n FROM generate_series(1, 5000) AS n ORDER BY md5(n::text)) AS sorted"
+)
+
+# Its commit waits for the log and for synchronous replicas, as that of a row does.
+WRITE = text("SELECT pg_logical_emit_message(true, 'unexpired', 'health'::text)")
 
 Result = TypeVar("Result")
 Work = Callable[[AsyncConnection], Awaitable[Result]]
 
 
+class _NotCommittedError(Exception):
+    """Work failed before its commit, so the database has forgotten all of it."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__()
+        self.cause = cause
+
+
 class Database:
     """Runs work on connections; every failure to reach the data raises ``Unavailable``.
 
+    Work that failed because its connection was dead runs once more on another one where that does
+    no harm: a query, work that the caller calls repeatable, and a transaction that was not being
+    committed yet.
+
     Args:
-        url: A SQLAlchemy URL.
+        url: Of SQLite or PostgreSQL.
+        pool_size: The most connections that are open at once.
+        on_failure: Called with a label for each failure of the database, to count them.
 
     Raises:
-        SettingsError: The URL is malformed, or its driver is not installed.
+        SettingsError: The URL cannot be used, or its driver is not installed.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = _parse(url)
-        self._is_sqlite = self._url.get_backend_name() == "sqlite"
-        self._engine = _engine(self._url)
-        self._group_commit = GroupCommit(_sync_engine(self._url)) if self._is_sqlite else None
-        isolation = "SERIALIZABLE" if self._is_sqlite else "READ COMMITTED"
-        self._transactional = self._engine.execution_options(isolation_level=isolation)
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = CONNECTIONS,
+        on_failure: Callable[[str], None] = lambda _label: None,
+    ) -> None:
+        self._place = parse(url)
+        self._failures = FailureLog(on_failure)
         self._pending: set[asyncio.Task[Any]] = set()
+        self._group_commit: GroupCommit | None = None
+        self._pooled: AsyncEngine | None = None
+        self._needs_transactions = False
+        options = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": TIMEOUT_SECONDS}
+        if isinstance(self._place, SQLiteFile):
+            self._open_file(self._place, options)
+        else:
+            self._open_server(self._place, options)
+
+    def _open_file(self, file: SQLiteFile, options: dict[str, Any]) -> None:
+        options |= {
+            "isolation_level": "AUTOCOMMIT",
+            "skip_autocommit_rollback": True,
+            "hide_parameters": True,  # Keeps hashes and notes out of errors, and so out of logs.
+        }
+        self._engine = sqlite.make_engine(file, BUSY_SECONDS, **options)
+        self._transactional = self._engine.execution_options(isolation_level="SERIALIZABLE")
+        self._group_commit = GroupCommit(sqlite.make_sync_engine(file, BUSY_SECONDS, **options))
+
+    def _open_server(self, server: PostgresServer, options: dict[str, Any]) -> None:
+        require("asyncpg", "postgres", "PostgreSQL")
+        # A connection whose server went silent must not occupy the pool.
+        connector = postgres.Connector(server, TIMEOUT_SECONDS, TIMEOUT_SECONDS)
+        self._engine = postgres.make_engine(
+            connector, is_pooled=False, skip_autocommit_rollback=True, **options
+        )
+        self._transactional = self._engine.execution_options(isolation_level="READ COMMITTED")
+        self._pooled = postgres.make_engine(connector, is_pooled=True, **options)
+        for engine in (self._engine, self._pooled):
+            postgres.PoolGuard().watch(engine)
+        if server.is_pooled:
+            self._use_transactions()
+
+    def _use_transactions(self) -> None:
+        if self._pooled and not self._needs_transactions:
+            self._needs_transactions = True
+            self._transactional = self._pooled
+            logger.info("the database is behind a pooler: every statement gets a transaction")
 
     async def open(self) -> None:
-        """Bring a SQLite file up to date; check that PostgreSQL's tables already are.
+        """Bring a SQLite file up to date; check that PostgreSQL's tables can be served.
 
         Raises:
-            SettingsError: The file cannot be created, or PostgreSQL needs a migration.
+            TablesError: The tables are too old or too new for this version.
+            SettingsError: The file cannot be created.
             Unavailable: The database is locked, slow or down.
         """
-        if self._is_sqlite:
+        if isinstance(self._place, SQLiteFile):
             await self.migrate()
-        elif not await self.is_current():
-            raise SettingsError(
-                "The database's tables are not those of this version; run: unexpired-server migrate"
-            )
+        elif reason := await self.tables_problem():
+            raise migrate.TablesError(reason)
 
-    async def migrate(self) -> None:
-        """Bring the tables up to date.
+    async def migrate(self) -> str:
+        """Bring the tables up to date; return what is now true, as a sentence.
 
         Raises:
-            SettingsError: The SQLite file cannot be created.
+            TablesError: The tables are newer, and this version cannot serve on them.
+            SettingsError: The file cannot be created, or the tables cannot be changed.
             Unavailable: The database is locked, slow or down.
         """
-        if not self._is_sqlite:
-            await self.transaction(lambda connection: connection.run_sync(migrate.upgrade))
-            return
-        _make_private_file(Path(self._url.database or ""))
-        if not await self.is_current():
-            await self.run(_migrate_sqlite)
+        if isinstance(self._place, PostgresServer):
+            return await self._watched(migrate.upgrade_postgres(self._place))
+        sqlite.make_private(self._place.path)
+        if await self.is_current():
+            return migrate.UP_TO_DATE
+        return await self.run(_migrate_sqlite)
 
     async def is_current(self) -> bool:
-        """Return whether the tables are those of this version.
+        """Return whether the tables are exactly those of this version.
 
         Raises:
             Unavailable: The database is locked, slow or down.
         """
-        return await self.run(lambda connection: connection.run_sync(migrate.is_current))
+        return await self.run(lambda one: one.run_sync(migrate.is_current), is_repeatable=True)
+
+    async def tables_problem(self) -> str | None:
+        """Return why this version cannot serve on the tables, as a sentence; None when it can.
+
+        Raises:
+            Unavailable: The database is locked, slow or down.
+        """
+        return await self.run(lambda one: one.run_sync(migrate.problem), is_repeatable=True)
+
+    async def problem(self) -> str | None:
+        """Try to write; return why this server cannot work with its database, or None.
+
+        The reason is a sentence with the database's code of the error. It contains no address.
+        """
+        try:
+            return await self._try_to_write() or await self.tables_problem()
+        except Unavailable as exc:
+            reason = exc.__cause__ or TimeoutError()
+            return f"The database fails: {failures.describe(reason)}"
 
     async def ping(self) -> None:
-        """Run one query, to see that the database works.
+        """Try to write, to see that the database works.
 
         Raises:
-            Unavailable: The database is locked, slow or down.
+            Unavailable: It does not.
         """
-        await self.rows(text("SELECT count(*) FROM (SELECT 1 FROM users LIMIT 1) AS one"))
+        if await self.problem():
+            raise Unavailable
 
     async def close(self) -> None:
         """Wait for running statements, then close every connection."""
@@ -116,9 +200,17 @@ class Database:
         if self._group_commit:
             self._group_commit.close()
         await self._engine.dispose()
+        if self._pooled:
+            await self._pooled.dispose()
 
-    async def rows(self, statement: Executable) -> Sequence[Row[Any]]:
+    async def rows(
+        self, statement: Executable, *, is_repeatable: bool | None = None
+    ) -> Sequence[Row[Any]]:
         """Execute and commit one statement; return its rows.
+
+        Args:
+            statement: The statement.
+            is_repeatable: Whether executing it twice does no harm; when None, only if it reads.
 
         Raises:
             Unavailable: The database is locked, slow or down.
@@ -128,35 +220,96 @@ class Database:
             result = await connection.execute(statement)
             return result.all() if result.returns_rows else []
 
-        return await self.run(work)
+        reads = isinstance(statement, Select) if is_repeatable is None else is_repeatable
+        return await self.run(work, is_repeatable=reads)
 
-    async def run(self, work: Work[Result]) -> Result:
+    async def run(self, work: Work[Result], *, is_repeatable: bool = False) -> Result:
         """Run work on a connection that commits each statement by itself.
+
+        Behind a pooler the statements are committed together.
+
+        Args:
+            work: The work.
+            is_repeatable: Whether running it twice does no harm.
 
         Raises:
             Unavailable: The database is locked, slow or down.
         """
-        return await self._with_timeout(_on(self._engine.connect(), work))
+
+        async def attempt() -> Result:
+            if self._needs_transactions:
+                return await self._transact(work)
+            async with self._engine.connect() as connection:
+                return await work(connection)
+
+        return await self._with_timeout(self._attempt(attempt, is_repeatable=is_repeatable))
 
     async def transaction(self, work: Work[Result]) -> Result:
         """Run work whose statements are committed together or not at all.
 
+        The work may run twice, the first time in a transaction that is rolled back.
+
         Raises:
             Unavailable: The database is locked, slow or down.
         """
-        return await self._with_timeout(_on(self._transactional.begin(), work))
+        attempt = self._attempt(lambda: self._transact(work), is_repeatable=False)
+        return await self._with_timeout(attempt)
 
     async def grouped(self, work: group_commit.Work[Result]) -> Result:
         """Run short, frequent work; on SQLite it shares its commit with other work.
 
-        On SQLite the work may run twice, the first time in a transaction that is rolled back.
+        The work may run twice. On SQLite the first time is in a transaction that is rolled back;
+        on PostgreSQL its result may have been lost with the connection, so running it again after
+        it took effect must do no harm, as with a compare and set.
 
         Raises:
             Unavailable: The database is locked, slow or down.
         """
         if self._group_commit:
             return await self._with_timeout(self._group_commit.run(work))
-        return await self.run(lambda connection: connection.run_sync(work))
+        return await self.run(lambda one: one.run_sync(work), is_repeatable=True)
+
+    async def _transact(self, work: Work[Result]) -> Result:
+        async with self._transactional.connect() as connection:
+            try:
+                result = await work(connection)
+            except failures.FAILED_WORK as exc:
+                raise _NotCommittedError(exc) from exc
+            await connection.commit()
+            return result
+
+    async def _attempt(
+        self, attempt: Callable[[], Awaitable[Result]], *, is_repeatable: bool
+    ) -> Result:
+        """Run it, and again where the connection was at fault and that does no harm."""
+        for _ in range(MAX_ATTEMPTS - 1):
+            try:
+                return await attempt()
+            except postgres.PoolerFoundError:
+                self._use_transactions()
+            except _NotCommittedError as exc:
+                if not failures.may_run_again(exc.cause):
+                    raise exc.cause from None
+            except failures.FAILED_WORK as exc:
+                if not is_repeatable or not failures.may_run_again(exc):
+                    raise
+        try:
+            return await attempt()
+        except _NotCommittedError as exc:
+            raise exc.cause from None
+
+    async def _try_to_write(self) -> str | None:
+        if isinstance(self._place, SQLiteFile):
+            return await self._try_file(self._place.path)
+        return await self.transaction(_try_server)
+
+    async def _try_file(self, path: Path) -> str | None:
+        try:
+            await asyncio.to_thread(sqlite.try_disk, path)
+        except OSError as exc:
+            return f"The database's disk cannot be written to: {exc.strerror}"
+        await self.run(_try_lock)
+        return None
 
     async def _with_timeout(self, work: Awaitable[Result]) -> Result:
         # In a task of its own that is never cancelled: a driver that hangs cannot be interrupted,
@@ -167,13 +320,21 @@ class Database:
         task.add_done_callback(self._finished)
         await asyncio.wait({task}, timeout=TIMEOUT_SECONDS)
         if not task.done():
+            self._failures.failed(TimeoutError())
             raise Unavailable
+        return await self._watched(task)
+
+    async def _watched(self, work: Awaitable[Result]) -> Result:
+        """Await work; log and count its failure, and raise ``Unavailable`` in its place."""
         try:
-            return task.result()
-        except (IntegrityError, DataError):
-            raise  # The statement is at fault, not the database.
-        except OUTAGES as exc:
+            result = await work
+        except failures.OUTAGES as exc:
+            if not failures.is_outage(exc):
+                raise  # The statement is at fault, not the database.
+            self._failures.failed(exc)
             raise Unavailable from exc
+        self._failures.succeeded()
+        return result
 
     def _finished(self, task: asyncio.Future[Any]) -> None:
         self._pending.discard(task)
@@ -181,98 +342,38 @@ class Database:
         task.cancelled() or task.exception()
 
 
-async def _on(opened: AbstractAsyncContextManager[AsyncConnection], work: Work[Result]) -> Result:
-    async with opened as connection:
-        return await work(connection)
-
-
-async def _migrate_sqlite(connection: AsyncConnection) -> None:
+async def _migrate_sqlite(connection: AsyncConnection) -> str:
     # Take the write lock first: of two processes that start at once, one migrates.
+    async with _write_lock(connection):
+        return await connection.run_sync(migrate.upgrade)
+
+
+async def _try_lock(connection: AsyncConnection) -> None:
+    async with _write_lock(connection):
+        version = (await connection.exec_driver_sql("PRAGMA user_version")).scalar()
+        # Writes the file's first page and changes nothing.
+        await connection.exec_driver_sql(f"PRAGMA user_version = {version}")
+
+
+@asynccontextmanager
+async def _write_lock(connection: AsyncConnection) -> AsyncIterator[None]:
     await connection.exec_driver_sql("BEGIN IMMEDIATE")
     try:
-        await connection.run_sync(migrate.upgrade)
+        yield
+        await connection.exec_driver_sql("COMMIT")
     except BaseException:
-        await connection.exec_driver_sql("ROLLBACK")
+        with suppress(DBAPIError):  # On some errors SQLite has already rolled back.
+            await connection.exec_driver_sql("ROLLBACK")
         raise
-    await connection.exec_driver_sql("COMMIT")
 
 
-def _parse(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise SettingsError("Setting database_url: is not a database URL") from None
-    # People write the plain name, but only the async driver works here.
-    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": POSTGRES_DRIVER}
-    return parsed.set(drivername=drivers.get(parsed.drivername, parsed.drivername))
-
-
-def _options() -> dict[str, Any]:
-    return {
-        "isolation_level": "AUTOCOMMIT",
-        "skip_autocommit_rollback": True,
-        "pool_size": CONNECTIONS,
-        "max_overflow": 0,
-        "pool_timeout": TIMEOUT_SECONDS,
-        "hide_parameters": True,  # Keeps hashes and notes out of errors, and so out of logs.
-    }
-
-
-def _sync_engine(url: URL) -> Engine:
-    arguments = {"timeout": BUSY_SECONDS}
-    engine = create_engine(url.set(drivername="sqlite"), connect_args=arguments, **_options())
-    event.listen(engine, "connect", _prepare_sqlite)
-    return engine
-
-
-def _engine(url: URL) -> AsyncEngine:
-    if url.get_backend_name() != "sqlite":
-        return _server_engine(url)
-    engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS}, **_options())
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    return engine
-
-
-def _server_engine(url: URL) -> AsyncEngine:
-    if url.drivername == POSTGRES_DRIVER:
-        require("asyncpg", "postgres", "PostgreSQL")
-    # A connection whose server went silent must not occupy the pool.
-    timeouts = {"timeout": TIMEOUT_SECONDS, "command_timeout": TIMEOUT_SECONDS}
-    try:
-        return create_async_engine(url, pool_pre_ping=True, connect_args=timeouts, **_options())
-    except (NoSuchModuleError, ModuleNotFoundError):
-        raise SettingsError("Setting database_url: its driver is not installed") from None
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
-    # A refresh must survive a power cut once the client has its response: the old token is used.
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
-
-
-def _make_private_file(path: Path) -> None:
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists():
-            _make_wal_file(path)
-        os.close(os.open(path, os.O_RDWR))
-    except OSError as exc:
-        raise SettingsError(f"{path} cannot be opened: {exc.strerror}") from None
-
-
-def _make_wal_file(path: Path) -> None:
-    # When several processes switch a new file to WAL at once, SQLite refuses all but one as
-    # locked, whatever their timeout. So each creates its own file, and the first one wins.
-    descriptor, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)
-    os.close(descriptor)
-    try:
-        connection = sqlite3.connect(name)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.close()
-        with suppress(FileExistsError):
-            os.link(name, path)
-    finally:
-        Path(name).unlink()
+async def _try_server(connection: AsyncConnection) -> str | None:
+    state = (await connection.execute(STATE)).one()
+    if state.is_standby or state.is_read_only:
+        what = "a standby" if state.is_standby else "read-only"
+        return f"The database is {what}: it accepts no writes ({failures.READ_ONLY})"
+    await connection.execute(SMALL_MEMORY)
+    await connection.execute(USE_DISK)
+    if state.has_messages:
+        await connection.execute(WRITE)
+    return None

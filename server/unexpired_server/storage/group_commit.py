@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -78,7 +79,8 @@ class GroupCommit:
                 results = [work(connection) for work in works]
                 connection.exec_driver_sql("COMMIT")
             except BaseException:
-                connection.exec_driver_sql("ROLLBACK")
+                with suppress(DBAPIError):  # On some errors SQLite has already rolled back.
+                    connection.exec_driver_sql("ROLLBACK")
                 raise
             return results
 

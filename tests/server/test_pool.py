@@ -1,0 +1,305 @@
+"""PostgreSQL's connections: one round trip a statement; what is dead or read-only is replaced."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import Connection, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tests.server.harness import StartServer
+from tests.server.stores import Postgres, rows
+from tests.support.proxy import TCPProxy
+from unexpired_server.errors import Unavailable
+from unexpired_server.storage import database as database_module
+from unexpired_server.storage import postgres as pool
+from unexpired_server.storage.database import Database
+from unexpired_server.storage.schema import users
+
+STORES = ("postgres",)
+
+ADA = select(users.c.username).where(users.c.username == "ada")
+TOUCH = text("UPDATE users SET created_at = created_at + 1 WHERE username = 'ada' RETURNING id")
+TERMINATE = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+
+
+@pytest.fixture
+async def proxy(store: str) -> AsyncIterator[TCPProxy]:
+    between = TCPProxy(store)
+    await between.open()
+    yield between
+    between.resume()
+    between.cut()
+
+
+@pytest.fixture
+async def database(proxy: TCPProxy) -> AsyncIterator[Database]:
+    one = Database(proxy.url)
+    yield one
+    await one.close()
+
+
+def touch(connection: Connection) -> int:
+    return len(connection.execute(TOUCH).all())
+
+
+async def concurrently(database: Database, number: int) -> None:
+    """Open a number of connections."""
+    await asyncio.gather(*(database.rows(text("SELECT pg_sleep(0.05)")) for _ in range(number)))
+
+
+async def trips(proxy: TCPProxy, database: Database, name: str) -> int:
+    """Return the round trips of one statement on a connection that has seen it before."""
+
+    async def once() -> None:
+        if name == "rows":
+            await database.rows(ADA)
+        elif name == "grouped":
+            await database.grouped(touch)
+        else:
+            await database.run(lambda one: one.execute(TOUCH))
+
+    await once()
+    before = proxy.round_trips
+    await once()
+    return proxy.round_trips - before
+
+
+@pytest.mark.parametrize("name", ["rows", "grouped", "run"])
+async def test_a_statement_on_a_warm_connection_is_one_round_trip(
+    proxy: TCPProxy, database: Database, name: str
+) -> None:
+    assert await trips(proxy, database, name) == 1
+
+
+async def test_a_connection_that_was_idle_for_long_is_checked_before_its_use(
+    proxy: TCPProxy, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await trips(proxy, database, "rows") == 1
+    monkeypatch.setattr(pool, "IDLE_SECONDS", 0)
+    assert await trips(proxy, database, "rows") == 2
+    assert proxy.connections == 1
+
+
+async def test_connections_that_the_server_closed_cost_no_statement(
+    proxy: TCPProxy, database: Database, store: str
+) -> None:
+    await concurrently(database, 3)
+    assert len(await rows(store, TERMINATE)) == 3
+    for _ in range(3):
+        # Not repeatable: it must not have been sent on a dead connection.
+        assert len(await database.rows(TOUCH)) == 1
+    assert proxy.connections <= 6
+
+
+async def test_repeatable_work_survives_a_connection_that_dies_under_it(
+    database: Database,
+) -> None:
+    attempts = 0
+
+    def work(connection: Connection) -> int:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        return touch(connection)
+
+    assert await database.grouped(work) == 1
+    assert attempts == 2
+
+
+async def test_work_that_must_not_run_twice_does_not(database: Database) -> None:
+    attempts = 0
+
+    async def work(connection: AsyncConnection) -> None:
+        nonlocal attempts
+        attempts += 1
+        await connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    with pytest.raises(Unavailable):
+        await database.run(work)
+    assert attempts == 1
+
+
+async def test_a_transaction_that_was_not_being_committed_runs_again(
+    database: Database, store: str
+) -> None:
+    attempts = 0
+
+    async def work(connection: AsyncConnection) -> None:
+        nonlocal attempts
+        attempts += 1
+        await connection.execute(TOUCH)
+        if attempts == 1:
+            await connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    before = await rows(store, "SELECT created_at + 1 FROM users WHERE username = 'ada'")
+    await database.transaction(work)
+    assert attempts == 2
+    assert await rows(store, "SELECT created_at FROM users WHERE username = 'ada'") == before
+
+
+async def test_statements_survive_a_migration_that_changes_their_result(
+    database: Database, store: str
+) -> None:
+    await rows(store, "ALTER TABLE users ADD COLUMN spare integer DEFAULT 7")
+    try:
+        spare = text("SELECT spare FROM users WHERE username = 'ada'")
+        everything = text("SELECT * FROM users WHERE username = 'ada'")
+        for statement in (spare, everything):
+            await database.rows(statement)
+        await rows(store, "ALTER TABLE users ALTER COLUMN spare TYPE bigint")
+        assert await database.rows(spare, is_repeatable=True) == [(7,)]
+        await rows(store, "ALTER TABLE users DROP COLUMN spare")
+        (row,) = await database.rows(everything, is_repeatable=True)
+        assert "spare" not in row._fields
+    finally:
+        await rows(store, "ALTER TABLE users DROP COLUMN IF EXISTS spare")
+
+
+async def read_only(postgres: Postgres, *, is_on: bool) -> None:
+    """Let new connections accept no writes; those that are open stay as they are."""
+    change = "SET default_transaction_read_only = on" if is_on else "RESET ALL"
+    await postgres.admin(f"ALTER DATABASE {{name}} {change}")
+
+
+async def test_a_fail_over_leaves_no_connection_to_what_was_the_primary(
+    database: Database, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "REPLACE_SECONDS", 0)
+    await read_only(postgres, is_on=True)
+    try:
+        await concurrently(database, 3)
+        with pytest.raises(Unavailable):
+            await database.grouped(touch)
+    finally:
+        await read_only(postgres, is_on=False)
+    # Whatever is still open accepts no writes, as if it led to the old primary.
+    for _ in range(4):
+        assert await database.grouped(touch) == 1
+
+
+async def test_a_server_that_accepts_no_writes_is_not_asked_for_new_connections_all_the_time(
+    database: Database, proxy: TCPProxy, postgres: Postgres
+) -> None:
+    await read_only(postgres, is_on=True)
+    try:
+        for _ in range(10):
+            with pytest.raises(Unavailable):
+                await database.grouped(touch)
+    finally:
+        await read_only(postgres, is_on=False)
+    assert proxy.connections <= 2
+
+
+async def test_after_a_time_out_the_other_connections_are_checked(
+    proxy: TCPProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(pool, "CHECK_SECONDS", 0.1)
+    database = Database(proxy.url)
+    monkeypatch.setattr(database_module, "TIMEOUT_SECONDS", 5)
+    await concurrently(database, 3)
+    proxy.pause()
+    with pytest.raises(Unavailable):
+        await database.rows(TOUCH)
+    proxy.strand()  # What was open stays silent; the rest works again.
+    for _ in range(4):
+        assert len(await database.rows(TOUCH)) == 1
+    await database.close()
+
+
+async def test_a_host_that_is_silent_or_closed_leaves_time_for_the_next(
+    proxy: TCPProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "TIMEOUT_SECONDS", 2)
+    tried = 0
+
+    def accept(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal tried
+        tried += 1
+        writers.append(writer)
+
+    writers: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(accept, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    address = proxy.url.partition("@")[2]
+    database = Database(f"postgresql://postgres@127.0.0.1:{port},127.0.0.1:9,{address}")
+    await database.rows(ADA)
+    assert tried == 1
+    await concurrently(database, 3)  # The host that was suitable is asked first from now on.
+    assert (tried, proxy.connections) == (1, 3)
+    await database.close()
+    silent.close()
+    for writer in writers:
+        writer.close()
+
+
+async def test_an_outage_is_logged_once_a_cause_and_counted_each_time(
+    proxy: TCPProxy, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr("unexpired_server.storage.failures.QUIET_SECONDS", 0)
+    counted: list[str] = []
+    database = Database(proxy.url, on_failure=counted.append)
+    await database.rows(ADA)
+    proxy.cut()
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            await database.rows(TOUCH)
+    assert len(counted) == 5
+    assert set(counted) <= {"connection", "08"}
+    await proxy.open()
+    await database.rows(ADA)
+    messages = [record.getMessage() for record in caplog.records]
+    failed = [message for message in messages if message.startswith("the database fails: ")]
+    assert len(failed) == len(set(failed))
+    assert "the database works again, after 5 failures" in messages[-1]
+    await database.close()
+
+
+async def test_a_failure_is_named_by_its_sqlstate_and_never_with_its_values(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(Unavailable):
+        await database.rows(text("SELECT * FROM gone WHERE x = :x").bindparams(x="s3cret"))
+    assert "(42P01)" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+async def test_the_pool_is_as_large_as_the_settings_say(
+    start: StartServer, proxy: TCPProxy
+) -> None:
+    node = await start(database_url=proxy.url, pool_size=2)
+    await concurrently(node.app.state.service.database, 8)
+    assert proxy.connections <= 2
+
+
+async def test_a_database_that_accepts_writes_has_no_problem(database: Database) -> None:
+    assert await database.problem() is None
+    await database.ping()
+
+
+async def test_a_database_that_accepts_no_writes_has_a_problem(
+    database: Database, postgres: Postgres
+) -> None:
+    await read_only(postgres, is_on=True)
+    try:
+        assert await database.problem() == (
+            "The database is read-only: it accepts no writes (25006)"
+        )
+        with pytest.raises(Unavailable):
+            await database.ping()
+    finally:
+        await read_only(postgres, is_on=False)
+
+
+async def test_a_database_that_is_away_has_a_problem(database: Database, proxy: TCPProxy) -> None:
+    proxy.cut()
+    assert await database.problem() == (
+        "The database fails: nothing listens at its address (ConnectionRefusedError)"
+    )
