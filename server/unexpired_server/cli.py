@@ -28,7 +28,9 @@ from unexpired_server.sessions.sessions import SessionAdmin
 from unexpired_server.sessions.store import Store
 from unexpired_server.sessions.users import User, UserExistsError, Users
 from unexpired_server.settings import Settings, SettingsError, load_settings
+from unexpired_server.storage.clock import DatabaseClock
 from unexpired_server.storage.database import Database
+from unexpired_server.storage.migrate import TablesError
 from unexpired_server.tokens import key_file
 from unexpired_server.tokens.key_file import ACTIVATION_DELAY, KeyEntry, KeyFile, new_secret
 from unexpired_server.tokens.keys import load_ring
@@ -133,7 +135,7 @@ def serve(build: Build | None, **flags: str | bool | None) -> None:
     settings = load_settings(**flags)
     hint = f"  sign in as {DEMO_NAME} / {DEMO_NAME}" if settings.demo else ""
     load_ring(settings)
-    _with_data(settings, _nothing)
+    _prepare_data(settings)
     run_server(settings, build or create_app, lambda url: click.echo(f"{url}{hint}"))
 
 
@@ -305,10 +307,13 @@ def list_sessions(name: str | None, database_url: str | None) -> None:
 
     async def work(data: Data) -> None:
         user_id = (await data.user(name)).id if name else None
-        for one in await data.sessions.live(user_id):
-            username = await data.users.username_of(one.session.user_id)
-            at = iso(int(one.session.refreshed_at))
-            click.echo(f"{one.session.id}  {at}  {username}  {one.device}")
+        after = None
+        while page := await data.sessions.live(user_id, after=after):
+            for one in page:
+                username = await data.users.username_of(one.session.user_id)
+                at = iso(int(one.session.refreshed_at))
+                click.echo(f"{one.session.id}  {at}  {username}  {one.device}")
+            after = page[-1].session.id
 
     _with_data(load_settings(database_url=database_url), work)
 
@@ -349,12 +354,33 @@ class Data:
         return found
 
 
+def _prepare_data(settings: Settings) -> None:
+    """Prepare the database; start without it where it is away, or is to be migrated."""
+
+    async def run() -> None:
+        database, passwords = Database(settings.database_url), Passwords()
+        try:
+            await prepare(database, settings, passwords, time.time())
+        except Unavailable:
+            click.echo("The database is unavailable: starting without it.", err=True)
+        except TablesError as exc:
+            click.echo(f"{exc}: starting without the database.", err=True)
+        finally:
+            passwords.close()
+            await database.close()
+
+    asyncio.run(run())
+
+
 def _with_data(settings: Settings, work: Callable[[Data], Awaitable[None]]) -> None:
     async def run() -> None:
-        database, passwords, now = Database(settings.database_url), Passwords(), time.time()
+        database, passwords = Database(settings.database_url), Passwords()
+        clock = DatabaseClock(database)
         try:
-            await prepare(database, settings, passwords, now)
-            await work(Data(Users(database), _sessions(database, settings), passwords, now))
+            await prepare(database, settings, passwords, clock())
+            await clock.look()
+            sessions = _sessions(database, settings, clock)
+            await work(Data(Users(database), sessions, passwords, clock()))
         finally:
             passwords.close()
             await database.close()
@@ -362,10 +388,10 @@ def _with_data(settings: Settings, work: Callable[[Data], Awaitable[None]]) -> N
     _run(run())
 
 
-def _sessions(database: Database, settings: Settings) -> SessionAdmin:
+def _sessions(database: Database, settings: Settings, clock: DatabaseClock) -> SessionAdmin:
     store = Store(database, policy_of(settings))
     # Running servers learn of a revocation from the database; this process checks no tokens.
-    return SessionAdmin(store, Revocations(store, 0, time.time), time.time)
+    return SessionAdmin(store, Revocations(store, 0, clock), clock)
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
@@ -373,10 +399,6 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
         asyncio.run(work)
     except Unavailable:
         raise Problem("The database is unavailable.") from None
-
-
-async def _nothing(_data: Data) -> None:
-    """Do nothing: serving only needs the database to be prepared."""
 
 
 def _new_password() -> str:

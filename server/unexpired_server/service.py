@@ -34,6 +34,7 @@ from unexpired_server.settings import Settings, SettingsError
 from unexpired_server.storage.clock import DatabaseClock
 from unexpired_server.storage.database import Database
 from unexpired_server.storage.jobs import PURGE, claim
+from unexpired_server.storage.migrate import TablesError
 from unexpired_server.tokens.access_tokens import AccessTokens
 from unexpired_server.tokens.keys import KeyRing, load_ring, reload_ring
 
@@ -92,6 +93,7 @@ class Service:
         )
         self._purges: list[Purge] = [store.purge_ended]
         self._is_prepared = False
+        self._is_waiting = False
 
     def routes(self) -> list[Route]:
         """Return the routes: sign in, refresh, sign out, the current user and their sessions."""
@@ -114,7 +116,7 @@ class Service:
         While the database does not respond, access tokens are verified and all else is 503.
 
         Raises:
-            SettingsError: The database needs a migration, or the demo was given a real one.
+            SettingsError: The SQLite file cannot be used, or the demo was given a real database.
         """
         try:
             await self._follow()
@@ -135,11 +137,21 @@ class Service:
     async def _follow(self) -> None:
         """Follow the database: its clock, and what other nodes revoked."""
         if not self._is_prepared:
-            await prepare(self.database, self.settings, self.passwords, self.now())
+            await self._prepare()
             self._is_prepared = True
         if self.clock:
             await self.clock.look()
         await self.sessions.follow()
+
+    async def _prepare(self) -> None:
+        try:
+            await prepare(self.database, self.settings, self.passwords, self.now())
+        except TablesError as exc:
+            # Somebody may be migrating them just now; until then the database is of no use.
+            if not self._is_waiting:
+                logger.error("%s", exc)  # noqa: TRY400 - one sentence
+            self._is_waiting = True
+            raise Unavailable from exc
 
     async def _reload_keys(self) -> None:
         if self.settings.secret is None:

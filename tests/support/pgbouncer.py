@@ -78,7 +78,7 @@ class PgBouncer:
 
     def _start(self, folder: Path) -> None:
         assert PROGRAM is not None
-        as_nobody: dict[str, str] = {}
+        as_nobody: dict[str, Any] = {}
         if os.geteuid() == 0:  # It refuses to run as root.
             as_nobody = {"user": "nobody", "group": "nogroup"}
             for path in (folder, *folder.iterdir()):
@@ -87,7 +87,7 @@ class PgBouncer:
             [PROGRAM, "--quiet", str(folder / "pgbouncer.ini")],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            **as_nobody,  # type: ignore[arg-type]
+            **as_nobody,
         )
         until = time.monotonic() + 10
         while not self._listens():

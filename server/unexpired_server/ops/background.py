@@ -37,11 +37,15 @@ async def repeating(*jobs: tuple[float, Job]) -> AsyncIterator[None]:
 
 
 async def _repeat(seconds: float, job: Job) -> None:
+    is_down = False
     while True:
         try:
             await job()
+            is_down = False
         except Unavailable:
-            logger.warning("the database is unavailable; trying again in %s s", seconds)
+            if not is_down:
+                logger.warning("the database is unavailable; trying again every %s s", seconds)
+            is_down = True
         except Exception as exc:  # noqa: BLE001 - one failure must not end the job
             log_fault(exc)
         await asyncio.sleep(seconds * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - no secret

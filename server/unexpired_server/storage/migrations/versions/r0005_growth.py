@@ -10,17 +10,11 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from unexpired_server.storage.migrate import create_index, drop_index, in_batches
+
 revision = "0005"
 down_revision = "0004"
-
-MOVED_AT_ONCE = 10_000
-"""Events; each batch is a transaction of its own."""
-
-OLD_INDEXES = ("ix_sessions_user_id", "ix_sessions_created_at", "ix_sessions_revoked_at")
-NEW_INDEXES = {
-    "ix_sessions_live_of_user": "sessions (user_id) WHERE revoked_at IS NULL",
-    "ix_sessions_revoked": "sessions (revoked_at) WHERE revoked_at IS NOT NULL",
-}
+oldest_code = "0004"
 
 
 def upgrade() -> None:
@@ -36,13 +30,16 @@ def upgrade() -> None:
         _on_postgres()
     else:
         _on_sqlite()
+    create_index("ix_sessions_live_of_user", "sessions", "user_id", where="revoked_at IS NULL")
+    create_index("ix_sessions_revoked", "sessions", "revoked_at", where="revoked_at IS NOT NULL")
+    for name in ("user_id", "created_at", "revoked_at"):
+        drop_index(f"ix_sessions_{name}")
 
 
 def _on_sqlite() -> None:
     # Early databases have a record of no migration; see the first one.
     if "cause" not in {one["name"] for one in sa.inspect(op.get_bind()).get_columns("events")}:
         op.add_column("events", sa.Column("cause", sa.String(40)))
-    _replace_indexes("")
 
 
 def _on_postgres() -> None:
@@ -51,8 +48,14 @@ def _on_postgres() -> None:
     op.execute("ALTER TABLE notes ALTER COLUMN id TYPE BIGINT")
     op.execute("ALTER SEQUENCE notes_id_seq AS BIGINT")
     op.execute("ALTER TABLE idempotency_keys ALTER COLUMN note_id TYPE BIGINT")
-    _move_old_events()
-    _replace_indexes("")
+    if _exists("events_32"):
+        columns = "id, at, kind, session_id, user_id, address"
+        in_batches(
+            "WITH moved AS (DELETE FROM events_32 WHERE id IN "  # noqa: S608 - our own names
+            f"(SELECT id FROM events_32 ORDER BY id LIMIT :batch) RETURNING {columns}) "
+            f"INSERT INTO events ({columns}) SELECT {columns} FROM moved"
+        )
+        op.execute("DROP TABLE events_32")
 
 
 def _exists(table: str) -> bool:
@@ -80,26 +83,3 @@ def _start_new_events() -> None:
         "ALTER SEQUENCE events_id_seq AS BIGINT OWNED BY events.id",
     ):
         op.execute(statement)
-
-
-def _move_old_events() -> None:
-    if not _exists("events_32"):
-        return
-    columns = "id, at, kind, session_id, user_id, address"
-    batch = sa.text(
-        f"WITH moved AS (DELETE FROM events_32 WHERE id IN "  # noqa: S608 - our own names
-        f"(SELECT id FROM events_32 ORDER BY id LIMIT {MOVED_AT_ONCE}) RETURNING {columns}) "
-        f"INSERT INTO events ({columns}) SELECT {columns} FROM moved"
-    )
-    while op.get_bind().execute(batch).rowcount:
-        pass
-    op.execute("DROP TABLE events_32")
-
-
-def _replace_indexes(how: str) -> None:
-    for name, of in NEW_INDEXES.items():
-        # One whose making was interrupted is of no use.
-        op.execute(f"DROP INDEX {how} IF EXISTS {name}")
-        op.execute(f"CREATE INDEX {how} {name} ON {of}")
-    for name in OLD_INDEXES:
-        op.execute(f"DROP INDEX {how} IF EXISTS {name}")
