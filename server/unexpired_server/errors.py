@@ -31,6 +31,8 @@ No message quotes what the client sent, because error messages leak tokens into 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -146,20 +148,35 @@ class ServerFault(Failure):
     message = "Something went wrong on the server."
 
 
+@dataclass(frozen=True)
+class Reason:
+    """Why a node is not ready.
+
+    Attributes:
+        check: The check that failed, as a stable word.
+        message: A sentence for operators.
+    """
+
+    check: str
+    message: str
+
+
 class Unavailable(Failure):
     """The server cannot answer at the moment; the same request may be sent again.
 
     Args:
         retry_after: Seconds to wait before the next attempt.
+        reasons: Why, where an operator asks.
     """
 
     status = 503
     code = "UNAVAILABLE"
     message = "The server cannot answer right now. Please try again in a moment."
 
-    def __init__(self, retry_after: int = 1) -> None:
+    def __init__(self, retry_after: int = 1, reasons: Sequence[Reason] = ()) -> None:
         super().__init__()
         self.retry_after = retry_after
+        self.reasons = reasons
 
 
 class Challenge(Failure):

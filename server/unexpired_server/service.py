@@ -23,6 +23,7 @@ from unexpired_server.http.routes.account import AccountRoutes
 from unexpired_server.http.routes.authentication import AuthenticationRoutes
 from unexpired_server.ops.background import repeating
 from unexpired_server.ops.metrics import Metrics
+from unexpired_server.ops.readiness import Readiness
 from unexpired_server.sessions.passwords import Passwords
 from unexpired_server.sessions.refresh_tokens import RefreshTokens
 from unexpired_server.sessions.revocations import POLL_INTERVAL, Revocations
@@ -91,6 +92,10 @@ class Service:
         self.bearer: BearerAuthenticator = BearerAuthenticator(
             self.access_tokens, self.revocations, self.metrics
         )
+        self.readiness: Readiness = Readiness()
+        self.readiness.add("database", self.database.problem)
+        if self.clock:
+            self.readiness.add("clock", self.clock.problem)
         self._purges: list[Purge] = [store.purge_ended]
         self._is_prepared = False
         self._is_waiting = False

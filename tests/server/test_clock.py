@@ -59,17 +59,17 @@ async def test_the_database_decides_what_time_it_is(database: Database, skew: fl
     assert mine() == pytest.approx(time.time(), abs=1)
     assert mine.skew == pytest.approx(skew, abs=1)
     assert mine.may_condemn() == (skew == 0)
-    trouble = await mine.trouble()
-    assert (trouble is None) == (skew == 0)
+    problem = await mine.problem()
+    assert (problem is None) == (skew == 0)
 
 
 async def test_a_clock_says_in_words_how_wrong_it_is() -> None:
     node = Machine()
     node.wall += 40
     await node.clock.look()
-    assert await node.clock.trouble() == "clock: this node's clock is 40 s ahead of the database's"
+    assert await node.clock.problem() == "This node's clock is 40 s ahead of the database's."
     node.wall -= 1240
-    assert "1200 s behind" in str(await node.clock.trouble())
+    assert "1200 s behind" in str(await node.clock.problem())
 
 
 async def test_between_two_looks_the_time_goes_on_although_somebody_sets_the_clock() -> None:

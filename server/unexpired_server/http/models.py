@@ -36,9 +36,17 @@ class ResponseModel(BaseModel):
         return self.__pydantic_serializer__.to_json(self, by_alias=True, exclude_defaults=True)
 
 
+class ReasonOut(ResponseModel):
+    """Why a node is not ready: a stable word for programs, a sentence for operators."""
+
+    check: str
+    message: str
+
+
 class ErrorOut(ResponseModel):
     """What went wrong: a sentence for people, a code for programs."""
 
     error: str
     code: str
     expired_at: str | None = None
+    reasons: list[ReasonOut] | None = None

@@ -18,7 +18,7 @@ from unexpired_server.errors import (
     TooLarge,
     Unavailable,
 )
-from unexpired_server.http.models import ErrorOut, ResponseModel
+from unexpired_server.http.models import ErrorOut, ReasonOut, ResponseModel
 
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -52,8 +52,14 @@ def iso(seconds: float) -> str:
 
 
 def _error(failure: Failure) -> ErrorOut:
-    expired_at = iso(failure.expired_at) if isinstance(failure, TokenExpired) else None
-    return ErrorOut(error=failure.message, code=failure.code, expired_at=expired_at)
+    error = ErrorOut(error=failure.message, code=failure.code)
+    match failure:
+        case TokenExpired():
+            return error.model_copy(update={"expired_at": iso(failure.expired_at)})
+        case Unavailable() if failure.reasons:
+            reasons = [ReasonOut(check=one.check, message=one.message) for one in failure.reasons]
+            return error.model_copy(update={"reasons": reasons})
+    return error
 
 
 def _headers(failure: Failure) -> dict[str, str]:

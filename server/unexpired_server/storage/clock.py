@@ -105,12 +105,12 @@ class DatabaseClock:
                 logger.error("the database's clock has jumped by %.0f s", moved)
         self._has_looked = True
 
-    async def trouble(self) -> str | None:
-        """Return in words that the node's own clock is wrong, or None."""
+    async def problem(self) -> str | None:
+        """Return in a sentence that the node's own clock is wrong, or None."""
         if abs(self.skew) <= MAX_SKEW:
             return None
         direction = "ahead of" if self.skew > 0 else "behind"
-        return f"clock: this node's clock is {abs(self.skew):.0f} s {direction} the database's"
+        return f"This node's clock is {abs(self.skew):.0f} s {direction} the database's."
 
     def may_condemn(self) -> bool:
         """Return whether anything may be deleted because of its age.

@@ -15,7 +15,7 @@ from unexpired_server.http.models import ResponseModel
 from unexpired_server.http.openapi import Operation, document
 from unexpired_server.http.responses import NO_STORE, json_response
 from unexpired_server.ops.metrics import Metrics
-from unexpired_server.storage.database import Database
+from unexpired_server.ops.readiness import Readiness
 from unexpired_server.tokens.keys import KeyRing
 
 JWKS_SECONDS = 300
@@ -45,7 +45,7 @@ class SystemRoutes:
     """The routes about the server itself.
 
     Args:
-        database: Must work for the server to be ready.
+        readiness: The checks of ``/readyz``.
         ring: The keys, of which the public ones are published.
         metrics: The metrics.
         operations: All operations of the application, for the OpenAPI document.
@@ -53,12 +53,12 @@ class SystemRoutes:
 
     def __init__(
         self,
-        database: Database,
+        readiness: Readiness,
         ring: KeyRing,
         metrics: Metrics,
         operations: Sequence[Operation],
     ) -> None:
-        self._database = database
+        self._readiness = readiness
         self._ring = ring
         self._metrics = metrics
         self._operations = operations
@@ -82,8 +82,8 @@ class SystemRoutes:
         return json_response(StatusOut(status="ok"))
 
     async def readyz(self, _request: Request) -> Response:
-        """Answer while the server can serve; 503 while the database is unavailable."""
-        await self._database.ping()
+        """Answer while the server can serve; otherwise 503, with the reasons."""
+        await self._readiness.check()
         return json_response(StatusOut(status="ok"))
 
     async def metrics(self, _request: Request) -> Response:
