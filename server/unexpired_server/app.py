@@ -98,7 +98,7 @@ def _system_routes(service: Service, operations: Sequence[Operation]) -> list[Ro
 
 def _middleware(settings: Settings, metrics: Metrics, policy: str) -> list[Middleware]:
     stack = [
-        Middleware(RequestLogMiddleware, metrics=metrics),
+        Middleware(RequestLogMiddleware, metrics=metrics, sample=settings.log_sample),
         Middleware(SecurityHeadersMiddleware, policy=policy),
     ]
     if settings.trusted_proxies:

@@ -9,7 +9,7 @@ import pytest
 from starlette.routing import Route
 
 from tests.server.harness import TestServer, bearer
-from unexpired_server.ops.logs import log_config, without_tokens
+from unexpired_server.ops.logs import cleaned, log_config
 
 STORES = ("sqlite", "postgres")
 
@@ -98,7 +98,7 @@ def test_a_log_line_is_json_with_details_and_without_tokens() -> None:
     assert line["note"] == "[token]"
     assert (line["status"], line["level"], line["logger"]) == (200, "info", "unexpired.access")
     assert line["timestamp"].endswith("Z")
-    assert without_tokens(None, "", {"event": "server.app.example"})["event"]
+    assert cleaned(None, "", {"event": "server.app.example"})["event"]
 
 
 async def test_the_server_is_ready_when_its_database_works(node: TestServer) -> None:

@@ -6,16 +6,18 @@ import logging
 import re
 import secrets
 import time
+import zlib
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from unexpired_server.errors import BadRequest, ServerFault
 from unexpired_server.http.responses import error_response
 from unexpired_server.ops.background import log_fault
+from unexpired_server.ops.logs import ACCESS_LOGGER, AccessRecord
 from unexpired_server.ops.metrics import Metrics
 
 SECURITY_HEADERS = {
@@ -26,7 +28,13 @@ SECURITY_HEADERS = {
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
-access: logging.Logger = logging.getLogger("unexpired.access")
+access: logging.Logger = logging.getLogger(ACCESS_LOGGER)
+
+FIRST_SUCCESS = 100
+"""The status is 0 where the client went away, or the application failed, before a response."""
+
+FIRST_FAILURE = 400
+FIRST_FAULT = 500
 
 NO_PAGE = "default-src 'none'"
 
@@ -57,18 +65,20 @@ class SecurityHeadersMiddleware:
 
 
 class RequestLogMiddleware:
-    """Gives every request an id; counts and logs every response.
+    """Gives every request an id; counts every response, and logs it.
 
     The log has the route, not the path, because people paste tokens into addresses.
 
     Args:
         app: The application.
         metrics: Counts responses.
+        sample: The share of successful requests that are logged.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, sample: float = 1) -> None:
         self._app = app
         self._metrics = metrics
+        self._sample = sample
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and observe the response."""
@@ -85,17 +95,31 @@ class RequestLogMiddleware:
             await send(message)
 
         started_at = time.perf_counter()
-        with bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, observed_send)
-            finally:
-                self._log(scope, status, time.perf_counter() - started_at)
+        bound = bind_contextvars(request_id=request_id)
+        try:
+            await self._app(scope, receive, observed_send)
+        finally:
+            seconds = time.perf_counter() - started_at
+            route = route_of(scope)
+            self._metrics.answered(scope["method"], route, status, seconds)
+            if not FIRST_SUCCESS <= status < FIRST_FAILURE or self._is_in_sample(request_id):
+                _log(scope["method"], route, status, seconds, request_id)
+            reset_contextvars(**bound)
 
-    def _log(self, scope: Scope, status: int, seconds: float) -> None:
-        route, method = route_of(scope), scope["method"]
-        self._metrics.answered(method, route, status, seconds)
-        details = {"route": route, "status": status, "ms": round(seconds * 1000, 1)}
-        access.info("%s", method if method.isalpha() else "?", extra=details)
+    def _is_in_sample(self, request_id: str) -> bool:
+        # By the id, so that all nodes and services that know it keep the same requests.
+        return zlib.crc32(request_id.encode()) < self._sample * 2**32
+
+
+def _log(method: str, route: str, status: int, seconds: float, request_id: str) -> None:
+    level = logging.INFO if FIRST_SUCCESS <= status < FIRST_FAULT else logging.WARNING
+    if access.isEnabledFor(level):
+        known = method if method.isascii() and method.isalpha() else "?"
+        ms = round(seconds * 1000, 1)
+        record = AccessRecord(
+            level, method=known, route=route, status=status, ms=ms, request_id=request_id
+        )
+        access.handle(record)
 
 
 def route_of(scope: Scope) -> str:

@@ -64,10 +64,10 @@ def serve(settings: Settings, build: Build, announce: Callable[[str], None]) -> 
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     if settings.workers == 1:
-        Server(_config(app), lambda: announce(address)).run(sockets=[listener])
+        Server(_config(settings, app), lambda: announce(address)).run(sockets=[listener])
         return
     # Each worker builds its own application; the one above shows that the settings work.
-    config = _config(partial(build, settings), factory=True, workers=settings.workers)
+    config = _config(settings, partial(build, settings), factory=True, workers=settings.workers)
     with TemporaryDirectory(prefix="unexpired-metrics-") as folder:
         os.environ[SHARED_FOLDER] = folder
         listener.listen()
@@ -75,7 +75,9 @@ def serve(settings: Settings, build: Build, announce: Callable[[str], None]) -> 
         Multiprocess(config, sockets=[listener]).run()
 
 
-def _config(app: Starlette | Callable[[], Starlette], **more: Any) -> uvicorn.Config:
+def _config(
+    settings: Settings, app: Starlette | Callable[[], Starlette], **more: Any
+) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=BoundedHttpToolsProtocol,
@@ -87,7 +89,7 @@ def _config(app: Starlette | Callable[[], Starlette], **more: Any) -> uvicorn.Co
         access_log=False,  # Ours has the route and the request id as well.
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
         timeout_worker_healthcheck=WORKER_START_SECONDS,
-        log_config=log_config(),
+        log_config=log_config(settings.log_level),
         **more,
     )
 
