@@ -22,9 +22,9 @@ from unexpired_server.http.routes import account, authentication
 from unexpired_server.http.routes.account import AccountRoutes
 from unexpired_server.http.routes.authentication import AuthenticationRoutes
 from unexpired_server.ops.background import repeating
-from unexpired_server.ops.metrics import Metrics
+from unexpired_server.ops.metrics import PUBLISH_INTERVAL, Metrics
 from unexpired_server.ops.readiness import Readiness
-from unexpired_server.sessions.passwords import Passwords
+from unexpired_server.sessions.passwords import MAX_QUEUE, Passwords
 from unexpired_server.sessions.refresh_tokens import RefreshTokens
 from unexpired_server.sessions.revocations import POLL_INTERVAL, Revocations
 from unexpired_server.sessions.rules import SessionPolicy
@@ -96,6 +96,7 @@ class Service:
         self.readiness.add("database", self.database.problem)
         if self.clock:
             self.readiness.add("clock", self.clock.problem)
+        self._add_gauges()
         self._purges: list[Purge] = [store.purge_ended]
         self._is_prepared = False
         self._is_waiting = False
@@ -132,6 +133,7 @@ class Service:
             (POLL_INTERVAL, self._follow),
             (POLL_INTERVAL, self._reload_keys),
             (PURGE_INTERVAL, self._purge),
+            (PUBLISH_INTERVAL, self.metrics.publish),
         )
         async with repeating(*jobs):
             yield
@@ -158,6 +160,28 @@ class Service:
             self._is_waiting = True
             raise Unavailable from exc
 
+    def _add_gauges(self) -> None:
+        gauge, passwords, revocations = self.metrics.gauge, self.passwords, self.revocations
+        gauge("passwords_running", "Passwords that are verified now.", lambda: passwords.running)
+        gauge(
+            "passwords_waiting",
+            "Sign-ins that wait for their password to be verified.",
+            lambda: passwords.waiting,
+        )
+        gauge("passwords_waiting_limit", "The most that may wait.", lambda: MAX_QUEUE)
+        gauge(
+            "revoked_sessions",
+            "Ended sessions whose access tokens are refused.",
+            lambda: len(revocations),
+            across="max",
+        )
+        gauge(
+            "revocations_age_seconds",
+            "Seconds since the ended sessions were last read from the database.",
+            revocations.age,
+            across="max",
+        )
+
     async def _reload_keys(self) -> None:
         if self.settings.secret is None:
             reload_ring(self.ring, self.settings.keys_file, self.now())
@@ -172,6 +196,7 @@ class Service:
         if await claim(self.database, PURGE, self.now(), PURGE_INTERVAL):
             for purge in self._purges:
                 await purge(self.now())
+            self.metrics.purged()
 
 
 def policy_of(settings: Settings) -> SessionPolicy:

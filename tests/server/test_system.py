@@ -48,7 +48,7 @@ async def test_requests_are_counted_by_route_code_and_outcome(node: TestServer) 
     ):
         assert counted[name] == 1
     assert counted['unexpired_verifications_total{code="OK"}'] == 2
-    assert counted['unexpired_request_seconds_count{route="/api/refresh"}'] == 2
+    assert counted['unexpired_request_duration_seconds_count{route="/api/refresh"}'] == 2
 
 
 async def test_no_label_and_no_log_line_contains_client_data(

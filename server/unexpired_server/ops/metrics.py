@@ -6,27 +6,38 @@ Without prometheus-client, which the extra ``metrics`` installs, nothing is coun
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache, partial
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 from unexpired_server.errors import Failure
+from unexpired_server.ops.gauges import Across, LiveGauge, Read
 
 IS_INSTALLED = find_spec("prometheus_client") is not None
 
 if IS_INSTALLED:
-    from prometheus_client import (
-        CONTENT_TYPE_LATEST,
-        CollectorRegistry,
-        Counter,
-        Histogram,
-        generate_latest,
-    )
-    from prometheus_client.multiprocess import MultiProcessCollector
+    from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+
+    from unexpired_server.ops import exposition
 
 METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that names the folder in which several workers share their numbers."""
+
+PUBLISH_INTERVAL = 5.0
+"""Seconds after which each of several workers publishes its gauges again."""
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+"""In seconds: from a token that was seen before to what a client no longer waits for."""
+
+SQLSTATE = re.compile("[0-9A-Z]{5}")
+SQLSTATES = 50
+"""The most that are counted apart, because each is a time series."""
 
 
 class Disabled:
@@ -36,7 +47,7 @@ class Disabled:
         """Ignore the labels."""
         return self
 
-    def inc(self) -> None:
+    def inc(self, _amount: float = 1) -> None:
         """Count nothing."""
 
     def observe(self, _value: float) -> None:
@@ -52,24 +63,38 @@ class Metrics:
         verifications: Access tokens, by code; OK when the token is valid.
         refreshes: Refreshes, by outcome.
         sign_ins: Sign-ins, by outcome.
+        events: Audit events, by kind.
     """
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry() if IS_INSTALLED else None
-        self.requests: Counter | Disabled = self._counter(
-            "requests", "Requests answered.", ["method", "route", "status"]
+        self._folder = os.environ.get(SHARED_FOLDER) if IS_INSTALLED else None
+        self._gauges: dict[str, LiveGauge] = {}
+        self._sqlstates: set[str] = set()
+        self._purged_at: float | None = None
+        is_alone = IS_INSTALLED and self._folder is None
+        self._registry = exposition.registry_of_one_process(self._gauges) if is_alone else None
+        self.requests = self._counter("requests", "Responses.", "method", "route", "status")
+        self.seconds: Histogram | Disabled = self._made(
+            "Histogram",
+            "request_duration_seconds",
+            "From a request's headers to its response's last byte, in seconds.",
+            "route",
         )
-        self.seconds: Histogram | Disabled = self._histogram(
-            "request_seconds", "From a request's headers to its response's last byte.", ["route"]
+        self.verifications = self._counter("verifications", "Access tokens verified.", "code")
+        self.refreshes = self._counter("refreshes", "Refreshes decided.", "outcome")
+        self.sign_ins = self._counter("sign_ins", "Sign-ins decided.", "outcome")
+        self.events = self._counter("events", "Audit events.", "kind")
+        self._database_failures = self._counter(
+            "database_failures",
+            "Statements that the database failed, by SQLSTATE; none without an answer.",
+            "sqlstate",
         )
-        self.verifications: Counter | Disabled = self._counter(
-            "verifications", "Access tokens verified.", ["code"]
-        )
-        self.refreshes: Counter | Disabled = self._counter(
-            "refreshes", "Refreshes decided.", ["outcome"]
-        )
-        self.sign_ins: Counter | Disabled = self._counter(
-            "sign_ins", "Sign-ins decided.", ["outcome"]
+        self._purged_rows = self._counter("purged_rows", "Rows that purges have deleted.")
+        self.gauge(
+            "purge_last_success_timestamp_seconds",
+            "When this node last purged ended sessions, in Unix seconds.",
+            lambda: self._purged_at,
+            across="max",
         )
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -78,25 +103,76 @@ class Metrics:
         self.requests.labels(known, route, str(status)).inc()
         self.seconds.labels(route).observe(seconds)
 
+    def database_failed(self, sqlstate: str | None) -> None:
+        """Count a failure of the database.
+
+        Args:
+            sqlstate: Its code; None when there was no answer.
+        """
+        self._database_failures.labels(self._known(sqlstate)).inc()
+
+    def _known(self, sqlstate: str | None) -> str:
+        if sqlstate is None:
+            return "none"
+        is_one = SQLSTATE.fullmatch(sqlstate) is not None
+        if is_one and len(self._sqlstates) < SQLSTATES:
+            self._sqlstates.add(sqlstate)
+        return sqlstate if sqlstate in self._sqlstates else "other"
+
+    def purged(self, rows: int = 0) -> None:
+        """Count a purge that has ended well."""
+        self._purged_rows.inc(rows)
+        self._purged_at = time.time()
+
+    def gauge(self, name: str, text: str, read: Read, *, across: Across = "sum") -> None:
+        """Add a number that is read at each scrape; a second source adds to the first.
+
+        Args:
+            name: With its unit, without ``unexpired_``.
+            text: What it is.
+            read: Returns the number now.
+            across: How the numbers of several workers become one.
+        """
+        make = LiveGauge if self._folder is None else _shared_gauge
+        gauge = self._gauges.get(name) or make(f"unexpired_{name}", text, across)
+        gauge.sources.append(read)
+        self._gauges[name] = gauge
+
+    async def publish(self) -> None:
+        """Let the other workers know this worker's gauges; does nothing without workers."""
+        if self._folder is not None:
+            exposition.publish(self._gauges.values())
+
     def exposition(self) -> tuple[bytes, str] | None:
         """Return all metrics, of every worker, and their media type; None when disabled."""
-        if self._registry is None:
-            return None
-        registry = self._registry
-        if SHARED_FOLDER in os.environ:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry), CONTENT_TYPE_LATEST
+        if self._folder is not None:
+            exposition.publish(self._gauges.values())
+            return exposition.of_all_workers(Path(self._folder)), CONTENT_TYPE_LATEST
+        if self._registry is not None:
+            return generate_latest(self._registry), CONTENT_TYPE_LATEST
+        return None
 
-    def _counter(self, name: str, text: str, labels: list[str]) -> Counter | Disabled:
-        if self._registry is None:
-            return Disabled()
-        return Counter(f"unexpired_{name}", text, labels, registry=self._registry)
+    def _counter(self, name: str, text: str, *labels: str) -> Counter | Disabled:
+        made: Counter | Disabled = self._made("Counter", name, text, *labels)
+        return made
 
-    def _histogram(self, name: str, text: str, labels: list[str]) -> Histogram | Disabled:
-        if self._registry is None:
+    def _made(self, kind: str, name: str, text: str, *labels: str) -> Any:
+        if not IS_INSTALLED:
             return Disabled()
-        return Histogram(f"unexpired_{name}", text, labels, registry=self._registry)
+        make = _shared if self._registry is None else partial(_made, self._registry)
+        return make(kind, f"unexpired_{name}", text, labels)
+
+
+def _made(registry: Any, kind: str, name: str, text: str, labels: tuple[str, ...]) -> Any:
+    if kind == "Counter":
+        return Counter(name, text, labels, registry=registry)
+    return Histogram(name, text, labels, registry=registry, buckets=BUCKETS)
+
+
+# In a worker's file a name has one place, so two services in one process share what has that name:
+# each would else overwrite what the other has counted.
+_shared: Callable[..., Any] = cache(partial(_made, None))
+_shared_gauge: Callable[[str, str, Across], LiveGauge] = cache(LiveGauge)
 
 
 @contextmanager

@@ -59,6 +59,16 @@ class Passwords:
         finally:
             self._busy -= 1
 
+    @property
+    def running(self) -> int:
+        """How many passwords are verified at this moment."""
+        return min(self._busy, THREADS)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a thread; at ``MAX_QUEUE`` further sign-ins are refused."""
+        return max(0, self._busy - THREADS)
+
     def close(self) -> None:
         """Stop the threads."""
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -48,10 +48,9 @@ class Revocations:
     def __len__(self) -> int:
         return len(self._revoked_at)
 
-    @property
-    def age(self) -> float:
-        """Seconds since the last poll that succeeded; infinite before the first."""
-        return float("inf") if self._polled_at is None else self._now() - self._polled_at
+    def age(self) -> float | None:
+        """Return the seconds since the last poll that succeeded; None before the first."""
+        return None if self._polled_at is None else self._now() - self._polled_at
 
     def add(self, session_ids: Iterable[str], *, is_recorded: bool = True) -> None:
         """Refuse the access tokens of these sessions from now on.
