@@ -1,6 +1,6 @@
 """Whether this node can serve: named checks that run side by side, each within a time bound.
 
-Results are shared for a second, so several load balancers that probe often cost one run of the
+Results are shared for a moment, so several load balancers that probe often cost one run of the
 checks. A check that hangs is a reason not to be ready, and is not started again until it ends.
 """
 
@@ -18,7 +18,7 @@ Check = Callable[[], Awaitable[str | None]]
 """Returns None when all is well, or else a sentence for operators, which everybody may read."""
 
 BOUND_SECONDS = 2.0
-SHARED_SECONDS = 1.0
+SHARED_SECONDS = 0.1
 
 logger: logging.Logger = logging.getLogger("unexpired.server")
 
