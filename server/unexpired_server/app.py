@@ -10,8 +10,8 @@ from argon2 import PasswordHasher
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from unexpired_server.http.client_address import ClientAddressMiddleware
 from unexpired_server.http.exception_handlers import failure_handlers
 from unexpired_server.http.middleware import (
     NO_PAGE,
@@ -98,12 +98,10 @@ def _system_routes(service: Service, operations: Sequence[Operation]) -> list[Ro
 
 def _middleware(settings: Settings, metrics: Metrics, policy: str) -> list[Middleware]:
     stack = [
+        Middleware(ClientAddressMiddleware, trusted=settings.trusted_proxies),
         Middleware(RequestLogMiddleware, metrics=metrics, sample=settings.log_sample),
         Middleware(SecurityHeadersMiddleware, policy=policy),
     ]
-    if settings.trusted_proxies:
-        proxies = list(settings.trusted_proxies)
-        stack.insert(0, Middleware(ProxyHeadersMiddleware, trusted_hosts=proxies))
     if settings.cors_origins:
         stack.append(
             Middleware(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -94,7 +95,8 @@ class Settings(BaseSettings):
     strict_rfc6750: bool = False
     """Whether an invalid token gets 401, as RFC 6750 says, in place of 403."""
     trusted_proxies: CommaSeparated = ()
-    """Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are used."""
+    """Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are used;
+    ``unix:`` stands for a proxy on a Unix socket."""
     rate_limit_url: str | None = None
     """A Redis URL, to share rate limits between nodes; needs the extra ``redis``."""
     login_limit: str = "10 per 5 minutes"
@@ -147,6 +149,18 @@ class Settings(BaseSettings):
         if url and not url.startswith(("redis://", "rediss://")):
             raise ValueError("must be a Redis URL, such as redis://127.0.0.1:6379/0")
         return url or None
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _addresses(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            try:
+                _ = proxy == "unix:" or ip_network(proxy)
+            except ValueError:
+                raise ValueError(
+                    "must be IP addresses or networks, such as 127.0.0.1 or 10.0.0.0/8"
+                ) from None
+        return proxies
 
     @field_validator("cors_origins")
     @classmethod

@@ -13,16 +13,19 @@ from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims
 from unexpired_server.sessions.rules import SessionPolicy
 from unexpired_server.sessions.store import Store
 from unexpired_server.sessions.users import Users
+from unexpired_server.settings import SettingsError, load_settings
 from unexpired_server.storage.database import Database
 
 STORES = ("sqlite", "postgres")
 HOME, CAFE, PROXY = "192.0.2.7", "2001:db8::7", "10.1.2.3"
 
 
-def at(node: TestServer, address: str, **headers: str) -> TestServer:
+def at(node: TestServer, address: str, *several: tuple[str, str], **headers: str) -> TestServer:
     """The same server, called from another address."""
     transport = httpx.ASGITransport(node.app, client=(address, 9))
-    http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers)
+    http = httpx.AsyncClient(
+        transport=transport, base_url="http://127.0.0.1", headers=[*several, *headers.items()]
+    )
     return TestServer(node.app, node.settings, node.clock, http)
 
 
@@ -70,11 +73,62 @@ async def test_the_address_is_the_clients_where_the_proxy_is_trusted(
     assert await address(node, tokens) == expected
 
 
-async def test_a_forwarded_address_may_be_anything_of_any_length(start: StartServer) -> None:
-    """Overlong text is cut, and never causes a database error."""
-    node = await start(trusted_proxies=PROXY)
-    tokens = await at(node, PROXY, **{"X-Forwarded-For": "x" * 5000}).sign_in()
-    assert await address(node, tokens) == "x" * 64
+@pytest.mark.parametrize(
+    ("peer", "header", "expected"),
+    [
+        (f"::ffff:{PROXY}", HOME, HOME),
+        (PROXY, f"::ffff:{HOME}", HOME),
+        (PROXY, f"::ffff:{HOME}, ::ffff:{PROXY}", HOME),
+        (PROXY, f"{HOME}:51234", HOME),
+        (PROXY, f"[{CAFE}]:51234, {PROXY}:80", CAFE),
+        (PROXY, f"[{CAFE}]", CAFE),
+        (PROXY, "fe80::7%eth0", "fe80::7"),
+        (PROXY, "64:ff9b::192.0.2.7", HOME),
+        (PROXY, f"{CAFE}, {HOME}", HOME),
+        (PROXY, PROXY, PROXY),
+        (PROXY, "", PROXY),
+        (PROXY, f"{HOME}, unknown", PROXY),
+        (PROXY, f"{HOME}, \x1b[31m", PROXY),
+        (PROXY, "unix:", PROXY),
+        pytest.param(PROXY, "x" * 5000, PROXY, id="long"),
+        (f"::ffff:{HOME}", CAFE, HOME),
+        ("", HOME, HOME),
+        ("testclient", HOME, "testclient"),
+    ],
+)
+async def test_each_client_has_one_address_however_it_is_written(
+    start: StartServer, peer: str, header: str, expected: str
+) -> None:
+    """Text that is no address is never an address, and ends the chain of proxies."""
+    node = await start(trusted_proxies=f"{PROXY}, unix:")
+    tokens = await at(node, peer, **{"X-Forwarded-For": header}).sign_in()
+    assert await address(node, tokens) == expected
+
+
+async def test_entries_of_several_headers_are_one_chain(start: StartServer) -> None:
+    """A second header, as some proxies add it, follows the first."""
+    node = await start(trusted_proxies=f"{PROXY}, ::1")
+    headers = [("x-forwarded-for", CAFE), ("x-forwarded-for", f"{HOME}, ::1")]
+    tokens = await at(node, PROXY, *headers).sign_in()
+    assert await address(node, tokens) == HOME
+
+
+@pytest.mark.parametrize("proxies", ["::ffff:10.0.0.0/104", "::ffff:10.1.2.3", "10.0.0.0/8"])
+async def test_a_network_of_proxies_is_the_same_in_ipv4_and_in_ipv6(
+    start: StartServer, proxies: str
+) -> None:
+    """A node that listens on ``::`` sees IPv4 proxies as IPv6."""
+    node = await start(trusted_proxies=proxies)
+    for peer in (PROXY, f"::ffff:{PROXY}"):
+        tokens = await at(node, peer, **{"X-Forwarded-For": HOME}).sign_in()
+        assert await address(node, tokens) == HOME
+
+
+@pytest.mark.parametrize("proxies", ["localhost", "10.0.0.1/8", "*", "10.0.0", "127.0.0.1:80"])
+def test_a_proxy_that_is_no_address_is_one_sentence(proxies: str) -> None:
+    """Such a proxy was never trusted, and nothing said so."""
+    with pytest.raises(SettingsError, match=r"Setting trusted_proxies: must be IP addresses or"):
+        load_settings(trusted_proxies=f"127.0.0.1, {proxies}")
 
 
 async def test_without_rotation_the_address_changes_too(start: StartServer) -> None:

@@ -168,3 +168,11 @@ def test_addresses_of_one_network_share_a_key_and_so_do_invalid_ones() -> None:
     assert address_key("2001:db8:0:1::1") != address_key("2001:db8::1")
     assert address_key("192.0.2.1") != address_key("192.0.2.2")
     assert address_key(None) == address_key("testclient")
+
+
+def test_ipv4_within_ipv6_is_ipv4() -> None:
+    """A node that listens on ``::`` does not count all of IPv4 as one network."""
+    assert address_key("::ffff:192.0.2.1") == address_key("192.0.2.1")
+    assert address_key("::ffff:192.0.2.1") != address_key("::ffff:192.0.2.2")
+    assert address_key("64:ff9b::192.0.2.1") == address_key("192.0.2.1")
+    assert address_key("::1") != address_key("::ffff:127.0.0.1")

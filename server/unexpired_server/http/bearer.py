@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import HTTPConnection
 
 from unexpired_server.errors import SessionRevoked, TokenInvalid, TokenMissing
+from unexpired_server.http.client_address import parse_address
 from unexpired_server.ops.metrics import Metrics, counted
 from unexpired_server.sessions.revocations import Revocations
 from unexpired_server.tokens.access_tokens import AccessTokens, Claims
@@ -68,5 +69,8 @@ def bearer_token(values: list[bytes]) -> str:
 
 def address_of(request: HTTPConnection) -> str | None:
     """Return the client's address, as the trusted proxies report it."""
-    # A proxy may pass on whatever the client sent, at any length.
-    return request.client.host[:ADDRESS_LENGTH] if request.client else None
+    if request.client is None:
+        return None
+    address = parse_address(request.client.host)
+    # Another application's middleware may set any text, of any length.
+    return str(address) if address else request.client.host[:ADDRESS_LENGTH]

@@ -8,11 +8,11 @@ server counts next to nothing.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import IPv6Address, IPv6Network
 
 from limits import RateLimitItem, parse
 from limits.aio.storage import MemoryStorage, RedisStorage
@@ -21,6 +21,7 @@ from limits.errors import StorageError
 
 from unexpired_server.errors import RateLimited
 from unexpired_server.extras import require
+from unexpired_server.http.client_address import parse_address
 
 IPV6_PREFIX = 64
 """The network of one customer, who can use all of its addresses."""
@@ -45,13 +46,10 @@ def session_key(session_id: str) -> str:
 
 def address_key(address: str | None) -> str:
     """Return the key of an address; for IPv6 of its network, where addresses cost nothing."""
-    try:
-        parsed = ipaddress.ip_address(address or "")
-    except ValueError:
-        return "address unknown"
-    if parsed.version == 6:  # noqa: PLR2004 - the protocol's name
-        parsed = ipaddress.ip_network((parsed, IPV6_PREFIX), strict=False).network_address
-    return f"address {parsed}"
+    parsed = parse_address(address or "")
+    if isinstance(parsed, IPv6Address):
+        parsed = IPv6Network((parsed, IPV6_PREFIX), strict=False).network_address
+    return f"address {parsed or 'unknown'}"
 
 
 class Limit:
