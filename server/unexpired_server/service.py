@@ -17,13 +17,14 @@ from starlette.routing import Route
 from unexpired_server.errors import Unavailable
 from unexpired_server.http.bearer import BearerAuthenticator
 from unexpired_server.http.password import PasswordAuthenticator
-from unexpired_server.http.rate_limits import RateLimits
+from unexpired_server.http.rate_limits import RateLimits, address_key
 from unexpired_server.http.routes import account, authentication
 from unexpired_server.http.routes.account import AccountRoutes
 from unexpired_server.http.routes.authentication import AuthenticationRoutes
 from unexpired_server.ops.background import repeating
 from unexpired_server.ops.metrics import PUBLISH_INTERVAL, Metrics
 from unexpired_server.ops.readiness import Readiness
+from unexpired_server.sessions.known_addresses import KnownAddresses
 from unexpired_server.sessions.passwords import MAX_QUEUE, Passwords
 from unexpired_server.sessions.refresh_tokens import RefreshTokens
 from unexpired_server.sessions.revocations import POLL_INTERVAL, Revocations
@@ -77,9 +78,8 @@ class Service:
         self.users: Users = Users(self.database)
         self.passwords: Passwords = Passwords(hasher)
         self.metrics: Metrics = Metrics()
-        self.rates: RateLimits = RateLimits(
-            settings.rate_limit_url, settings.login_limit, settings.refresh_limit
-        )
+        self._known_addresses = KnownAddresses(self.database)
+        self.rates: RateLimits = RateLimits(settings, self._is_known)
         self.access_tokens: AccessTokens = AccessTokens(self.ring, settings, self.now)
         refresh_tokens = RefreshTokens(self.ring) if settings.refresh else None
         store = Store(self.database, policy_of(settings))
@@ -104,9 +104,9 @@ class Service:
     def routes(self) -> list[Route]:
         """Return the routes: sign in, refresh, sign out, the current user and their sessions."""
         rates, sessions = self.rates, self.sessions
-        passwords = PasswordAuthenticator(self.users, self.passwords, sessions, rates.login)
+        passwords = PasswordAuthenticator(self.users, self.passwords, sessions, rates.sign_in)
         authentication_routes = AuthenticationRoutes(
-            sessions, passwords, self.bearer, rates.refresh, self.metrics
+            sessions, passwords, self.bearer, rates, self.metrics
         )
         account_routes = AccountRoutes(self.users, sessions, self.bearer)
         return [*authentication_routes.routes(), *account_routes.routes()]
@@ -181,6 +181,10 @@ class Service:
             revocations.age,
             across="max",
         )
+
+    async def _is_known(self, username: str, address: str | None) -> bool:
+        known = await self._known_addresses.of(username)
+        return address_key(address) in map(address_key, known)
 
     async def _reload_keys(self) -> None:
         if self.settings.secret is None:

@@ -24,6 +24,7 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 DEMO: dict[str, Any] = {
     "access_ttl": 20,
     "leeway": 0,
+    "sign_in_limit": "",
     "database_url": "sqlite+aiosqlite:///data/demo.sqlite3",
     "keys_file": Path("data/demo-keys.json"),
 }
@@ -100,10 +101,17 @@ class Settings(BaseSettings):
     rate_limit_url: str | None = None
     """A Redis URL, to share rate limits between nodes; needs the extra ``redis``."""
     login_limit: str = "10 per 5 minutes"
-    """How many failed sign-ins an account or an address may have; no limit when empty."""
+    """How many failed sign-ins an account may have from one address; no limit when empty."""
+    account_limit: str = "100 per hour"
+    """How many failed sign-ins an account may have from all addresses together; those that it has
+    signed in from before are exempt. No limit when empty."""
+    address_limit: str = "100 per 5 minutes"
+    """How many failed sign-ins, and how many forged refresh tokens, an address may send; accounts
+    that have signed in from it before are exempt. No limit when empty."""
+    sign_in_limit: str = "300 per hour"
+    """How many times an account may sign in; no limit when empty, as in the demo."""
     refresh_limit: str = "300 per minute"
-    """How many refreshes of a session or an address may be refused, or follow within a second
-    of the last; no limit when empty."""
+    """How many times a session may be refreshed; no limit when empty."""
     keep_alive: float = Field(default=75, gt=0, le=DAY)
     """How long an idle connection stays open, in seconds; longer than a proxy in front keeps it."""
     drain_seconds: float = Field(default=0, ge=0, le=600)
@@ -134,7 +142,9 @@ class Settings(BaseSettings):
             )
         return secret
 
-    @field_validator("login_limit", "refresh_limit")
+    @field_validator(
+        "login_limit", "account_limit", "address_limit", "sign_in_limit", "refresh_limit"
+    )
     @classmethod
     def _rates(cls, rate: str) -> str:
         try:

@@ -112,8 +112,8 @@ async def test_superseded_requests_are_limited_like_refused_ones(start: StartSer
     second = (await node.refreshed(first, attempt))["refreshToken"]
     node.clock.advance(2)
     await node.refreshed(second, new_attempt())
-    statuses = [(await node.refresh(first, attempt)).status_code for _ in range(4)]
-    assert statuses == [409, 409, 409, 429]
+    statuses = [(await node.refresh(first, attempt)).status_code for _ in range(6)]
+    assert (statuses[:2], statuses[-1]) == ([409, 409], 429)
 
 
 # -- A restored database ---------------------------------------------------------------------------

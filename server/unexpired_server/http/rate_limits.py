@@ -1,37 +1,48 @@
-"""Rate limits per account, per session and per IP address.
+"""Rate limits of sign-ins and refreshes.
 
-Only failures count (a wrong password), and what no honest client does (two refreshes of a
-session within a second). So a large office behind one address is not locked out, and a busy
-server counts next to nothing.
+==================  ============================  ==============================================
+setting             limits                        by
+==================  ============================  ==============================================
+``login_limit``     failed sign-ins               account and address together
+``account_limit``   failed sign-ins               account, over all addresses
+``address_limit``   failed sign-ins, forged       address, over all accounts
+                    refresh tokens
+``sign_in_limit``   successful sign-ins           account
+``refresh_limit``   refreshes                     session
+==================  ============================  ==============================================
+
+So a mistake costs the one who makes it. Ten colleagues behind one address may all mistype; a
+password that is guessed from elsewhere does not lock its owner out at once, and never where the
+owner has signed in before; forged refresh tokens do not stop an authentic one.
+
+A limit is checked before the effect that it limits, and counted after it. What is committed is
+always answered: its count runs in the background, and takes effect at the next check.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from ipaddress import IPv6Address, IPv6Network
 
-from limits import RateLimitItem, parse
-from limits.aio.storage import MemoryStorage, RedisStorage
-from limits.aio.strategies import RateLimiter, SlidingWindowCounterRateLimiter
-from limits.errors import StorageError
+from limits import parse
 
 from unexpired_server.errors import RateLimited
-from unexpired_server.extras import require
 from unexpired_server.http.client_address import parse_address
+from unexpired_server.ops.counters import Counters
+from unexpired_server.settings import Settings
 
 IPV6_PREFIX = 64
 """The network of one customer, who can use all of its addresses."""
 
-REDIS_TIMEOUT = 1.0
-"""Seconds that Redis may take; after that each node counts its own."""
+RECENT_KEYS = 100_000
+"""How many keys are remembered as recent, twice: 30 MB at most."""
 
-LimiterCall = Callable[[RateLimiter, RateLimitItem, str], Awaitable[bool]]
-
-logger: logging.Logger = logging.getLogger("unexpired.server")
+RECENT_SECONDS = 60.0
+"""How long they are remembered at least, unless there are more."""
 
 
 def account_key(username: str) -> str:
@@ -53,94 +64,207 @@ def address_key(address: str | None) -> str:
 
 
 class Limit:
-    """One limit: checked before an attempt, counted after a failed one.
+    """One limit: checked before an attempt, counted after it.
 
     Args:
         rate: Such as "10 per 5 minutes"; no limit when empty.
-        local: Counts in this node's memory.
-        shared: Counts for several nodes, where they share a Redis.
+        counters: Count the attempts.
     """
 
-    def __init__(self, rate: str, local: RateLimiter, shared: RateLimiter | None) -> None:
-        self._item = parse(rate) if rate else None
-        self._local = local
-        self._shared = shared
+    def __init__(self, rate: str, counters: Counters) -> None:
+        self._rate = parse(rate) if rate else None
+        self._counters = counters
 
-    async def check(self, *keys: str) -> None:
-        """Check that every key may make another attempt.
+    async def wait(self, key: str) -> float:
+        """Return the seconds until a key may make another attempt; 0 when it may now."""
+        return await self._counters.test(self._rate, key) if self._rate else 0
 
-        Raises:
-            RateLimited: One may not.
+    async def count(self, key: str) -> float:
+        """Count an attempt; return 0, or the seconds to wait when the key was at its limit.
+
+        Guesses made at once all pass the check before; so this decides which of them are answered.
         """
-        await self._each(keys, lambda limiter, item, key: limiter.test(item, key))
+        return await self._counters.hit(self._rate, key) if self._rate else 0
 
-    async def count(self, *keys: str) -> None:
-        """Count an attempt for every key.
+
+class Background:
+    """Counts of what is answered already."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[float]] = set()
+
+    def count(self, limit: Limit, key: str) -> None:
+        """Count an attempt, without waiting for it."""
+        task = asyncio.create_task(limit.count(key))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Wait until all is counted."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class SignInLimits:
+    """The limits of sign-ins.
+
+    Args:
+        settings: The rates.
+        counters: Count the attempts.
+        background: Counts successful sign-ins.
+        is_known: Returns whether an account has signed in from an address before.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        counters: Counters,
+        background: Background,
+        is_known: Callable[[str, str | None], Awaitable[bool]],
+    ) -> None:
+        self._pair = Limit(settings.login_limit, counters)
+        self._account = Limit(settings.account_limit, counters)
+        self._address = Limit(settings.address_limit, counters)
+        self._successes = Limit(settings.sign_in_limit, counters)
+        self._background = background
+        self._is_known = is_known
+
+    async def check(self, username: str, address: str | None) -> None:
+        """Check that a sign-in may be attempted.
 
         Raises:
-            RateLimited: One was at its limit: guesses made at once reveal no more than those
+            RateLimited: It may not.
+        """
+        account, origin = account_key(username), address_key(address)
+        own = [
+            await self._pair.wait(f"{account} {origin}"),
+            await self._successes.wait(f"{account} signed in"),
+        ]
+        wide = [await self._account.wait(account), await self._address.wait(origin)]
+        await self._raise_if_limited(own, wide, username, address)
+
+    async def count_failure(self, username: str, address: str | None) -> None:
+        """Count a failed sign-in.
+
+        Raises:
+            RateLimited: The limit was reached: guesses made at once reveal no more than those
                 made in a row.
         """
-        await self._each(keys, lambda limiter, item, key: limiter.hit(item, key))
+        account, origin = account_key(username), address_key(address)
+        own = [await self._pair.count(f"{account} {origin}")]
+        wide = [0.0]
+        if not any(own):  # What is not answered is not counted against others.
+            wide = [await self._account.count(account), await self._address.count(origin)]
+        await self._raise_if_limited(own, wide, username, address)
 
-    async def _each(self, keys: Sequence[str], call: LimiterCall) -> None:
-        waits = [await self._wait(key, call) for key in keys] if self._item else []
-        if any(waits):
-            raise RateLimited(math.ceil(max(waits)))
+    def count_success(self, username: str) -> None:
+        """Count a successful sign-in."""
+        self._background.count(self._successes, f"{account_key(username)} signed in")
 
-    async def _wait(self, key: str, call: LimiterCall) -> float:
-        """Return the seconds that a key has to wait; 0 when it is within the limit."""
-        if self._shared:
-            try:
-                return await self._apply(self._shared, key, call)
-            except StorageError as exc:
-                name = type(exc.storage_error).__name__
-                logger.warning("the limits' Redis is unavailable (%s): counting here", name)
-        return await self._apply(self._local, key, call)
+    async def _raise_if_limited(
+        self, own: list[float], wide: list[float], username: str, address: str | None
+    ) -> None:
+        if any(wide) and await self._is_known(username, address):
+            wide = [0]
+        if wait := max(*own, *wide):
+            raise RateLimited(max(1, math.ceil(wait)))
 
-    async def _apply(self, limiter: RateLimiter, key: str, call: LimiterCall) -> float:
-        if self._item is None or await call(limiter, self._item, key):
-            return 0
-        stats = await limiter.get_window_stats(self._item, key)
-        return max(1, stats.reset_time - time.time())
+
+class RefreshLimits:
+    """The limits of refreshes.
+
+    An honest session refreshes once within minutes. That is only remembered here; shared counters
+    are asked from a session's second refresh within a minute or two.
+
+    Args:
+        settings: The rates.
+        counters: Count the attempts.
+        background: Counts refreshes.
+    """
+
+    def __init__(self, settings: Settings, counters: Counters, background: Background) -> None:
+        self._limit = Limit(settings.refresh_limit, counters)
+        self._forged = Limit(settings.address_limit, counters)
+        self._background = background
+        self._recent = RecentKeys()
+
+    async def check(self, session_id: str) -> None:
+        """Check that a session may be refreshed.
+
+        Raises:
+            RateLimited: It may not.
+        """
+        key = session_key(session_id)
+        if key in self._recent and (wait := await self._limit.wait(key)):
+            raise RateLimited(max(1, math.ceil(wait)))
+
+    def count(self, session_id: str) -> None:
+        """Count a refresh by an authentic token, whatever came of it."""
+        key = session_key(session_id)
+        if key in self._recent:
+            self._background.count(self._limit, key)
+        self._recent.add(key)
+
+    async def count_forged(self, address: str | None) -> None:
+        """Count a token that is not authentic.
+
+        Raises:
+            RateLimited: The address has sent too many.
+        """
+        if wait := await self._forged.count(f"forged {address_key(address)}"):
+            raise RateLimited(max(1, math.ceil(wait)))
+
+
+class RecentKeys:
+    """The keys of the last minutes: at least of one ``RECENT_SECONDS``, at most of two."""
+
+    def __init__(self) -> None:
+        self._current: set[str] = set()
+        self._last: set[str] = set()
+        self._since = time.monotonic()
+
+    def add(self, key: str) -> None:
+        """Remember a key."""
+        passed = time.monotonic() - self._since
+        if passed >= RECENT_SECONDS or len(self._current) >= RECENT_KEYS:
+            self._last = self._current if passed < 2 * RECENT_SECONDS else set()
+            self._current = set()
+            self._since = time.monotonic()
+        self._current.add(key)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._current or key in self._last
 
 
 class RateLimits:
-    """The limits of one node.
+    """The limits of one process.
 
     Args:
-        url: A Redis URL; this node's memory when None.
-        login: How many failed sign-ins an account or an address may have.
-        refresh: How many refreshes may be refused, or follow within a second.
+        settings: The rates, and the URL of Redis where nodes count together.
+        is_known: Returns whether an account has signed in from an address before.
 
     Attributes:
-        login: The limit for sign-ins.
-        refresh: The limit for refreshes.
+        sign_in: The limits of sign-ins.
+        refresh: The limits of refreshes.
 
     Raises:
         SettingsError: There is a URL, and the Redis client is not installed.
     """
 
-    def __init__(self, url: str | None, login: str, refresh: str) -> None:
-        local = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._redis = _redis(url) if url else None
-        shared = SlidingWindowCounterRateLimiter(self._redis) if self._redis else None
-        self.login: Limit = Limit(login, local, shared)
-        self.refresh: Limit = Limit(refresh, local, shared)
+    def __init__(
+        self, settings: Settings, is_known: Callable[[str, str | None], Awaitable[bool]]
+    ) -> None:
+        self._counters = Counters(settings.rate_limit_url)
+        self._background = Background()
+        shared = self._counters, self._background
+        self.sign_in: SignInLimits = SignInLimits(settings, *shared, is_known)
+        self.refresh: RefreshLimits = RefreshLimits(settings, *shared)
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether attempts are counted in fewer places than the settings say."""
+        return self._counters.is_degraded
 
     async def close(self) -> None:
-        """Close the connections to Redis."""
-        if self._redis:
-            await self._redis.bridge.storage.aclose()  # type: ignore[attr-defined]
-
-
-def _redis(url: str) -> RedisStorage:
-    require("redis", "redis", "Setting rate_limit_url")
-    return RedisStorage(
-        f"async+{url}",
-        wrap_exceptions=True,
-        implementation="redispy",
-        key_prefix="unexpired",
-        socket_timeout=REDIS_TIMEOUT,
-        socket_connect_timeout=REDIS_TIMEOUT,
-    )
+        """Finish counting, and close the connections to Redis."""
+        await self._background.close()
+        await self._counters.close()

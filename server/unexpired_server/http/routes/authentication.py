@@ -25,12 +25,11 @@ from unexpired_server.http.bodies import read_body
 from unexpired_server.http.models import NonEmptyStr, RequestModel, ResponseModel
 from unexpired_server.http.openapi import BEARER_FAILURES, BODY_FAILURES, Operation
 from unexpired_server.http.password import PasswordAuthenticator
-from unexpired_server.http.rate_limits import Limit, address_key, session_key
+from unexpired_server.http.rate_limits import RateLimits
 from unexpired_server.http.responses import json_response, no_content
 from unexpired_server.http.routes.account import UserOut
 from unexpired_server.ops.metrics import Metrics, counted
 from unexpired_server.sessions.passwords import MAXIMUM_LENGTH
-from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims
 from unexpired_server.sessions.sessions import Sessions, SessionTokens
 
 DEVICE_LENGTH = 200
@@ -104,7 +103,7 @@ class AuthenticationRoutes:
         sessions: Opens, refreshes and ends sessions.
         passwords: Authenticates users by their password.
         bearer: Authenticates requests by their access token.
-        refresh_limit: How many refreshes may be refused, or be too frequent.
+        limits: The limits of sign-ins and refreshes.
         metrics: Counts the outcomes.
     """
 
@@ -113,13 +112,13 @@ class AuthenticationRoutes:
         sessions: Sessions,
         passwords: PasswordAuthenticator,
         bearer: BearerAuthenticator,
-        refresh_limit: Limit,
+        limits: RateLimits,
         metrics: Metrics,
     ) -> None:
         self._sessions = sessions
         self._passwords = passwords
         self._bearer = bearer
-        self._refresh_limit = refresh_limit
+        self._limits = limits
         self._metrics = metrics
 
     def routes(self) -> list[Route]:
@@ -139,7 +138,12 @@ class AuthenticationRoutes:
         device = request.headers.get("user-agent", "")[:DEVICE_LENGTH]
         with counted(self._metrics.sign_ins):
             user = await self._passwords.authenticate(body.username, body.password, address)
-            tokens = await self._sessions.open(user, device, address)
+            try:
+                tokens = await self._sessions.open(user, device, address)
+            except BadCredentials:  # Limited like a wrong password, so that nobody can tell.
+                await self._passwords.refuse(body.username, user, address)
+                raise
+        self._limits.sign_in.count_success(user.username)
         whose = UserOut(id=user.id, username=user.username)
         return json_response(SignedInOut(**_members(tokens), user=whose))
 
@@ -170,23 +174,14 @@ class AuthenticationRoutes:
 
     async def _refreshed(self, body: Refresh, address: str | None) -> SessionTokens:
         claims = self._sessions.read_refresh_token(body.refresh_token)
-        keys = [address_key(address), *([session_key(claims.session_id)] if claims else ())]
-        await self._refresh_limit.check(*keys)
-        try:
-            tokens = await self._refresh(claims, body.attempt, address)
-        except (Challenge, RefreshSuperseded):
-            await self._refresh_limit.count(*keys)
-            raise
-        if tokens.is_too_frequent:
-            await self._refresh_limit.count(*keys)
-        return tokens
-
-    async def _refresh(
-        self, claims: RefreshTokenClaims | None, attempt: str | None, address: str | None
-    ) -> SessionTokens:
         if claims is None:
+            await self._limits.refresh.count_forged(address)
             raise RefreshInvalid
-        return await self._sessions.refresh(claims, address, attempt)
+        await self._limits.refresh.check(claims.session_id)
+        try:
+            return await self._sessions.refresh(claims, address, body.attempt)
+        finally:
+            self._limits.refresh.count(claims.session_id)
 
     def _session_id(self, request: Request, refresh_token: object) -> str | None:
         if self._sessions.can_refresh and isinstance(refresh_token, str):

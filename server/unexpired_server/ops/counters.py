@@ -1,0 +1,283 @@
+"""Counts attempts within rates: in Redis, in a file that a node's workers share, or in memory.
+
+Counting never fails a request. A counter that does not answer is not asked again until a probe in
+the background has succeeded, so an outage delays only the requests that wait when it begins, each
+of them once; meanwhile the next counter counts. The last one is this process's memory.
+
+SQLite counts for the workers of one node, and in memory for one process. It needs no further
+process; a worker that is killed leaves the counts whole and the lock free; and expired counts are
+found by an index, where the memory of ``limits`` reads all of them at each count. One count takes
+some 20 microseconds, so it runs on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.aio.storage import RedisStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+
+from unexpired_server.extras import require
+from unexpired_server.ops.metrics import SHARED_FOLDER
+
+TIMEOUT = 1.0
+"""Seconds that a counter may take."""
+
+LOCK_SECONDS = 0.1
+"""How long a worker waits for the file, in seconds; the others hold it for microseconds."""
+
+PROBE_INTERVAL = 5.0
+"""Seconds between two attempts to reach a counter that does not answer."""
+
+PROBE: RateLimitItem = RateLimitItemPerMinute(1_000_000)
+"""A probe counts, because a read-only replica answers everything else."""
+
+PURGE_EVERY = 1000
+"""Counts between two purges of expired ones."""
+
+MIN_WAIT = 1.0
+"""Seconds that a key at its limit waits at least."""
+
+FILE = "attempts.sqlite3"
+
+SCHEMA = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = OFF;
+CREATE TABLE IF NOT EXISTS attempts (
+    key TEXT, period INTEGER, number INTEGER, expires REAL, PRIMARY KEY (key, period)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS attempts_expires ON attempts (expires);
+"""
+READ = "SELECT period, number FROM attempts WHERE key = ? AND period >= ?"
+COUNT = (
+    "INSERT INTO attempts VALUES (?, ?, 1, ?) "
+    "ON CONFLICT (key, period) DO UPDATE SET number = number + 1"
+)
+PURGE = "DELETE FROM attempts WHERE expires < ?"
+
+logger: logging.Logger = logging.getLogger("unexpired.server")
+
+
+class Counter(Protocol):
+    """Counts attempts; both methods return the seconds to wait, 0 when within the rate."""
+
+    async def test(self, rate: RateLimitItem, key: str) -> float:
+        """Return whether another attempt is within the rate."""
+        ...
+
+    async def hit(self, rate: RateLimitItem, key: str) -> float:
+        """Count an attempt, if it is within the rate."""
+        ...
+
+    async def close(self) -> None:
+        """Close connections."""
+        ...
+
+
+class SQLiteCounter:
+    """Counts in SQLite, by the sliding window of ``limits``.
+
+    Args:
+        path: A file, or this process's memory.
+    """
+
+    def __init__(self, path: str = ":memory:") -> None:
+        self._database = sqlite3.connect(
+            path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        self._database.executescript(SCHEMA)
+        self._until_purge = PURGE_EVERY
+
+    async def test(self, rate: RateLimitItem, key: str) -> float:
+        """Return the seconds until another attempt is within the rate."""
+        return self._wait(rate, rate.key_for(key), time.time())
+
+    async def hit(self, rate: RateLimitItem, key: str) -> float:
+        """Count an attempt, if it is within the rate; else return the seconds until it is."""
+        now, name, seconds = time.time(), rate.key_for(key), rate.get_expiry()
+        with self._database:  # Commits, or rolls back.
+            self._database.execute("BEGIN IMMEDIATE")
+            wait = self._wait(rate, name, now)
+            if not wait:
+                period = int(now // seconds)
+                self._database.execute(COUNT, (name, period, (period + 2) * seconds))
+                self._purge_now_and_then(now)
+        return wait
+
+    async def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def _wait(self, rate: RateLimitItem, name: str, now: float) -> float:
+        seconds = rate.get_expiry()
+        period, passed = divmod(now, seconds)
+        counts = dict(self._database.execute(READ, (name, int(period) - 1)))
+        before, current = counts.get(int(period) - 1, 0), counts.get(int(period), 0)
+        left = seconds - passed
+        # The last window counts by the share of it that is still within the rate's time.
+        if before * left / seconds + current < rate.amount:
+            return 0
+        room = rate.amount - current
+        return max(MIN_WAIT, left - room * seconds / before if room and before else left)
+
+    def _purge_now_and_then(self, now: float) -> None:
+        self._until_purge -= 1
+        if self._until_purge <= 0:
+            self._database.execute(PURGE, (now,))
+            self._until_purge = PURGE_EVERY
+
+
+def counter_in(folder: str) -> SQLiteCounter:
+    """Return the counter that a node's workers share; the folder's first one creates its file.
+
+    Raises:
+        sqlite3.Error: The folder cannot be used.
+    """
+    return SQLiteCounter(str(Path(folder) / FILE))
+
+
+class RedisCounter:
+    """Counts in Redis, for several nodes.
+
+    Args:
+        url: Its URL.
+
+    Raises:
+        SettingsError: The Redis client is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        require("redis", "redis", "Setting rate_limit_url")
+        self._storage = RedisStorage(
+            f"async+{url}",
+            implementation="redispy",
+            key_prefix="unexpired",
+            socket_timeout=TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
+        )
+        self._limiter = SlidingWindowCounterRateLimiter(self._storage)
+
+    async def test(self, rate: RateLimitItem, key: str) -> float:
+        """Return the seconds until another attempt is within the rate."""
+        return 0 if await self._limiter.test(rate, key) else await self._wait(rate, key)
+
+    async def hit(self, rate: RateLimitItem, key: str) -> float:
+        """Count an attempt, if it is within the rate; else return the seconds until it is."""
+        return 0 if await self._limiter.hit(rate, key) else await self._wait(rate, key)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._storage.bridge.storage.aclose()  # type: ignore[attr-defined]
+
+    async def _wait(self, rate: RateLimitItem, key: str) -> float:
+        stats = await self._limiter.get_window_stats(rate, key)
+        return max(MIN_WAIT, stats.reset_time - time.time())
+
+
+class Breaker:
+    """A counter that is not asked while it does not answer.
+
+    Args:
+        counter: The counter.
+        name: For the log.
+
+    Attributes:
+        is_open: Whether the counter does not answer at the moment.
+    """
+
+    def __init__(self, counter: Counter, name: str) -> None:
+        self._counter = counter
+        self._name = name
+        self._probe: asyncio.Task[None] | None = None
+        self.is_open: bool = False
+
+    async def ask(self, question: Callable[[Counter], Awaitable[float]]) -> float | None:
+        """Return the counter's answer, or None when there is none."""
+        if self.is_open:
+            return None
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                return await question(self._counter)
+        except Exception as exc:  # noqa: BLE001 - whatever it is, requests must not fail by it
+            self._open(exc)
+            return None
+
+    async def close(self) -> None:
+        """Stop probing, and close the counter's connections."""
+        if self._probe:
+            self._probe.cancel()
+            await asyncio.gather(self._probe, return_exceptions=True)
+        with suppress(Exception):
+            async with asyncio.timeout(TIMEOUT):
+                await self._counter.close()
+
+    def _open(self, exc: Exception) -> None:
+        if self.is_open:  # Many requests can wait when it begins.
+            return
+        self.is_open = True
+        cause = type(exc).__name__
+        logger.warning("%s is unavailable (%s): attempts are counted here", self._name, cause)
+        self._probe = asyncio.create_task(self._probe_until_it_answers())
+
+    async def _probe_until_it_answers(self) -> None:
+        while self.is_open:
+            await asyncio.sleep(PROBE_INTERVAL)
+            with suppress(Exception):
+                async with asyncio.timeout(TIMEOUT):
+                    await self._counter.hit(PROBE, "probe")
+                    self.is_open = False
+        logger.info("%s is available again", self._name)
+
+
+class Counters:
+    """The counters of one process; the first that answers counts.
+
+    Args:
+        redis_url: Redis, where several nodes count together.
+    """
+
+    def __init__(self, redis_url: str | None = None) -> None:
+        self._memory = SQLiteCounter()
+        self._breakers: list[Breaker] = []
+        if redis_url:
+            self._breakers.append(Breaker(RedisCounter(redis_url), "the limits' Redis"))
+        if folder := os.environ.get(SHARED_FOLDER):
+            try:
+                self._breakers.append(Breaker(counter_in(folder), "the workers' shared file"))
+            except sqlite3.Error as exc:
+                logger.warning("%s cannot be used: each worker counts its own attempts", exc)
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether a counter does not answer, so that fewer share their counts than should."""
+        return any(breaker.is_open for breaker in self._breakers)
+
+    async def test(self, rate: RateLimitItem, key: str) -> float:
+        """Return the seconds until another attempt is within the rate."""
+        return await self._first(lambda counter: counter.test(rate, key))
+
+    async def hit(self, rate: RateLimitItem, key: str) -> float:
+        """Count an attempt, if it is within the rate; else return the seconds until it is."""
+        return await self._first(lambda counter: counter.hit(rate, key))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for breaker in self._breakers:
+            await breaker.close()
+        await self._memory.close()
+
+    async def _first(self, question: Callable[[Counter], Awaitable[float]]) -> float:
+        for breaker in self._breakers:
+            answer = await breaker.ask(question)
+            if answer is not None:
+                return answer
+        return await question(self._memory)

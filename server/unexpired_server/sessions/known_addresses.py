@@ -1,0 +1,37 @@
+"""The addresses that an account has signed in from."""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam, select
+
+from unexpired_server.sessions.users import canonical
+from unexpired_server.storage.database import Database
+from unexpired_server.storage.schema import sessions, users
+
+LATEST = 200
+"""How many sessions are considered, latest first."""
+
+ADDRESSES = (
+    select(sessions.c.address)
+    .join(users, users.c.id == sessions.c.user_id)
+    .where(users.c.username == bindparam("name"), sessions.c.address.is_not(None))
+    .order_by(sessions.c.refreshed_at.desc())
+    .limit(LATEST)
+)
+"""Ended sessions count, too: their rows are deleted a day after they would have expired."""
+
+
+class KnownAddresses:
+    """Finds the addresses that an account has signed in from.
+
+    Args:
+        database: The database.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of(self, username: str) -> set[str]:
+        """Return the addresses of an account's latest sessions; none for an unknown username."""
+        query = ADDRESSES.params(name=canonical(username))
+        return {row.address for row in await self._database.rows(query)}
