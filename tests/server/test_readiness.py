@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from unexpired_server.errors import Unavailable
 from unexpired_server.ops import readiness
 from unexpired_server.ops.readiness import Readiness
 from unexpired_server.service import Service
+from unexpired_server.storage.database import Database
 
 
 async def reasons(node: Readiness) -> dict[str, str]:
@@ -61,12 +63,13 @@ async def test_readyz_names_every_reason_and_says_when_to_ask_again(node: TestSe
 async def test_a_broken_database_is_a_reason_without_its_address(
     node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def down() -> None:
+    async def down(_self: Database, work: Any) -> None:
+        work.close()
         raise Unavailable from OSError("postgresql://app:secret@db")
 
-    monkeypatch.setattr(node.app.state.service.database, "ping", down)
+    monkeypatch.setattr(Database, "_with_timeout", down)
     text = (await node.http.get("/readyz")).text
-    assert '"check":"database","message":"The database is unavailable."' in text
+    assert '"check":"database","message":"The database fails: OSError' in text
     assert "secret" not in text
 
 
@@ -112,7 +115,7 @@ async def test_checks_run_side_by_side() -> None:
     assert await reasons(node) == {}
 
 
-async def test_probes_share_one_run_and_its_result_for_a_second() -> None:
+async def test_probes_share_one_run_and_its_result_for_a_moment() -> None:
     seconds, runs = Seconds(), 0
     node = Readiness(seconds)
 
@@ -123,10 +126,10 @@ async def test_probes_share_one_run_and_its_result_for_a_second() -> None:
 
     node.add("database", count)
     await asyncio.gather(*(reasons(node) for _ in range(100)))
-    seconds.now = 0.9
+    seconds.now = readiness.SHARED_SECONDS * 0.9
     await reasons(node)
     assert runs == 1
-    seconds.now = 1
+    seconds.now = readiness.SHARED_SECONDS
     await reasons(node)
     assert runs == 2
 

@@ -30,9 +30,8 @@ def upgrade() -> None:
         _on_postgres()
     else:
         _on_sqlite()
-    create_index("ix_sessions_live_of_user", "sessions", "user_id", where="revoked_at IS NULL")
     create_index("ix_sessions_revoked", "sessions", "revoked_at", where="revoked_at IS NOT NULL")
-    for name in ("user_id", "created_at", "revoked_at"):
+    for name in ("created_at", "revoked_at"):
         drop_index(f"ix_sessions_{name}")
 
 
