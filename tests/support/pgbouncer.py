@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from sqlalchemy.engine import make_url
 
@@ -78,16 +78,15 @@ class PgBouncer:
 
     def _start(self, folder: Path) -> None:
         assert PROGRAM is not None
-        as_nobody: dict[str, Any] = {}
-        if os.geteuid() == 0:  # It refuses to run as root.
-            as_nobody = {"user": "nobody", "group": "nogroup"}
-            for path in (folder, *folder.iterdir()):
-                shutil.chown(path, "nobody", "nogroup")
+        is_root = os.geteuid() == 0  # It refuses to run as root.
+        for path in (folder, *folder.iterdir()) if is_root else ():
+            shutil.chown(path, "nobody", "nogroup")
         self._child = subprocess.Popen(  # noqa: S603 - our own words
             [PROGRAM, "--quiet", str(folder / "pgbouncer.ini")],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            **as_nobody,
+            user="nobody" if is_root else None,
+            group="nogroup" if is_root else None,
         )
         until = time.monotonic() + 10
         while not self._listens():
