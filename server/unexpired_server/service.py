@@ -192,6 +192,8 @@ class Service:
 
     async def _purge(self) -> None:
         """Purge, unless another process has just done it, or the time is in doubt."""
+        if not self._is_prepared:
+            return
         if self.clock:
             await self.clock.look()
             if not self.clock.may_condemn():
