@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
 from unexpired_server.http.client_address import ClientAddressMiddleware
-from unexpired_server.http.exception_handlers import failure_handlers
+from unexpired_server.http.exception_handlers import application_handlers
 from unexpired_server.http.middleware import (
     NO_PAGE,
     JSONErrorCORSMiddleware,
@@ -81,7 +81,7 @@ def build_app(
             *page_routes(page_dir),
         ],
         middleware=_middleware(settings, service.metrics, page_policy(page_dir) or NO_PAGE),
-        exception_handlers=failure_handlers(strict=settings.strict_rfc6750),
+        exception_handlers=application_handlers(strict=settings.strict_rfc6750),
         lifespan=lifespan,
     )
     app.state.service = service
@@ -107,7 +107,7 @@ def _middleware(settings: Settings, metrics: Metrics, policy: str) -> list[Middl
             Middleware(
                 JSONErrorCORSMiddleware,
                 allow_origins=settings.cors_origins,
-                allow_methods=["GET", "POST", "DELETE"],
+                allow_methods=["GET", "HEAD", "POST", "DELETE"],
                 allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
                 expose_headers=["WWW-Authenticate", "Retry-After"],
             )

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from unexpired_server.errors import Unavailable
 from unexpired_server.http.bearer import BearerAuthenticator
+from unexpired_server.http.exception_handlers import OwnFailuresMiddleware, RunningCheck
 from unexpired_server.http.password import PasswordAuthenticator
 from unexpired_server.http.rate_limits import RateLimits, address_key
 from unexpired_server.http.routes import account, authentication
@@ -89,8 +90,13 @@ class Service:
         self.sessions: Sessions = Sessions(
             store, self.revocations, self.access_tokens, refresh_tokens, self.now
         )
+        self._check: RunningCheck = RunningCheck()
         self.bearer: BearerAuthenticator = BearerAuthenticator(
-            self.access_tokens, self.revocations, self.metrics
+            self.access_tokens,
+            self.revocations,
+            self.metrics,
+            self._check,
+            strict=settings.strict_rfc6750,
         )
         self.readiness: Readiness = Readiness()
         self.readiness.add("database", self.database.problem)
@@ -102,14 +108,22 @@ class Service:
         self._is_waiting = False
 
     def routes(self) -> list[Route]:
-        """Return the routes: sign in, refresh, sign out, the current user and their sessions."""
+        """Return the routes: sign in, refresh, sign out, the current user and their sessions.
+
+        They answer their own failures, whatever handlers the application has, and answer 503
+        while ``running`` is not entered.
+        """
         rates, sessions = self.rates, self.sessions
         passwords = PasswordAuthenticator(self.users, self.passwords, sessions, rates.sign_in)
         authentication_routes = AuthenticationRoutes(
             sessions, passwords, self.bearer, rates, self.metrics
         )
         account_routes = AccountRoutes(self.users, sessions, self.bearer)
-        return [*authentication_routes.routes(), *account_routes.routes()]
+        routes = [*authentication_routes.routes(), *account_routes.routes()]
+        strict = self.settings.strict_rfc6750
+        for route in routes:
+            route.app = OwnFailuresMiddleware(route.app, self._check, strict=strict)
+        return routes
 
     def purge_also(self, purge: Purge) -> None:
         """Call an application's own purge whenever ended sessions are purged."""
@@ -136,7 +150,11 @@ class Service:
             (PUBLISH_INTERVAL, self.metrics.publish),
         )
         async with repeating(*jobs):
-            yield
+            self._check.is_running = True
+            try:
+                yield
+            finally:
+                self._check.is_running = False
         self.passwords.close()
         await self.rates.close()
         await self.database.close()

@@ -143,21 +143,37 @@ def test_an_application_of_ones_own_issues_and_verifies_tokens(api: str) -> None
     """The application has our routes; the verifier returns a token's user, or its error code."""
     done = run(OWN_APPLICATION, api)
     assert "/api/login" in {route.path for route in done["app"].routes}
-    assert asyncio.run(code_for(done["app"], "/mine")) == {"401": "NO_TOKEN"}
+    assert asyncio.run(answer_of(done["app"], "/mine")) == (401, "Unauthorized")
+    assert asyncio.run(answer_of(done["app"], "/api/me"))[0] == 401
+    status, text = asyncio.run(answer_of(done["api"], "/yours"))
+    assert (status, "NO_TOKEN" in text) == (401, True)
     login = httpx.post(f"{api}/api/login", json={"username": USER, "password": PASSWORD}).json()
     authenticate = done["authenticate"]
     assert asyncio.run(authenticate(login["accessToken"])) == login["user"]["id"]
     assert asyncio.run(authenticate("no token")) == "INVALID_TOKEN"
 
 
-async def code_for(app: Starlette, path: str) -> dict[str, str]:
-    """Return the status and the error code of an application's response."""
+def test_the_servers_readme_mounts_the_routes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its application answers our routes, its own ones and unknown paths."""
+    monkeypatch.chdir(tmp_path)
+    (code,) = snippets(ROOT / "server" / "README.md", "python")
+    made: Namespace = {"__name__": "snippet"}
+    exec(code.text, made)  # noqa: S102 - That is the test.
+    asked = {path: asyncio.run(answer_of(made["app"], path)) for path in ("/orders", "/x")}
+    assert asked == {"/orders": (401, "Unauthorized"), "/x": (404, "Not Found")}
+    assert "NO_TOKEN" in asyncio.run(answer_of(made["app"], "/api/me"))[1]
+
+
+async def answer_of(app: Starlette, path: str) -> tuple[int, str]:
+    """Return the status and the body of an application's response."""
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http,
     ):
         response = await http.get(path)
-    return {str(response.status_code): response.json()["code"]}
+    return response.status_code, response.text
 
 
 def test_the_tests_in_the_testing_guide_pass() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from starlette.requests import HTTPConnection
 
 from unexpired_server.errors import SessionRevoked, TokenInvalid, TokenMissing
@@ -20,9 +22,22 @@ class BearerAuthenticator:
         tokens: Verifies access tokens.
         revocations: The sessions that ended before their access tokens expire.
         metrics: Counts the outcomes.
+        check: Raises Unavailable while the service does not run: without its lifespan no
+            revocation would be known.
+        strict: Answer 401 in place of 403 for invalid tokens (RFC 6750, section 3.1).
     """
 
-    def __init__(self, tokens: AccessTokens, revocations: Revocations, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        tokens: AccessTokens,
+        revocations: Revocations,
+        metrics: Metrics,
+        check: Callable[[], None],
+        *,
+        strict: bool = False,
+    ) -> None:
+        self.strict: bool = strict
+        self._check = check
         self._tokens = tokens
         self._revocations = revocations
         self._verifications = metrics.verifications
@@ -36,12 +51,14 @@ class BearerAuthenticator:
             TokenError: Its token is not valid yet.
             TokenExpired: Its token has expired.
             SessionRevoked: Its session was signed out or revoked.
+            Unavailable: The service does not run, so revocations are unknown.
         """
         with counted(self._verifications):
             return self._verified(request)
 
     def _verified(self, request: HTTPConnection) -> Claims:
         values = [value for name, value in request.scope["headers"] if name == b"authorization"]
+        self._check()
         claims = self._tokens.verify(bearer_token(values))
         if claims.session_id in self._revocations:
             raise SessionRevoked

@@ -13,6 +13,9 @@ work as they do with any backend::
         ],
         exception_handlers=failure_handlers(strict=False),
     )
+
+``@requires`` raises Starlette's own ``HTTPException``, which stays the application's;
+``service.bearer.authenticate(request)`` raises our failures.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from starlette.authentication import (
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from unexpired_server.errors import Challenge, TokenInvalid, TokenMissing
+from unexpired_server.errors import Failure, TokenInvalid, TokenMissing
 from unexpired_server.http.bearer import BearerAuthenticator
 from unexpired_server.http.responses import error_response
 
@@ -59,6 +62,20 @@ class SignedInUser(BaseUser):
         return self.user_id
 
 
+class BearerError(AuthenticationError):
+    """The token of a request was refused.
+
+    Args:
+        failure: Why.
+        strict: Answer 401 in place of 403 for invalid tokens (RFC 6750, section 3.1).
+    """
+
+    def __init__(self, failure: Failure, *, strict: bool) -> None:
+        super().__init__(failure.code)
+        self.failure = failure
+        self.strict = strict
+
+
 class BearerBackend(AuthenticationBackend):
     """Authenticates requests by our access tokens.
 
@@ -75,19 +92,21 @@ class BearerBackend(AuthenticationBackend):
         """Return the user; None without a token, so that routes can be public.
 
         Raises:
-            AuthenticationError: The token is not valid; the cause says why.
+            AuthenticationError: The token is not valid, or the service does not run; the cause
+                says why.
         """
         try:
             claims = self._bearer.authenticate(conn)
         except TokenMissing:
             return None
-        except Challenge as failure:
-            raise AuthenticationError(failure.code) from failure
+        except Failure as failure:
+            raise BearerError(failure, strict=self._bearer.strict) from failure
         user = SignedInUser(claims.user_id, claims.session_id)
         return AuthCredentials(["authenticated"]), user
 
 
 def on_bearer_error(_conn: HTTPConnection, exc: AuthenticationError) -> Response:
     """Answer an invalid token as our own routes do; the middleware's ``on_error``."""
-    failure = exc.__cause__
-    return error_response(failure if isinstance(failure, Challenge) else TokenInvalid())
+    if isinstance(exc, BearerError):
+        return error_response(exc.failure, strict=exc.strict)
+    return error_response(TokenInvalid())

@@ -70,8 +70,9 @@ class Passwords:
         return max(0, self._busy - THREADS)
 
     def close(self) -> None:
-        """Stop the threads."""
+        """Stop the threads; the next use starts others, as tests run one application again."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool = ThreadPoolExecutor(THREADS, "argon2")
 
     def _matches(self, password: str, password_hash: str) -> bool:
         try:

@@ -48,8 +48,9 @@ class GroupCommit:
         return await done
 
     def close(self) -> None:
-        """End the thread and close its connection."""
+        """End the thread and close its connection; the next use starts another."""
         self._thread.shutdown(wait=False)
+        self._thread = ThreadPoolExecutor(1, "commit")
         self._engine.dispose()
 
     async def _commit_all(self) -> None:
