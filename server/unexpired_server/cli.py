@@ -32,7 +32,13 @@ from unexpired_server.storage.clock import DatabaseClock
 from unexpired_server.storage.database import Database
 from unexpired_server.storage.migrate import TablesError
 from unexpired_server.tokens import key_file
-from unexpired_server.tokens.key_file import ACTIVATION_DELAY, KeyEntry, KeyFile, new_secret
+from unexpired_server.tokens.key_file import (
+    ACTIVATION_DELAY,
+    KeyEntry,
+    KeyFile,
+    activation_delay,
+    new_secret,
+)
 from unexpired_server.tokens.keys import load_ring
 
 COMMAND = "unexpired-server"
@@ -176,13 +182,12 @@ def key() -> None:
 @click.option(
     "--after",
     type=click.FloatRange(min=ACTIVATION_DELAY),
-    default=ACTIVATION_DELAY,
-    show_default=True,
-    help="Seconds until it signs; more if the file takes longer to reach every node.",
+    help="Seconds until it signs: 10, or 310 with EdDSA and ES256, because others may cache the "
+    "public keys for 300. Less only if a key was stolen; more if the file reaches nodes later.",
 )
 @keys_flag
 @readable
-def rotate(algorithm: str | None, after: float, keys_file: str | None) -> None:
+def rotate(algorithm: str | None, after: float | None, keys_file: str | None) -> None:
     """Add a signing key.
 
     It becomes active after a delay, so that every node has loaded it; older keys keep verifying.
@@ -190,8 +195,9 @@ def rotate(algorithm: str | None, after: float, keys_file: str | None) -> None:
     settings = load_settings(algorithm=algorithm, keys_file=keys_file)
     if not settings.keys_file.exists():
         load_ring(settings)
-    entry = key_file.rotate(settings.keys_file, settings.algorithm, time.time() + after)
-    click.echo(f"{entry.kid}  {entry.alg}  signs in {after:g} s")
+    delay = activation_delay(settings.algorithm) if after is None else after
+    entry = key_file.rotate(settings.keys_file, settings.algorithm, time.time() + delay)
+    click.echo(f"{entry.kid}  {entry.alg}  signs in {delay:g} s")
 
 
 @key.command("list")

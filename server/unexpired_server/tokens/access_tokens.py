@@ -72,6 +72,10 @@ class _VerifiedToken:
     expires_at: float
 
 
+class UnknownKey(TokenInvalid):
+    """The token names a key that the verifier does not have, or another algorithm for it."""
+
+
 class Verifier:
     """Verifies access tokens.
 
@@ -94,12 +98,13 @@ class Verifier:
         """Verify a token.
 
         Raises:
+            UnknownKey: It names a key that is not there.
             TokenInvalid: It is malformed, not ours, or for another audience.
             TokenError: It is authentic, but not valid yet.
             TokenExpired: It is authentic, and has expired.
         """
         known = self._cache.get(token)
-        if known is None or self._keys.find(known.key.kid) is not known.key:
+        if known is None or self._keys.find(known.key.kid, known.key.alg) is not known.key:
             known = self._authenticate(token)
             self._check_time(known)
             self._store(token, known)
@@ -133,9 +138,11 @@ class Verifier:
 
     def _signer(self, compact: CompactJWS) -> VerifyingKey:
         header = compact.header
-        key = self._keys.find(header.get("kid"))
-        if key is None or header.get("alg") != key.alg or header.get("typ") != TYPE:
+        if header.get("typ") != TYPE:
             raise TokenInvalid
+        key = self._keys.find(header.get("kid"), header.get("alg"))
+        if key is None:
+            raise UnknownKey
         if not key.verifies(compact.message, compact.signature):
             raise TokenInvalid
         return key

@@ -26,6 +26,9 @@ KEY_ID_BYTES = 8
 ACTIVATION_DELAY = 10.0
 """Seconds between creating a key and signing with it; every node reads the file more often."""
 
+PUBLISHED_SECONDS = 300
+"""How long others may cache our public keys, in seconds."""
+
 
 class KeyEntry(BaseModel):
     """One key in the file.
@@ -76,6 +79,14 @@ class KeyFile(BaseModel):
 
 def _start(key: KeyEntry) -> float:
     return key.active_from or 0.0
+
+
+def activation_delay(alg: Algorithm) -> float:
+    """Return the seconds after which everyone who verifies has a new key of an algorithm.
+
+    Others learn of a public key only when their copy of the published keys has aged.
+    """
+    return ACTIVATION_DELAY if alg == "HS256" else ACTIVATION_DELAY + PUBLISHED_SECONDS
 
 
 def new_entry(alg: Algorithm, active_from: float | None = None) -> KeyEntry:

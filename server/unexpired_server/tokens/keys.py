@@ -1,7 +1,7 @@
 """The key ring: several keys may verify, one signs.
 
-A key carries its algorithm. Verification takes both from the ring, chosen by ``kid``, and never
-from the token's header (RFC 8725, section 3.1).
+A key carries its algorithm. Verification takes both from the ring, chosen by ``kid``; a token
+whose header names another algorithm than its key's is refused (RFC 8725, section 3.1).
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ class Key:
 class Keys(Protocol):
     """The only place where a verifier looks for keys."""
 
-    def find(self, kid: object) -> VerifyingKey | None:
-        """Return the key with this id, if there is one."""
+    def find(self, kid: object, alg: object) -> VerifyingKey | None:
+        """Return the key with this id and for this algorithm, if there is one."""
         ...
 
 
@@ -111,10 +111,10 @@ class KeyRing:
     active: Key
     keys: Mapping[str, Key]
 
-    def find(self, kid: object) -> VerifyingKey | None:
+    def find(self, kid: object, alg: object) -> VerifyingKey | None:
         """Return the key with this id, if it is on the ring; nothing else is ever looked up."""
         key = self.keys.get(kid) if isinstance(kid, str) else None
-        return key.verifying if key else None
+        return key.verifying if key and key.alg == alg else None
 
     def replace_with(self, other: KeyRing) -> None:
         """Take over another ring's keys, for every holder of this one."""

@@ -16,10 +16,8 @@ from unexpired_server.http.openapi import Operation, document
 from unexpired_server.http.responses import NO_STORE, json_response
 from unexpired_server.ops.metrics import Metrics
 from unexpired_server.ops.readiness import Readiness
+from unexpired_server.tokens.key_file import PUBLISHED_SECONDS
 from unexpired_server.tokens.keys import KeyRing
-
-JWKS_SECONDS = 300
-"""How long others may cache the public keys; an unknown key id makes them fetch again."""
 
 
 class StatusOut(ResponseModel):
@@ -100,5 +98,5 @@ class SystemRoutes:
 
     async def jwks(self, _request: Request) -> Response:
         """Return the public keys, for services that verify our tokens (RFC 7517)."""
-        headers = {"Cache-Control": f"public, max-age={JWKS_SECONDS}"}
+        headers = {"Cache-Control": f"public, max-age={PUBLISHED_SECONDS}"}
         return json_response(KeySetOut(keys=self._ring.public()), headers=headers)
