@@ -22,10 +22,15 @@ from unexpired_server.http.responses import iso
 from unexpired_server.ops.serve import Build
 from unexpired_server.ops.serve import serve as run_server
 from unexpired_server.service import DEMO_NAME, longest_life, policy_of, prepare
-from unexpired_server.sessions.passwords import MAXIMUM_LENGTH, MINIMUM_LENGTH, Passwords
+from unexpired_server.sessions.passwords import (
+    InvalidPasswordError,
+    Passwords,
+    check_new_password,
+)
 from unexpired_server.sessions.revocations import Revocations
 from unexpired_server.sessions.sessions import SessionAdmin
 from unexpired_server.sessions.store import Store
+from unexpired_server.sessions.usernames import InvalidUsernameError, new_username
 from unexpired_server.sessions.users import User, UserExistsError, Users
 from unexpired_server.settings import Settings, SettingsError, load_settings
 from unexpired_server.storage.clock import DatabaseClock
@@ -255,8 +260,10 @@ def user() -> None:
 @readable
 def add(name: str, database_url: str | None) -> None:
     """Add the user NAME, with a password from a prompt or from one line of standard input."""
-    if not 0 < len(name) <= 64 or not name.isprintable():  # noqa: PLR2004 - the column's width
-        raise Problem("A username has 1 to 64 printable characters.")
+    try:
+        name = new_username(name)
+    except InvalidUsernameError as exc:
+        raise Problem(str(exc)) from None
     password = _new_password()
 
     async def work(data: Data) -> None:
@@ -412,6 +419,8 @@ def _new_password() -> str:
         password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     else:
         password = sys.stdin.readline().rstrip("\r\n")
-    if not MINIMUM_LENGTH <= len(password) <= MAXIMUM_LENGTH:
-        raise Problem(f"A password has {MINIMUM_LENGTH} to {MAXIMUM_LENGTH} characters.")
+    try:
+        check_new_password(password)
+    except InvalidPasswordError as exc:
+        raise Problem(str(exc)) from None
     return password

@@ -6,7 +6,8 @@ from unexpired_server.errors import BadCredentials
 from unexpired_server.http.rate_limits import SignInLimits
 from unexpired_server.sessions.passwords import Passwords
 from unexpired_server.sessions.sessions import Sessions
-from unexpired_server.sessions.users import User, Users, canonical
+from unexpired_server.sessions.usernames import canonical
+from unexpired_server.sessions.users import User, Users
 
 
 class PasswordAuthenticator:

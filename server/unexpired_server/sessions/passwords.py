@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from precis_i18n import get_profile
 
 from unexpired_server.errors import Unavailable
-from unexpired_server.sessions.users import canonical
 
 THREADS = 2
 """Each one uses 64 MiB and a core while it works."""
@@ -23,6 +24,43 @@ MINIMUM_LENGTH = 8
 
 MAXIMUM_LENGTH = 1024
 """In characters; longer passwords would only cost time."""
+
+
+_PROFILE = get_profile("OpaqueString")
+_SPACES = {ord(one): " " for one in "\u00a0\u1680\u202f\u205f\u3000"} | dict.fromkeys(
+    range(0x2000, 0x200B), " "
+)
+
+
+class InvalidPasswordError(ValueError):
+    """A password that no user may choose; the message is one sentence for people."""
+
+
+def check_new_password(password: str) -> None:
+    """Check the length and the characters of a new password (RFC 8265, section 4).
+
+    Raises:
+        InvalidPasswordError: It is too short or too long, or has control characters.
+    """
+    if not MINIMUM_LENGTH <= len(_forms(password)[0]) <= MAXIMUM_LENGTH:
+        raise InvalidPasswordError(
+            f"A password has {MINIMUM_LENGTH} to {MAXIMUM_LENGTH} characters."
+        )
+    try:
+        _PROFILE.enforce(password)
+    except UnicodeEncodeError:
+        raise InvalidPasswordError(
+            "A password has no control characters and no characters without a meaning."
+        ) from None
+
+
+def _forms(password: str) -> tuple[str, ...]:
+    """Return the form that is hashed, and the one of before, if it differs.
+
+    Spaces of any kind are one kind, as keyboards differ in them (RFC 8265, section 4.2.2).
+    """
+    before = unicodedata.normalize("NFC", password)
+    return tuple(dict.fromkeys((unicodedata.normalize("NFC", password.translate(_SPACES)), before)))
 
 
 class Passwords:
@@ -41,7 +79,7 @@ class Passwords:
 
     def hash(self, password: str) -> str:
         """Hash a new password."""
-        return self._hasher.hash(canonical(password))
+        return self._hasher.hash(_forms(password)[0])
 
     async def verify(self, password: str, password_hash: str | None) -> bool:
         """Return whether a password matches a hash; None never matches, in the same time.
@@ -54,7 +92,7 @@ class Passwords:
         self._busy += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._pool, self._matches, canonical(password), password_hash or self._dummy_hash
+                self._pool, self._matches_any, password, password_hash or self._dummy_hash
             )
         finally:
             self._busy -= 1
@@ -73,6 +111,9 @@ class Passwords:
         """Stop the threads; the next use starts others, as tests run one application again."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._pool = ThreadPoolExecutor(THREADS, "argon2")
+
+    def _matches_any(self, password: str, password_hash: str) -> bool:
+        return any(self._matches(form, password_hash) for form in _forms(password))
 
     def _matches(self, password: str, password_hash: str) -> bool:
         try:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-import unicodedata
 from dataclasses import dataclass, field
 
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
+from unexpired_server.sessions.usernames import new_username, spellings, variants
 from unexpired_server.storage.database import Database
 from unexpired_server.storage.schema import users
 
@@ -41,11 +41,14 @@ class Users:
         self._usernames: dict[str, str] = {}
 
     async def find(self, username: str) -> User | None:
-        """Return the user with this name."""
-        query = select(users).where(users.c.username == canonical(username))
-        for row in await self._database.rows(query):
-            return User(row.id, row.username, row.password_hash)
-        return None
+        """Return the user with this name, as typed: ``Ada`` and ``ada `` mean ``ada``."""
+        names = spellings(username)
+        if not names:
+            return None
+        rows = await self._database.rows(select(users).where(users.c.username.in_(names)))
+        found = {row.username: row for row in rows}
+        row = next((found[name] for name in names if name in found), None)
+        return User(row.id, row.username, row.password_hash) if row else None
 
     async def username_of(self, user_id: str) -> str | None:
         """Return the name of a user.
@@ -67,11 +70,16 @@ class Users:
         """Add a user.
 
         Raises:
-            UserExistsError: The name is taken.
+            InvalidUsernameError: No user may have this name.
+            UserExistsError: The name is taken, in this or another spelling.
         """
+        name = new_username(username)
+        taken = select(users.c.id).where(users.c.username.in_(variants(name)))
+        if await self._database.rows(taken):
+            raise UserExistsError
         row = {
             "id": secrets.token_hex(16),
-            "username": canonical(username),
+            "username": name,
             "password_hash": password_hash,
             "created_at": now,
         }
@@ -84,8 +92,3 @@ class Users:
         """Return whether there is any user besides this one."""
         query = select(users.c.id).where(users.c.username != username).limit(1)
         return bool(await self._database.rows(query))
-
-
-def canonical(text: str) -> str:
-    """Return one form for text that looks alike, such as both forms of é (RFC 8265, 4.2.2)."""
-    return unicodedata.normalize("NFC", text)

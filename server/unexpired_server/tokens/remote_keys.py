@@ -151,11 +151,10 @@ class RemoteKeys:
             self._take(document)
         except Exception as exc:  # noqa: BLE001 - whatever it was, the present keys stay in use
             self.has_failed = True
-            self._pause = (
-                _bounded(exc.seconds) if isinstance(exc, RetryLaterError) else MINIMUM_PAUSE
-            )
-            is_first = self._table is None and not isinstance(exc, RetryLaterError)
-            self._next_in = FIRST_PAUSE if is_first else self._pause
+            self._next_in = FIRST_PAUSE if self._table is None else MINIMUM_PAUSE
+            self._pause = self._next_in
+            if isinstance(exc, RetryLaterError):
+                self._next_in = self._pause = _bounded(exc.seconds)
             logger.warning("the public keys could not be fetched (%s)", type(exc).__name__)
 
     def _take(self, document: Document) -> None:
