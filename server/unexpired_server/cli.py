@@ -7,8 +7,10 @@ such as ``python -m unexpired_server``.
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import time
+import unicodedata
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import wraps
@@ -48,16 +50,38 @@ from unexpired_server.tokens.keys import load_ring
 
 COMMAND = "unexpired-server"
 
+HAS_PASSWORD = re.compile(r"^[^/]*//[^/?#]*:[^/?#@]+@|[?&](?:ssl)?password=[^&]", re.IGNORECASE)
+"""A URL with a password, in its authority or, as libpq takes it, in its query."""
+
+UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Unicode's categories of characters that do more, or less, than show a glyph."""
+
 
 def as_run(text: str) -> str:
     """Return a text with the command that was really run."""
     return text.replace(f"{COMMAND} ", f"{click.get_current_context().find_root().command_path} ")
 
 
+def shown(text: object) -> str:
+    """Return a text that a terminal only shows: devices and names come from clients.
+
+    Control characters, which set colours, titles or the clipboard, and invisible ones, which
+    reorder what is read, are escaped.
+    """
+    return "".join(
+        one.encode("unicode_escape").decode() if unicodedata.category(one) in UNSEEN else one
+        for one in str(text)
+    )
+
+
 class Problem(click.ClickException):
     """One sentence for people, and the exit code of a wrong invocation."""
 
     exit_code = 2
+
+    def format_message(self) -> str:
+        """Return the sentence, which may quote a name."""
+        return shown(self.message)
 
 
 class Program(click.Group):
@@ -92,8 +116,25 @@ def flag(name: str, what: str) -> Decorator:
     return click.option(name, help=what)
 
 
+def url_flag(name: str, what: str) -> Decorator:
+    """Return a flag for a URL without a password: all users see the list of processes."""
+    return click.option(name, help=what, callback=_without_password)
+
+
+def _without_password(
+    _context: click.Context, parameter: click.Parameter, url: str | None
+) -> str | None:
+    if url and HAS_PASSWORD.search(url):
+        variable = f"UNEXPIRED_{(parameter.name or '').upper()}"
+        raise Problem(
+            f"A password in {parameter.opts[0]} can be read in the list of processes: put the "
+            f"URL into the variable {variable}."
+        )
+    return url
+
+
 keys_flag: Decorator = flag("--keys-file", "The file with the signing keys (data/keys.json).")
-database_flag: Decorator = flag("--database-url", "The database with users and sessions.")
+database_flag: Decorator = url_flag("--database-url", "The database with users and sessions.")
 
 
 @click.group(cls=Program, invoke_without_command=True)
@@ -119,7 +160,7 @@ def main(context: click.Context) -> None:
 @main.command()
 @flag("--host", "The address to listen on (127.0.0.1).")
 @flag("--port", "The port to listen on (8000).")
-@flag("--database-url", "The database with users and sessions (a file under data/).")
+@url_flag("--database-url", "The database with users and sessions (a file under data/).")
 @flag("--keys-file", "The file with the signing keys (data/keys.json).")
 @flag("--algorithm", "How access tokens are signed: HS256, EdDSA or ES256 (HS256).")
 @flag("--access-ttl", "Lifetime of an access token in seconds (900).")
@@ -129,7 +170,7 @@ def main(context: click.Context) -> None:
 @flag("--leeway", "Seconds of clock tolerance (60).")
 @flag("--cors-origins", "Other origins whose pages may call the API, separated by commas.")
 @flag("--trusted-proxies", "Proxies whose X-Forwarded-For is used, separated by commas.")
-@flag("--rate-limit-url", "A Redis that shares rate limits between nodes (each node's memory).")
+@url_flag("--rate-limit-url", "A Redis that shares rate limits between nodes (each node's memory).")
 @flag("--workers", "How many worker processes serve requests (1).")
 @flag("--page-dir", "The folder of a page to serve, such as dist.")
 @click.option("--refresh/--no-refresh", default=None, help="Whether to issue refresh tokens.")
@@ -213,7 +254,8 @@ def list_keys(keys_file: str | None) -> None:
     settings, now = load_settings(keys_file=keys_file), time.time()
     file = key_file.read(settings.keys_file)
     for one in file.keys:
-        click.echo(f"{one.kid}  {one.alg}  {one.created}  {_role(file, one, settings, now)}")
+        role = _role(file, one, settings, now)
+        click.echo(shown(f"{one.kid}  {one.alg}  {one.created}  {role}"))
 
 
 @key.command()
@@ -273,7 +315,7 @@ def add(name: str, database_url: str | None) -> None:
         _with_data(load_settings(database_url=database_url), work)
     except UserExistsError:
         raise Problem(f"There is already a user {name}.") from None
-    click.echo(f"Added {name}.")
+    click.echo(shown(f"Added {name}."))
 
 
 @user.command()
@@ -289,7 +331,7 @@ def passwd(name: str, database_url: str | None) -> None:
         await data.sessions.set_password(user, data.passwords.hash(password))
 
     _with_data(load_settings(database_url=database_url), work)
-    click.echo(f"Changed the password of {name} and ended all sessions.")
+    click.echo(shown(f"Changed the password of {name} and ended all sessions."))
 
 
 @user.command()
@@ -303,7 +345,7 @@ def disable(name: str, database_url: str | None) -> None:
         await data.sessions.disable(await data.user(name))
 
     _with_data(load_settings(database_url=database_url), work)
-    click.echo(f"Disabled {name} and ended all sessions.")
+    click.echo(shown(f"Disabled {name} and ended all sessions."))
 
 
 @main.group()
@@ -325,7 +367,7 @@ def list_sessions(name: str | None, database_url: str | None) -> None:
             for one in page:
                 username = await data.users.username_of(one.session.user_id)
                 at = iso(int(one.session.refreshed_at))
-                click.echo(f"{one.session.id}  {at}  {username}  {one.device}")
+                click.echo(shown(f"{one.session.id}  {at}  {username}  {one.device}"))
             after = page[-1].session.id
 
     _with_data(load_settings(database_url=database_url), work)

@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     """The port to listen on; 0 takes any free one."""
     workers: int = Field(default=1, ge=1, le=64)
     """How many worker processes serve requests."""
-    database_url: str = "sqlite+aiosqlite:///data/unexpired.sqlite3"
+    database_url: str = Field(default="sqlite+aiosqlite:///data/unexpired.sqlite3", repr=False)
     """The database with users and sessions: SQLite, or PostgreSQL with the extra ``postgres``."""
     pool_size: int = Field(default=15, ge=1, le=1000)
     """How many connections to the database each worker may open."""
@@ -91,6 +91,8 @@ class Settings(BaseSettings):
     """The ``iss`` claim of our access tokens."""
     audience: str = Field(default="unexpired", min_length=1)
     """The ``aud`` claim of our access tokens."""
+    client_id: str = Field(default="unexpired", min_length=1)
+    """The ``client_id`` claim of our access tokens (RFC 9068); not checked when one is verified."""
     cors_origins: CommaSeparated = ()
     """Other origins whose pages may call the API, exactly as browsers send them."""
     strict_rfc6750: bool = False
@@ -98,7 +100,7 @@ class Settings(BaseSettings):
     trusted_proxies: CommaSeparated = ()
     """Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are used;
     ``unix:`` stands for a proxy on a Unix socket."""
-    rate_limit_url: str | None = None
+    rate_limit_url: str | None = Field(default=None, repr=False)
     """A Redis URL, to share rate limits between nodes; needs the extra ``redis``."""
     login_limit: str = "10 per 5 minutes"
     """How many failed sign-ins an account may have from one address; no limit when empty."""

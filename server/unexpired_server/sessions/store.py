@@ -396,7 +396,8 @@ class Store:
         return RefreshOutcome(decision, successor, is_too_frequent) if replaced else None
 
     async def _record(self, kind: Kind, session: Session, asked: _Asked) -> None:
-        happened = [Event(asked.now, kind, session.user_id, session.id, asked.address)]
+        cause = Cause.REUSE if kind is Kind.REFRESH_REUSED else None
+        happened = [Event(asked.now, kind, session.user_id, session.id, asked.address, cause)]
         audit.log_events(happened)
         await self._database.run(lambda one: audit.store_events(one, happened))
 

@@ -171,6 +171,7 @@ class AccessTokens(Verifier):
         super().__init__(ring, expected, now)
         self._ring = ring
         self._ttl = settings.access_ttl
+        self._client_id = settings.client_id
 
     def issue(self, user_id: str, session_id: str, session_left: float) -> IssuedToken:
         """Issue a token for a session.
@@ -187,6 +188,7 @@ class AccessTokens(Verifier):
             "aud": self._expected.audience,
             "sub": user_id,
             "sid": session_id,
+            "client_id": self._client_id,
             "iat": issued_at,
             "exp": issued_at + lifetime,
             "jti": secrets.token_urlsafe(12),
