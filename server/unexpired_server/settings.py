@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -39,8 +40,14 @@ CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """Several values in one variable, separated by commas or spaces."""
 
 
-CommaSeparatedSecrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
-"""The same of secrets."""
+def _split_secrets(value: object) -> object:
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        return json.loads(value)
+    return _split(value)
+
+
+CommaSeparatedSecrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_secrets)]
+"""The same of secrets, or a JSON list, because a secret may contain commas and spaces."""
 
 Algorithm = Literal["HS256", "EdDSA", "ES256"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -66,7 +73,7 @@ class Settings(BaseSettings):
     secret: SecretStr | None = None
     """The signing key, as ``unexpired-server secret`` prints it; without one, the keys file."""
     previous_secrets: CommaSeparatedSecrets = ()
-    """Earlier values of the secret, whose tokens stay valid while the secret is being replaced."""
+    """Other values of the secret, whose tokens are valid while the secret is being replaced."""
     keys_file: Path = Path("data/keys.json")
     """The file with the signing keys; created on the first start when there is no secret."""
     algorithm: Algorithm = "HS256"
@@ -143,6 +150,14 @@ class Settings(BaseSettings):
                 f"is too weak: {' and '.join(reasons)}. Make a good one: unexpired-server secret"
             )
         return secret
+
+    @field_validator("previous_secrets")
+    @classmethod
+    def _all_strong(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        # One weak secret that verifies is as bad as one that signs.
+        if any(weaknesses(secret.get_secret_value()) for secret in secrets):
+            raise ValueError("has one that is too weak to be accepted")
+        return secrets
 
     @field_validator(
         "login_limit", "account_limit", "address_limit", "sign_in_limit", "refresh_limit"

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
@@ -22,6 +24,9 @@ from unexpired_server.settings import Algorithm, SettingsError
 from unexpired_server.tokens import base64url
 
 KEY_ID_BYTES = 8
+
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+"""What users other than the owner may do with a file."""
 
 ACTIVATION_DELAY = 10.0
 """Seconds between creating a key and signing with it; every node reads the file more often."""
@@ -108,15 +113,13 @@ def new_secret() -> str:
 
 
 def read(path: Path) -> KeyFile:
-    """Read the file.
+    """Read the file; through symbolic links, as Kubernetes replaces a mounted secret.
 
     Raises:
         SettingsError: The file is unreadable, readable by other users, or damaged.
     """
     try:
-        if path.stat().st_mode & 0o077:
-            raise SettingsError(f"{path} can be read by others; run: chmod 600 {path}")
-        file = KeyFile.model_validate_json(path.read_bytes())
+        file = KeyFile.model_validate_json(_private_content(path))
     except (OSError, ValidationError) as exc:
         raise SettingsError(f"{path} is not a readable key file ({type(exc).__name__})") from None
     if file.active not in {key.kid for key in file.keys}:
@@ -124,18 +127,43 @@ def read(path: Path) -> KeyFile:
     return file
 
 
+def _private_content(path: Path) -> bytes:
+    # Opened once, so that what is checked is what is read; without waiting for a pipe's writer.
+    with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as opened:
+        state = os.fstat(opened.fileno())
+        if not stat.S_ISREG(state.st_mode):
+            raise SettingsError(f"{path} is not a file")
+        if state.st_mode & OTHERS and not _is_of_our_group(state):
+            raise SettingsError(f"{path} can be read by others; run: chmod 600 {path}")
+        return opened.read()
+
+
+def _is_of_our_group(state: os.stat_result) -> bool:
+    """Return whether root gave us a file that only a group of this process can read.
+
+    That is how Kubernetes mounts secrets for a container that does not run as root.
+    """
+    allowed = state.st_mode & OTHERS == stat.S_IRGRP
+    return allowed and state.st_uid == 0 and state.st_gid in {os.getegid(), *os.getgroups()}
+
+
 def create(path: Path, alg: Algorithm) -> None:
-    """Create the file with a first key, unless another process has created it first."""
+    """Create the file with a first key, unless another process has created it first.
+
+    Raises:
+        SettingsError: The file cannot be created.
+    """
     entry = new_entry(alg)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = _draft(path, KeyFile(active=entry.kid, keys=(entry,)))
-    try:
-        # A link appears whole or not at all, and never replaces another process's file.
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
+    with _writing(path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = _draft(path, KeyFile(active=entry.kid, keys=(entry,)))
+        try:
+            # A link appears whole or not at all, and never replaces another process's file.
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
 
 
 def rotate(path: Path, alg: Algorithm, active_from: float) -> KeyEntry:
@@ -150,7 +178,7 @@ def rotate(path: Path, alg: Algorithm, active_from: float) -> KeyEntry:
         SettingsError: The file is unreadable, readable by other users, or damaged.
     """
     file, entry = read(path), new_entry(alg, active_from)
-    _draft(path, file.model_copy(update={"keys": (*file.keys, entry)})).replace(path)
+    _replace(path, file.model_copy(update={"keys": (*file.keys, entry)}))
     return entry
 
 
@@ -166,7 +194,22 @@ def retire(path: Path, kid: str, now: float) -> None:
     if file.stopped_at(kid, now) is None:
         raise SettingsError(f"Key {kid} signs, now or soon. First: unexpired-server key rotate")
     rest = tuple(key for key in file.keys if key.kid != kid)
-    _draft(path, KeyFile(active=file.signing(now), keys=rest)).replace(path)
+    _replace(path, KeyFile(active=file.signing(now), keys=rest))
+
+
+def _replace(path: Path, file: KeyFile) -> None:
+    # The file itself, not a symbolic link to it: others may read it by its own name.
+    target = path.resolve()
+    with _writing(path):
+        _draft(target, file).replace(target)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise SettingsError(f"{path} cannot be written: {exc.strerror}") from None
 
 
 def _draft(path: Path, file: KeyFile) -> Path:

@@ -110,6 +110,8 @@ class KeyRing:
 
     active: Key
     keys: Mapping[str, Key]
+    previous: tuple[Key, ...] = ()
+    """Of earlier secrets: they verify, and never sign."""
 
     def find(self, kid: object, alg: object) -> VerifyingKey | None:
         """Return the key with this id, if it is on the ring; nothing else is ever looked up."""
@@ -118,7 +120,7 @@ class KeyRing:
 
     def replace_with(self, other: KeyRing) -> None:
         """Take over another ring's keys, for every holder of this one."""
-        self.active, self.keys = other.active, other.keys
+        self.active, self.keys, self.previous = other.active, other.keys, other.previous
 
     def public(self) -> list[dict[str, Any]]:
         """Return the public keys as JWKs (RFC 7517, section 5), never a secret."""
@@ -127,7 +129,13 @@ class KeyRing:
 
 def ring_of(*keys: Key) -> KeyRing:
     """Return a ring of some keys, of which the first signs."""
-    return KeyRing(active=keys[0], keys={key.kid: key for key in keys})
+    return _ring(keys[0], {key.kid: key for key in keys})
+
+
+def _ring(active: Key, keys: Mapping[str, Key], previous: tuple[Key, ...] = ()) -> KeyRing:
+    # Of a key that is there twice, the one that signs stays.
+    earlier = {key.kid: key for key in previous}
+    return KeyRing(active, {**earlier, **keys}, previous)
 
 
 def load_ring(settings: Settings, now: float | None = None) -> KeyRing:
@@ -141,8 +149,10 @@ def load_ring(settings: Settings, now: float | None = None) -> KeyRing:
         SettingsError: The key file is unreadable, readable by other users or holds a weak key,
             or its newest key is for another algorithm.
     """
+    previous = tuple(_from_secret(one.get_secret_value()) for one in settings.previous_secrets)
     if settings.secret is not None:
-        return ring_of(_from_secret(settings.secret.get_secret_value().strip()))
+        active = _from_secret(settings.secret.get_secret_value())
+        return _ring(active, {active.kid: active}, previous)
     path = settings.keys_file
     if not path.exists():
         key_file.create(path, settings.algorithm)
@@ -152,7 +162,7 @@ def load_ring(settings: Settings, now: float | None = None) -> KeyRing:
             f"Setting algorithm: the newest key in {path} is for {file.keys[-1].alg}. "
             f"Make one: unexpired-server key rotate --algorithm {settings.algorithm}"
         )
-    return _read(path, time.time() if now is None else now)
+    return _read(path, time.time() if now is None else now, previous)
 
 
 def reload_ring(ring: KeyRing, path: Path, now: float) -> None:
@@ -164,7 +174,7 @@ def reload_ring(ring: KeyRing, path: Path, now: float) -> None:
         now: Unix seconds.
     """
     try:
-        current = _read(path, now)
+        current = _read(path, now, ring.previous)
     except SettingsError as exc:
         logger.error("keeping the present keys: %s", exc)  # noqa: TRY400 - one sentence
         return
@@ -174,13 +184,13 @@ def reload_ring(ring: KeyRing, path: Path, now: float) -> None:
         logger.info("the keys have changed; %s signs", ring.active.kid)
 
 
-def _read(path: Path, now: float) -> KeyRing:
+def _read(path: Path, now: float, previous: tuple[Key, ...]) -> KeyRing:
     file = key_file.read(path)
     try:
         keys = {entry.kid: _key(entry) for entry in file.keys}
     except ValueError:
         raise SettingsError(f"{path} is not a readable key file (a key is damaged)") from None
-    return KeyRing(active=keys[file.signing(now)], keys=keys)
+    return _ring(keys[file.signing(now)], keys, previous)
 
 
 def _key(entry: KeyEntry) -> Key:
@@ -192,7 +202,7 @@ def _key(entry: KeyEntry) -> Key:
 
 
 def _from_secret(text: str) -> Key:
-    raw = secret_bytes(text)
+    raw = secret_bytes(text.strip())
     # The id must be the same on every node with this secret, and reveal nothing about it.
     digest = hmac.digest(raw, b"unexpired key id", hashlib.sha256)
     return Key(kid=digest[:KEY_ID_BYTES].hex(), secret=raw)
