@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, select
 
-from unexpired_server.sessions.users import canonical
+from unexpired_server.sessions.usernames import spellings
 from unexpired_server.storage.database import Database
 from unexpired_server.storage.schema import sessions, users
 
@@ -14,7 +14,10 @@ LATEST = 200
 ADDRESSES = (
     select(sessions.c.address)
     .join(users, users.c.id == sessions.c.user_id)
-    .where(users.c.username == bindparam("name"), sessions.c.address.is_not(None))
+    .where(
+        users.c.username.in_(bindparam("names", expanding=True)),
+        sessions.c.address.is_not(None),
+    )
     .order_by(sessions.c.refreshed_at.desc())
     .limit(LATEST)
 )
@@ -33,5 +36,5 @@ class KnownAddresses:
 
     async def of(self, username: str) -> set[str]:
         """Return the addresses of an account's latest sessions; none for an unknown username."""
-        query = ADDRESSES.params(name=canonical(username))
+        query = ADDRESSES.params(names=spellings(username))
         return {row.address for row in await self._database.rows(query)}
