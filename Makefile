@@ -201,6 +201,8 @@ lock: wheel ## Renew all lock files, those of the benchmarks too
 	  pyproject.toml server/pyproject.toml -o requirements.lock
 	$(BIN)/$(COMPILE) --universal --python-version 3.11 $(FROM_TREE) --group release --all-extras \
 	  --constraint requirements.lock pyproject.toml server/pyproject.toml -o tools/release.lock
+	$(BIN)/$(COMPILE) --universal --python-version 3.11 $(FROM_TREE) --extra all \
+	  --constraint requirements.lock server/pyproject.toml -o deploy/requirements.lock
 	$(BIN)/$(COMPILE) --no-deps --python-version 3.14 --group browser --constraint requirements.lock \
 	  pyproject.toml -o tools/browser-wheels.lock
 	cd tests/e2e/hosts && ../../../$(BIN)/$(COMPILE) --universal --python-version 3.11 requirements.in -o requirements.lock

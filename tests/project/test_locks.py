@@ -18,7 +18,7 @@ OURS = "requirements.lock"
 HOSTS = [
     f"tests/e2e/hosts/{name}.lock" for name in ("requirements", "kernel-wheels", "marimo-wheels")
 ]
-TOOLS = ("tools/browser-wheels.lock", "tools/release.lock")
+TOOLS = ("deploy/requirements.lock", "tools/browser-wheels.lock", "tools/release.lock")
 LOCKS = (OURS, "benchmarks/requirements.lock", *TOOLS, *HOSTS)
 SKIPPED = re.compile(r"\s*(#|$)")  # A comment, or nothing.
 HASH = re.compile(r"sha256:[0-9a-f]{64}")

@@ -88,6 +88,11 @@ def test_no_token_is_logged_however_deep_it_is(*, is_for_people: bool) -> None:
     assert "[token]" in written
 
 
+def test_the_coloured_copy_of_a_message_is_left_out() -> None:
+    written = json.loads(line("Started", is_for_people=False, color_message="\x1b[36mStarted"))
+    assert set(written) == {"event", "level", "logger", "timestamp"}
+
+
 def test_what_has_no_bottom_is_logged_all_the_same() -> None:
     endless: list[Any] = [TOKEN]
     endless.append(endless)

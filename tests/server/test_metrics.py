@@ -126,8 +126,9 @@ import sys
 from unexpired_server.ops.metrics import Metrics
 
 services = [Metrics(), Metrics()]
-for metrics in services:
+for metrics in 2 * services:
     metrics.sign_ins.labels("OK").inc()
+for metrics in services:
     metrics.gauge("waiting", "Waiting.", lambda: 2)
     metrics.gauge("age_seconds", "Age.", lambda: float(sys.argv[1]), across="max")
 for _ in sys.stdin:
@@ -170,14 +171,14 @@ def test_workers_count_together_and_a_dead_ones_gauges_end_with_it(tmp_path: Pat
     try:
         one.metrics()
         both = other.metrics()
-        assert both['unexpired_sign_ins_total{outcome="OK"}'] == 4
+        assert both['unexpired_sign_ins_total{outcome="OK"}'] == 8
         assert (both["unexpired_waiting"], both["unexpired_age_seconds"]) == (8, 9)
         for pid in (one.pid, other.pid):
             assert both[f'process_resident_memory_bytes{{pid="{pid}"}}'] > 0
         assert any(name.startswith("unexpired_build_info{") for name in both)
         other.kill()
         left = one.metrics()
-        assert left['unexpired_sign_ins_total{outcome="OK"}'] == 4
+        assert left['unexpired_sign_ins_total{outcome="OK"}'] == 8
         assert (left["unexpired_waiting"], left["unexpired_age_seconds"]) == (4, 3)
         assert f'process_resident_memory_bytes{{pid="{other.pid}"}}' not in left
     finally:

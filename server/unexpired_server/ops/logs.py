@@ -29,13 +29,16 @@ UNSAFE_IN_A_TERMINAL = re.compile(
 )
 """All but tabs and newlines, which tracebacks have; no client's text may hold the others."""
 
+COLOURED = "color_message"
+"""uvicorn's message once more, with colours."""
+
 DEPTH = 4
 """How deep dictionaries and lists are cleaned; deeper ones are logged as their ``repr``."""
 
 
 def cleaned(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
     """Replace everything that looks like a token, and escape what would control a terminal."""
-    return {name: _cleaned(value, DEPTH) for name, value in event.items()}
+    return {name: _cleaned(value, DEPTH) for name, value in event.items() if name != COLOURED}
 
 
 def _cleaned(value: Any, depth: int) -> Any:

@@ -71,8 +71,8 @@ class Metrics:
         self._gauges: dict[str, LiveGauge] = {}
         self._sqlstates: set[str] = set()
         self._purged_at: float | None = None
-        is_alone = IS_INSTALLED and self._folder is None
-        self._registry = exposition.registry_of_one_process(self._gauges) if is_alone else None
+        is_single = IS_INSTALLED and self._folder is None
+        self._registry = exposition.registry_of_one_process(self._gauges) if is_single else None
         self.requests = self._counter("requests", "Responses.", "method", "route", "status")
         self.seconds: Histogram | Disabled = self._made(
             "Histogram",
