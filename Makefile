@@ -1,7 +1,7 @@
 # make run and make test are all that a newcomer needs; `make help` lists the rest.
 # For GNU make 3.81, which macOS has, and any POSIX sh: so no .SHELLFLAGS, .ONESHELL or $(file).
 .DELETE_ON_ERROR:
-.PHONY: help setup run site wheel release-check test-install example docs test lint types check unit e2e notebooks hosts chromium firefox webkit simulate explore fuzz browser lock clean bench
+.PHONY: help setup run site wheel release-check test-install example docs test lint types check unit e2e notebooks hosts chromium firefox webkit cluster cluster-packages simulate explore fuzz browser lock clean bench
 
 # The Python that .venv was made with stays the default, so it has to be named only once.
 MADE_WITH := $(shell cat .venv/.python 2>/dev/null)
@@ -18,6 +18,7 @@ FIRST ?= 0
 KIND ?= any
 NAME ?= ten_lines
 REQUESTS ?= 10000
+CLUSTER_OPTIONS ?=
 WORKERS ?= 2
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile
@@ -114,11 +115,18 @@ types: .venv/.ready ## Strict types
 
 check: unit e2e ## Every test; those in a browser run apart, for they bring their own event loop
 
-unit: .venv/.ready ## The tests that need no browser, WORKERS files at once
+# The short form of `make cluster` is one of them.
+unit: .venv/.ready cluster-packages ## The tests that need no browser, WORKERS files at once
 	$(PYTEST) --ignore=tests/e2e --ignore=tests/webkit
 
 simulate: .venv/.ready ## Run SEEDS simulated worlds of a KIND, from seed FIRST
 	$(BIN)/python -W error -m tests.simulation --seeds $(SEEDS) --first $(FIRST) --kind $(KIND)
+
+cluster-packages: .venv/.ready
+	@$(BIN)/python tools/ensure_cluster.py
+
+cluster: cluster-packages ## Break a database cluster under load, one way after the other (an hour)
+	$(BIN)/python -W error -m tests.cluster $(CLUSTER_OPTIONS)
 
 explore: .venv/.ready ## Visit every interleaving of tabs, messages, failures and a thief (long)
 	$(BIN)/python -W error -m tests.exploration

@@ -1,0 +1,204 @@
+"""How PostgreSQL runs the statement of each request at a million sessions: by an index."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Self
+
+import httpx
+import pytest
+from sqlalchemy import event, text
+
+from server.app import create_app
+from tests.server.harness import HASHER, TestServer, bearer
+from tests.server.stores import PASSWORD_HASH, Postgres, engine_of, rows
+from tests.support.clock import START, FakeClock
+from unexpired_server.service import Service
+from unexpired_server.settings import Settings
+from unexpired_server.storage.database import Database
+from unexpired_server.storage.jobs import PURGE, claim
+
+ROWS = 1_000_000
+USERS = 100_000
+HASTE = 0.000_03
+"""Seconds between two of the rows' times, so that all are of the last minute."""
+
+FILL = f"""
+ALTER TABLE notes SET UNLOGGED;
+ALTER TABLE idempotency_keys SET UNLOGGED;
+ALTER TABLE sessions SET UNLOGGED;
+ALTER TABLE events SET UNLOGGED;
+INSERT INTO users
+SELECT md5(i::text), CASE i WHEN 1 THEN 'ada' ELSE 'user' || i END, '{PASSWORD_HASH}', {START}, NULL
+FROM generate_series(1, {USERS}) i;
+SET session_replication_role = replica;
+INSERT INTO sessions
+(id, user_id, counter, created_at, refreshed_at, revoked_at, device, address)
+SELECT md5('s' || i), md5((1 + i % {USERS})::text), 3, {START} - i * {HASTE},
+{START} - i * {HASTE}, CASE WHEN i % 50 = 0 THEN {START} - i * {HASTE} END, 'phone', '192.0.2.1'
+FROM generate_series(1, {ROWS}) i;
+INSERT INTO events (at, kind, user_id, session_id)
+SELECT {START} - i * {HASTE}, 'sign_in', md5((1 + i % {USERS})::text), md5('s' || i)
+FROM generate_series(1, {ROWS}) i;
+INSERT INTO notes (user_id, text, created_at)
+SELECT md5((1 + i % {USERS})::text), 'x', {START} FROM generate_series(1, {ROWS // 10}) i;
+INSERT INTO idempotency_keys (user_id, key, fingerprint, note_id, created_at)
+SELECT user_id, id::text, 'x', id, {START} FROM notes;
+ANALYZE
+"""  # noqa: S608 - our own words
+
+TABLES = {"users", "sessions", "events", "notes", "idempotency_keys"}
+
+
+@pytest.fixture(scope="module")
+def large() -> Iterator[str]:
+    """A database with a million sessions and a million events."""
+    if trouble := Postgres.trouble():
+        pytest.skip(trouble)
+    database = Postgres()
+    asyncio.run(database.admin("CREATE DATABASE {name}"))
+    try:
+        asyncio.run(_fill(database.address))
+        yield database.address
+    finally:
+        database.drop()
+
+
+async def _fill(url: str) -> None:
+    database = Database(url)
+    await database.migrate()
+    await database.close()
+    engine = engine_of(url)
+    async with engine.connect() as connection:
+        for statement in FILL.split(";\n"):
+            await connection.execute(text(statement))
+    await engine.dispose()
+
+
+@pytest.fixture
+async def node(large: str, tmp_path: Any) -> AsyncIterator[TestServer]:
+    settings = Settings(
+        database_url=large, keys_file=tmp_path / "keys.json", login_limit="3/minute"
+    )
+    clock = FakeClock()
+    app = create_app(settings, now=clock, hasher=HASHER)
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http,
+    ):
+        yield TestServer(app, settings, clock, http)
+
+
+class Recorder:
+    """Records the statements of a node, and has PostgreSQL explain them."""
+
+    def __init__(self, database: Database) -> None:
+        self._engine = database._engine.sync_engine  # noqa: SLF001 - all that reaches the database
+        self.seen: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        event.listen(self._engine, "before_cursor_execute", self._record)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        event.remove(self._engine, "before_cursor_execute", self._record)
+
+    def _record(self, _one: Any, _two: Any, statement: str, parameters: Any, *_more: Any) -> None:
+        if statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE")):
+            first = parameters[0] if isinstance(parameters, list) else parameters
+            self.seen.setdefault(statement, first)
+
+    async def plans(self, url: str) -> dict[str, Any]:
+        engine, plans = engine_of(url), {}
+        async with engine.connect() as connection:
+            for statement, parameters in self.seen.items():
+                found = await connection.exec_driver_sql(
+                    f"EXPLAIN (FORMAT JSON) {statement}", parameters
+                )
+                plan = found.scalar_one()
+                plans[statement] = (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]
+        await engine.dispose()
+        return plans
+
+
+def scans(plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The tables that a plan reads, and how."""
+    if "Relation Name" in plan and "Scan" in plan["Node Type"]:
+        yield plan["Relation Name"], plan["Node Type"]
+    for part in plan.get("Plans", ()):
+        yield from scans(part)
+
+
+async def use_everything(node: TestServer) -> None:
+    """Make each request at least once, and each job."""
+    service: Service = node.app.state.service
+    tokens = await node.sign_in()
+    headers = bearer(tokens["accessToken"])
+    node.clock.advance(5)
+    second = await node.refreshed(tokens["refreshToken"])
+    await node.refreshed(tokens["refreshToken"])
+    for path in ("/api/me", "/api/sessions", "/api/notes", "/readyz"):
+        assert (await node.http.get(path, headers=headers)).status_code == 200
+    (*_, other) = (await node.http.get("/api/sessions?limit=4", headers=headers)).json()["sessions"]
+    page = f"/api/sessions?limit=2&after={other['id']}"
+    assert (await node.http.get(page, headers=headers)).status_code == 200
+    once = {**headers, "Idempotency-Key": "k"}
+    made = [await node.http.post("/api/notes", json={"text": "x"}, headers=once) for _ in "12"]
+    assert [one.status_code for one in made] == [201, 201]
+    note = made[0].json()["id"]
+    await node.http.get(f"/api/notes?after={note}", headers=headers)
+    assert (await node.http.delete(f"/api/notes/{note}", headers=headers)).status_code == 204
+    assert (await node.http.delete(f"/api/sessions/{other['id']}", headers=headers)).is_success
+    for password in ("wrong password", "wrong again", "and again", "and again"):
+        await node.login(password=password)
+    node.clock.advance(100)
+    await node.refresh(tokens["refreshToken"])  # Reuse.
+    signed_in = await node.sign_in("user7")
+    body = {"refreshToken": signed_in["refreshToken"]}
+    assert (await node.http.post("/api/logout", json=body)).status_code == 204
+    again = bearer((await node.sign_in("user7"))["accessToken"])
+    assert (await node.http.post("/api/logout-all", headers=again)).status_code == 204
+    user = await service.users.find("user8")
+    assert user is not None
+    await service.sessions.set_password(user, "new")
+    await service.sessions.disable(user)
+    await service.sessions.follow()
+    assert second
+
+
+async def test_each_request_reads_by_an_index_and_each_index_is_used(
+    node: TestServer, large: str
+) -> None:
+    service: Service = node.app.state.service
+    with Recorder(service.database) as recorder:
+        await use_everything(node)
+    plans = await recorder.plans(large)
+    assert len(plans) > 20
+    slow = {
+        statement: table
+        for statement, plan in plans.items()
+        for table, how in scans(plan)
+        if how == "Seq Scan" and table in TABLES
+    }
+    assert slow == {}
+    touched = {table for plan in plans.values() for table, _ in scans(plan)}
+    assert touched >= TABLES - {"events"}  # Requests only write those.
+
+
+async def test_a_purge_walks_by_an_index_in_batches(node: TestServer, large: str) -> None:
+    service: Service = node.app.state.service
+    node.clock.advance(200 * 86_400)
+    with Recorder(service.database) as recorder:
+        first = asyncio.ensure_future(service._purges[0](node.clock()))  # noqa: SLF001
+        async with asyncio.timeout(60):
+            while await rows(large, "SELECT count(*) FROM sessions") == [(ROWS,)]:
+                await asyncio.sleep(0.05)
+        first.cancel()
+        await claim(service.database, PURGE, node.clock(), 1)
+    plans = await recorder.plans(large)
+    assert {how for plan in plans.values() for t, how in scans(plan) if t in TABLES} <= {
+        "Index Scan",
+        "Index Only Scan",
+        "Bitmap Heap Scan",
+    }
