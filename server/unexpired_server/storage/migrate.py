@@ -227,8 +227,8 @@ def create_index(name: str, table: str, columns: str, *, where: str = "") -> Non
         op.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({columns}){condition}")
         return
     # An attempt that was interrupted leaves an index that is never used.
-    run_alone(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
-    run_alone(f"CREATE INDEX CONCURRENTLY {name} ON {table} ({columns}){condition}")
+    run_outside(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+    run_outside(f"CREATE INDEX CONCURRENTLY {name} ON {table} ({columns}){condition}")
 
 
 def drop_index(name: str) -> None:
@@ -236,7 +236,7 @@ def drop_index(name: str) -> None:
     if op.get_bind().dialect.name != "postgresql":
         op.execute(f"DROP INDEX IF EXISTS {name}")
     else:
-        run_alone(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+        run_outside(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
 
 
 def in_batches(statement: str) -> None:
@@ -246,11 +246,11 @@ def in_batches(statement: str) -> None:
         statement: SQL with ``:batch``, the most rows that one run may change.
     """
     batch = statement.replace(":batch", str(BATCH))
-    while run_alone(batch):
+    while run_outside(batch):
         pass
 
 
-def run_alone(statement: str) -> int:
+def run_outside(statement: str) -> int:
     """Run a statement outside the migration's transaction; return how many rows it changed.
 
     What the migration did before is committed, although the migration is not complete yet.
