@@ -188,7 +188,7 @@ async def test_several_processes_that_migrate_at_once_build_an_index_concurrentl
     monkeypatch.setattr(migrate, "PAUSE_SECONDS", 0.01)
     release('migrate.create_index("spare_index", "users", "username")')
     databases = [Database(url) for _ in range(4)]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await asyncio.gather(*(database.migrate() for database in databases))
     assert all([await database.is_current() for database in databases])
     for database in databases:
