@@ -86,8 +86,6 @@ def test_several_workers_serve_as_one_and_count_together(
         assert {one.result()[0] for one in asked} == {200}
     assert process.post("/api/refresh", {"refreshToken": tokens["refreshToken"]})[0] == 200
     total = 'unexpired_requests_total{method="GET",route="/api/me",status="200"} 60.0'
-    exposed = process.text("/metrics")
-    assert total in exposed
-    assert exposed.count("\nprocess_resident_memory_bytes{pid=") == 2
+    assert total in process.text("/metrics")
     process.stop()
     assert "Traceback" not in process.log
