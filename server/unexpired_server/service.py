@@ -23,6 +23,7 @@ from unexpired_server.http.routes import account, authentication
 from unexpired_server.http.routes.account import AccountRoutes
 from unexpired_server.http.routes.authentication import AuthenticationRoutes
 from unexpired_server.ops.background import repeating
+from unexpired_server.ops.draining import Draining
 from unexpired_server.ops.metrics import PUBLISH_INTERVAL, Metrics
 from unexpired_server.ops.readiness import Readiness
 from unexpired_server.sessions.known_addresses import KnownAddresses
@@ -98,10 +99,12 @@ class Service:
             self._check,
             strict=settings.strict_rfc6750,
         )
+        self.draining: Draining = Draining()
         self.readiness: Readiness = Readiness()
         self.readiness.add("database", self.database.problem)
         if self.clock:
             self.readiness.add("clock", self.clock.problem)
+        self.readiness.add("draining", self.draining.problem)
         self._add_gauges()
         self._purges: list[Purge] = [store.purge_ended]
         self._is_prepared = False

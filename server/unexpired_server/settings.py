@@ -123,6 +123,8 @@ class Settings(BaseSettings):
     """How many times a session may be refreshed; no limit when empty."""
     keep_alive: float = Field(default=75, gt=0, le=DAY)
     """How long an idle connection stays open, in seconds; longer than a proxy in front keeps it."""
+    max_connections: int | None = Field(default=None, ge=8, le=1_000_000)
+    """How many connections each worker keeps open; by default as the limit of open files allows."""
     drain_seconds: float = Field(default=0, ge=0, le=600)
     """How long the server still accepts requests after SIGTERM, and says that it is not ready."""
     log_level: LogLevel = "info"

@@ -11,15 +11,16 @@ from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
-from uvicorn.config import Config
+from uvicorn.config import STARTUP_FAILURE, Config
+from uvicorn.protocols.http import h11_impl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
-from uvicorn.supervisors import Multiprocess
 
 from tests.support.paths import ROOT
 from tests.support.server_process import ServerProcess
 from unexpired_server.ops.bounded_http import HEADER_BYTES, BoundedHttpToolsProtocol
+from unexpired_server.ops.server import Server
 
 PIECE = 1000
 TARGET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
@@ -149,6 +150,17 @@ OVERRIDDEN = {
     "on_body": ["self", "body"],
     "on_message_complete": ["self"],
 }
+CONNECTION = {
+    "connection_made": ["self", "transport"],
+    "data_received": ["self", "data"],
+    "on_response_complete": ["self"],
+}
+SERVER = {
+    "startup": ["self", "sockets"],
+    "on_tick": ["self", "counter"],
+    "shutdown": ["self", "sockets"],
+    "handle_exit": ["self", "sig", "frame"],
+}
 USED = {"parser", "cycle", "headers", "url", "transport", "connections", "config", "server_state"}
 
 
@@ -165,8 +177,24 @@ async def test_uvicorn_still_has_the_private_parts_that_are_overridden() -> None
         assert callable(getattr(HttpToolsProtocol, name))
     assert list(signature(H11Protocol).parameters)[:3] == ["config", "server_state", "app_state"]
     assert "response_complete" in getsource(RequestResponseCycle)
-    assert list(signature(uvicorn.Server.startup).parameters) == ["self", "sockets"]
-    assert list(signature(Multiprocess).parameters)[:1] == ["config"]
+    for name, parameters in CONNECTION.items():
+        for base in (HttpToolsProtocol, H11Protocol):
+            assert list(signature(getattr(base, name)).parameters) == parameters
+    assert "response_complete" in getsource(h11_impl.RequestResponseCycle)
+    for name, parameters in SERVER.items():
+        assert list(signature(getattr(uvicorn.Server, name)).parameters) == parameters
+        assert name in vars(Server)
+
+
+def test_uvicorn_still_has_the_private_parts_that_the_server_uses() -> None:
+    config = Config(never)
+    server = uvicorn.Server(config)
+    assert {"_captured_signals", "should_exit", "force_exit", "started"} <= set(vars(server))
+    assert {"connections", "default_headers"} <= set(vars(server.server_state))
+    assert config.encoded_headers == []
+    assert STARTUP_FAILURE == 3
+    assert "config.encoded_headers" in getsource(uvicorn.Server.on_tick)
+    assert "self.config.timeout_graceful_shutdown" in getsource(uvicorn.Server.shutdown)
 
 
 def test_uvicorn_is_pinned_to_the_minor_version_that_was_checked() -> None:

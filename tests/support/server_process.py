@@ -44,8 +44,15 @@ class ServerProcess:
     announced: str
     """The line that the server printed when it listened."""
 
+    launcher: tuple[str, ...] = ()
+    """A command that starts the server, such as ``prlimit`` with its options."""
+
     def __init__(
-        self, folder: Path, *options: str, module: str = "server", **environment: str
+        self,
+        folder: Path,
+        *options: str,
+        module: str = "server",
+        **environment: str,
     ) -> None:
         self.folder = folder
         self._options = options
@@ -90,7 +97,7 @@ class ServerProcess:
         """
         with (self.folder / "server.log").open("a") as log:
             self.child = subprocess.Popen(  # noqa: S603 - our own program
-                [*self._command, "serve", "--port", "0", *self._options],
+                [*self.launcher, *self._command, "serve", "--port", "0", *self._options],
                 cwd=self.folder,
                 env=self._environment,
                 stdout=subprocess.PIPE,

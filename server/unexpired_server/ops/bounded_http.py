@@ -1,10 +1,14 @@
-"""uvicorn's httptools protocol with a bound on the header section; httptools has none.
+"""uvicorn's protocols with bounds on the header section and on time; uvicorn has none.
 
 It overrides private parts of uvicorn, so the project file pins uvicorn to a minor version and
 ``tests/server/test_bounded_http.py`` fails when one of those parts moves.
 """
 
 from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
 
 import httptools
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -16,11 +20,94 @@ HEADER_BYTES = 16 * 1024
 SEPARATORS = len(": \r\n")
 """Counted for each header, so that empty headers are bounded, too."""
 
+HEAD_SECONDS = 10.0
+"""How long a connection may take to send a header section, from its start or its first byte."""
+
+STALL_SECONDS = 60.0
+"""How long a client may read nothing of a response. On a slow network the kernel's buffer takes
+half a minute to empty."""
+
 TOO_LARGE = "The request's headers are too large."
 INVALID = "Invalid HTTP request received."
 
 
-class BoundedHttpToolsProtocol(HttpToolsProtocol):
+class BoundedProtocol(asyncio.Protocol):
+    """A connection that does not keep the server waiting; mixed into uvicorn's protocols.
+
+    The server calls ``close_if_overdue`` every second, which costs less than a timer for each
+    request. The time between two requests is bounded by uvicorn, the time of a body by the
+    application, until its response; what follows then counts as part of the next header section.
+    """
+
+    transport: asyncio.Transport
+    cycle: Any  # Either protocol's own class; None before the first request.
+
+    _is_new = True
+    _idle_since = 0.0
+    _head_since: float | None = None
+    _buffered = 0
+    _stalled_since = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._idle_since = self._head_since = time.monotonic()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, and note whether this is part of a header section that is not complete."""
+        super().data_received(data)
+        self.note_progress()
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next request."""
+        super().on_response_complete()  # type: ignore[misc]
+        self._is_new = False
+        self._idle_since = time.monotonic()
+
+    def note_progress(self) -> None:
+        """Note whether the server waits for the rest of a header section."""
+        if self.is_busy:
+            self._head_since = None
+        elif self._head_since is None:
+            self._head_since = time.monotonic()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request has arrived and its response is not complete."""
+        return bool(self.cycle) and not self.cycle.response_complete
+
+    @property
+    def idleness(self) -> tuple[bool, float]:
+        """The order in which idle connections are closed: those that never sent a request first."""
+        return not self._is_new, self._idle_since
+
+    def close_if_overdue(self, now: float) -> None:
+        """Close the connection if the client is too slow.
+
+        Args:
+            now: The monotonic clock, in seconds.
+        """
+        size = self.transport.get_write_buffer_size()
+        if not size or size != self._buffered:
+            self._buffered, self._stalled_since = size, now
+        elif now - self._stalled_since >= STALL_SECONDS:
+            self.transport.abort()
+        since = self._head_since
+        if since is not None and not self.is_busy and now - since >= HEAD_SECONDS:
+            self.transport.close()
+
+    def make_room(self) -> None:
+        """Close the connection, which is idle; a second time, without what is left to send."""
+        if self.transport.is_closing():
+            self.transport.abort()
+        self.transport.close()
+
+
+class BoundedH11Protocol(BoundedProtocol, H11Protocol):
+    """uvicorn's h11 protocol, for connections that httptools cannot serve."""
+
+
+class BoundedHttpToolsProtocol(BoundedProtocol, HttpToolsProtocol):
     """Parses with httptools, which is much faster than h11, and limits what it buffers.
 
     Complete header lines are counted as they arrive. Bytes of an incomplete line (of a header
@@ -46,6 +133,7 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         else:
             if self._unparsed > HEADER_BYTES:
                 self.send_400_response(TOO_LARGE)
+            self.note_progress()
 
     def on_message_begin(self) -> None:
         """Start counting for a new request."""
@@ -94,7 +182,7 @@ class BoundedHttpToolsProtocol(HttpToolsProtocol):
         fields = b"".join(b"%b: %b\r\n" % field for field in self.headers)
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         self.connections.discard(self)
-        successor = H11Protocol(self.config, self.server_state, self.app_state)
+        successor = BoundedH11Protocol(self.config, self.server_state, self.app_state)
         successor.connection_made(self.transport)
         self.transport.set_protocol(successor)
         line = b"%b %b HTTP/%b\r\n" % (method, self.url, version)

@@ -1,51 +1,46 @@
-"""Runs the server in this process, with uvicorn."""
+"""Runs the server in this process, or in several workers."""
 
 from __future__ import annotations
 
+import logging
+import logging.config
+import math
 import os
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
+from dataclasses import dataclass
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.supervisors import Multiprocess
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.config import STARTUP_FAILURE
 
+from unexpired_server.errors import Unavailable
 from unexpired_server.ops.bounded_http import HEADER_BYTES, BoundedHttpToolsProtocol
+from unexpired_server.ops.counters import counter_in
+from unexpired_server.ops.draining import Draining
 from unexpired_server.ops.logs import log_config
 from unexpired_server.ops.metrics import SHARED_FOLDER
+from unexpired_server.ops.server import Server
+from unexpired_server.ops.supervisor import Lifeline, Supervisor
 from unexpired_server.settings import Settings, SettingsError
 
 Build = Callable[[Settings], Starlette]
 
 GRACEFUL_SECONDS = 10
-"""How long running requests may take after SIGTERM."""
+"""How long running requests may take after SIGTERM, or after the drain."""
 
-WORKER_START_SECONDS = 60
-"""How long a worker may take to import the application. Uvicorn kills and replaces a slower one, so
-with its default of 5 seconds a busy machine never starts any."""
+BACKLOG = 2048
+"""How many connections may wait in the kernel to be accepted."""
 
+OTHER_FILES = 64
+"""File descriptors that are neither connections of clients nor of the database."""
 
-class Server(uvicorn.Server):
-    """Uvicorn's server, which says when it accepts connections.
-
-    Args:
-        config: Uvicorn's configuration.
-        ready: Called once, when the server accepts connections.
-    """
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then call ``ready``."""
-        await super().startup(sockets)
-        if self.started:
-            self._ready()
+MANY = 100_000
+"""Connections of a worker where the system sets no limit."""
 
 
 def serve(settings: Settings, build: Build, announce: Callable[[str], None]) -> None:
@@ -58,26 +53,69 @@ def serve(settings: Settings, build: Build, announce: Callable[[str], None]) -> 
 
     Raises:
         SettingsError: The settings, the keys or the address cannot be used.
+        SystemExit: The application cannot start, or no worker can.
     """
-    app = build(settings)
+    app = build(settings)  # Workers build their own; this one shows that the settings work.
     listener = listen(settings.host, settings.port)
+    listener.listen(BACKLOG)
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     if settings.workers == 1:
-        Server(_config(settings, app), lambda: announce(address)).run(sockets=[listener])
+        server = _server(app, settings, lambda: announce(address))
+        server.run(sockets=[listener])
         return
-    # Each worker builds its own application; the one above shows that the settings work.
-    config = _config(settings, partial(build, settings), factory=True, workers=settings.workers)
-    with TemporaryDirectory(prefix="unexpired-metrics-") as folder:
+    logging.config.dictConfig(log_config(settings.log_level))
+    with TemporaryDirectory(prefix="unexpired-workers-") as folder:
         os.environ[SHARED_FOLDER] = folder
-        listener.listen()
-        announce(address)
-        Multiprocess(config, sockets=[listener]).run()
+        counter_in(folder)  # Creates the file, before workers do so at once.
+        work = _Work(settings, build, listener)
+        seconds = settings.drain_seconds + 2 * GRACEFUL_SECONDS
+        exit_code = Supervisor(work, settings.workers, lambda: announce(address), seconds).run()
+    if exit_code:
+        sys.exit(exit_code)
 
 
-def _config(
-    settings: Settings, app: Starlette | Callable[[], Starlette], **more: Any
-) -> uvicorn.Config:
+@dataclass(frozen=True)
+class _Work:
+    """What a worker does; it is pickled."""
+
+    settings: Settings
+    build: Build
+    listener: socket.socket
+
+    def __call__(self, lifeline: Lifeline) -> None:
+        server: Server | None = None
+
+        def stop() -> None:
+            if server is not None and server.started:
+                server.stop_at_once()
+            else:  # It may wait for a database for long.
+                os._exit(STARTUP_FAILURE)
+
+        lifeline.when_cut(stop)
+        app = self.build(self.settings)
+        server = _server(app, self.settings, lifeline.beat, lifeline.beat)
+        server.run(sockets=[self.listener])
+
+
+def _server(
+    app: Starlette,
+    settings: Settings,
+    ready: Callable[[], None],
+    tick: Callable[[], None] = lambda: None,
+) -> Server:
+    service = getattr(app.state, "service", None)
+    return Server(
+        _config(OneSentence(app), settings),
+        max_connections=settings.max_connections or _connections(settings.pool_size),
+        drain_seconds=settings.drain_seconds,
+        draining=getattr(service, "draining", None) or Draining(),
+        ready=ready,
+        tick=tick,
+    )
+
+
+def _config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=BoundedHttpToolsProtocol,
@@ -88,10 +126,50 @@ def _config(
         proxy_headers=False,  # The application reads them itself, under any ASGI server.
         access_log=False,  # Ours has the route and the request id as well.
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
-        timeout_worker_healthcheck=WORKER_START_SECONDS,
+        timeout_keep_alive=math.ceil(settings.keep_alive),
         log_config=log_config(settings.log_level),
-        **more,
     )
+
+
+def _connections(pool_size: int) -> int:
+    """Return how many connections of clients this process has file descriptors for."""
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return MANY
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return MANY
+    return min(MANY, max(files - pool_size - OTHER_FILES, files // 2))
+
+
+class OneSentence:
+    """Reports in one sentence why an application cannot start, where the reason is known.
+
+    Args:
+        app: The application.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on, except the traceback of a failed start."""
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_without_traceback(message: Message) -> None:
+            if message["type"] != "lifespan.startup.failed":
+                await send(message)
+
+        try:
+            await self._app(scope, receive, send_without_traceback)
+        except SettingsError as exc:
+            await send({"type": "lifespan.startup.failed", "message": str(exc)})
+        except Unavailable:
+            sentence = "The database is unavailable."
+            await send({"type": "lifespan.startup.failed", "message": sentence})
 
 
 def listen(host: str, port: int) -> socket.socket:
