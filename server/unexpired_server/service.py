@@ -26,6 +26,7 @@ from unexpired_server.ops.background import repeating
 from unexpired_server.ops.draining import Draining
 from unexpired_server.ops.metrics import PUBLISH_INTERVAL, Metrics
 from unexpired_server.ops.readiness import Readiness
+from unexpired_server.sessions.audit import Kind
 from unexpired_server.sessions.known_addresses import KnownAddresses
 from unexpired_server.sessions.passwords import MAX_QUEUE, Passwords
 from unexpired_server.sessions.refresh_tokens import RefreshTokens
@@ -73,18 +74,22 @@ class Service:
         hasher: PasswordHasher | None = None,
     ) -> None:
         self.settings: Settings = settings
-        self.database: Database = Database(settings.database_url, pool_size=settings.pool_size)
+        self.metrics: Metrics = Metrics()
+        self.database: Database = Database(
+            settings.database_url,
+            pool_size=settings.pool_size,
+            on_failure=self.metrics.database_failed,
+        )
         self.clock: DatabaseClock | None = DatabaseClock(self.database) if now is None else None
         self.now: Callable[[], float] = now or self.clock or time.time
         self.ring: KeyRing = load_ring(settings, self.now())
         self.users: Users = Users(self.database)
         self.passwords: Passwords = Passwords(hasher)
-        self.metrics: Metrics = Metrics()
         self._known_addresses = KnownAddresses(self.database)
         self.rates: RateLimits = RateLimits(settings, self._is_known)
         self.access_tokens: AccessTokens = AccessTokens(self.ring, settings, self.now)
         refresh_tokens = RefreshTokens(self.ring) if settings.refresh else None
-        store = Store(self.database, policy_of(settings))
+        store = Store(self.database, policy_of(settings), self._count_event)
         self.revocations: Revocations = Revocations(
             store, settings.access_ttl + settings.leeway, self.now
         )
@@ -202,6 +207,39 @@ class Service:
             revocations.age,
             across="max",
         )
+        database, clock = self.database, self.clock
+        gauge(
+            "database_connections",
+            "Connections to the database in use.",
+            lambda: database.connections,
+        )
+        gauge(
+            "database_connections_limit",
+            "The most connections to the database.",
+            lambda: self.settings.pool_size,
+        )
+        gauge(
+            "database_pending",
+            "What runs on a connection to the database or waits for one.",
+            lambda: database.pending,
+        )
+        if clock:
+            gauge(
+                "clock_skew_seconds",
+                "How far this node's clock is ahead of the database's.",
+                lambda: clock.skew,
+                across="max",
+            )
+        gauge(
+            "rate_limits_degraded",
+            "1 while the limits' Redis is away.",
+            lambda: self.rates.is_degraded,
+            across="max",
+        )
+        gauge("draining", "1 while this node is about to stop.", self.draining, across="max")
+
+    def _count_event(self, kind: Kind) -> None:
+        self.metrics.events.labels(kind.value).inc()
 
     async def _is_known(self, username: str, address: str | None) -> bool:
         known = await self._known_addresses.of(username)

@@ -12,7 +12,7 @@ import unexpired_server
 from tests.server.harness import StartServer, TestServer
 from tests.server.test_system import numbers, use
 from tests.support.server_process import clean_environment
-from unexpired_server.ops.metrics import SQLSTATES, Metrics
+from unexpired_server.ops.metrics import Metrics
 
 UNITS = ("_seconds", "_bytes", "_total", "_info")
 PLAIN_COUNTS = {
@@ -97,19 +97,6 @@ def test_a_gauge_without_a_value_is_absent_and_a_broken_one_hides_no_other(
     assert "unexpired_strange" not in text
     assert "RuntimeError" in caplog.text
     assert "secret value" not in caplog.text + text
-
-
-def test_failures_of_the_database_are_counted_by_a_bounded_set_of_codes() -> None:
-    metrics = Metrics()
-    for sqlstate in ("25006", "25006", None, "<script>", "53100x"):
-        metrics.database_failed(sqlstate)
-    for number in range(3 * SQLSTATES):
-        metrics.database_failed(f"X{number:04}")
-    text = exposed(metrics)
-    assert 'unexpired_database_failures_total{sqlstate="25006"} 2.0' in text
-    assert 'unexpired_database_failures_total{sqlstate="none"} 1.0' in text
-    assert text.count("unexpired_database_failures_total{") == SQLSTATES + 2
-    assert "<script>" not in text
 
 
 def test_a_purge_is_counted_and_dated() -> None:

@@ -168,7 +168,8 @@ async def test_an_interrupted_move_goes_on_where_it_stopped(
     await to_revision(empty.address, "0004")
     old = "INSERT INTO events (at, kind) SELECT n, 'old' FROM generate_series(1, 1000) n"
     await rows(empty.address, old)
-    original, left = migrate.run_alone, 4
+    original: Callable[[str], int] = migrate.run_outside
+    left = 4
 
     def interrupted(statement: str) -> int:
         nonlocal left
@@ -180,7 +181,7 @@ async def test_an_interrupted_move_goes_on_where_it_stopped(
 
     database = Database(empty.address)
     with monkeypatch.context() as patch:
-        patch.setattr(migrate, "run_alone", interrupted)
+        patch.setattr(migrate, "run_outside", interrupted)
         with pytest.raises(BaseException, match=r"^$"):
             await database.migrate()
     assert not await database.is_current()

@@ -6,7 +6,6 @@ Without prometheus-client, which the extra ``metrics`` installs, nothing is coun
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,10 +33,6 @@ PUBLISH_INTERVAL = 5.0
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 """In seconds: from a token that was seen before to what a client no longer waits for."""
-
-SQLSTATE = re.compile("[0-9A-Z]{5}")
-SQLSTATES = 50
-"""The most that are counted apart, because each is a time series."""
 
 
 class Disabled:
@@ -69,7 +64,6 @@ class Metrics:
     def __init__(self) -> None:
         self._folder = os.environ.get(SHARED_FOLDER) if IS_INSTALLED else None
         self._gauges: dict[str, LiveGauge] = {}
-        self._sqlstates: set[str] = set()
         self._purged_at: float | None = None
         is_single = IS_INSTALLED and self._folder is None
         self._registry = exposition.registry_of_one_process(self._gauges) if is_single else None
@@ -86,7 +80,7 @@ class Metrics:
         self.events = self._counter("events", "Audit events.", "kind")
         self._database_failures = self._counter(
             "database_failures",
-            "Statements that the database failed, by SQLSTATE; none without an answer.",
+            "What the database failed to do, by class of SQLSTATE, or in a word.",
             "sqlstate",
         )
         self._purged_rows = self._counter("purged_rows", "Rows that purges have deleted.")
@@ -103,21 +97,9 @@ class Metrics:
         self.requests.labels(known, route, str(status)).inc()
         self.seconds.labels(route).observe(seconds)
 
-    def database_failed(self, sqlstate: str | None) -> None:
-        """Count a failure of the database.
-
-        Args:
-            sqlstate: Its code; None when there was no answer.
-        """
-        self._database_failures.labels(self._known(sqlstate)).inc()
-
-    def _known(self, sqlstate: str | None) -> str:
-        if sqlstate is None:
-            return "none"
-        is_one = SQLSTATE.fullmatch(sqlstate) is not None
-        if is_one and len(self._sqlstates) < SQLSTATES:
-            self._sqlstates.add(sqlstate)
-        return sqlstate if sqlstate in self._sqlstates else "other"
+    def database_failed(self, label: str) -> None:
+        """Count a failure of the database, by one of a few dozen labels."""
+        self._database_failures.labels(label).inc()
 
     def purged(self, rows: int = 0) -> None:
         """Count a purge that has ended well."""

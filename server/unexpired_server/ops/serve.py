@@ -105,7 +105,7 @@ def _server(
     tick: Callable[[], None] = lambda: None,
 ) -> Server:
     service = getattr(app.state, "service", None)
-    return Server(
+    server = Server(
         _config(OneSentence(app), settings),
         max_connections=settings.max_connections or _connections(settings.pool_size),
         drain_seconds=settings.drain_seconds,
@@ -113,6 +113,10 @@ def _server(
         ready=ready,
         tick=tick,
     )
+    if service is not None:
+        text = "Connections of clients that are open."
+        service.metrics.gauge("connections", text, lambda: server.connections)
+    return server
 
 
 def _config(app: ASGIApp, settings: Settings) -> uvicorn.Config:

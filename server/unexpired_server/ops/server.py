@@ -125,6 +125,11 @@ class Server(uvicorn.Server):
         self.config.encoded_headers.append(CLOSE)
         self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
 
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self.server_state.connections)
+
     def _connections(self) -> list[BoundedProtocol]:
         found = self.server_state.connections
         return [connection for connection in found if isinstance(connection, BoundedProtocol)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,10 +152,17 @@ class Store:
     Args:
         database: The database.
         policy: How long sessions last.
+        on_event: Called with the kind of each event that is committed.
     """
 
-    def __init__(self, database: Database, policy: SessionPolicy) -> None:
+    def __init__(
+        self,
+        database: Database,
+        policy: SessionPolicy,
+        on_event: Callable[[Kind], None] = lambda _kind: None,
+    ) -> None:
         self._database = database
+        self._on_event = on_event
         self.policy = policy
         self._step = _step(policy)
 
@@ -186,7 +193,7 @@ class Store:
         ended = await self._database.transaction(work)
         if ended is None:
             return None
-        audit.log_events([opened, *ended])
+        self._log([opened, *ended])
         return session
 
     async def note_failed_sign_in(self, user: User | None, now: float, address: str | None) -> None:
@@ -199,7 +206,7 @@ class Store:
         """
         failed = [Event(now, Kind.SIGN_IN_FAILED, user.id if user else None, address=address)]
         await self._database.run(lambda one: audit.store_events(one, failed))
-        audit.log_events(failed)
+        self._log(failed)
 
     async def refresh(
         self,
@@ -398,7 +405,7 @@ class Store:
     async def _record(self, kind: Kind, session: Session, asked: _Asked) -> None:
         cause = Cause.REUSE if kind is Kind.REFRESH_REUSED else None
         happened = [Event(asked.now, kind, session.user_id, session.id, asked.address, cause)]
-        audit.log_events(happened)
+        self._log(happened)
         await self._database.run(lambda one: audit.store_events(one, happened))
 
     async def _change(
@@ -408,7 +415,17 @@ class Store:
             await connection.execute(update(users).where(users.c.id == user.id).values(values))
             return await _revoke(connection, sessions.c.user_id == user.id, now, cause)
 
-        return _logged(await self._database.transaction(work))
+        return self._logged(await self._database.transaction(work))
+
+    def _log(self, happened: Sequence[Event]) -> None:
+        audit.log_events(happened)
+        for one in happened:
+            self._on_event(one.kind)
+
+    def _logged(self, revoked: Sequence[Event]) -> list[str]:
+        """Log committed revocations; return the ids of their sessions."""
+        self._log(revoked)
+        return [event.session_id for event in revoked if event.session_id]
 
     async def _revoke_where(
         self, where: ColumnElement[bool], now: float, cause: Cause, address: str | None = None
@@ -416,13 +433,7 @@ class Store:
         async def work(connection: AsyncConnection) -> list[Event]:
             return await _revoke(connection, where, now, cause, address)
 
-        return _logged(await self._database.transaction(work))
-
-
-def _logged(revoked: list[Event]) -> list[str]:
-    """Log committed revocations; return the ids of their sessions."""
-    audit.log_events(revoked)
-    return [event.session_id for event in revoked if event.session_id]
+        return self._logged(await self._database.transaction(work))
 
 
 async def _revoke(

@@ -129,6 +129,18 @@ class Database:
             self._transactional = self._pooled
             logger.info("the database is behind a pooler: every statement gets a transaction")
 
+    @property
+    def connections(self) -> int:
+        """How many connections are in use."""
+        engines = (self._engine, self._pooled)
+        pools: list[Any] = [engine.sync_engine.pool for engine in engines if engine]
+        return sum(pool.checkedout() for pool in pools)
+
+    @property
+    def pending(self) -> int:
+        """How much work runs on a connection, or waits for one."""
+        return len(self._pending)
+
     async def open(self) -> None:
         """Bring a SQLite file up to date; check that PostgreSQL's tables can be served.
 
