@@ -7,13 +7,12 @@ import itertools
 import math
 import secrets
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tests.cluster.connections import Connection, Failed, Response
 from tests.cluster.ledger import HeldSession, Ledger, Survivor
 from tests.cluster.nodes import WORKERS, Node
-from tests.cluster.topology import LEEWAY_SECONDS
+from tests.cluster.topology import LEEWAY_SECONDS, Cluster
 
 SPREAD_SECONDS = 5.0
 """How long an ended session's access token may be accepted by another worker, as DESIGN says."""
@@ -47,14 +46,12 @@ class Endings:
     """Asks for each ended token when it is due, and once more when the fault is over.
 
     Args:
-        nodes: Returns the nodes.
-        port: The proxy's port, where refresh tokens are tried.
+        cluster: Has the nodes, and the proxy, where refresh tokens are tried.
         ledger: Takes what was accepted.
     """
 
-    def __init__(self, nodes: Callable[[], Sequence[Node]], port: int, ledger: Ledger) -> None:
-        self._nodes = nodes
-        self._port = port
+    def __init__(self, cluster: Cluster, ledger: Ledger) -> None:
+        self._cluster = cluster
         self._ledger = ledger
         self._all: list[Ending] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -82,10 +79,9 @@ class Endings:
 
     async def check_again(self) -> None:
         """Check all that has ended by now, also what was checked before the fault was over."""
-        await asyncio.sleep(SPREAD_SECONDS)
-        now = time.monotonic()
-        due = [one for one in self._all if one.due <= now and one.refresh is not None]
-        await asyncio.gather(*map(self._check, due))
+        ended = [one for one in self._all if one.refresh is not None]
+        await asyncio.sleep(max((one.due - time.monotonic() for one in ended), default=0))
+        await asyncio.gather(*map(self._check, ended))
 
     def close(self) -> None:
         """Check nothing more."""
@@ -104,7 +100,7 @@ class Endings:
 
     async def _check(self, ending: Ending) -> None:
         async with self._limit:
-            nodes = self._nodes() if time.monotonic() < ending.expires else ()
+            nodes = self._cluster.nodes if time.monotonic() < ending.expires else ()
             for node in nodes:
                 await self._check_access(ending, node)
             if ending.refresh is not None:
@@ -112,9 +108,9 @@ class Endings:
 
     async def _check_refresh(self, ending: Ending, token: str) -> None:
         body = {"refreshToken": token, "attempt": secrets.token_urlsafe(16)}
-        response = await _answer(_unknown_client(self._port), "POST", "/api/refresh", body)
+        response = await _answer(_unknown_client(self._cluster.port), "POST", "/api/refresh", body)
         if response is not None and response.status == 200:
-            self._accepted(ending, f"{ending.why}, refreshed", is_ready=True)
+            self._accepted(ending, f"{ending.why}, refreshed", is_in_use=True)
 
     async def _check_access(self, ending: Ending, node: Node) -> None:
         for _ in range(TIMES):
@@ -124,13 +120,13 @@ class Endings:
                 return
             if response.status == 200:
                 what = f"{ending.why}, accepted by {node.name}"
-                self._accepted(ending, what, is_ready=await node.is_ready())
+                self._accepted(ending, what, is_in_use=await self._cluster.uses(node))
                 return
 
-    def _accepted(self, ending: Ending, what: str, *, is_ready: bool) -> None:
+    def _accepted(self, ending: Ending, what: str, *, is_in_use: bool) -> None:
         if (ending.access, what) not in self._found:
             self._found.add((ending.access, what))
-            found = self._ledger.survivors if is_ready else self._ledger.unready
+            found = self._ledger.survivors if is_in_use else self._ledger.unused
             found.append(Survivor(ending.session, what))
 
 

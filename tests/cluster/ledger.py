@@ -103,7 +103,7 @@ class Ledger:
         held: The sessions that were ever acknowledged to a client.
         writes: When the database took something new, in monotonic seconds; an access token is
             verified without it.
-        unready: Tokens that a node accepted after their end while it said it was not ready.
+        unused: Tokens that a node accepted after their end while the proxy sent it no requests.
     """
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
@@ -111,7 +111,7 @@ class Ledger:
     held: dict[str, HeldSession] = field(default_factory=dict)
     losses: list[Loss] = field(default_factory=list)
     survivors: list[Survivor] = field(default_factory=list)
-    unready: list[Survivor] = field(default_factory=list)
+    unused: list[Survivor] = field(default_factory=list)
     successes: list[float] = field(default_factory=list)
     writes: list[float] = field(default_factory=list)
     failures: list[float] = field(default_factory=list)
@@ -164,8 +164,15 @@ class Ledger:
     @property
     def alive(self) -> list[Survivor]:
         """The tokens that outlived their end."""
-        gone = self._revived | self._missing
-        return [one for one in self.survivors if one.session.id not in gone]
+        return [one for one in self.survivors if not self._is_gone(one.session)]
+
+    @property
+    def unreachable(self) -> list[Survivor]:
+        """The tokens that outlived their end on a node to which no client was led."""
+        return [one for one in self.unused if not self._is_gone(one.session)]
+
+    def _is_gone(self, session: HeldSession) -> bool:
+        return session.id in self._revived | self._missing
 
     @property
     def gone(self) -> tuple[int, int]:
@@ -186,5 +193,6 @@ class Ledger:
 
     def longest_gap(self) -> float:
         """Return the longest time in which the database took nothing new, in seconds."""
-        pairs = pairwise(self.writes)
+        last = max((*self.successes, *self.failures), default=0.0)
+        pairs = pairwise([*self.writes, max(last, *self.writes)] if self.writes else [])
         return max((later - earlier for earlier, later in pairs), default=0.0)

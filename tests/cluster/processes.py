@@ -226,7 +226,8 @@ class Children:
         traceback: TracebackType | None,
     ) -> None:
         for child in reversed(self._started):
-            child.kill()
+            with suppress(subprocess.TimeoutExpired):  # The others must end all the same.
+                child.kill()
 
     def start(
         self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None

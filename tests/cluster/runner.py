@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.cluster.postgres import OUTAGES
 from tests.cluster.processes import ClusterError
 from tests.cluster.scene import Length, Result, Row, play
 from tests.cluster.topology import Cluster, Options, Templates, Way, cluster_in
@@ -52,9 +53,10 @@ class Runner:
             try:
                 cluster = await self._healthy(row.options)
                 yield await play(row, cluster, self._length, self._seed)
-            except ClusterError as exc:
+            except (ClusterError, *OUTAGES) as exc:
                 self._discard()
-                yield Result.unplayed(row, self._way, str(exc), is_fault=True)
+                why = f"{type(exc).__name__}: {exc}"
+                yield Result.unplayed(row, self._way, why, is_fault=True)
 
     async def _healthy(self, options: Options) -> Cluster:
         """Return a cluster in which everything works."""

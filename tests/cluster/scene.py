@@ -116,7 +116,7 @@ class Result:
 async def play(row: Row, cluster: Cluster, length: Length, seed: int) -> Result:
     """Play a row on a healthy cluster."""
     scene = Scene(cluster, Ledger(), length)
-    endings = Endings(lambda: cluster.nodes, cluster.port, scene.ledger)
+    endings = Endings(cluster, scene.ledger)
     stop = asyncio.Event()
     cluster.is_damaged |= row.ruins
     try:
@@ -135,8 +135,8 @@ async def play(row: Row, cluster: Cluster, length: Length, seed: int) -> Result:
     finally:
         endings.close()
     recovery = scene.ledger.recovery(scene.over_at or 0)
-    if scene.ledger.unready:
-        scene.notes.append(f"{len(scene.ledger.unready)} accepted by a node that was not ready")
+    if unreachable := scene.ledger.unreachable:
+        scene.notes.append(f"{len(unreachable)} accepted by a node that was left out")
     return Result(
         row,
         cluster.way,

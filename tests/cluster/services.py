@@ -28,7 +28,7 @@ defaults
   timeout client 75s
   timeout server 15s
   timeout queue 5s
-  timeout check 2s
+  timeout check 1s
   timeout http-request 10s
   timeout http-keep-alive 60s
   retries 3
