@@ -79,6 +79,8 @@ def main() -> int:
             results = asyncio.run(_play(_chosen(rows, asked), asked, folder))
         except ClusterError as exc:
             sys.exit(f"The cluster itself failed: {exc}")
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            sys.exit("Stopped; nothing of the cluster runs any more.")
     print(f"\n{text(results)}")
     if asked.markdown:
         asked.markdown.write_text(markdown(results))

@@ -29,7 +29,9 @@ SUPERUSER = "postgres"
 CONNECTIONS = 90
 """The server's ``max_connections``, of which three are kept for its superuser."""
 
+# Processes are killed here, never the machine, so what was written is there without fsync.
 CONFIGURATION = f"""
+fsync = off
 listen_addresses = '{LOOPBACK}'
 unix_socket_directories = ''
 max_connections = {CONNECTIONS}

@@ -96,7 +96,7 @@ async def run(*command: str, environment: Mapping[str, str] | None = None, stdin
 
 
 async def wait_until(
-    what: str, condition: Callable[[], Awaitable[bool]], seconds: float = 60
+    what: str, condition: Callable[[], Awaitable[bool]], seconds: float = 120
 ) -> None:
     """Wait for a condition of the cluster.
 

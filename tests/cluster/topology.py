@@ -103,7 +103,7 @@ class Templates:
         with Children() as children:
             server = Postgres("template", folder, children)
             await server.initialise()
-            await server.start("fsync=off")
+            await server.start()
             await server.rows(f"CREATE ROLE {OWNER} LOGIN", database=SUPERUSER)
             await server.rows("CREATE ROLE foreign_program LOGIN", database=SUPERUSER)
             await server.rows(f"CREATE DATABASE {DATABASE} OWNER {OWNER}", database=SUPERUSER)
