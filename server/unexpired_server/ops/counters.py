@@ -19,6 +19,7 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -91,11 +92,18 @@ class SQLiteCounter:
     """
 
     def __init__(self, path: str = ":memory:") -> None:
-        self._database = sqlite3.connect(
-            path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        self._database.executescript(SCHEMA)
+        self._path = path
         self._until_purge = PURGE_EVERY
+        _ = self._database  # A folder that cannot be used is found at the start.
+
+    @cached_property
+    def _database(self) -> sqlite3.Connection:
+        """The connection; opened again after ``close``, as tests run one application again."""
+        database = sqlite3.connect(
+            self._path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        database.executescript(SCHEMA)
+        return database
 
     async def test(self, rate: RateLimitItem, key: str) -> float:
         """Return the seconds until another attempt is within the rate."""
@@ -115,7 +123,8 @@ class SQLiteCounter:
 
     async def close(self) -> None:
         """Close the file."""
-        self._database.close()
+        if opened := self.__dict__.pop("_database", None):
+            opened.close()
 
     def _wait(self, rate: RateLimitItem, name: str, now: float) -> float:
         seconds = rate.get_expiry()
