@@ -169,10 +169,29 @@ async def test_a_refresh_that_races_a_sign_out_never_leaves_a_live_session(
 
 
 @contextmanager
-def between_read_and_write(monkeypatch: pytest.MonkeyPatch, meanwhile: str) -> Iterator[None]:
-    """Change the rows, as another node would, after a refresh has read its session."""
-    original = store._read  # noqa: SLF001 - the race's only window
+def just_before(monkeypatch: pytest.MonkeyPatch, name: str, meanwhile: str) -> Iterator[None]:
+    """Change the rows, as another node would, just before one step of a refresh."""
+    original = getattr(Store, name)
     pending = [f"UPDATE sessions SET {meanwhile}"]  # noqa: S608 - our own words
+
+    def step(self: Store, connection: Connection, asked: Any) -> Any:
+        if pending:
+            connection.exec_driver_sql(pending.pop())
+        return original(self, connection, asked)
+
+    monkeypatch.setattr(Store, name, step)
+    yield
+    monkeypatch.undo()
+    assert not pending
+
+
+async def test_a_refresh_whose_database_moves_on_while_it_rolls_forward_does_not_roll_back(
+    node: TestServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The only place that reads and then writes; its write compares."""
+    r2 = await restored_to_the_start(node)
+    original = store._read  # noqa: SLF001 - the race's only window
+    pending = ["UPDATE sessions SET counter = 9"]
 
     def read(connection: Connection, session_id: str) -> Session | None:
         session = original(connection, session_id)
@@ -181,16 +200,44 @@ def between_read_and_write(monkeypatch: pytest.MonkeyPatch, meanwhile: str) -> I
         return session
 
     monkeypatch.setattr(store, "_read", read)
-    yield
+    assert code(await node.refresh(r2)) == (401, "REFRESH_REUSED")
+    assert await rows(node, "SELECT counter FROM sessions") == [(9,)]
+
+
+async def restored_to_the_start(node: TestServer) -> str:
+    token: str = (await node.sign_in())["refreshToken"]
+    for _ in range(2):
+        token = (await node.refreshed(token))["refreshToken"]
+    await rows(node, "UPDATE sessions SET counter = 0, attempts = ''")
+    return token
+
+
+async def test_work_that_runs_again_after_its_result_was_lost_gets_the_same_successor(
+    start: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a grace, and without an attempt that could be recognised."""
+    node = await start(refresh_grace=0)
+    first = (await node.sign_in())["refreshToken"]
+    original = Database.grouped
+
+    async def twice(database: Database, work: Any) -> Any:
+        await original(database, work)
+        return await original(database, work)
+
+    monkeypatch.setattr(Database, "grouped", twice)
+    second = (await node.refreshed(first))["refreshToken"]
     monkeypatch.undo()
-    assert not pending
+    assert await rows(node, "SELECT counter FROM sessions") == [(1,)]
+    node.clock.advance(1)
+    await node.refreshed(second)
+    assert code(await node.refresh(first)) == (401, "REFRESH_REUSED")
 
 
 async def test_a_slow_refresh_cannot_decrease_the_counter(
     node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     r0 = (await node.sign_in())["refreshToken"]
-    with between_read_and_write(monkeypatch, "counter = counter + 2"):
+    with just_before(monkeypatch, "_step", "counter = counter + 2"):
         assert code(await node.refresh(r0)) == (401, "REFRESH_REUSED")
     assert await rows(node, "SELECT counter FROM sessions") == [(2,)]
 
@@ -199,7 +246,7 @@ async def test_a_slow_refresh_gets_the_successor_of_a_faster_one(
     node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     r0 = (await node.sign_in())["refreshToken"]
-    with between_read_and_write(monkeypatch, "counter = counter + 1"):
+    with just_before(monkeypatch, "_step", "counter = counter + 1"):
         slow = await node.refreshed(r0)
     assert slow["refreshToken"] == (await node.refreshed(r0))["refreshToken"]
     assert await rows(node, "SELECT counter FROM sessions") == [(1,)]
@@ -209,7 +256,7 @@ async def test_a_slow_refresh_does_not_revive_a_session_that_was_signed_out(
     node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     r0 = (await node.sign_in())["refreshToken"]
-    with between_read_and_write(monkeypatch, f"revoked_at = {node.clock()}"):
+    with just_before(monkeypatch, "_step", f"revoked_at = {node.clock()}"):
         assert code(await node.refresh(r0)) == (401, "SESSION_REVOKED")
     assert await rows(node, "SELECT counter FROM sessions") == [(0,)]
 
@@ -382,20 +429,20 @@ async def test_a_locked_store_is_unavailable_while_access_tokens_still_verify(
 async def test_a_store_that_hangs_times_out_and_its_late_commit_takes_effect(
     node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, released = store._read, threading.Event()  # noqa: SLF001 - where a driver would hang
+    original, released = Store._step, threading.Event()  # noqa: SLF001 - where a driver would hang
     first = await node.sign_in()
 
-    def hang(connection: Connection, session_id: str) -> Session | None:
+    def hang(self: Store, connection: Connection, asked: Any) -> Any:
         if (
             connection.dialect.name == "sqlite"
         ):  # In its own thread; PostgreSQL runs on the event loop.
             released.wait()
         while not released.is_set():
             await_only(asyncio.sleep(0))
-        return original(connection, session_id)
+        return original(self, connection, asked)
 
     monkeypatch.setattr(database, "TIMEOUT_SECONDS", 0.05)
-    monkeypatch.setattr(store, "_read", hang)
+    monkeypatch.setattr(Store, "_step", hang)
     assert code(await node.refresh(first["refreshToken"])) == (503, "UNAVAILABLE")
     monkeypatch.undo()
     released.set()

@@ -60,14 +60,12 @@ class SessionTokens:
         expires_in: Its lifetime.
         refresh_token: The refresh token; None when the server issues none.
         refresh_expires_in: Its lifetime.
-        is_too_frequent: Whether the refresh before this one was less than a second ago.
     """
 
     access_token: str
     expires_in: int
     refresh_token: str | None = None
     refresh_expires_in: int | None = None
-    is_too_frequent: bool = False
 
     def __repr__(self) -> str:
         return f"SessionTokens(expires_in={self.expires_in})"
@@ -236,18 +234,16 @@ class Sessions(SessionAdmin):
             self._revocations.add([claims.session_id])
         if outcome.session is None or outcome.decision in REFUSALS:
             raise REFUSALS[outcome.decision]
-        return self._tokens(outcome.session, is_too_frequent=outcome.is_too_frequent)
+        return self._tokens(outcome.session)
 
     async def note_failed_sign_in(self, user: User | None, address: str | None) -> None:
         """Record a failed sign-in, for the user if there is one with this name."""
         await self._store.note_failed_sign_in(user, self._now(), address)
 
-    def _tokens(self, session: Session, *, is_too_frequent: bool = False) -> SessionTokens:
+    def _tokens(self, session: Session) -> SessionTokens:
         left = seconds_left(session, self._now(), self._store.policy)
         access = self._access_tokens.issue(session.user_id, session.id, left)
         tokens = access.token, access.expires_in
         if self._refresh_tokens is None:
             return SessionTokens(*tokens)
-        return SessionTokens(
-            *tokens, self._refresh_tokens.write(session), int(left), is_too_frequent
-        )
+        return SessionTokens(*tokens, self._refresh_tokens.write(session), int(left))

@@ -47,21 +47,14 @@ from unexpired_server.settings import DAY
 from unexpired_server.storage.database import Database
 from unexpired_server.storage.schema import events, sessions, users
 
-MAX_READS = 3
-"""Reads of one refresh. Losing the compare-and-set race once is decided by the second read; the
-third is a safety margin."""
-
-MIN_REFRESH_INTERVAL = 1.0
-"""Seconds. No honest client refreshes a session more often, except several tabs at once."""
+MAX_TRIES = 3
+"""Of one refresh. Losing a race once is decided by the second try; the third is a safety margin."""
 
 BATCH = 1000
 """Rows in one step of a list or a purge, so that other statements do not wait long."""
 
 SEPARATOR = ","
 """Between the attempts of a session, in its row."""
-
-STEPS = {Decision.ROTATE, Decision.KEEP, Decision.ROLL_FORWARD}
-"""The decisions that change the row."""
 
 HASH_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_?"
 """What an attempt in a row consists of: base64url, NO_ATTEMPT or LOST."""
@@ -126,12 +119,10 @@ class RefreshOutcome:
     Attributes:
         decision: The decision.
         session: The session as it is now; None when its row is gone, because it has expired.
-        is_too_frequent: Whether the previous refresh was within MIN_REFRESH_INTERVAL.
     """
 
     decision: Decision
     session: Session | None
-    is_too_frequent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +155,7 @@ class Store:
         self._database = database
         self._on_event = on_event
         self.policy = policy
-        self._step = _step(policy)
+        self._step_statement = _step_statement(policy)
 
     async def open_session(
         self, user: User, device: str, now: float, address: str | None = None
@@ -225,12 +216,16 @@ class Store:
         """
         asked = _Asked(presented, hash_attempt(attempt), now, address)
 
+        runs = 0
+
         def work(connection: Connection) -> RefreshOutcome:
-            # Nearly always this is the only statement.
-            if outcome := self._stepped(connection, asked):
-                return outcome
-            for _ in range(MAX_READS):
-                outcome = self._refresh_once(connection, asked)
+            nonlocal runs
+            runs += 1
+            for _ in range(MAX_TRIES):
+                # Nearly always the step is all that happens.
+                outcome = self._step(connection, asked) or self._judge(
+                    connection, asked, is_again=runs > 1
+                )
                 if outcome is not None:
                     return outcome
             raise Unavailable
@@ -372,8 +367,8 @@ class Store:
         session = _session(row)
         return SessionInfo(session, row.device, row.address, ends_at(session, self.policy))
 
-    def _stepped(self, connection: Connection, asked: _Asked) -> RefreshOutcome | None:
-        """Refresh in one statement; None when the rules have to look at the session first."""
+    def _step(self, connection: Connection, asked: _Asked) -> RefreshOutcome | None:
+        """Refresh with the current token of a live session; None when this is not one."""
         values = {
             "session_id": asked.token.session_id,
             "presented": asked.token.counter,
@@ -381,26 +376,31 @@ class Store:
             "now": asked.now,
             "origin": asked.address,
         }
-        row = connection.execute(self._step, values).first()
+        row = connection.execute(self._step_statement, values).first()
         decision = Decision.ROTATE if self.policy.rotation else Decision.KEEP
         return RefreshOutcome(decision, _session(row)) if row else None
 
-    def _refresh_once(self, connection: Connection, asked: _Asked) -> RefreshOutcome | None:
-        """Read the session once and write it once; None when another refresh was faster."""
+    def _judge(
+        self, connection: Connection, asked: _Asked, *, is_again: bool
+    ) -> RefreshOutcome | None:
+        """Decide on every other token; None when another refresh was faster."""
         session, now = _read(connection, asked.token.session_id), asked.now
         if session is None:
             return RefreshOutcome(Decision.EXPIRED, None)
         decision = decide(session, asked.token.counter, asked.attempt, now, self.policy)
-        is_too_frequent = session.counter > 0 and now - session.refreshed_at < MIN_REFRESH_INTERVAL
+        if decision in {Decision.ROTATE, Decision.KEEP}:
+            return None  # It has become the current one since the step.
+        if decision is Decision.REUSE and is_again and _is_this_step(session, asked):
+            return RefreshOutcome(Decision.REPEAT, session)
         if decision is Decision.REUSE:
             # Committed before anything else can fail, because a thief holds a token.
             ours = (sessions.c.id == session.id) & sessions.c.revoked_at.is_(None)
             connection.execute(update(sessions).where(ours).values(revoked_at=now))
-        if decision not in STEPS:
-            return RefreshOutcome(decision, session, is_too_frequent)
+        if decision is not Decision.ROLL_FORWARD:
+            return RefreshOutcome(decision, session)
         successor = refreshed(session, asked.token.counter, asked.attempt, now, self.policy)
         replaced = _replace(connection, session, successor, asked.address)
-        return RefreshOutcome(decision, successor, is_too_frequent) if replaced else None
+        return RefreshOutcome(decision, successor) if replaced else None
 
     async def _record(self, kind: Kind, session: Session, asked: _Asked) -> None:
         cause = Cause.REUSE if kind is Kind.REFRESH_REUSED else None
@@ -479,11 +479,10 @@ def _insertion(session: Session, device: str, address: str | None, user: User) -
     return insert(sessions).from_select(columns, unchanged).returning(sessions.c.id)
 
 
-def _step(policy: SessionPolicy) -> Update:
-    """Return the statement that refreshes with a session's current token, in the common case.
+def _step_statement(policy: SessionPolicy) -> Update:
+    """Return the statement that refreshes with a session's current token.
 
-    It is ``rules.decide`` and ``rules.refreshed`` for ROTATE and KEEP, in SQL, where the last
-    refresh is not too recent.
+    It is ``rules.decide`` and ``rules.refreshed`` for ROTATE and KEEP, in SQL.
     """
     now: ColumnElement[float] = bindparam("now", type_=Double())
     steps = {
@@ -498,7 +497,6 @@ def _step(policy: SessionPolicy) -> Update:
             sessions.c.revoked_at.is_(None),
             sessions.c.created_at + policy.absolute_ttl > now,
             sessions.c.refreshed_at + policy.idle_ttl > now,
-            sessions.c.refreshed_at + MIN_REFRESH_INTERVAL <= now,
         )
         .values(
             refreshed_at=now,
@@ -554,6 +552,11 @@ def _replace(connection: Connection, old: Session, new: Session, address: str | 
         "origin": address,
     }
     return connection.execute(REPLACE, values).rowcount == 1
+
+
+def _is_this_step(session: Session, asked: _Asked) -> bool:
+    """Return whether the step was made by this work, whose result was lost with the connection."""
+    return session.counter == asked.token.counter + 1 and session.refreshed_at == asked.now
 
 
 def _session(row: Row[*tuple[Any, ...]]) -> Session:
