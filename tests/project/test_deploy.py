@@ -215,7 +215,9 @@ def test_every_alert_is_about_metrics_that_exist(names: set[str]) -> None:
 def test_the_documentation_lists_every_metric(names: set[str]) -> None:
     table = PAGE.partition("## Metrics")[2].partition("## Logs")[0]
     listed = set(re.findall(r"`((?:unexpired|process)_\w+)`", table))
-    assert listed == {re.sub(r"_(bucket|count|sum)$", "", name) for name in names}
+    # The last one belongs to the server that runs the application, which is not in this test.
+    exposed = {re.sub(r"_(bucket|count|sum)$", "", name) for name in names}
+    assert listed == exposed | {"unexpired_connections"}
 
 
 def test_every_alert_waits_has_a_severity_and_points_to_its_section() -> None:

@@ -223,7 +223,7 @@ class Store:
             runs += 1
             for _ in range(MAX_TRIES):
                 # Nearly always the step is all that happens.
-                outcome = self._step(connection, asked) or self._judge(
+                outcome = self._step(connection, asked) or self._decide(
                     connection, asked, is_again=runs > 1
                 )
                 if outcome is not None:
@@ -380,7 +380,7 @@ class Store:
         decision = Decision.ROTATE if self.policy.rotation else Decision.KEEP
         return RefreshOutcome(decision, _session(row)) if row else None
 
-    def _judge(
+    def _decide(
         self, connection: Connection, asked: _Asked, *, is_again: bool
     ) -> RefreshOutcome | None:
         """Decide on every other token; None when another refresh was faster."""

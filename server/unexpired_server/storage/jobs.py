@@ -14,8 +14,8 @@ PURGE = "purge"
 async def claim(database: Database, name: str, now: float, interval: float) -> bool:
     """Take on a job; return False when it is not due, or somebody else has it.
 
-    Nobody leads, so nobody has to be replaced: whoever dies with a job leaves it to the next who
-    asks when it is due again.
+    No process leads, so none has to be replaced: when one dies with a job, the next that asks gets
+    it once it is due again.
 
     Args:
         database: The database.

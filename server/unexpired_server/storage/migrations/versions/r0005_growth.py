@@ -2,7 +2,7 @@
 
 Nodes of the version before go on meanwhile and after it. On PostgreSQL nothing here blocks them for
 longer than it takes to rename a table, except that the notes, which are only the demo's, are
-written anew. It can be interrupted and run again.
+rewritten. It can be interrupted and run again.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _type_of_event_ids() -> str:
 
 
 def _start_new_events() -> None:
-    # To change the type in place would write all events anew, while nobody could sign in.
+    # To change the type in place would rewrite all events, while nobody could sign in.
     for statement in (
         "ALTER TABLE events RENAME TO events_32",
         "ALTER INDEX events_pkey RENAME TO events_32_pkey",
