@@ -4,6 +4,7 @@ Set-up installs just what is locked, and asks for no dependencies, so nothing el
 """
 
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -147,3 +148,10 @@ def test_another_version_than_the_needed_one_is_a_gap() -> None:
 def test_what_a_pinned_line_is_not(line: str) -> None:
     (locked,) = parse(line)
     assert not locked.is_pinned()
+
+
+def test_the_deployed_lock_has_all_that_the_server_requires() -> None:
+    project = tomllib.loads(read("server/pyproject.toml"))["project"]
+    required = [*project["dependencies"], *project["optional-dependencies"]["all"]]
+    wanted = {canonicalize_name(Requirement(one).name) for one in required} - {"unexpired"}
+    assert wanted <= {line.name for line in parse(read("deploy/requirements.lock"))}
