@@ -24,6 +24,7 @@ from unexpired_server.http.routes.account import AccountRoutes
 from unexpired_server.http.routes.authentication import AuthenticationRoutes
 from unexpired_server.ops.background import repeating
 from unexpired_server.ops.draining import Draining
+from unexpired_server.ops.gauges import Across, Read
 from unexpired_server.ops.metrics import PUBLISH_INTERVAL, Metrics
 from unexpired_server.ops.readiness import Readiness
 from unexpired_server.sessions.audit import Kind
@@ -187,56 +188,31 @@ class Service:
             raise Unavailable from exc
 
     def _add_gauges(self) -> None:
-        gauge, passwords, revocations = self.metrics.gauge, self.passwords, self.revocations
-        gauge("passwords_running", "Passwords that are verified now.", lambda: passwords.running)
-        gauge(
-            "passwords_waiting",
-            "Sign-ins that wait for their password to be verified.",
-            lambda: passwords.waiting,
-        )
-        gauge("passwords_waiting_limit", "The most that may wait.", lambda: MAX_QUEUE)
-        gauge(
-            "revoked_sessions",
-            "Ended sessions whose access tokens are refused.",
-            lambda: len(revocations),
-            across="max",
-        )
-        gauge(
-            "revocations_age_seconds",
-            "Seconds since the ended sessions were last read from the database.",
-            revocations.age,
-            across="max",
-        )
-        database, clock = self.database, self.clock
-        gauge(
-            "database_connections",
-            "Connections to the database in use.",
-            lambda: database.connections,
-        )
-        gauge(
-            "database_connections_limit",
-            "The most connections to the database.",
-            lambda: self.settings.pool_size,
-        )
-        gauge(
-            "database_pending",
-            "What runs on a connection to the database or waits for one.",
-            lambda: database.pending,
-        )
-        if clock:
-            gauge(
-                "clock_skew_seconds",
-                "How far this node's clock is ahead of the database's.",
-                lambda: clock.skew,
-                across="max",
-            )
-        gauge(
-            "rate_limits_degraded",
-            "1 while the limits' Redis is away.",
-            lambda: self.rates.is_degraded,
-            across="max",
-        )
-        gauge("draining", "1 while this node is about to stop.", self.draining, across="max")
+        database, passwords, revocations = self.database, self.passwords, self.revocations
+        gauges: tuple[tuple[str, str, Across, Read], ...] = (
+            ("passwords_running", "Passwords that are verified now.", "sum",
+             lambda: passwords.running),
+            ("passwords_waiting", "Sign-ins whose password waits to be verified.", "sum",
+             lambda: passwords.waiting),
+            ("passwords_waiting_limit", "The most that may wait.", "sum", lambda: MAX_QUEUE),
+            ("revoked_sessions", "Ended sessions whose access tokens are refused.", "max",
+             lambda: len(revocations)),
+            ("revocations_age_seconds", "Since ended sessions were read from the database.",
+             "max", revocations.age),
+            ("database_connections", "Connections to the database in use.", "sum",
+             lambda: database.connections),
+            ("database_connections_limit", "The most connections to the database.", "sum",
+             lambda: self.settings.pool_size),
+            ("database_pending", "Work on a connection to the database, or waiting for one.",
+             "sum", lambda: database.pending),
+            ("clock_skew_seconds", "How far this node's clock is ahead of the database's.", "max",
+             lambda: self.clock.skew if self.clock else None),
+            ("rate_limits_degraded", "1 while the limits' Redis is away.", "max",
+             lambda: self.rates.is_degraded),
+            ("draining", "1 while this node is about to stop.", "max", self.draining),
+        )  # fmt: skip
+        for name, text, across, read in gauges:
+            self.metrics.gauge(name, text, read, across=across)
 
     def _count_event(self, kind: Kind) -> None:
         self.metrics.events.labels(kind.value).inc()
