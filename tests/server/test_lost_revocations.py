@@ -111,3 +111,13 @@ async def test_a_sign_out_of_what_had_ended_is_not_looked_for(node: TestServer) 
     assert len(revocations) == 2
     lost = await revocations.poll()
     assert len(lost) == 1  # The one that the database had; the other it never confirmed.
+
+
+async def test_a_clock_that_goes_back_hides_no_revocation(start: StartServer) -> None:
+    here, there = await start(), await start()
+    tokens = await here.sign_in()
+    await service_of(there).sessions.follow()
+    here.clock.advance(-1200)  # A replica whose clock is behind has taken over.
+    assert await sign_out(here, tokens) == 204
+    await service_of(there).sessions.follow()
+    assert len(service_of(there).revocations) == 1

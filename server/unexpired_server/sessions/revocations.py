@@ -93,7 +93,8 @@ class Revocations:
         self._forget(now - self._lifetime)
         since = now - self._lifetime
         if self._polled_at is not None and not self._reread:
-            since = max(since, self._polled_at - OVERLAP)
+            # The clock is behind the last poll where a replica with another clock has taken over.
+            since = max(since, min(self._polled_at, now) - OVERLAP)
         recorded = await self._store.revoked_since(since)
         lost = self._missing_from(recorded, since, now - SETTLING)
         self._revoked_at.update(recorded)
