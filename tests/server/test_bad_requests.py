@@ -8,7 +8,10 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import (
+    negative_data_rejection,
+    positive_data_acceptance,
+)
 
 from tests.server import fuzz
 from tests.server.harness import PASSWORD, TestServer
@@ -49,6 +52,8 @@ def try_out(cases: Any, token: str) -> int:
         tried += 1
         # An Idempotency-Key of another text is refused, which no schema can express.
         spared = [positive_data_acceptance] if "Idempotency-Key" in case.headers else []
+        if case.query:  # Members that nobody knows are ignored; tests of pages try the known ones.
+            spared.append(negative_data_rejection)
         headers = {"Authorization": f"Bearer {token}"}
         case.call_and_validate(headers=headers, excluded_checks=spared)
 

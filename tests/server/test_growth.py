@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy import event, insert, select
 
 from tests.server.harness import TestServer, bearer
 from tests.server.stores import rows
+from unexpired_server import service as service_module
 from unexpired_server.service import Service
 from unexpired_server.sessions import store as store_module
 from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims
@@ -36,6 +37,12 @@ MANY = 7000
 BILLIONS = 5_000_000_000
 
 ATTEMPTS = (NO_ATTEMPT, LOST, hash_attempt("a" * 22), hash_attempt("b" * 22))
+
+
+@pytest.fixture(autouse=True)
+def without_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the background jobs out: tests count statements, and run themselves what they need."""
+    monkeypatch.setattr(service_module, "repeating", lambda *_jobs: AsyncExitStack())
 
 
 def service_of(node: TestServer) -> Service:

@@ -18,6 +18,8 @@ UNITS = ("_seconds", "_bytes", "_total", "_info")
 PLAIN_COUNTS = {
     "unexpired_passwords_running", "unexpired_passwords_waiting",
     "unexpired_passwords_waiting_limit", "unexpired_revoked_sessions",
+    "unexpired_database_connections", "unexpired_database_connections_limit",
+    "unexpired_database_pending", "unexpired_rate_limits_degraded", "unexpired_draining",
     "process_open_fds", "process_max_fds",
 }  # fmt: skip
 

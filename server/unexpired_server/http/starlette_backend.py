@@ -1,5 +1,8 @@
 """Access tokens in other Starlette and FastAPI applications.
 
+``@requires`` raises Starlette's own ``HTTPException``, which stays the application's;
+``service.bearer.authenticate(request)`` raises our failures.
+
 With Starlette's own AuthenticationMiddleware, ``@requires("authenticated")`` and ``request.user``
 work as they do with any backend::
 
@@ -13,9 +16,6 @@ work as they do with any backend::
         ],
         exception_handlers=failure_handlers(strict=False),
     )
-
-``@requires`` raises Starlette's own ``HTTPException``, which stays the application's;
-``service.bearer.authenticate(request)`` raises our failures.
 """
 
 from __future__ import annotations
