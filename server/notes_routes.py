@@ -120,7 +120,7 @@ class NotesRoutes:
     async def _page(self, user_id: str, page: Page) -> NoteListOut:
         before = _note_id(page.after) if page.after else None
         if page.after and before is None:
-            raise BadRequest("after must be the value of next in the page before.")
+            return NoteListOut(notes=[])  # After a note that does not exist.
         notes = await self._notes.of(user_id, before=before, limit=page.limit + 1)
         shown = notes[: page.limit]
         return NoteListOut(
