@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.cluster.processes import ClusterError
-from tests.cluster.rows import SHORT, all_rows, older_sources
+from tests.cluster.rows import SHORT, all_rows
 from tests.cluster.runner import Runner
 from tests.cluster.scene import Length, Result, Row
 from tests.cluster.table import markdown, remarks, text
@@ -34,7 +34,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=32, help="how many make the load")
     parser.add_argument("--seconds", type=float, default=35, help="of load after each fault")
     parser.add_argument("--seed", type=int, default=0, help="of what the clients choose to do")
-    parser.add_argument("--older", default="", help="a commit, whose nodes are migrated")
     parser.add_argument("--markdown", type=Path, help="a file for the table")
     return parser.parse_args()
 
@@ -71,7 +70,7 @@ def main() -> int:
     """Play the rows, print the table, and return 1 when one of them shows a fault."""
     asked = _arguments()
     with workspace() as folder:
-        rows = all_rows(older_sources(asked.older, folder))
+        rows = all_rows()
         if asked.list:
             print(*(f"{row.name:14}{row.title}" for row in rows), sep="\n")
             return 0

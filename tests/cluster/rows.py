@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-from pathlib import Path
 
-from tests.cluster.faults import database, processes, surroundings
+from tests.cluster.faults import database, processes, surroundings, versions
 from tests.cluster.nodes import faketime_library
 from tests.cluster.processes import program
 from tests.cluster.scene import Row
 from tests.cluster.topology import Options
-from tests.support.paths import ROOT
-
-VERSIONS = "server/unexpired_server/storage/migrations/versions"
 
 SHORT = ("worker", "redis-hung", "clock-9d", "asynchronous")
 """What runs in ``make test``; the promotion last, for it ruins the cluster."""
 
 
-def all_rows(older: Path | None) -> tuple[Row, ...]:
-    """Return every row, in the order in which they are played.
-
-    Args:
-        older: The sources of a version with one migration less; None when there are none.
-    """
+def all_rows() -> tuple[Row, ...]:
+    """Return every row, in the order in which they are played."""
     return (
         Row("worker", "SIGKILL of a worker", processes.kill_worker),
         Row("node", "SIGKILL of a node", processes.kill_node),
@@ -59,8 +50,7 @@ def all_rows(older: Path | None) -> tuple[Row, ...]:
         ),
         Row(
             "migration", "a migration under old and new nodes, and a roll-back",
-            surroundings.migrate_and_roll_back(older or ROOT), Options(tree=older or ROOT),
-            ruins=True, lacks=lambda: "" if older else "no older sources in Git",
+            versions.migrate_and_roll_back, ruins=True,
         ),
     )  # fmt: skip
 
@@ -81,36 +71,3 @@ def _can_mount() -> bool:
     # Root in a container often may not; a mount that nobody else sees shows it.
     probe = (program("unshare"), "--mount", program("mount"), "-t", "tmpfs", "tmpfs", "/mnt")
     return subprocess.run(probe, check=False, capture_output=True).returncode == 0  # noqa: S603
-
-
-def older_sources(revision: str, folder: Path) -> Path | None:
-    """Write the sources of an earlier version to a folder; None when Git does not have them.
-
-    Args:
-        revision: A commit; when empty, the last one before the newest migration.
-        folder: Takes them.
-    """
-    commit = revision or _before_newest_migration()
-    if not commit or shutil.which("git") is None:
-        return None
-    archive = folder / "older.tar"
-    packed = _git("archive", "--output", str(archive), commit, "app", "server")
-    if packed is None:
-        return None
-    tree = folder / "older"
-    shutil.unpack_archive(archive, tree, filter="data")
-    return tree
-
-
-def _before_newest_migration() -> str:
-    newest = max((ROOT / VERSIONS).glob("r*.py"), default=None)
-    if newest is None:
-        return ""
-    added = _git("log", "--diff-filter=A", "--format=%H", "-1", "--", f"{VERSIONS}/{newest.name}")
-    return f"{added.strip()}^" if added and added.strip() else ""
-
-
-def _git(*words: str) -> str | None:
-    command = ("git", "-C", str(ROOT), *words)
-    done = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
-    return done.stdout if done.returncode == 0 else None

@@ -11,7 +11,7 @@ from typing import Self
 from tests.cluster.postgres import OUTAGES
 from tests.cluster.processes import ClusterError
 from tests.cluster.scene import Length, Result, Row, play
-from tests.cluster.topology import Cluster, Options, Templates, Way, cluster_in
+from tests.cluster.topology import Cluster, Options, Way, cluster_in, make_template
 
 
 class Runner:
@@ -29,7 +29,8 @@ class Runner:
         self._way = way
         self._length = length
         self._seed = seed
-        self._templates = Templates(folder)
+        self._template = folder / f"template-{way}"
+        self._has_template = False
         self._stack = ExitStack()
         self._cluster: Cluster | None = None
 
@@ -64,7 +65,10 @@ class Runner:
         if cluster is None or cluster.is_damaged or cluster.options != options:
             self._discard()
             cluster = self._stack.enter_context(cluster_in(self._folder, self._way, options))
-            await cluster.open(await self._templates.of(options.tree))
+            if not self._has_template:
+                await make_template(self._template)
+                self._has_template = True
+            await cluster.open(self._template)
             self._cluster = cluster
         await cluster.wait_until_healthy()
         return cluster

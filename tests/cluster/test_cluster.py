@@ -12,7 +12,7 @@ from tests.cluster.scene import Length, Row
 from tests.cluster.table import remarks
 from tests.cluster.topology import workspace
 
-ROWS = {row.name: row for row in all_rows(None)}
+ROWS = {row.name: row for row in all_rows()}
 LENGTH = Length(clients=12, outage=5, after=5)
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"lacks {', '.join(missing())}")

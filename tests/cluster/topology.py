@@ -51,12 +51,10 @@ class Options:
     """What a row wants to be different.
 
     Attributes:
-        tree: The sources that the nodes run and that made the tables.
         has_key_file: Whether keys are in a file that the nodes share, and not a secret.
         has_small_disk: Whether the primary's data are on a small disk of their own.
     """
 
-    tree: Path = ROOT
     has_key_file: bool = False
     has_small_disk: bool = False
 
@@ -82,36 +80,23 @@ def workspace() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class Templates:
-    """Databases with tables and users, made once for each tree and copied for each cluster.
+async def make_template(folder: Path) -> None:
+    """Make a database with tables and users, which is copied for each cluster.
 
     Args:
-        folder: Keeps them.
+        folder: Takes the data of the server, which is stopped again.
     """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._made: dict[Path, Path] = {}
-
-    async def of(self, tree: Path) -> Path:
-        """Return the data of a stopped server, as this tree's migrations make them."""
-        if tree not in self._made:
-            self._made[tree] = await self._make(tree, self._folder / f"template{len(self._made)}")
-        return self._made[tree]
-
-    async def _make(self, tree: Path, folder: Path) -> Path:
-        with Children() as children:
-            server = Postgres("template", folder, children)
-            await server.initialise()
-            await server.start()
-            await server.rows(f"CREATE ROLE {OWNER} LOGIN", database=SUPERUSER)
-            await server.rows("CREATE ROLE foreign_program LOGIN", database=SUPERUSER)
-            await server.rows(f"CREATE DATABASE {DATABASE} OWNER {OWNER}", database=SUPERUSER)
-            url = f"postgresql://{OWNER}@{LOOPBACK}:{server.port}/{DATABASE}"
-            await command(tree, {"database_url": url}, "migrate")
-            await _add_users(server)
-            await server.stop()
-        return folder
+    with Children() as children:
+        server = Postgres("template", folder, children)
+        await server.initialise()
+        await server.start()
+        await server.rows(f"CREATE ROLE {OWNER} LOGIN", database=SUPERUSER)
+        await server.rows("CREATE ROLE foreign_program LOGIN", database=SUPERUSER)
+        await server.rows(f"CREATE DATABASE {DATABASE} OWNER {OWNER}", database=SUPERUSER)
+        url = f"postgresql://{OWNER}@{LOOPBACK}:{server.port}/{DATABASE}"
+        await command(ROOT, {"database_url": url}, "migrate")
+        await _add_users(server)
+        await server.stop()
 
 
 async def _add_users(server: Postgres) -> None:
@@ -159,10 +144,7 @@ class Cluster:
             self.settings["keys_file"] = str(self.folder / "keys.json")
         else:
             self.settings["secret"] = secrets.token_urlsafe(40)
-        self.nodes = [
-            Node(name, self.folder, self.settings, self.children, self.options.tree)
-            for name in ("a", "b")
-        ]
+        self.nodes = [Node(name, self.folder, self.settings, self.children) for name in ("a", "b")]
 
     @property
     def url(self) -> str:
@@ -228,7 +210,7 @@ class Cluster:
 
     async def command(self, *words: str, stdin: str = "") -> str:
         """Run one of the server's commands on the cluster's database, as an operator does."""
-        return await command(self.options.tree, self.settings, *words, stdin=stdin)
+        return await command(ROOT, self.settings, *words, stdin=stdin)
 
     async def sessions(self) -> Mapping[str, bool]:
         """Return which sessions the database has, and whether each is revoked."""

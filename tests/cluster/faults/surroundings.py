@@ -1,16 +1,12 @@
-"""Redis, clocks, keys and versions: what surrounds the nodes."""
+"""Redis, clocks, keys and secrets: what surrounds the nodes."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from pathlib import Path
 
 from tests.cluster.faults.processes import replace
-from tests.cluster.nodes import command
-from tests.cluster.processes import ClusterError
 from tests.cluster.scene import Fault, Scene
-from tests.support.paths import ROOT
 from unexpired_server.tokens.key_file import ACTIVATION_DELAY
 
 
@@ -63,24 +59,3 @@ async def rotate_secret(scene: Scene) -> None:
         for node in nodes:
             node.settings |= {"secret": signing, "previous_secrets": verifying}
             await replace(scene, node)
-
-
-def migrate_and_roll_back(older: Path) -> Fault:
-    """Return the fault of a deployment of this version over an older one, and of its roll-back."""
-
-    async def fault(scene: Scene) -> None:
-        await command(ROOT, scene.cluster.settings, "migrate")
-        for tree, verb in ((ROOT, "starts"), (older, "starts again")):
-            for node in scene.cluster.nodes:
-                node.tree = tree
-                try:
-                    await replace(scene, node)
-                except ClusterError:
-                    what = f"node {node.name} {verb} after the migration"
-                    scene.expect(what, holds=False)
-                    node.child.kill()
-                    node.tree = ROOT
-                    node.start()
-                    await node.wait_until_ready()
-
-    return fault
