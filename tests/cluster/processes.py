@@ -11,6 +11,8 @@ import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
+from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,6 +21,11 @@ LOOPBACK = "127.0.0.1"
 POLL_SECONDS = 0.05
 STOP_SECONDS = 30.0
 COMMAND_SECONDS = 120.0
+BLOCKS = (12000, 32000)
+"""Below the ports that the system gives to connections, of which one could take a stopped node's.
+
+Two runs side by side have ports of different blocks."""
+BLOCK = 400
 ACCOUNT = "postgres"
 """PostgreSQL and PgBouncer refuse to run as root, so they run as Debian's account for them."""
 
@@ -48,11 +55,33 @@ def program(name: str) -> str:
 
 
 def free_port() -> int:
-    """Return a port of loopback that nothing listens on."""
+    """Return a port of loopback that nothing listens on, and that no other run is given."""
+    return next(port for port in _block()[1] if _is_free(port))
+
+
+@cache
+def _block() -> tuple[socket.socket, Iterator[int]]:
+    """Return this process' own ports, over and over, and what keeps others from taking them."""
+    for first in range(*BLOCKS, BLOCK):
+        holder = socket.socket()
+        try:
+            holder.bind((LOOPBACK, first))
+        except OSError:
+            holder.close()
+        else:
+            return holder, cycle(range(first + 1, first + BLOCK))
+    raise ClusterError("all ports are taken by other runs")
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+        # As servers do, so that a connection that has ended is no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
 
 
 def as_account(command: Sequence[str]) -> list[str]:
