@@ -32,6 +32,8 @@ def faketime_library() -> Path | None:
 def environment_of(tree: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of a program of a tree: nothing of ours but the settings."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("UNEXPIRED_")}
+    # Three processes a node would compile all that they import, at each start.
+    inherited.pop("PYTHONDONTWRITEBYTECODE", None)
     # Before the packages' own paths, which lead to this tree.
     paths = os.pathsep.join(str(tree / name) for name in ("app", "server", "."))
     named = {f"UNEXPIRED_{name.upper()}": value for name, value in settings.items()}
