@@ -53,8 +53,8 @@ async def test_readyz_names_every_reason_and_says_when_to_ask_again(node: TestSe
         "error": Unavailable.message,
         "code": "UNAVAILABLE",
         "reasons": [
-            {"check": "clock", "message": await behind()},
             {"check": "draining", "message": await behind()},
+            {"check": "clock", "message": await behind()},
         ],
     }
     assert (await node.http.get("/healthz")).status_code == 200
