@@ -27,6 +27,7 @@ from unexpired_server.ops.draining import Draining
 from unexpired_server.ops.gauges import Across, Read
 from unexpired_server.ops.metrics import PUBLISH_INTERVAL, Metrics
 from unexpired_server.ops.readiness import Readiness
+from unexpired_server.ops.siblings import Siblings
 from unexpired_server.sessions.audit import Kind
 from unexpired_server.sessions.known_addresses import KnownAddresses
 from unexpired_server.sessions.passwords import MAX_QUEUE, Passwords
@@ -110,6 +111,8 @@ class Service:
         self.readiness.add("database", self.database.problem)
         if self.clock:
             self.readiness.add("clock", self.clock.problem)
+        self._siblings: Siblings = Siblings()
+        self.readiness.add("workers", self._siblings.problem)
         self.readiness.add("draining", self.draining.problem)
         self._add_gauges()
         self._purges: list[Purge] = [store.purge_ended]
@@ -169,7 +172,16 @@ class Service:
         await self.database.close()
 
     async def _follow(self) -> None:
-        """Follow the database: its clock, and what other nodes revoked."""
+        """Follow the database; let the node's other workers know when that fails."""
+        try:
+            await self._read_what_is_shared()
+        except Unavailable:
+            self._siblings.note(has_lost=True)
+            raise
+        self._siblings.note(has_lost=False)
+
+    async def _read_what_is_shared(self) -> None:
+        """Read the database's clock, and what other nodes revoked."""
         if not self._is_prepared:
             await self._prepare()
             self._is_prepared = True
