@@ -56,12 +56,12 @@ def program(name: str) -> str:
 
 def free_port() -> int:
     """Return a port of loopback that nothing listens on, and that no other run is given."""
-    return next(port for port in _block()[1] if _is_free(port))
+    return next(port for port in _block() if _is_free(port))
 
 
 @cache
-def _block() -> tuple[socket.socket, Iterator[int]]:
-    """Return this process' own ports, over and over, and what keeps others from taking them."""
+def _block() -> Iterator[int]:
+    """Return this process' own ports, over and over."""
     for first in range(*BLOCKS, BLOCK):
         holder = socket.socket()
         try:
@@ -69,7 +69,8 @@ def _block() -> tuple[socket.socket, Iterator[int]]:
         except OSError:
             holder.close()
         else:
-            return holder, cycle(range(first + 1, first + BLOCK))
+            holder.detach()  # It stays open until this process ends, so nobody takes the block.
+            return cycle(range(first + 1, first + BLOCK))
     raise ClusterError("all ports are taken by other runs")
 
 
