@@ -11,7 +11,7 @@ from tests.cluster.processes import program
 from tests.cluster.scene import Row
 from tests.cluster.topology import Options
 
-SHORT = ("worker", "redis-hung", "clock-9d", "asynchronous")
+SHORT = ("worker", "clock-9d", "asynchronous")
 """What runs in ``make test``; the promotion last, for it ruins the cluster."""
 
 

@@ -18,6 +18,7 @@ from tests.cluster.processes import ClusterError
 from tests.cluster.topology import PASSWORD, Cluster, Options, user_names
 
 WARM_UP_SECONDS = 4.0
+WATCH_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ async def play(row: Row, cluster: Cluster, length: Length, seed: int) -> Result:
     endings = Endings(cluster, scene.ledger)
     stop = asyncio.Event()
     cluster.is_damaged |= row.ruins
+    watch = asyncio.create_task(_keep_pgbouncer_running(scene))
     try:
         async with _load(scene, endings, stop, seed):
             await asyncio.gather(
@@ -133,6 +135,7 @@ async def play(row: Row, cluster: Cluster, length: Length, seed: int) -> Result:
             stop.set()
         await endings.check_again()
     finally:
+        watch.cancel()
         endings.close()
     recovery = scene.ledger.recovery(scene.over_at or 0)
     if unreachable := scene.ledger.unreachable:
@@ -146,6 +149,15 @@ async def play(row: Row, cluster: Cluster, length: Length, seed: int) -> Result:
         tuple(scene.notes),
         tuple(scene.broken),
     )
+
+
+async def _keep_pgbouncer_running(scene: Scene) -> None:
+    """Start PgBouncer again when it ends, as systemd does."""
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        if scene.cluster.pgbouncer.has_ended:
+            scene.cluster.pgbouncer.start()
+            scene.notes.append("PgBouncer had ended and was started again")
 
 
 @asynccontextmanager

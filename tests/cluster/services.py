@@ -123,9 +123,18 @@ class PgBouncer:
             )
         )
         give_to_account(self._file)
-        if self._child is not None:
+        if self._child is None or self.has_ended:
+            self.start()
+        else:
             self._child.send(signal.SIGHUP)
-            return
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended by itself; PgBouncer 1.18 does, after some outages."""
+        return self._child is not None and not self._child.is_running
+
+    def start(self) -> None:
+        """Start, also again after it has ended."""
         command = as_account((program("pgbouncer"), str(self._file)))
         self._child = self._children.start(command, self._file.parent / "pgbouncer.log")
 
