@@ -88,6 +88,8 @@ class Connection:
         self._streams = None
 
     async def _exchange(self, request: bytes) -> Response:
+        if self._streams and self._streams[0].at_eof():
+            self.close()  # The proxy has closed it meanwhile, for nothing was sent on it.
         if self._streams is None:
             self._streams = await asyncio.open_connection(
                 LOOPBACK, self._port, local_addr=(self._source, 0)

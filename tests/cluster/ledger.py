@@ -123,7 +123,7 @@ class Ledger:
         self.outcomes[outcome] += 1
         times = self.successes if outcome is Outcome.OK else self.failures
         times.append(time.monotonic())
-        if outcome is Outcome.OTHER:
+        if outcome in {Outcome.OTHER, Outcome.BROKEN}:
             self.others[what] += 1
 
     def wrote(self) -> None:

@@ -60,7 +60,7 @@ def text(results: Sequence[Result]) -> str:
 def remarks(result: Result) -> list[str]:
     """Return what no column holds: notes, what was broken, and the first of each fault."""
     ledger = result.ledger
-    counted = [f"other: {count} times {what}" for what, count in ledger.others.most_common(4)]
+    counted = [f"{count} times {what}" for what, count in ledger.others.most_common(4)]
     lost = [f"lost: {loss.reason}" for loss in ledger.lost[:4]]
     alive = [f"alive: {one.what}" for one in ledger.alive[:4]]
     return [*result.notes, *result.broken, *counted, *lost, *alive]
