@@ -13,7 +13,7 @@ from tests.cluster.table import remarks
 from tests.cluster.topology import workspace
 
 ROWS = {row.name: row for row in all_rows()}
-LENGTH = Length(clients=12, outage=5, after=5)
+LENGTH = Length(clients=12, outage=4, after=4)
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"lacks {', '.join(missing())}")
 
