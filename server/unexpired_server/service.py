@@ -88,7 +88,7 @@ class Service:
         self.users: Users = Users(self.database)
         self.passwords: Passwords = Passwords(hasher)
         self._known_addresses = KnownAddresses(self.database)
-        self.rates: RateLimits = RateLimits(settings, self._is_known)
+        self.rates: RateLimits = RateLimits(settings, self._is_known, self.now)
         self.access_tokens: AccessTokens = AccessTokens(self.ring, settings, self.now)
         refresh_tokens = RefreshTokens(self.ring) if settings.refresh else None
         store = Store(self.database, policy_of(settings), self._count_event)

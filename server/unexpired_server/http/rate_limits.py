@@ -24,7 +24,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
-import time
 from collections.abc import Awaitable, Callable
 from ipaddress import IPv6Address, IPv6Network
 
@@ -179,13 +178,20 @@ class RefreshLimits:
         settings: The rates.
         counters: Count the attempts.
         background: Counts refreshes.
+        now: The clock of all nodes, in Unix seconds.
     """
 
-    def __init__(self, settings: Settings, counters: Counters, background: Background) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        counters: Counters,
+        background: Background,
+        now: Callable[[], float],
+    ) -> None:
         self._limit = Limit(settings.refresh_limit, counters)
         self._forged = Limit(settings.address_limit, counters)
         self._background = background
-        self._recent = RecentKeys()
+        self._recent = RecentKeys(now)
 
     async def check(self, session_id: str) -> None:
         """Check that a session may be refreshed.
@@ -215,24 +221,33 @@ class RefreshLimits:
 
 
 class RecentKeys:
-    """The keys of the last minutes: at least of one ``RECENT_SECONDS``, at most of two."""
+    """The keys of the last minutes: at least of one ``RECENT_SECONDS``, at most of two.
 
-    def __init__(self) -> None:
+    Args:
+        now: A clock, in seconds.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
         self._current: set[str] = set()
         self._last: set[str] = set()
-        self._since = time.monotonic()
+        self._since = now()
 
     def add(self, key: str) -> None:
         """Remember a key."""
-        passed = time.monotonic() - self._since
-        if passed >= RECENT_SECONDS or len(self._current) >= RECENT_KEYS:
-            self._last = self._current if passed < 2 * RECENT_SECONDS else set()
-            self._current = set()
-            self._since = time.monotonic()
+        self._forget()
         self._current.add(key)
 
     def __contains__(self, key: str) -> bool:
+        self._forget()
         return key in self._current or key in self._last
+
+    def _forget(self) -> None:
+        passed = self._now() - self._since
+        if passed >= RECENT_SECONDS or len(self._current) >= RECENT_KEYS:
+            self._last = self._current if passed < 2 * RECENT_SECONDS else set()
+            self._current = set()
+            self._since = self._now()
 
 
 class RateLimits:
@@ -241,6 +256,7 @@ class RateLimits:
     Args:
         settings: The rates, and the URL of Redis where nodes count together.
         is_known: Returns whether an account has signed in from an address before.
+        now: The clock of all nodes, in Unix seconds.
 
     Attributes:
         sign_in: The limits of sign-ins.
@@ -251,13 +267,16 @@ class RateLimits:
     """
 
     def __init__(
-        self, settings: Settings, is_known: Callable[[str, str | None], Awaitable[bool]]
+        self,
+        settings: Settings,
+        is_known: Callable[[str, str | None], Awaitable[bool]],
+        now: Callable[[], float],
     ) -> None:
         self._counters = Counters(settings.rate_limit_url)
         self._background = Background()
         shared = self._counters, self._background
         self.sign_in: SignInLimits = SignInLimits(settings, *shared, is_known)
-        self.refresh: RefreshLimits = RefreshLimits(settings, *shared)
+        self.refresh: RefreshLimits = RefreshLimits(settings, *shared, now)
 
     @property
     def is_degraded(self) -> bool:
