@@ -67,17 +67,25 @@ class Metrics:
         self._purged_at: float | None = None
         is_single = IS_INSTALLED and self._folder is None
         self._registry = exposition.registry_of_one_process(self._gauges) if is_single else None
-        self.requests = self._counter("requests", "Responses.", "method", "route", "status")
+        self.requests: Counter | Disabled = self._counter(
+            "requests", "Responses.", "method", "route", "status"
+        )
         self.seconds: Histogram | Disabled = self._made(
             "Histogram",
             "request_duration_seconds",
             "From a request's headers to its response's last byte, in seconds.",
             "route",
         )
-        self.verifications = self._counter("verifications", "Access tokens verified.", "code")
-        self.refreshes = self._counter("refreshes", "Refreshes decided.", "outcome")
-        self.sign_ins = self._counter("sign_ins", "Sign-ins decided.", "outcome")
-        self.events = self._counter("events", "Audit events.", "kind")
+        self.verifications: Counter | Disabled = self._counter(
+            "verifications", "Access tokens verified.", "code"
+        )
+        self.refreshes: Counter | Disabled = self._counter(
+            "refreshes", "Refreshes decided.", "outcome"
+        )
+        self.sign_ins: Counter | Disabled = self._counter(
+            "sign_ins", "Sign-ins decided.", "outcome"
+        )
+        self.events: Counter | Disabled = self._counter("events", "Audit events.", "kind")
         self._database_failures = self._counter(
             "database_failures",
             "What the database failed to do, by class of SQLSTATE, or in a word.",

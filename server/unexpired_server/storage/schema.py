@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 metadata: MetaData = MetaData()
 
-RowId = BigInteger().with_variant(Integer, "sqlite")
+RowId: BigInteger = BigInteger().with_variant(Integer, "sqlite")
 """A number that the database counts up: of 64 bits, which SQLite's INTEGER has as it is."""
 
 users: Table = Table(

@@ -96,7 +96,7 @@ class RemoteKeys:
         self._next_in = 0.0
         self._pause = MINIMUM_PAUSE
         self._fetching: asyncio.Task[None] | None = None
-        self.has_failed = False
+        self.has_failed: bool = False
 
     def find(self, kid: object, alg: object) -> VerifyingKey | None:
         """Return the key with this id and algorithm, if the URL lists it."""
