@@ -88,8 +88,17 @@ async def test_a_connection_that_was_idle_for_long_is_checked_before_its_use(
 async def test_connections_that_the_server_closed_cost_no_statement(
     proxy: TCPProxy, database: Database, store: str
 ) -> None:
-    await concurrently(database, 3)
+    drivers, meeting = [], asyncio.Barrier(3)
+
+    async def meet(connection: AsyncConnection) -> None:
+        drivers.append((await connection.get_raw_connection()).driver_connection)
+        await meeting.wait()
+
+    await asyncio.gather(*(database.run(meet) for _ in range(3)))
     assert len(await rows(store, TERMINATE)) == 3
+    async with asyncio.timeout(20):
+        while not all(driver is not None and driver.is_closed() for driver in drivers):
+            await asyncio.sleep(0.01)  # On a busy machine the end is read a little later.
     for _ in range(3):
         # Not repeatable: it must not have been sent on a dead connection.
         assert len(await database.rows(TOUCH)) == 1

@@ -106,6 +106,11 @@ def is_stale(exc: BaseException) -> bool:
     return not names.isdisjoint({"BufferError", "ProtocolError", "InvalidCachedStatementError"})
 
 
+def is_confused(exc: BaseException) -> bool:
+    """Return whether the driver has lost its place on this connection, as when it dies just now."""
+    return any(type(one).__name__ == "InternalClientError" for one in _chain(exc))
+
+
 def may_run_again(exc: BaseException) -> bool:
     """Return whether work that failed like this succeeds on another connection."""
     return is_stale(exc) or (isinstance(exc, DBAPIError) and exc.connection_invalidated)

@@ -175,6 +175,8 @@ class PoolGuard:
         elif failures.is_stale(exc):
             context.is_disconnect = True  # All others have prepared the same statements.
             self._replaced_before = self._now()
+        elif failures.is_confused(exc):
+            context.is_disconnect = True
         elif failures.ends_connection(exc):
             opened_at = self._opened_at(context)
             if failures.code_of(exc) != failures.READ_ONLY or self._is_old(opened_at):
