@@ -14,6 +14,7 @@ from server.app import create_app
 from tests.server.harness import HASHER, StartServer, TestServer
 from tests.server.stores import DEFAULT_STORE, Postgres, fill
 from tests.support.clock import FakeClock
+from tests.support.proxy import TCPProxy
 from tests.support.server_process import ServerProcess, StartProcess
 from unexpired_server.settings import Settings
 
@@ -60,6 +61,16 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     data.mkdir()
     shutil.copy(request.getfixturevalue("template"), data)
     return f"sqlite+aiosqlite:///{data}/test.sqlite3"
+
+
+@pytest.fixture
+async def proxy(store: str) -> AsyncIterator[TCPProxy]:
+    """A proxy in front of the database, which a test may cut or stall."""
+    between = TCPProxy(store)
+    await between.open()
+    yield between
+    between.resume()
+    between.cut()
 
 
 @pytest.fixture

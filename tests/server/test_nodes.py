@@ -1,7 +1,6 @@
 """Two nodes on one PostgreSQL, which restarts or hangs under load."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -14,15 +13,6 @@ from unexpired_server.service import Service
 from unexpired_server.storage import database
 
 STORES = ("postgres",)
-
-
-@pytest.fixture
-async def proxy(store: str) -> AsyncIterator[TCPProxy]:
-    between = TCPProxy(store)
-    await between.open()
-    yield between
-    between.resume()
-    between.cut()
 
 
 async def sessions_of(node: TestServer, number: int) -> list[dict[str, Any]]:

@@ -28,15 +28,6 @@ TERMINATE = (
 
 
 @pytest.fixture
-async def proxy(store: str) -> AsyncIterator[TCPProxy]:
-    between = TCPProxy(store)
-    await between.open()
-    yield between
-    between.resume()
-    between.cut()
-
-
-@pytest.fixture
 async def database(proxy: TCPProxy) -> AsyncIterator[Database]:
     one = Database(proxy.url)
     yield one

@@ -30,14 +30,6 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def proxy(store: str) -> AsyncIterator[TCPProxy]:
-    between = TCPProxy(store)
-    await between.open()
-    yield between
-    between.cut()
-
-
-@pytest.fixture
 async def empty() -> AsyncIterator[Postgres]:
     """A database without tables."""
     database = Postgres()
