@@ -26,7 +26,7 @@ from unexpired.errors import (
     Unreachable,
 )
 from unexpired.events import EventName
-from unexpired.messages import Headers, Request, Response
+from unexpired.messages import Headers, Request, Response, ResponseHead
 from unexpired.options import Options
 from unexpired.ports import (
     Clock,
@@ -63,6 +63,7 @@ __all__ = [
     "ReplayImpossible",
     "Request",
     "Response",
+    "ResponseHead",
     "SessionEnded",
     "SessionExpired",
     "SyncRefreshLock",

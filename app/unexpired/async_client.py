@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from unexpired.base_client import BaseClient
@@ -156,7 +157,8 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         try:
             async with timeout_after(options.get("timeout", manager.options.timeout)):
                 response = await self._drive(manager.policy.call(request))
-                return manager.options.dialect.named(cast("Response", response))
+                named = manager.options.dialect.named(cast("Response", response))
+                return replace(named, request=request)
         except TimeoutError:
             raise Unreachable(TIMED_OUT) from None
         except UnexpiredError as error:

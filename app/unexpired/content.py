@@ -11,7 +11,7 @@ from typing import IO, Any, TypedDict, cast
 from urllib.parse import quote, urlencode
 
 from unexpired.errors import unknown_option
-from unexpired.messages import Body, Headers, OneShot, Request
+from unexpired.messages import Auth, Body, Headers, OneShot, Progress, Request
 
 OCTETS = "application/octet-stream"
 
@@ -35,6 +35,12 @@ class RequestOptions(TypedDict, total=False):
         files: Form files by field: the content, ``(name, content)`` or
             ``(name, content, content type)``; the content is bytes or a file opened with ``"rb"``.
         timeout: Seconds for the whole call; None for no limit; the client's by default.
+        auth: Whether the request carries the token: True by default; False sends it without one,
+            also when nobody is signed in, and never redirects to the sign-in page; ``"optional"``
+            sends it with a token if there is one, and never redirects either.
+        upload_progress: Is called while the body is sent, with the bytes so far and the total, or
+            None where that is unknown; a repeated request starts again at 0.
+        download_progress: The same while the response's body is read.
     """
 
     params: Fields
@@ -44,9 +50,13 @@ class RequestOptions(TypedDict, total=False):
     data: Fields
     files: Mapping[str, File]
     timeout: float | None
+    auth: Auth
+    upload_progress: Progress | None
+    download_progress: Progress | None
 
 
 OPTION_NAMES = sorted(RequestOptions.__optional_keys__)
+PROGRESS_OPTIONS = ("upload_progress", "download_progress")
 
 
 def build_request(method: str, url: str, options: RequestOptions) -> Request:
@@ -65,7 +75,14 @@ def build_request(method: str, url: str, options: RequestOptions) -> Request:
     )
     check_has_body(method, body)
     headers = _headers(options.get("headers") or {})
-    request = Request(method.upper(), merge_params(url, options.get("params")), headers, body)
+    request = Request(
+        method.upper(),
+        merge_params(url, options.get("params")),
+        headers,
+        body,
+        auth=options.get("auth", True),
+        upload_progress=options.get("upload_progress"),
+    )
     if content_type is not None and "content-type" not in headers:
         request = request.with_header("content-type", content_type)
     return request
@@ -93,6 +110,13 @@ def _check(method: str, url: str, options: RequestOptions) -> None:
         if not isinstance(options.get(name) or {}, Mapping):
             raise TypeError(f"{name} is a mapping of names to values")
     _check_timeout(options.get("timeout"))
+    auth = options.get("auth", True)
+    if not isinstance(auth, bool) and auth != "optional":
+        raise TypeError('auth is True, False or "optional"')
+    for name in PROGRESS_OPTIONS:
+        callback = options.get(name)
+        if callback is not None and not callable(callback):
+            raise TypeError(f"{name} is a function of the bytes so far and the total")
 
 
 def _check_timeout(timeout: object) -> None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from http import HTTPStatus
+from typing import Any, Literal
 
 from unexpired.errors import BadReply
 from unexpired.outside_text import loads
 
 OneShot = AsyncIterable[bytes] | Iterable[bytes]
 Body = bytes | OneShot | None
+
+Auth = bool | Literal["optional"]
+"""Whether a request carries the token; ``"optional"``: if there is one."""
+
+Progress = Callable[[int, int | None], None]
+"""Is called with the bytes so far and the total, which is None as long as it is unknown."""
 
 # RFC 9110, section 5.6.2. Names are ASCII: browsers and http.client refuse all others.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -62,6 +69,8 @@ class Request:
         body: Bytes, or an iterable of bytes that can be sent once, or None.
         sensitive: Whether the body carries a credential: it is then neither cached nor redirected.
         keepalive: Whether the request outlives the page that sends it, as a sign-out must.
+        auth: Whether the request carries the token; ``"optional"``: if there is one.
+        upload_progress: Is called while the body is sent, with the bytes so far and the total.
 
     Raises:
         TypeError: If a header's value is not a text.
@@ -74,6 +83,8 @@ class Request:
     body: Body = None
     sensitive: bool = False
     keepalive: bool = False
+    auth: Auth = field(default=True, compare=False)
+    upload_progress: Progress | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not _TOKEN.fullmatch(self.method):
@@ -109,8 +120,66 @@ def _check_header(name: str, value: str) -> None:
         )
 
 
+class ResponseHead:
+    """What is known of a response before its body is read.
+
+    Attributes:
+        status_code: The HTTP status.
+        headers: The header fields that the caller may see.
+        url: The URL of the response, after redirects.
+        request: The request as the caller made it, without our token; None for a response that no
+            client received.
+    """
+
+    status_code: int
+    headers: Headers
+    url: str
+    request: Request | None
+
+    @property
+    def reason_phrase(self) -> str:
+        """The standard phrase of the status, as ``Not Found``; empty if it has none.
+
+        It is not what the server sent: HTTP/2 has no reason phrase, and fetch shows none.
+        """
+        try:
+            return HTTPStatus(self.status_code).phrase
+        except ValueError:
+            return ""
+
+    @property
+    def is_informational(self) -> bool:
+        """Whether the status is 1xx (RFC 9110, section 15)."""
+        return self.status_code // 100 == 1
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        return self.status_code // 100 == 2  # noqa: PLR2004 - the class of the status
+
+    @property
+    def is_redirect(self) -> bool:
+        """Whether the status is 3xx; the clients follow redirects where they may."""
+        return self.status_code // 100 == 3  # noqa: PLR2004
+
+    @property
+    def is_client_error(self) -> bool:
+        """Whether the status is 4xx."""
+        return self.status_code // 100 == 4  # noqa: PLR2004
+
+    @property
+    def is_server_error(self) -> bool:
+        """Whether the status is 5xx."""
+        return self.status_code // 100 == 5  # noqa: PLR2004
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the status is 4xx or 5xx."""
+        return self.is_client_error or self.is_server_error
+
+
 @dataclass(frozen=True, repr=False)
-class Response:
+class Response(ResponseHead):
     """One HTTP response, read completely.
 
     Attributes:
@@ -121,6 +190,8 @@ class Response:
         code_field: The name of the machine-readable code in an error response, or the path to it;
             empty if the server has none.
         message_field: The same for the message that is meant for people.
+        request: The request as the caller made it, without our token; None for a response that no
+            client received.
     """
 
     status_code: int
@@ -129,11 +200,7 @@ class Response:
     url: str = ""
     code_field: str = field(default="code", compare=False)
     message_field: str = field(default="error", compare=False)
-
-    @property
-    def is_success(self) -> bool:
-        """Whether the status is 2xx."""
-        return 200 <= self.status_code < 300  # noqa: PLR2004 - RFC 9110, section 15.3
+    request: Request | None = field(default=None, compare=False)
 
     @cached_property
     def text(self) -> str:

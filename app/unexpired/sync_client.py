@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import Future, wait
 from contextlib import ExitStack, closing, contextmanager
 from contextvars import copy_context
+from dataclasses import replace
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
@@ -179,7 +180,7 @@ class Client(BaseClient[Response]):
         timeout = options.get("timeout", self._manager.options.timeout)
         with closing(self.exchange(request, timeout=timeout)) as steps:
             response = cast("Response", self._run(steps))
-        return self._manager.options.dialect.named(response)
+        return replace(self._manager.options.dialect.named(response), request=request)
 
     # -- The session ---------------------------------------------------------------------------
 

@@ -11,9 +11,9 @@ from collections.abc import Awaitable
 from typing import Any, NotRequired, TypedDict, final
 
 from unexpired.base_client import RequestMethods
-from unexpired.content import RequestOptions, build_request, read_body
+from unexpired.content import PROGRESS_OPTIONS, RequestOptions, build_request, read_body
 from unexpired.errors import UnexpiredError
-from unexpired.messages import Headers, Response
+from unexpired.messages import Auth, Headers, Response
 
 DEFAULT_NAMES = (Response.code_field, Response.message_field)
 
@@ -33,6 +33,7 @@ class WorkerRequest(TypedDict):
     headers: dict[str, str]
     body: bytes | None
     timeout: NotRequired[float | None]
+    auth: NotRequired[Auth]
 
 
 @final
@@ -63,8 +64,12 @@ def worker_request(method: str, url: str, options: RequestOptions) -> WorkerRequ
 
     Raises:
         ValueError: If the body cannot be sent.
-        TypeError: If the body is an asynchronous stream.
+        TypeError: If the body is an asynchronous stream, or there is a callback, which only the
+            page could call.
     """
+    for name in PROGRESS_OPTIONS:
+        if options.get(name) is not None:
+            raise TypeError(f"{name}: the page sends a worker's requests, and cannot call this")
     request = build_request(method, url, options)
     message: WorkerRequest = {
         "method": request.method,
@@ -74,6 +79,8 @@ def worker_request(method: str, url: str, options: RequestOptions) -> WorkerRequ
     }
     if "timeout" in options:
         message["timeout"] = options["timeout"]
+    if "auth" in options:
+        message["auth"] = options["auth"]
     return message
 
 
@@ -99,6 +106,8 @@ def _options(message: WorkerRequest) -> RequestOptions:
         options["content"] = bytes(message["body"])  # It arrives as a view of the worker's memory.
     if "timeout" in message:
         options["timeout"] = message["timeout"]
+    if "auth" in message:
+        options["auth"] = message["auth"]
     return options
 
 

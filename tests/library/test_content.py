@@ -159,6 +159,10 @@ def test_a_header_that_browsers_send_is_accepted(value: str) -> None:
         ({"content": {"a": 1}}, "content"),
         ({"timeout": "3"}, "timeout"),
         ({"timeout": True}, "timeout"),
+        ({"auth": "yes"}, "auth"),
+        ({"auth": None}, "auth"),
+        ({"upload_progress": 7}, "upload_progress"),
+        ({"download_progress": "x"}, "download_progress"),
     ],
     ids=str,
 )
@@ -205,6 +209,14 @@ def test_a_url_and_a_method_are_texts() -> None:
 def test_a_stream_of_text_is_refused() -> None:
     with pytest.raises(TypeError, match="content"):
         read_body(iter(["a"]))  # type: ignore[arg-type]
+
+
+def test_a_request_carries_what_transports_and_flows_look_at() -> None:
+    plain = build_request("GET", "/x", {})
+    assert (plain.auth, plain.upload_progress) == (True, None)
+    request = build_request("GET", "/x", {"auth": "optional", "upload_progress": print})
+    assert (request.auth, request.upload_progress) == ("optional", print)
+    assert request == plain
 
 
 # -- Files -------------------------------------------------------------------------------------

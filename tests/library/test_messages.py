@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx2
 import pytest
 
 from unexpired import BadReply, Headers, Request, Response
@@ -70,7 +71,26 @@ def test_raise_for_status_carries_the_servers_own_message() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "success"), [(199, False), (200, True), (299, True), (300, False)]
+    "status", [100, 199, 200, 226, 299, 300, 308, 399, 400, 404, 451, 500, 599]
 )
-def test_success_is_a_2xx_status(status: int, success: bool) -> None:  # noqa: FBT001
-    assert Response(status).is_success is success
+@pytest.mark.parametrize(
+    "name",
+    ["informational", "success", "redirect", "client_error", "server_error", "error"],
+)
+def test_a_status_is_of_the_class_that_httpx_says(status: int, name: str) -> None:
+    theirs = httpx2.Response(status)
+    expected = theirs.is_redirect if name == "redirect" else getattr(theirs, f"is_{name}")
+    assert getattr(Response(status), f"is_{name}") is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "phrase"), [(200, "OK"), (404, "Not Found"), (299, ""), (0, "")]
+)
+def test_a_reason_phrase_is_the_standard_one_of_the_status(status: int, phrase: str) -> None:
+    assert Response(status).reason_phrase == phrase
+
+
+def test_a_response_made_by_hand_has_no_request_and_equals_one_that_was_received() -> None:
+    received = Response(200, Headers(), b"a", "/x", request=Request("GET", "/x"))
+    assert Response(200, Headers(), b"a", "/x").request is None
+    assert received == Response(200, Headers(), b"a", "/x")

@@ -109,6 +109,31 @@ async def test_a_timeout_is_passed_on_and_the_clients_own_is_the_default(
     assert [options.get("timeout", "the client's") for options in seen] == [seconds, "the client's"]
 
 
+@pytest.mark.parametrize("auth", [True, False, "optional"])
+async def test_whether_a_request_carries_the_token_is_passed_on(
+    client: AsyncClient, monkeypatch: pytest.MonkeyPatch, auth: Any
+) -> None:
+    """The page's client decides, as the worker's code asks."""
+    seen: list[Any] = []
+
+    async def request(_method: str, _url: str, **options: Any) -> Response:
+        seen.append(options.get("auth", "default"))
+        return Response(204)
+
+    monkeypatch.setattr(client, "request", request)
+    await perform(worker_request("GET", "/x", {"auth": auth}), client)
+    await perform(worker_request("GET", "/x", {}), client)
+    assert seen == [auth, "default"]
+
+
+@pytest.mark.parametrize("name", ["upload_progress", "download_progress"])
+def test_a_callback_is_refused_by_its_name(name: str) -> None:
+    """A function cannot cross to the page."""
+    options: Any = {name: print}
+    with pytest.raises(TypeError, match=name):
+        worker_request("GET", "/x", options)
+
+
 ERRORS: list[UnexpiredError] = [
     NotSignedIn(), SessionExpired("REFRESH_EXPIRED"), SessionEnded("SESSION_REVOKED"),
     BadCredentials(), RateLimited(2.5), Unreachable("Not now.", retry_after=3),
