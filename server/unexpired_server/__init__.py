@@ -39,6 +39,11 @@ if TYPE_CHECKING:
     from unexpired_server.http.bearer import BearerAuthenticator
     from unexpired_server.http.bodies import read_body
     from unexpired_server.http.exception_handlers import failure_handlers
+    from unexpired_server.http.failure_response import (
+        FailureResponse,
+        failure_response,
+        iso,
+    )
     from unexpired_server.http.models import NonEmptyStr, RequestModel, ResponseModel
     from unexpired_server.http.openapi import (
         BEARER_FAILURES,
@@ -47,7 +52,7 @@ if TYPE_CHECKING:
         Operation,
     )
     from unexpired_server.http.paging import PAGE_PARAMETERS, Page, read_page
-    from unexpired_server.http.responses import iso, json_response, no_content
+    from unexpired_server.http.responses import json_response, no_content
     from unexpired_server.http.starlette_backend import (
         BearerBackend,
         SignedInUser,
@@ -74,6 +79,7 @@ __all__ = [
     "Claims",
     "Database",
     "Failure",
+    "FailureResponse",
     "Forbidden",
     "IdempotencyMismatch",
     "JWKSVerifier",
@@ -97,6 +103,7 @@ __all__ = [
     "build_app",
     "create_app",
     "failure_handlers",
+    "failure_response",
     "iso",
     "json_response",
     "load_settings",
@@ -114,10 +121,11 @@ _MODULES = {
     "http.bearer": "BearerAuthenticator",
     "http.bodies": "read_body",
     "http.exception_handlers": "failure_handlers",
+    "http.failure_response": "FailureResponse failure_response iso",
     "http.models": "NonEmptyStr RequestModel ResponseModel",
     "http.openapi": "BEARER_FAILURES BODY_FAILURES ID_PARAMETER Operation",
     "http.paging": "PAGE_PARAMETERS Page read_page",
-    "http.responses": "iso json_response no_content",
+    "http.responses": "json_response no_content",
     "http.starlette_backend": "BearerBackend SignedInUser on_bearer_error",
     "service": "Service",
     "settings": "Settings SettingsError load_settings",

@@ -20,7 +20,7 @@ import click
 
 from unexpired_server.app import create_app
 from unexpired_server.errors import Unavailable
-from unexpired_server.http.responses import iso
+from unexpired_server.http.failure_response import iso
 from unexpired_server.ops.serve import Build
 from unexpired_server.ops.serve import serve as run_server
 from unexpired_server.service import DEMO_NAME, longest_life, policy_of, prepare

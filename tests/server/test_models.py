@@ -7,7 +7,14 @@ import pytest
 from jsonschema_rs import validator_for
 
 from tests.server.harness import TestServer, bearer
-from unexpired_server.errors import BadRequest, TokenExpired
+from unexpired_server.errors import (
+    BadRequest,
+    TokenExpired,
+    TokenInvalid,
+    TokenMissing,
+    Unavailable,
+)
+from unexpired_server.http.failure_response import failure_response
 from unexpired_server.http.models import ErrorOut
 from unexpired_server.http.responses import error_response
 from unexpired_server.http.routes.account import SessionListOut, SessionOut, UserOut
@@ -83,3 +90,17 @@ async def test_every_response_fits_the_schema_that_the_document_gives_it(node: T
         described = document["paths"][path][method]["responses"][str(response.status_code)]
         schema = described["content"]["application/json"]["schema"]
         validator_for({**schema, "components": document["components"]}).validate(response.json())
+
+
+def test_a_failure_for_other_frameworks_is_what_our_own_routes_answer() -> None:
+    failures = [TokenExpired(0), TokenInvalid(), TokenMissing(), Unavailable(7)]
+    for failure in failures:
+        for strict in (False, True):
+            answer = failure_response(failure, strict=strict)
+            ours = error_response(failure, strict=strict)
+            assert (answer.body, answer.status) == (ours.body, ours.status_code)
+            headers = {name.lower(): value for name, value in answer.headers.items()}
+            assert headers == {k: v for k, v in ours.headers.items() if k != "content-length"}
+            assert headers["content-type"] == "application/json"
+    assert failure_response(TokenInvalid(), strict=True).status == 401
+    assert failure_response(failures[0]).headers["WWW-Authenticate"].startswith("Bearer ")

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from starlette.requests import HTTPConnection
 
-from unexpired_server.errors import SessionRevoked, TokenInvalid, TokenMissing
+from unexpired_server.errors import SessionRevoked
 from unexpired_server.http.client_address import parse_address
 from unexpired_server.ops.metrics import Metrics, counted
 from unexpired_server.sessions.revocations import Revocations
 from unexpired_server.tokens.access_tokens import AccessTokens, Claims
+from unexpired_server.tokens.authorization import bearer_token
 
 ADDRESS_LENGTH = 64
 
@@ -59,29 +60,10 @@ class BearerAuthenticator:
     def _verified(self, request: HTTPConnection) -> Claims:
         values = [value for name, value in request.scope["headers"] if name == b"authorization"]
         self._check()
-        claims = self._tokens.verify(bearer_token(values))
+        claims = self._tokens.verify(bearer_token(*values))
         if claims.session_id in self._revocations:
             raise SessionRevoked
         return claims
-
-
-def bearer_token(values: list[bytes]) -> str:
-    """Return the one token in the Authorization headers (RFC 6750, section 2.1).
-
-    With two headers or two tokens, both are refused: a proxy may have checked the other one.
-
-    Raises:
-        TokenMissing: There is no bearer token.
-        TokenInvalid: There is more than one, or it is not ASCII.
-    """
-    if not values:
-        raise TokenMissing
-    if len(values) > 1 or not values[0].isascii():
-        raise TokenInvalid
-    scheme, _, token = values[0].decode("ascii").strip(" \t").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip(" "):
-        raise TokenMissing
-    return token.strip(" ")
 
 
 def address_of(request: HTTPConnection) -> str | None:

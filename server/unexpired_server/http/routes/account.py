@@ -8,10 +8,11 @@ from starlette.routing import Route
 
 from unexpired_server.errors import BadRequest, NotFound, SessionRevoked, Unavailable
 from unexpired_server.http.bearer import BearerAuthenticator, address_of
+from unexpired_server.http.failure_response import iso
 from unexpired_server.http.models import ResponseModel
 from unexpired_server.http.openapi import BEARER_FAILURES, ID_PARAMETER, Operation
 from unexpired_server.http.paging import PAGE_PARAMETERS, read_page
-from unexpired_server.http.responses import iso, json_response, no_content
+from unexpired_server.http.responses import json_response, no_content
 from unexpired_server.sessions.sessions import Sessions
 from unexpired_server.sessions.store import SessionInfo
 from unexpired_server.sessions.users import Users

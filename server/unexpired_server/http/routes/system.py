@@ -11,9 +11,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from unexpired_server.errors import NotFound, Unavailable
+from unexpired_server.http.failure_response import NO_STORE
 from unexpired_server.http.models import ResponseModel
 from unexpired_server.http.openapi import Operation, document
-from unexpired_server.http.responses import NO_STORE, json_response
+from unexpired_server.http.responses import json_response
 from unexpired_server.ops.metrics import Metrics
 from unexpired_server.ops.readiness import Readiness
 from unexpired_server.tokens.key_file import PUBLISHED_SECONDS

@@ -1,0 +1,94 @@
+"""Failures as HTTP, for any web framework: nothing here imports one.
+
+Flask takes a ``FailureResponse`` as what a handler returns::
+
+    app.register_error_handler(Failure, failure_response)
+
+In Django a middleware turns it into a response::
+
+    HttpResponse(answer.body, status=answer.status, headers=answer.headers)
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from unexpired_server.errors import (
+    BodyTimeout,
+    Challenge,
+    Failure,
+    MethodNotAllowed,
+    RateLimited,
+    TokenError,
+    TokenExpired,
+    TokenInvalid,
+    TooLarge,
+    Unavailable,
+)
+from unexpired_server.http.models import ErrorOut, ReasonOut
+
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+class FailureResponse(NamedTuple):
+    """The parts of an HTTP response, in the order in which Flask takes them.
+
+    Attributes:
+        body: The JSON, in UTF-8.
+        status: The status code.
+        headers: The headers, ``Content-Type`` among them.
+    """
+
+    body: bytes
+    status: int
+    headers: dict[str, str]
+
+
+def failure_response(failure: Failure, *, strict: bool = False) -> FailureResponse:
+    """Return the response for a failure, as our own routes send it.
+
+    Args:
+        failure: What went wrong.
+        strict: Answer 401 in place of 403 for invalid tokens (RFC 6750, section 3.1).
+    """
+    status = 401 if strict and isinstance(failure, TokenInvalid | TokenError) else failure.status
+    headers = {"Content-Type": "application/json"} | NO_STORE | _headers(failure)
+    return FailureResponse(_error(failure).to_json(), status, headers)
+
+
+def iso(seconds: float) -> str:
+    """Return Unix seconds as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _error(failure: Failure) -> ErrorOut:
+    error = ErrorOut(error=failure.message, code=failure.code)
+    match failure:
+        case TokenExpired():
+            return error.model_copy(update={"expired_at": iso(failure.expired_at)})
+        case Unavailable() if failure.reasons:
+            reasons = [ReasonOut(check=one.check, message=one.message) for one in failure.reasons]
+            return error.model_copy(update={"reasons": reasons})
+    return error
+
+
+def _headers(failure: Failure) -> dict[str, str]:
+    match failure:
+        case Challenge():
+            return {"WWW-Authenticate": _challenge(failure)}
+        case MethodNotAllowed():
+            return {"Allow": failure.allow}
+        case Unavailable() | RateLimited():
+            return {"Retry-After": str(failure.retry_after)}
+        case TooLarge() | BodyTimeout():
+            # The rest of the body stays unread, so the connection cannot be used again.
+            return {"Connection": "close"}
+    return {}
+
+
+def _challenge(failure: Challenge) -> str:
+    challenge = 'Bearer realm="unexpired"'
+    if failure.error is None:
+        return challenge
+    return f'{challenge}, error="{failure.error}", error_description="{failure.message}"'
