@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
@@ -160,8 +161,11 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
                 named = manager.options.dialect.named(cast("Response", response))
                 return replace(named, request=request)
         except TimeoutError:
-            raise Unreachable(TIMED_OUT) from None
+            late = Unreachable(TIMED_OUT)
+            late.note_request(request)
+            raise late from None
         except UnexpiredError as error:
+            error.note_request(request)
             manager.redirect_if_signed_out(error)
             raise
 
@@ -273,6 +277,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         except StopAsyncIteration:
             return
         except UnexpiredError as error:
+            error.note_request(request)
             self._manager.redirect_if_signed_out(error)
             raise
 
@@ -295,11 +300,13 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
     async def _steps(self, flow: Generator[Effect, Any, Any]) -> AsyncGenerator[Send, Response]:
         """Perform the effects of a flow, except that each ``Send`` is yielded."""
         manager = self._manager
+        effect: Effect | None = None
+        outcome: Response | None = None
         try:
             effect = next(flow)
             while True:
                 manager.commit()
-                outcome: Response | None = None
+                outcome = None
                 try:
                     if isinstance(effect, Send):
                         outcome = yield effect
@@ -313,6 +320,10 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
                     effect = flow.send(outcome)
         except StopIteration:
             return
+        except UnexpiredError as error:
+            if isinstance(effect, Send):
+                error.note_exchange(effect.request, outcome)
+            raise
         finally:
             flow.close()
             manager.commit()
@@ -343,7 +354,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         if not await _is_done_within(effect.within, task):
             raise Unreachable
         if error := task.result():
-            raise error
+            raise copy(error) from error.__cause__  # Each waiter notes its own request.
 
     async def _renew(self, stale: Generation) -> UnexpiredError | None:
         """Refresh under the lock; return the error, if there is one, for all who wait."""

@@ -18,14 +18,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from unexpired.messages import BadReply, UnexpiredError
 
-class UnexpiredError(Exception):
-    """The base of all errors of this library; ``str(error)`` is a message for people."""
-
-    message = "Something went wrong."
-
-    def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or self.message)
+__all__ = [
+    "BadCredentials",
+    "BadReply",
+    "NotSignedIn",
+    "RateLimited",
+    "ReplayImpossible",
+    "SessionEnded",
+    "SessionExpired",
+    "UnexpiredError",
+    "Unreachable",
+    "missing_extra",
+    "no_browser",
+    "no_desktop",
+    "unknown_option",
+]
 
 
 class NotSignedIn(UnexpiredError):  # noqa: N818 - named for the state, as its users say it
@@ -100,24 +109,6 @@ class ReplayImpossible(UnexpiredError):  # noqa: N818
     """The request must be sent again, but its body was a stream that is used up."""
 
     message = "The upload could not be repeated. Please send it again."
-
-
-class BadReply(UnexpiredError):  # noqa: N818
-    """The response is not a success, or does not have the expected form.
-
-    Attributes:
-        status_code: The HTTP status of the response.
-        code: The machine-readable code in the response, or None.
-    """
-
-    message = "The server sent a response that could not be used."
-
-    def __init__(
-        self, message: str | None = None, *, status_code: int = 0, code: str | None = None
-    ) -> None:
-        super().__init__(message)
-        self.status_code = status_code
-        self.code = code
 
 
 def missing_extra(error: ModuleNotFoundError, feature: str, *extras: str) -> ModuleNotFoundError:

@@ -1,4 +1,7 @@
-"""Requests and responses as frozen values, whose repr never shows a token, a body or a query."""
+"""Requests and responses as frozen values, and the errors that carry them.
+
+Their repr never shows a token, a body or a query.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,8 @@ from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from unexpired.errors import BadReply
 from unexpired.outside_text import loads
 
 OneShot = AsyncIterable[bytes] | Iterable[bytes]
@@ -221,7 +223,7 @@ class Response(ResponseHead):
             return loads(self.content)
         except ValueError as error:
             message = "The server's response is not JSON."
-            raise BadReply(message, status_code=self.status_code) from error
+            raise BadReply(message, status_code=self.status_code, response=self) from error
 
     @cached_property
     def code(self) -> str | None:
@@ -265,10 +267,94 @@ class Response(ResponseHead):
         """
         if self.status_code < 400:  # noqa: PLR2004 - RFC 9110, section 15
             return self
-        raise BadReply(self.message, status_code=self.status_code, code=self.code)
+        raise BadReply(self.message, status_code=self.status_code, code=self.code, response=self)
 
     def __repr__(self) -> str:
         return f"<Response {self.status_code}>"
+
+
+class UnexpiredError(Exception):
+    """The base of all errors of this library; ``str(error)`` is a message for people.
+
+    A copy that is pickled has neither request nor response: both may have the person's data.
+
+    Attributes:
+        request: The request as the caller made it, without our token; of a request for tokens only
+            the method and the URL. None if the error is not about a request.
+        response: The response that led to the error; None if there is none, or if it has tokens.
+    """
+
+    message = "Something went wrong."
+    request: Request | None = None
+    response: Response | None = None
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.message)
+
+    def note_exchange(self, sent: Request, received: Response | None) -> None:
+        """Note what was sent and received when it failed, without a credential.
+
+        Args:
+            sent: The request with everything that was added to it.
+            received: Its response, or None if none came.
+        """
+        bare = Request(sent.method, sent.url)
+        self.request = self.request or bare
+        has_tokens = sent.sensitive and received is not None and not received.is_error
+        if received is not None and self.response is None and not has_tokens:
+            self.response = replace(received, request=bare)
+
+    def note_request(self, request: Request) -> None:
+        """Note the request as the caller made it."""
+        self.request = request
+        cause = self.__cause__
+        if self.response is None and isinstance(cause, UnexpiredError):
+            self.response = cause.response
+        of = self.response.request if self.response else None
+        if self.response and (of is None or (of.method, of.url) == (request.method, request.url)):
+            self.response = replace(self.response, request=request)
+
+    def __copy__(self) -> Self:
+        copied = type(self).__new__(type(self), *self.args)
+        vars(copied).update(vars(self))
+        return copied
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        plain = {name: value for name, value in vars(self).items() if name not in _EXCHANGE}
+        return _rebuilt, (type(self), self.args), plain
+
+
+_EXCHANGE = {"request", "response"}
+
+
+def _rebuilt(kind: type[UnexpiredError], args: tuple[Any, ...]) -> UnexpiredError:
+    """Return an error as it was pickled, whatever its constructor takes."""
+    return kind.__new__(kind, *args)
+
+
+class BadReply(UnexpiredError):  # noqa: N818
+    """The response is not a success, or does not have the expected form.
+
+    Attributes:
+        status_code: The HTTP status of the response.
+        code: The machine-readable code in the response, or None.
+    """
+
+    message = "The server sent a response that could not be used."
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        status_code: int = 0,
+        code: str | None = None,
+        response: Response | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+        self.code = code
+        if response is not None:
+            self.response, self.request = response, response.request
 
 
 def _charset(content_type: str) -> str:

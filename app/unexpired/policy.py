@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import Any, cast
 
 from unexpired.backoff import MIN_DELAY
 from unexpired.errors import ReplayImpossible, SessionExpired, UnexpiredError, Unreachable
@@ -177,17 +177,18 @@ class Policy:
 
     def _refresh_until_deadline(self, record: Record, seconds: float) -> Wait:
         """Refresh, trying again during an outage for this many seconds."""
-        deadline = self.clock.monotonic() + seconds
+        deadline, refusal = self.clock.monotonic() + seconds, cast("SessionExpired | None", None)
         while True:
             current = self.session.record_for(record.generation)
             if current.generation.is_newer_than(record.generation):
                 return
             if not current.can_renew:
-                raise self.session.expire(current.generation, current.refused or EXPIRED)
+                ended = self.session.expire(current.generation, current.refused or EXPIRED)
+                raise ended from refusal
             try:
                 yield from self._attempt(current.generation, deadline)
-            except SessionExpired:
-                continue  # Refused: the record now says so.
+            except SessionExpired as error:
+                refusal = error  # The record now says so.
             except Unreachable:
                 if self.clock.monotonic() + self._pause_left() >= deadline:
                     raise

@@ -267,8 +267,10 @@ class Client(BaseClient[Response]):
         try:
             return cast("Response", (yield from self._steps(flow, deadline)))
         except _CallAborted as aborted:
+            aborted.reason.note_request(request)
             raise aborted.reason from None
         except UnexpiredError as error:
+            error.note_request(request)
             self._manager.redirect_if_signed_out(error)
             raise
 
@@ -294,17 +296,24 @@ class Client(BaseClient[Response]):
         self, flow: Generator[Effect, Any, Any], deadline: float
     ) -> Generator[Send, Response, Any]:
         """Perform the effects of a flow, except that each ``Send`` is yielded."""
+        effect: Effect | None = None
+        outcome: Response | None = None
         try:
             effect = self._advance(flow.send, None)
             while True:
                 try:
                     outcome = yield from self._perform(effect, self._time_left(deadline))
                 except UnexpiredError as error:
+                    outcome = None
                     effect = self._advance(flow.throw, error)
                 else:
                     effect = self._advance(flow.send, outcome)
         except StopIteration as done:
             return done.value
+        except UnexpiredError as error:
+            if isinstance(effect, Send):
+                error.note_exchange(effect.request, outcome)
+            raise
         finally:
             with self._mutex:
                 flow.close()

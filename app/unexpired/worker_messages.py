@@ -92,7 +92,8 @@ async def perform(
         response = await client.request(message["method"], message["url"], **_options(message))
         return _response_message(response)
     except (UnexpiredError, ValueError) as error:
-        attributes = dict(vars(error))
+        kept = vars(error).keys() - {"request", "response"}  # The other side has the request.
+        attributes = {name: vars(error)[name] for name in kept}
         return {"error": type(error).__name__, "message": str(error), "attributes": attributes}
     except Exception as error:  # noqa: BLE001 - without a result the worker would wait forever
         # Only the type of the error: its text is not ours, and may quote a token.

@@ -21,8 +21,9 @@ LAYERS = (
     "options session",
     "dialect session_record",
     "content ports token_response",
-    "messages sign_in_redirect",
-    "backoff claims errors events origins secret_strength timers",
+    "errors sign_in_redirect",
+    "messages",
+    "backoff claims events origins secret_strength timers",
     "outside_text",
 )
 LEVEL = {room: level for level, layer in enumerate(reversed(LAYERS)) for room in layer.split()}
