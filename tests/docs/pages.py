@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +22,10 @@ LANGUAGES = ("python", "sh", "toml", "html")
 API = "https://api.example.com"
 """The reader's API in the documentation; tests replace it by a server's address."""
 
-IN_BROWSER = ("in_browser", "from js ", "from pyscript ")
+NEEDS_BROWSER = ("from js ", "from pyscript ")
 PAGES_IN_BROWSER = {"existing-page.md", "static-hosting.md", "other-servers.md"}
+PAGES_OF_PROGRAMS = {"desktop-and-adapters.md", "testing.md"}
+"""Pages on which a client is not a page's, unless ``in_browser`` makes it."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +47,29 @@ class Snippet:
     caption: str
 
     @property
+    def needs_browser(self) -> bool:
+        """Whether it is Python that runs only in a browser."""
+        return any(word in self.text for word in NEEDS_BROWSER)
+
+    @property
     def is_for_browsers(self) -> bool:
         """Whether it is Python for a page."""
-        is_marked = any(word in self.text for word in IN_BROWSER)
-        return is_marked or self.page.name in PAGES_IN_BROWSER
+        if self.needs_browser or "in_browser" in self.text or self.page.name in PAGES_IN_BROWSER:
+            return True
+        if self.page.name in PAGES_OF_PROGRAMS:
+            return False
+        return bool(re.search(r"\bclient\.", self.text)) or _awaits_outside_functions(self.text)
 
     @property
     def is_for_programs(self) -> bool:
         """Whether it is Python that runs anywhere."""
         return not self.is_for_browsers
+
+
+def _awaits_outside_functions(text: str) -> bool:
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    is_coroutine = compile(text, "", "exec", flags=flags, dont_inherit=True).co_flags
+    return bool(is_coroutine & inspect.CO_COROUTINE)
 
 
 def pages() -> list[Path]:

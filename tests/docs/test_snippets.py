@@ -29,6 +29,8 @@ from markdown_it import MarkdownIt
 from starlette.applications import Starlette
 
 from build_wheels import build
+from tests.docs.guides import GUIDES
+from tests.docs.hosts import PASSWORD, USER
 from tests.docs.pages import (
     API,
     DOCS,
@@ -40,11 +42,9 @@ from tests.docs.pages import (
     snippets,
 )
 from tests.support.paths import ROOT
-from tests.support.server_process import ServerProcess
 from unexpired import Options
 from unexpired_server.http import starlette_backend
 
-USER, PASSWORD = "ada", "correct horse"
 DATABASE = "postgresql+asyncpg://app:secret@db.example/unexpired"
 DIRECTIVES = {
     "literalinclude",
@@ -70,15 +70,6 @@ def parametrized(kind: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(
         "snippet", found, ids=[f"{name(one.page)}:{one.line}" for one in found]
     )
-
-
-@pytest.fixture(scope="session")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server with the documentation's user, and with public keys."""
-    backend = ServerProcess.with_users(tmp_path_factory.mktemp("api"), algorithm="EdDSA")
-    backend.run("user", "passwd", USER, stdin=PASSWORD)
-    yield backend.url
-    backend.stop()
 
 
 @pytest.fixture(scope="session")
@@ -208,8 +199,9 @@ def test_every_page_with_python_has_a_test() -> None:
     run_here = {
         name(page) for page in pages() for one in snippets(page, "python") if one.is_for_programs
     }
-    how_to = ("desktop-and-adapters", "own-application", "testing")
-    assert run_here == {"README.md", *(f"docs/how-to/{one}.md" for one in how_to)}
+    guides = {f"docs/{guide.page}" for guide in GUIDES}
+    how_to = {f"docs/how-to/{one}.md" for one in ("desktop-and-adapters", "testing")}
+    assert run_here == {"README.md"} | guides | how_to
 
 
 def run(page: str, api: str, **given: Any) -> Namespace:

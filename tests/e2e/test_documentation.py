@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.docs.guides import GUIDES
 from tests.docs.pages import API, DOCS, name, pages, snippets
 from tests.e2e.browser_library import Library
 from tests.e2e.conftest import ContextFactory
@@ -20,7 +21,12 @@ ENDED = (
     "Your session has expired. Please log in again."
     " It was ended on another device or by the service."
 )
-PAGES = [page for page in pages() if any(one.is_for_browsers for one in snippets(page, "python"))]
+PAGES = [
+    page
+    for page in pages()
+    if page not in {guide.path for guide in GUIDES}  # Those need their own application.
+    and any(one.is_for_browsers for one in snippets(page, "python"))
+]
 
 CLOSE_ALL = """
 from unexpired import AsyncClient
