@@ -87,6 +87,7 @@ globalThis.translations = {
     "Revoke all others": "Alle anderen abmelden",
     "Revoke my session": "Meine Sitzung widerrufen",
     "Revoke {}": "{} abmelden",
+    "SECOND_STEP_REQUIRED": "Zur Anmeldung fehlt noch ein Schritt.",
     "SERVER_ERROR": "Auf dem Server ist ein Fehler aufgetreten.",
     "SESSION_REVOKED": "Diese Sitzung ist abgemeldet.",
     "Secret key": "Geheimer Schlüssel",

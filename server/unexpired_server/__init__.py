@@ -5,14 +5,15 @@ package is cheap, and a service that only verifies tokens never loads the databa
 
 The package has floors; a module imports only from its own room and from floors below it:
 
-1. ``errors``, ``settings``: what everything may use.
-2. ``extras``: optional dependencies.
-3. ``tokens``, ``storage``, ``ops``: access tokens and keys; the database; running a process.
-4. ``sessions``: sessions and users, on tokens and storage.
-5. ``http``: requests and responses, on sessions and ops.
-6. ``service``: all parts, built from the settings.
-7. ``app``: the ASGI application around a service.
-8. ``cli``: the command line.
+1. ``scopes``: what users may do, as text.
+2. ``errors``, ``settings``: what everything may use.
+3. ``extras``: optional dependencies.
+4. ``tokens``, ``storage``, ``ops``: access tokens and keys; the database; running a process.
+5. ``sessions``: sessions and users, on tokens and storage.
+6. ``http``: requests and responses, on sessions and ops.
+7. ``service``: all parts, built from the settings.
+8. ``app``: the ASGI application around a service.
+9. ``cli``: the command line.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         Forbidden,
         IdempotencyMismatch,
         NotFound,
+        SecondStepRequired,
         SessionRevoked,
         TokenError,
         TokenExpired,
@@ -59,6 +61,8 @@ if TYPE_CHECKING:
         on_bearer_error,
     )
     from unexpired_server.service import Service
+    from unexpired_server.sessions.passwords import Passwords
+    from unexpired_server.sessions.user import ClaimsHook, User, UserStore
     from unexpired_server.settings import Settings, SettingsError, load_settings
     from unexpired_server.storage.database import Database
     from unexpired_server.storage.schema import metadata
@@ -77,6 +81,7 @@ __all__ = [
     "BearerBackend",
     "Challenge",
     "Claims",
+    "ClaimsHook",
     "Database",
     "Failure",
     "FailureResponse",
@@ -87,8 +92,10 @@ __all__ = [
     "NotFound",
     "Operation",
     "Page",
+    "Passwords",
     "RequestModel",
     "ResponseModel",
+    "SecondStepRequired",
     "Service",
     "SessionRevoked",
     "Settings",
@@ -99,6 +106,8 @@ __all__ = [
     "TokenInvalid",
     "TokenMissing",
     "Unavailable",
+    "User",
+    "UserStore",
     "__version__",
     "build_app",
     "create_app",
@@ -116,8 +125,9 @@ __all__ = [
 
 _MODULES = {
     "app": "build_app create_app",
-    "errors": "BadRequest Challenge Failure Forbidden IdempotencyMismatch NotFound SessionRevoked "
-    "TokenError TokenExpired TokenInvalid TokenMissing Unavailable",
+    "errors": "BadRequest Challenge Failure Forbidden IdempotencyMismatch NotFound "
+    "SecondStepRequired SessionRevoked TokenError TokenExpired TokenInvalid TokenMissing "
+    "Unavailable",
     "http.bearer": "BearerAuthenticator",
     "http.bodies": "read_body",
     "http.exception_handlers": "failure_handlers",
@@ -128,6 +138,8 @@ _MODULES = {
     "http.responses": "json_response no_content",
     "http.starlette_backend": "BearerBackend SignedInUser on_bearer_error",
     "service": "Service",
+    "sessions.passwords": "Passwords",
+    "sessions.user": "ClaimsHook User UserStore",
     "settings": "Settings SettingsError load_settings",
     "storage.database": "Database",
     "storage.schema": "metadata",

@@ -33,7 +33,7 @@ from unexpired_server.sessions.revocations import Revocations
 from unexpired_server.sessions.sessions import SessionAdmin
 from unexpired_server.sessions.store import Store
 from unexpired_server.sessions.usernames import InvalidUsernameError, new_username
-from unexpired_server.sessions.users import User, UserExistsError, Users
+from unexpired_server.sessions.users import Account, UserExistsError, Users
 from unexpired_server.settings import Settings, SettingsError, load_settings
 from unexpired_server.storage.clock import DatabaseClock
 from unexpired_server.storage.database import Database
@@ -397,7 +397,7 @@ class Data:
     passwords: Passwords
     now: float
 
-    async def user(self, name: str) -> User:
+    async def user(self, name: str) -> Account:
         """Return the user with this name.
 
         Raises:

@@ -16,6 +16,7 @@ Only ``http.responses`` turns them into HTTP.
     ├── Unavailable              503 UNAVAILABLE
     └── Challenge                (401 and 403: the response carries WWW-Authenticate)
         ├── BadCredentials       401 BAD_CREDENTIALS
+        ├── SecondStepRequired   401 SECOND_STEP_REQUIRED
         ├── TokenMissing         401 NO_TOKEN
         ├── TokenExpired         401 TOKEN_EXPIRED
         ├── TokenInvalid         403 INVALID_TOKEN
@@ -31,9 +32,12 @@ No message quotes what the client sent, because error messages leak tokens into 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from unexpired_server.scopes import checked_scopes
 
 
 class Failure(Exception):  # noqa: N818 - the leaves are named by what happened
@@ -195,6 +199,34 @@ class BadCredentials(Challenge):
     message = "The username or password is not correct."
 
 
+class SecondStepRequired(Challenge):
+    """The password is right, and the sign-in needs more, such as a code from another device.
+
+    An application's ``UserStore.authenticate`` raises it. It counts as a successful sign-in for
+    ``sign_in_limit``, because it reveals that the password is right.
+
+    Args:
+        message: Replaces the class's own message.
+        **fields: Further members of the response, such as ``methods=["otp"]``: values that JSON
+            can express.
+
+    Raises:
+        TypeError: JSON cannot express a value.
+        ValueError: A field has the name ``error`` or ``code``, or a value is NaN or infinite.
+    """
+
+    code = "SECOND_STEP_REQUIRED"
+    error: ClassVar[str | None] = None
+    message = "One more step is needed to sign in."
+
+    def __init__(self, message: str | None = None, **fields: Any) -> None:
+        super().__init__(message)
+        if taken := {"error", "code"} & fields.keys():
+            raise ValueError(f"The response has a member {min(taken)!r} already")
+        json.dumps(fields, allow_nan=False)
+        self.fields = fields
+
+
 class TokenMissing(Challenge):
     """The request has no bearer token."""
 
@@ -242,12 +274,24 @@ class SessionRevoked(Challenge):
 
 
 class Forbidden(Challenge):
-    """The user is known and may not do this; raised only in other applications' routes."""
+    """The user is known and may not do this; raised only in other applications' routes.
+
+    Args:
+        message: Replaces the class's own message.
+        scopes: The scopes that are needed; the challenge names them (RFC 6750, section 3.1).
+
+    Raises:
+        ValueError: One is not a scope.
+    """
 
     status = 403
     code = "FORBIDDEN"
     error: ClassVar[str | None] = "insufficient_scope"
     message = "You may not do this."
+
+    def __init__(self, message: str | None = None, *, scopes: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.scopes = checked_scopes(scopes)
 
 
 class RefreshExpired(Challenge):

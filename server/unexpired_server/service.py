@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from argon2 import PasswordHasher
 from starlette.routing import Route
@@ -36,6 +37,7 @@ from unexpired_server.sessions.revocations import POLL_INTERVAL, Revocations
 from unexpired_server.sessions.rules import SessionPolicy
 from unexpired_server.sessions.sessions import Sessions
 from unexpired_server.sessions.store import Store
+from unexpired_server.sessions.user import ClaimsHook, UserStore
 from unexpired_server.sessions.users import Users
 from unexpired_server.settings import Settings, SettingsError
 from unexpired_server.storage.clock import DatabaseClock
@@ -63,19 +65,28 @@ class Service:
         settings: The server's settings.
         now: The clock of all nodes, in Unix seconds; the database's when None.
         hasher: Argon2's parameters; RFC 9106's low-memory ones when None.
+        users: The application's own users, in place of the built-in table.
+        claims: Returns further claims for a user's access token.
+        deliver: Sends a message to a user.
 
     Raises:
         SettingsError: The keys or the database URL cannot be used, or an extra is missing.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is optional, and by name
         self,
         settings: Settings,
         *,
         now: Callable[[], float] | None = None,
         hasher: PasswordHasher | None = None,
+        users: UserStore | None = None,
+        claims: ClaimsHook | None = None,
+        deliver: Callable[[Any], Awaitable[None]] | None = None,
     ) -> None:
         self.settings: Settings = settings
+        self._own_users = users
+        self._claims = claims
+        self._deliver = deliver
         self.metrics: Metrics = Metrics()
         self.database: Database = Database(
             settings.database_url,

@@ -9,6 +9,7 @@ import unexpired_server
 
 PACKAGE = Path(unexpired_server.__file__).parent
 FLOORS = (
+    {"scopes"},
     {"errors", "settings"},
     {"extras"},
     {"tokens", "storage", "ops"},

@@ -16,7 +16,7 @@ from unexpired_server.errors import (
 from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims
 from unexpired_server.sessions.revocations import Revocations
 from unexpired_server.sessions.sessions import Sessions, SessionTokens
-from unexpired_server.sessions.users import User
+from unexpired_server.sessions.users import Account
 from unexpired_server.storage.database import Database
 
 STORES = ("sqlite", "postgres")
@@ -31,8 +31,8 @@ def sessions(node: TestServer) -> Sessions:
 
 
 @pytest.fixture
-async def ada(node: TestServer) -> User:
-    found: User | None = await node.app.state.service.users.find("ada")
+async def ada(node: TestServer) -> Account:
+    found: Account | None = await node.app.state.service.users.find("ada")
     assert found is not None
     return found
 
@@ -55,7 +55,7 @@ def claims_of(sessions: Sessions, tokens: SessionTokens) -> RefreshTokenClaims:
 
 
 async def test_an_opened_session_is_listed_and_its_tokens_work(
-    node: TestServer, sessions: Sessions, ada: User
+    node: TestServer, sessions: Sessions, ada: Account
 ) -> None:
     tokens = await sessions.open(ada, "phone", "192.0.2.1")
     (info,) = await sessions.live(ada.id)
@@ -66,7 +66,7 @@ async def test_an_opened_session_is_listed_and_its_tokens_work(
     assert str(tokens.refresh_token) not in repr(tokens)
 
 
-async def test_a_disabled_user_gets_no_session(sessions: Sessions, ada: User) -> None:
+async def test_a_disabled_user_gets_no_session(sessions: Sessions, ada: Account) -> None:
     await sessions.disable(ada)
     with pytest.raises(BadCredentials):
         await sessions.open(ada, "phone")
@@ -74,7 +74,7 @@ async def test_a_disabled_user_gets_no_session(sessions: Sessions, ada: User) ->
 
 
 async def test_a_reused_token_ends_the_session_in_both_places(
-    node: TestServer, sessions: Sessions, ada: User
+    node: TestServer, sessions: Sessions, ada: Account
 ) -> None:
     tokens = await sessions.open(ada, "phone")
     claims = claims_of(sessions, tokens)
@@ -88,7 +88,7 @@ async def test_a_reused_token_ends_the_session_in_both_places(
 
 
 async def test_a_revoked_session_ends_here_with_its_refusal(
-    node: TestServer, sessions: Sessions, ada: User, monkeypatch: pytest.MonkeyPatch
+    node: TestServer, sessions: Sessions, ada: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another node's revocation takes effect with a refused refresh, before the next poll."""
     tokens = await sessions.open(ada, "phone")
@@ -103,7 +103,7 @@ async def test_a_revoked_session_ends_here_with_its_refusal(
 
 
 async def test_only_the_owner_or_an_operator_revokes_by_id(
-    node: TestServer, sessions: Sessions, ada: User
+    node: TestServer, sessions: Sessions, ada: Account
 ) -> None:
     tokens = await sessions.open(ada, "phone")
     session_id = claims_of(sessions, tokens).session_id
@@ -116,7 +116,7 @@ async def test_only_the_owner_or_an_operator_revokes_by_id(
 
 @pytest.mark.parametrize("ending", ["revoke_all", "set_password", "disable"])
 async def test_each_ending_of_all_sessions_ends_all_at_once(
-    node: TestServer, sessions: Sessions, ada: User, ending: str
+    node: TestServer, sessions: Sessions, ada: Account, ending: str
 ) -> None:
     tokens = [await sessions.open(ada, "phone") for _ in range(3)]
     await endings(sessions, ada)[ending]()
@@ -127,7 +127,7 @@ async def test_each_ending_of_all_sessions_ends_all_at_once(
 async def test_signing_out_ends_access_tokens_here_even_while_the_database_is_down(
     node: TestServer,
     sessions: Sessions,
-    ada: User,
+    ada: Account,
     outage: Outage,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -144,7 +144,7 @@ async def test_signing_out_ends_access_tokens_here_even_while_the_database_is_do
 
 @pytest.mark.parametrize("ending", ["revoke", "revoke_all", "set_password", "disable"])
 async def test_every_other_ending_changes_nothing_while_the_database_is_down(
-    node: TestServer, sessions: Sessions, ada: User, outage: Outage, ending: str
+    node: TestServer, sessions: Sessions, ada: Account, outage: Outage, ending: str
 ) -> None:
     tokens = await sessions.open(ada, "phone")
     session_id = claims_of(sessions, tokens).session_id
@@ -156,7 +156,7 @@ async def test_every_other_ending_changes_nothing_while_the_database_is_down(
 
 
 async def test_an_outage_costs_no_refresh_and_opens_nothing(
-    sessions: Sessions, ada: User, outage: Outage, monkeypatch: pytest.MonkeyPatch
+    sessions: Sessions, ada: Account, outage: Outage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokens = await sessions.open(ada, "phone")
     outage()
@@ -170,7 +170,7 @@ async def test_an_outage_costs_no_refresh_and_opens_nothing(
 
 
 def endings(
-    sessions: Sessions, user: User, session_id: str = ""
+    sessions: Sessions, user: Account, session_id: str = ""
 ) -> dict[str, Callable[[], Awaitable[object]]]:
     return {
         "revoke": lambda: sessions.revoke(session_id, user.id),

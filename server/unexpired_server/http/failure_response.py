@@ -11,6 +11,7 @@ In Django a middleware turns it into a response::
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -18,17 +19,23 @@ from unexpired_server.errors import (
     BodyTimeout,
     Challenge,
     Failure,
+    Forbidden,
     MethodNotAllowed,
     RateLimited,
+    SecondStepRequired,
     TokenError,
     TokenExpired,
     TokenInvalid,
     TooLarge,
     Unavailable,
 )
-from unexpired_server.http.models import ErrorOut, ReasonOut
+from unexpired_server.http.models import ErrorOut, ReasonOut, ResponseModel, SecondStepOut
+from unexpired_server.scopes import join_scopes
 
 NO_STORE = {"Cache-Control": "no-store"}
+
+NOT_DESCRIPTIVE = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
+"""What an ``error_description`` must not contain (RFC 6750, section 3)."""
 
 
 class FailureResponse(NamedTuple):
@@ -62,7 +69,7 @@ def iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
-def _error(failure: Failure) -> ErrorOut:
+def _error(failure: Failure) -> ResponseModel:
     error = ErrorOut(error=failure.message, code=failure.code)
     match failure:
         case TokenExpired():
@@ -70,6 +77,8 @@ def _error(failure: Failure) -> ErrorOut:
         case Unavailable() if failure.reasons:
             reasons = [ReasonOut(check=one.check, message=one.message) for one in failure.reasons]
             return error.model_copy(update={"reasons": reasons})
+        case SecondStepRequired():
+            return SecondStepOut(**failure.fields, error=failure.message, code=failure.code)
     return error
 
 
@@ -91,4 +100,8 @@ def _challenge(failure: Challenge) -> str:
     challenge = 'Bearer realm="unexpired"'
     if failure.error is None:
         return challenge
-    return f'{challenge}, error="{failure.error}", error_description="{failure.message}"'
+    description = NOT_DESCRIPTIVE.sub("?", failure.message)
+    challenge += f', error="{failure.error}", error_description="{description}"'
+    if isinstance(failure, Forbidden) and failure.scopes:
+        challenge += f', scope="{join_scopes(failure.scopes)}"'
+    return challenge

@@ -50,3 +50,12 @@ class ErrorOut(ResponseModel):
     code: str
     expired_at: str | None = None
     reasons: list[ReasonOut] | None = None
+
+
+class SecondStepOut(ResponseModel):
+    """That a sign-in needs one more step; the application adds members of its own."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
+
+    error: str
+    code: str

@@ -7,7 +7,7 @@ from unexpired_server.http.rate_limits import SignInLimits
 from unexpired_server.sessions.passwords import Passwords
 from unexpired_server.sessions.sessions import Sessions
 from unexpired_server.sessions.usernames import canonical
-from unexpired_server.sessions.users import User, Users
+from unexpired_server.sessions.users import Account, Users
 
 
 class PasswordAuthenticator:
@@ -28,7 +28,7 @@ class PasswordAuthenticator:
         self._sessions = sessions
         self._limits = limits
 
-    async def authenticate(self, username: str, password: str, address: str | None) -> User:
+    async def authenticate(self, username: str, password: str, address: str | None) -> Account:
         """Return the user.
 
         Args:
@@ -53,7 +53,7 @@ class PasswordAuthenticator:
         await self._limits.check(name, address)
         return user
 
-    async def refuse(self, username: str, user: User | None, address: str | None) -> None:
+    async def refuse(self, username: str, user: Account | None, address: str | None) -> None:
         """Count and record a failed sign-in.
 
         Args:

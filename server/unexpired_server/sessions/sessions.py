@@ -40,7 +40,7 @@ from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims, Refresh
 from unexpired_server.sessions.revocations import Revocations
 from unexpired_server.sessions.rules import Decision, Session, seconds_left
 from unexpired_server.sessions.store import BATCH, SessionInfo, Store
-from unexpired_server.sessions.users import User
+from unexpired_server.sessions.users import Account
 from unexpired_server.tokens.access_tokens import AccessTokens
 
 REFUSALS: dict[Decision, type[Failure]] = {
@@ -152,11 +152,11 @@ class SessionAdmin:
         """End every live session of a user."""
         self._revocations.add(await self._store.revoke_all(user_id, self._now(), address))
 
-    async def set_password(self, user: User, password_hash: str) -> None:
+    async def set_password(self, user: Account, password_hash: str) -> None:
         """Replace a password, and end the sessions that were opened with the old one."""
         self._revocations.add(await self._store.set_password(user, password_hash, self._now()))
 
-    async def disable(self, user: User) -> None:
+    async def disable(self, user: Account) -> None:
         """Disable a user's sign-in, and end the user's sessions."""
         self._revocations.add(await self._store.disable(user, self._now()))
 
@@ -193,7 +193,7 @@ class Sessions(SessionAdmin):
         """Return what a refresh token says, or None when it is not authentic."""
         return self._refresh_tokens.read(token) if self._refresh_tokens else None
 
-    async def open(self, user: User, device: str, address: str | None = None) -> SessionTokens:
+    async def open(self, user: Account, device: str, address: str | None = None) -> SessionTokens:
         """Open a session for a user whose password was verified.
 
         Args:
@@ -236,7 +236,7 @@ class Sessions(SessionAdmin):
             raise REFUSALS[outcome.decision]
         return self._tokens(outcome.session)
 
-    async def note_failed_sign_in(self, user: User | None, address: str | None) -> None:
+    async def note_failed_sign_in(self, user: Account | None, address: str | None) -> None:
         """Record a failed sign-in, for the user if there is one with this name."""
         await self._store.note_failed_sign_in(user, self._now(), address)
 

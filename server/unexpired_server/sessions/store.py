@@ -42,7 +42,7 @@ from unexpired_server.sessions.rules import (
     hash_attempt,
     refreshed,
 )
-from unexpired_server.sessions.users import User
+from unexpired_server.sessions.users import Account
 from unexpired_server.settings import DAY
 from unexpired_server.storage.database import Database
 from unexpired_server.storage.schema import events, sessions, users
@@ -158,7 +158,7 @@ class Store:
         self._step_statement = _step_statement(policy)
 
     async def open_session(
-        self, user: User, device: str, now: float, address: str | None = None
+        self, user: Account, device: str, now: float, address: str | None = None
     ) -> Session | None:
         """Insert a session; None when the user was disabled or the password changed meanwhile.
 
@@ -187,7 +187,9 @@ class Store:
         self._log([opened, *ended])
         return session
 
-    async def note_failed_sign_in(self, user: User | None, now: float, address: str | None) -> None:
+    async def note_failed_sign_in(
+        self, user: Account | None, now: float, address: str | None
+    ) -> None:
         """Record a failed sign-in.
 
         Args:
@@ -272,11 +274,11 @@ class Store:
         where = sessions.c.user_id == user_id
         return await self._revoke_where(where, now, Cause.SIGN_OUT_EVERYWHERE, address)
 
-    async def set_password(self, user: User, password_hash: str, now: float) -> list[str]:
+    async def set_password(self, user: Account, password_hash: str, now: float) -> list[str]:
         """Replace a password and revoke the user's sessions; return their ids."""
         return await self._change(user, now, Cause.PASSWORD, password_hash=password_hash)
 
-    async def disable(self, user: User, now: float) -> list[str]:
+    async def disable(self, user: Account, now: float) -> list[str]:
         """Disable a user and revoke the user's sessions; return their ids."""
         return await self._change(user, now, Cause.DISABLED, disabled_at=now)
 
@@ -409,7 +411,7 @@ class Store:
         await self._database.run(lambda one: audit.store_events(one, happened))
 
     async def _change(
-        self, user: User, now: float, cause: Cause, **values: str | float
+        self, user: Account, now: float, cause: Cause, **values: str | float
     ) -> list[str]:
         async def work(connection: AsyncConnection) -> list[Event]:
             await connection.execute(update(users).where(users.c.id == user.id).values(values))
@@ -458,7 +460,7 @@ async def _revoke(
     return revoked
 
 
-def _insertion(session: Session, device: str, address: str | None, user: User) -> Any:
+def _insertion(session: Session, device: str, address: str | None, user: Account) -> Any:
     values = (session.id, user.id, 0, session.created_at, session.refreshed_at, device, address, "")
     # One statement, so that a user who is disabled at this moment gets no session. The lock is
     # for PostgreSQL: disabling the user waits for it, and then sees the new session.

@@ -1,13 +1,15 @@
-"""The users who may sign in."""
+"""The built-in table of users."""
 
 from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import Row, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from unexpired_server.sessions.user import User
 from unexpired_server.sessions.usernames import new_username, spellings, variants
 from unexpired_server.storage.database import Database
 from unexpired_server.storage.schema import users
@@ -16,12 +18,14 @@ CACHE_SIZE = 10_000
 """How many usernames are cached: 1 MB at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class User:
-    """A user who may sign in."""
+@dataclass(frozen=True, kw_only=True)
+class Account(User):
+    """A user of the built-in table.
 
-    id: str
-    username: str
+    Attributes:
+        password_hash: As it was when the user was read.
+    """
+
     password_hash: str = field(repr=False)
 
 
@@ -40,7 +44,7 @@ class Users:
         self._database = database
         self._usernames: dict[str, str] = {}
 
-    async def find(self, username: str) -> User | None:
+    async def find(self, username: str) -> Account | None:
         """Return the user with this name, as typed: ``Ada`` and ``ada `` mean ``ada``."""
         names = spellings(username)
         if not names:
@@ -48,7 +52,7 @@ class Users:
         rows = await self._database.rows(select(users).where(users.c.username.in_(names)))
         found = {row.username: row for row in rows}
         row = next((found[name] for name in names if name in found), None)
-        return User(row.id, row.username, row.password_hash) if row else None
+        return _account(row) if row else None
 
     async def username_of(self, user_id: str) -> str | None:
         """Return the name of a user.
@@ -92,3 +96,7 @@ class Users:
         """Return whether there is any user besides this one."""
         query = select(users.c.id).where(users.c.username != username).limit(1)
         return bool(await self._database.rows(query))
+
+
+def _account(row: Row[Any]) -> Account:
+    return Account(id=row.id, username=row.username, password_hash=row.password_hash)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from unexpired_server.errors import TokenError, TokenExpired, TokenInvalid
+from unexpired_server.scopes import split_scopes
 from unexpired_server.settings import Settings
 from unexpired_server.tokens.jws import CompactJWS, parse_compact
 from unexpired_server.tokens.keys import KeyRing, Keys, VerifyingKey
+from unexpired_server.tokens.read_only import ReadOnlyDict, read_only
 
 TYPE = "at+jwt"
 LATEST = 253_402_300_799
@@ -28,10 +30,14 @@ class Claims:
     Attributes:
         user_id: The ``sub``.
         session_id: The ``sid``.
+        scopes: The ``scope``: what the token's user may do (RFC 9068, section 2.2.3).
+        claims: All claims. They cannot be changed, as tokens are cached; lists are tuples.
     """
 
     user_id: str
     session_id: str
+    scopes: frozenset[str] = frozenset()
+    claims: Mapping[str, Any] = field(default_factory=ReadOnlyDict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +134,12 @@ class Verifier:
         expected = (self._expected.issuer, self._expected.audience)
         if (payload.get("iss"), payload.get("aud")) != expected:
             raise TokenInvalid
-        claims = Claims(user_id=_text(payload, "sub"), session_id=_text(payload, "sid"))
+        claims = Claims(
+            user_id=_text(payload, "sub"),
+            session_id=_text(payload, "sid"),
+            scopes=_scopes(payload),
+            claims=read_only(payload),
+        )
         _text(payload, "jti")
         issued_at, expires_at = _time(payload, "iat"), _time(payload, "exp")
         not_before = _time(payload, "nbf") if "nbf" in payload else issued_at
@@ -201,6 +212,13 @@ def _text(payload: dict[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value:
         raise TokenInvalid
     return value
+
+
+def _scopes(payload: dict[str, Any]) -> frozenset[str]:
+    text = payload.get("scope", "")
+    if not isinstance(text, str):
+        raise TokenInvalid
+    return split_scopes(text)
 
 
 def _time(payload: dict[str, Any], name: str) -> float:

@@ -1,0 +1,28 @@
+"""JSON values that nobody can change, as verified tokens are cached and shared."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+
+class ReadOnlyDict(dict[str, Any]):
+    """A dictionary that refuses changes; a copy of it is an ordinary one."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("The claims of a token cannot be changed: change a copy, dict(claims)")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        """Copy as an ordinary dictionary."""
+        return dict, (dict(self),)
+
+
+def read_only(value: Any) -> Any:
+    """Return a JSON value with dictionaries that refuse changes, and tuples for lists."""
+    if isinstance(value, dict):
+        return ReadOnlyDict((name, read_only(one)) for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(map(read_only, value))
+    return value
