@@ -20,10 +20,11 @@ from tests.server.harness import StartServer
 from tests.support.clock import START, FakeClock
 from unexpired_server.cli import main
 from unexpired_server.errors import TokenInvalid, Unavailable
-from unexpired_server.tokens import key_file, remote_keys
+from unexpired_server.tokens import documents, key_file, remote_keys
+from unexpired_server.tokens.documents import Document, RetryLaterError, get_document
+from unexpired_server.tokens.flights import Fetch
 from unexpired_server.tokens.jwk_set import ALGORITHMS
 from unexpired_server.tokens.jwks_verifier import JWKSVerifier
-from unexpired_server.tokens.remote_keys import Document, Fetch, RetryLaterError
 
 RSA_KEY = rsa.generate_private_key(65537, 2048)
 PRIVATE: dict[str, Any] = {
@@ -331,7 +332,7 @@ def serving(answer: Callable[[str], Answer]) -> Iterator[str]:
 async def test_a_real_url_is_fetched_with_its_headers(clock: FakeClock) -> None:
     good = document(jwk("EdDSA"))
     with serving(lambda _path: (200, {"Cache-Control": "max-age=77"}, good)) as url:
-        fetched = await remote_keys.fetch_document(url)
+        fetched = get_document(url)
         assert (fetched.content, fetched.headers["Cache-Control"]) == (good, "max-age=77")
         assert (await JWKSVerifier(url, now=clock).verify(token())).user_id == "ada"
 
@@ -342,7 +343,7 @@ async def test_a_real_url_is_fetched_with_its_headers(clock: FakeClock) -> None:
         (302, {"Location": "/elsewhere"}, b""), (307, {"Location": "http://127.0.0.1:1/"}, b""),
         (404, {}, b"{}"), (500, {}, b""), (503, {"Retry-After": "soon"}, b""), (204, {}, b""),
         (200, {"Content-Type": "text/html"}, b"<html>Sign in</html>"),
-        (200, {}, b'{"keys": [' + b" " * remote_keys.MAXIMUM_BYTES + b"]}"),
+        (200, {}, b'{"keys": [' + b" " * documents.MAXIMUM_BYTES + b"]}"),
         (200, {"Content-Length": "9999", "Connection": "close"}, b'{"keys": ['),
         (200, {"Content-Encoding": "gzip"}, b"\x1f\x8b"), (200, {}, b'{"keys": [], "keys": []}'),
         (200, {}, b"[]"), (200, {}, b"\xff"), (200, {}, b"[" * 60_000),
@@ -375,7 +376,7 @@ async def test_a_urls_retry_after_is_read(clock: FakeClock) -> None:
         serving(lambda _path: (429, {"Retry-After": "120"}, b"")) as url,
         pytest.raises(RetryLaterError) as caught,
     ):
-        await remote_keys.fetch_document(url)
+        get_document(url)
     assert caught.value.seconds == 120
     with pytest.raises(Unavailable):  # Nothing there speaks TLS, and nobody listens.
         await JWKSVerifier("https://127.0.0.1:1/", now=clock).verify(token())
@@ -384,12 +385,12 @@ async def test_a_urls_retry_after_is_read(clock: FakeClock) -> None:
 async def test_a_url_that_sends_a_byte_now_and_then_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(remote_keys, "FETCH_TIMEOUT", -1)  # No time is left at the first chunk.
+    monkeypatch.setattr(documents, "FETCH_TIMEOUT", -1)  # No time is left at the first chunk.
     with (
         serving(lambda _path: (200, {}, document(jwk("EdDSA")))) as url,
         pytest.raises(ValueError, match="too slow"),
     ):
-        await remote_keys.fetch_document(url)
+        get_document(url)
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "EdDSA", "ES256"])

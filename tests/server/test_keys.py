@@ -12,8 +12,8 @@ from tests.support.clock import START, FakeClock
 from unexpired_server.cli import main
 from unexpired_server.errors import TokenExpired, TokenInvalid, Unavailable
 from unexpired_server.settings import Settings, SettingsError, load_settings
-from unexpired_server.tokens import access_tokens, base64url, key_file
-from unexpired_server.tokens.access_tokens import AccessTokens
+from unexpired_server.tokens import base64url, key_file
+from unexpired_server.tokens.access_tokens import AccessTokens, OwnTokens
 from unexpired_server.tokens.jwks_verifier import JWKSVerifier
 from unexpired_server.tokens.jws import parse_compact
 from unexpired_server.tokens.keys import Key, VerifyingKey, load_ring, reload_ring, ring_of
@@ -280,8 +280,8 @@ async def test_a_cached_token_needs_no_signature_check_but_its_time_is_checked(
 async def test_the_cache_is_bounded_and_holds_only_valid_tokens(
     node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(access_tokens, "CACHE_SIZE", 3)
     service: AccessTokens = node.app.state.service.access_tokens
+    monkeypatch.setattr(service, "_rules", OwnTokens(cache_size=3))
     issued = [(await node.sign_in())["accessToken"] for _ in range(5)]
     for token in issued:
         await node.me(token)

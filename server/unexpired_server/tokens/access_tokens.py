@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from unexpired_server.errors import TokenError, TokenExpired, TokenInvalid
 from unexpired_server.scopes import split_scopes
 from unexpired_server.settings import Settings
-from unexpired_server.tokens.jws import CompactJWS, parse_compact
+from unexpired_server.tokens.issuer import near_miss
+from unexpired_server.tokens.jws import MAXIMUM_LENGTH, CompactJWS, parse_compact
 from unexpired_server.tokens.keys import KeyRing, Keys, VerifyingKey
 from unexpired_server.tokens.read_only import ReadOnlyDict, read_only
 
@@ -21,6 +24,8 @@ LATEST = 253_402_300_799
 
 CACHE_SIZE = 10_000
 """How many verified tokens are cached: 10 MB at most."""
+
+logger: logging.Logger = logging.getLogger("unexpired.server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ class ExpectedClaims:
 
     Attributes:
         issuer: The exact ``iss``.
-        audience: The exact ``aud``.
+        audience: The ``aud``, or one of several where the rules allow a list.
         longest_life: The longest lifetime, in seconds.
         leeway: Clock tolerance, in seconds.
     """
@@ -69,13 +74,88 @@ class ExpectedClaims:
 
 
 @dataclass(frozen=True, slots=True)
-class _VerifiedToken:
-    """A token whose signature and claims are valid; only the time is still to be checked."""
+class ReadToken:
+    """A token whose claims are valid; only the time is still to be checked.
+
+    Attributes:
+        claims: The claims.
+        starts_at: From when it is valid, in Unix seconds.
+        expires_at: The ``exp``.
+    """
 
     claims: Claims
-    key: VerifyingKey
     starts_at: float
     expires_at: float
+
+
+class TokenRules(Protocol):
+    """What makes a signed text an access token, other than the values that are expected."""
+
+    @property
+    def maximum_length(self) -> int:
+        """Of a token, in characters; an unbounded parser reads headers of megabytes."""
+        ...
+
+    @property
+    def cache_size(self) -> int:
+        """How many verified tokens are cached."""
+        ...
+
+    @property
+    def needs_key_id(self) -> bool:
+        """Whether a token must name its key."""
+        ...
+
+    def accepts(self, typ: object) -> bool:
+        """Return whether a token of this ``typ`` may be an access token."""
+        ...
+
+    def read(self, compact: CompactJWS, expected: ExpectedClaims, now: float) -> ReadToken:
+        """Read the claims of a token whose signature and issuer are right.
+
+        Raises:
+            TokenInvalid: They are not those of an access token for this audience.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class OwnTokens:
+    """The rules for tokens of our own, which are exactly as we make them."""
+
+    maximum_length: int = MAXIMUM_LENGTH
+    cache_size: int = CACHE_SIZE
+    needs_key_id: bool = True
+
+    def accepts(self, typ: object) -> bool:
+        """Return whether this is the type of our access tokens."""
+        return typ == TYPE
+
+    def read(self, compact: CompactJWS, expected: ExpectedClaims, _now: float) -> ReadToken:
+        """Read the claims of one of our tokens.
+
+        Raises:
+            TokenInvalid: It is for another audience, or lacks a claim.
+        """
+        payload = compact.payload
+        # RFC 7519 lets `aud` be a list; ours is exactly one string.
+        if payload.get("aud") != expected.audience:
+            raise TokenInvalid
+        claims = Claims(
+            user_id=text_of(payload, "sub"),
+            session_id=text_of(payload, "sid"),
+            scopes=_scopes(payload),
+            claims=read_only(payload),
+        )
+        text_of(payload, "jti")
+        issued_at, expires_at = time_of(payload, "iat"), time_of(payload, "exp")
+        not_before = time_of(payload, "nbf") if "nbf" in payload else issued_at
+        if not 0 <= expires_at - issued_at <= expected.longest_life:
+            raise TokenInvalid
+        return ReadToken(claims, max(issued_at, not_before), expires_at)
+
+
+OWN_TOKENS = OwnTokens()
 
 
 class UnknownKey(TokenInvalid):
@@ -92,13 +172,22 @@ class Verifier:
         keys: The only keys that may verify.
         expected: What a token must say.
         now: The clock, in Unix seconds.
+        rules: What makes a text an access token.
     """
 
-    def __init__(self, keys: Keys, expected: ExpectedClaims, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        expected: ExpectedClaims,
+        now: Callable[[], float],
+        rules: TokenRules = OWN_TOKENS,
+    ) -> None:
         self._keys = keys
         self._expected = expected
         self._now = now
-        self._cache: OrderedDict[str, _VerifiedToken] = OrderedDict()
+        self._rules = rules
+        self._cache: OrderedDict[str, tuple[VerifyingKey, ReadToken]] = OrderedDict()
+        self._has_hinted = False
 
     def verify(self, token: str) -> Claims:
         """Verify a token.
@@ -109,61 +198,59 @@ class Verifier:
             TokenError: It is authentic, but not valid yet.
             TokenExpired: It is authentic, and has expired.
         """
-        known = self._cache.get(token)
-        if known is None or self._keys.find(known.key.kid, known.key.alg) is not known.key:
-            known = self._authenticate(token)
+        key, known = self._cache.get(token, (None, None))
+        if key is None or known is None or self._keys.find(key.kid, key.alg) is not key:
+            key, known = self._authenticate(token)
             self._check_time(known)
-            self._store(token, known)
+            self._store(token, key, known)
         else:
-            self._cache.move_to_end(token)
+            with suppress(KeyError):  # Another thread may have removed it.
+                self._cache.move_to_end(token)
             self._check_time(known)
         return known.claims
 
-    def _store(self, token: str, verified: _VerifiedToken) -> None:
+    def _store(self, token: str, key: VerifyingKey, known: ReadToken) -> None:
         # Only authentic tokens get here, so forged ones cannot evict others.
-        self._cache[token] = verified
-        if len(self._cache) > CACHE_SIZE:
+        self._cache[token] = key, known
+        if len(self._cache) > self._rules.cache_size:
             self._cache.popitem(last=False)
 
-    def _authenticate(self, token: str) -> _VerifiedToken:
-        compact = parse_compact(token)
+    def _authenticate(self, token: str) -> tuple[VerifyingKey, ReadToken]:
+        compact = parse_compact(token, self._rules.maximum_length)
         key = self._signer(compact)
         # Claims are read after the signature: a token that is expired and tampered is tampered.
-        payload = compact.payload
-        # RFC 7519 lets `aud` be a list; ours is exactly one string.
-        expected = (self._expected.issuer, self._expected.audience)
-        if (payload.get("iss"), payload.get("aud")) != expected:
-            raise TokenInvalid
-        claims = Claims(
-            user_id=_text(payload, "sub"),
-            session_id=_text(payload, "sid"),
-            scopes=_scopes(payload),
-            claims=read_only(payload),
-        )
-        _text(payload, "jti")
-        issued_at, expires_at = _time(payload, "iat"), _time(payload, "exp")
-        not_before = _time(payload, "nbf") if "nbf" in payload else issued_at
-        if not 0 <= expires_at - issued_at <= self._expected.longest_life:
-            raise TokenInvalid
-        return _VerifiedToken(claims, key, max(issued_at, not_before), expires_at)
+        self._check_issuer(compact.payload.get("iss"))
+        try:
+            return key, self._rules.read(compact, self._expected, self._now())
+        except RecursionError:
+            raise TokenInvalid from None
 
     def _signer(self, compact: CompactJWS) -> VerifyingKey:
         header = compact.header
-        if header.get("typ") != TYPE:
+        if not self._rules.accepts(header.get("typ")):
             raise TokenInvalid
-        key = self._keys.find(header.get("kid"), header.get("alg"))
-        if key is None:
+        kid = header.get("kid")
+        key = self._keys.find(kid, header.get("alg"))
+        if key is None or (self._rules.needs_key_id and not kid):
             raise UnknownKey
         if not key.verifies(compact.message, compact.signature):
             raise TokenInvalid
         return key
 
-    def _check_time(self, verified: _VerifiedToken) -> None:
+    def _check_issuer(self, named: object) -> None:
+        if named == self._expected.issuer:
+            return
+        if not self._has_hinted and (hint := near_miss(named, self._expected.issuer)):
+            self._has_hinted = True
+            logger.warning("refusing the tokens of the issuer %r%s", named, hint)
+        raise TokenInvalid
+
+    def _check_time(self, known: ReadToken) -> None:
         now, leeway = self._now(), self._expected.leeway
-        if verified.starts_at > now + leeway:
+        if known.starts_at > now + leeway:
             raise TokenError("The access token is not valid yet.")
-        if now >= verified.expires_at + leeway:
-            raise TokenExpired(verified.expires_at)
+        if now >= known.expires_at + leeway:
+            raise TokenExpired(known.expires_at)
 
 
 class AccessTokens(Verifier):
@@ -207,7 +294,12 @@ class AccessTokens(Verifier):
         return IssuedToken(self._ring.active.sign(claims, TYPE), lifetime)
 
 
-def _text(payload: dict[str, Any], name: str) -> str:
+def text_of(payload: dict[str, Any], name: str) -> str:
+    """Return a claim that must be a text.
+
+    Raises:
+        TokenInvalid: It is missing, empty or something else.
+    """
     value = payload.get(name)
     if not isinstance(value, str) or not value:
         raise TokenInvalid
@@ -221,7 +313,12 @@ def _scopes(payload: dict[str, Any]) -> frozenset[str]:
     return split_scopes(text)
 
 
-def _time(payload: dict[str, Any], name: str) -> float:
+def time_of(payload: dict[str, Any], name: str) -> float:
+    """Return a claim that must be a time, in Unix seconds.
+
+    Raises:
+        TokenInvalid: It is missing, or no time.
+    """
     value = payload.get(name)
     # A bool is an int to Python; NaN and infinity fail the comparison.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LATEST:

@@ -6,7 +6,8 @@ work (RFC 7517, section 5). A key's algorithms follow from the key itself, and n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -16,9 +17,6 @@ from unexpired_server.tokens.keys import VerifyingKey
 from unexpired_server.tokens.strict_json import read_object
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
-KeyTable = Mapping[tuple[str, str], VerifyingKey]
-"""The keys by their id and algorithm: an RSA key may be for several algorithms."""
-
 RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 CURVES: dict[str, tuple[str, ec.EllipticCurve]] = {
     "P-256": ("ES256", ec.SECP256R1()),
@@ -52,10 +50,36 @@ SMALL_ORDER = frozenset(
 """The y coordinates of points of small order: for such a key anyone can make signatures."""
 
 
-def keys_in(document: bytes, algorithms: Collection[str] = ALGORITHMS) -> KeyTable:
-    """Return the usable keys of a JWK set.
+class KeySet:
+    """Public keys by their id and algorithm: an RSA key may be for several algorithms.
 
-    Of two keys with one id and algorithm the first is used.
+    Args:
+        keys: The keys. Of two with one id and algorithm the first is used.
+    """
+
+    def __init__(self, keys: Iterable[VerifyingKey]) -> None:
+        self._named: dict[tuple[str, str], VerifyingKey] = {}
+        self._of_algorithm: defaultdict[str, list[VerifyingKey]] = defaultdict(list)
+        for key in keys:
+            if not key.kid or self._named.setdefault((key.kid, key.alg), key) is key:
+                self._of_algorithm[key.alg].append(key)
+
+    def find(self, kid: object, alg: object) -> VerifyingKey | None:
+        """Return the key with this id and for this algorithm.
+
+        Without an id there must be exactly one key for the algorithm (RFC 7515, section 4.1.4):
+        it is never guessed.
+        """
+        if not isinstance(alg, str):
+            return None
+        if kid is None or kid == "":
+            fitting = self._of_algorithm.get(alg, [])
+            return fitting[0] if len(fitting) == 1 else None
+        return self._named.get((kid, alg)) if isinstance(kid, str) else None
+
+
+def keys_in(document: bytes, algorithms: Collection[str] = ALGORITHMS) -> KeySet:
+    """Return the usable keys of a JWK set.
 
     Args:
         document: The set, as JSON.
@@ -67,21 +91,16 @@ def keys_in(document: bytes, algorithms: Collection[str] = ALGORITHMS) -> KeyTab
     listed = read_object(document).get("keys")
     if not isinstance(listed, list) or len(listed) > MAXIMUM_KEYS:
         raise ValueError("not a JWK set, or too many keys")
-    table: dict[tuple[str, str], VerifyingKey] = {}
-    for jwk in listed:
-        for key in _keys_of(jwk):
-            if key.alg in algorithms:
-                table.setdefault((key.kid, key.alg), key)
-    return table
+    return KeySet(key for jwk in listed for key in _keys_of(jwk) if key.alg in algorithms)
 
 
 def _keys_of(jwk: Any) -> Iterator[VerifyingKey]:
     """Yield one key for each algorithm of a JWK; none when it cannot be used."""
     if not isinstance(jwk, dict) or not _is_for_verification(jwk):
         return
-    kid = jwk.get("kid")
+    kid = jwk.get("kid", "")
     read = _READERS.get(str(jwk.get("kty")))
-    if not isinstance(kid, str) or not kid or read is None:
+    if not isinstance(kid, str) or read is None:
         return
     try:
         algorithms, material = read(jwk)

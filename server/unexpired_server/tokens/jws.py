@@ -29,13 +29,17 @@ class CompactJWS:
     signature: bytes = field(repr=False)
 
 
-def parse_compact(token: str) -> CompactJWS:
+def parse_compact(token: str, maximum_length: int = MAXIMUM_LENGTH) -> CompactJWS:
     """Split a compact JWT into its parts (RFC 7515, section 7.1).
 
+    Args:
+        token: The text.
+        maximum_length: In characters.
+
     Raises:
-        TokenInvalid: It is not a compact JWT, or uses a feature that our tokens never use.
+        TokenInvalid: It is not a compact JWT, or uses a feature that access tokens never need.
     """
-    if len(token) > MAXIMUM_LENGTH or not token.isascii():
+    if len(token) > maximum_length or not token.isascii():
         raise TokenInvalid
     message, _, signature = token.rpartition(".")
     header, _, payload = message.partition(".")

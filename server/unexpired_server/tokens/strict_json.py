@@ -20,12 +20,12 @@ def read_object(raw: bytes) -> dict[str, Any]:
     text = raw.decode("utf-8")
     try:
         value = _DECODER.decode(text)
+        if "\\u" in text:
+            _refuse_lone_surrogates(value)
     except RecursionError as exc:
         raise ValueError("nested too deeply") from exc
     if not isinstance(value, dict):
         raise ValueError("not an object")  # noqa: TRY004 - wrong input, not a wrong call
-    if "\\u" in text:
-        _refuse_lone_surrogates(value)
     return value
 
 
@@ -40,7 +40,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _refuse_lone_surrogates(value: dict[str, Any]) -> None:
+def _refuse_lone_surrogates(value: object) -> None:
     # UnicodeEncodeError is a ValueError: half a character cannot be stored or sent.
     json.dumps(value, ensure_ascii=False).encode("utf-8")
 

@@ -1,0 +1,153 @@
+"""Discovery: from the name of an issuer to the address of its keys.
+
+OpenID Connect Discovery 1.0, section 4, and RFC 8414, section 3, name the two addresses at which
+an issuer describes itself. A document that does not name exactly this issuer is not used: its
+keys are somebody else's (RFC 8414, section 3.3).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Generator
+from urllib.parse import urlsplit
+
+from unexpired_server.tokens.documents import (
+    Document,
+    FetchError,
+    RetryLaterError,
+    WrongDocumentError,
+)
+from unexpired_server.tokens.issuer import is_loopback, issuer_parts, near_miss
+from unexpired_server.tokens.strict_json import read_object
+
+LONGEST_URL = 2000
+SHOWN = 200
+"""Characters of another server's text that go into the log."""
+
+logger: logging.Logger = logging.getLogger("unexpired.server")
+
+Address = Generator[str, Document, str]
+"""Yields the addresses of documents, is sent the documents, and returns the keys' address."""
+
+
+class KnownAddress:
+    """The address of the keys, as it was given.
+
+    Args:
+        address: The URL.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def steps(self, *, again: bool) -> Address:  # noqa: ARG002 - there is nothing to look up
+        """Return the address."""
+        yield from ()
+        return self._address
+
+
+class Discovery:
+    """The address of the keys, as the issuer's own document names it.
+
+    Args:
+        issuer: The issuer, an https URL; for tests on one machine also http on loopback.
+        now: The clock, in Unix seconds.
+
+    Raises:
+        ValueError: The issuer is no such URL.
+    """
+
+    def __init__(self, issuer: str, now: Callable[[], float]) -> None:
+        self._issuer = issuer
+        self._parts = issuer_parts(issuer)
+        self._now = now
+        self._jwks_uri: str | None = None
+        self._read_at = -math.inf
+        self._fresh_for = 0.0
+
+    def steps(self, *, again: bool) -> Address:
+        """Return the address of the keys.
+
+        Args:
+            again: Read the issuer's document even while it is fresh.
+
+        Raises:
+            WrongDocumentError: The issuer's document cannot be used, and none was known.
+            Exception: It could not be fetched, and none was known.
+        """
+        if again or not 0 <= self._now() - self._read_at < self._fresh_for:
+            try:
+                yield from self._read()
+            except Exception as exc:
+                if self._jwks_uri is None:
+                    raise
+                logger.warning("keeping the known address of the public keys: %s", spoken(exc))
+        if self._jwks_uri is None:
+            raise WrongDocumentError("the issuer's document names no address of keys")
+        return self._jwks_uri
+
+    def _read(self) -> Generator[str, Document]:
+        """Read the issuer's document at the first of its addresses that has a good one."""
+        problems: list[Exception] = []
+        for address in self._addresses():
+            try:
+                document = yield address
+                self._jwks_uri = self._jwks_uri_in(document, address)
+            except RetryLaterError:
+                raise
+            except Exception as exc:  # noqa: BLE001 - a server may answer anything where none is
+                problems.append(exc)
+            else:
+                self._read_at, self._fresh_for = self._now(), document.fresh_for
+                return
+        # A document that is wrong says more than an address that has none.
+        raise next((one for one in problems if isinstance(one, WrongDocumentError)), problems[0])
+
+    def _addresses(self) -> tuple[str, str]:
+        # Both rules begin with removing the slash at the end.
+        path = self._parts.path.rstrip("/")
+        root = f"{self._parts.scheme}://{self._parts.netloc}"
+        return (
+            f"{root}{path}/.well-known/openid-configuration",
+            f"{root}/.well-known/oauth-authorization-server{path}",
+        )
+
+    def _jwks_uri_in(self, document: Document, address: str) -> str:
+        try:
+            metadata = read_object(document.content)
+        except ValueError:
+            raise WrongDocumentError(f"the document at {address} is not a JSON object") from None
+        self._check_issuer(metadata.get("issuer"), address)
+        jwks_uri = metadata.get("jwks_uri")
+        if not isinstance(jwks_uri, str) or not self._is_allowed(jwks_uri):
+            raise WrongDocumentError(
+                f"the document at {address} names no https URL as its jwks_uri"
+            )
+        return jwks_uri
+
+    def _check_issuer(self, named: object, address: str) -> None:
+        if named == self._issuer:
+            return
+        shown = repr(named)[:SHOWN]
+        hint = near_miss(named, self._issuer)
+        raise WrongDocumentError(
+            f"the document at {address} is of the issuer {shown}, not of {self._issuer!r}{hint}"
+        )
+
+    def _is_allowed(self, jwks_uri: str) -> bool:
+        try:
+            parts = urlsplit(jwks_uri)
+        except ValueError:
+            return False
+        if len(jwks_uri) > LONGEST_URL or not parts.hostname or "@" in parts.netloc:
+            return False
+        # Only an issuer on this machine may point to this machine.
+        is_local = self._parts.scheme == parts.scheme == "http" and is_loopback(parts.hostname)
+        return parts.scheme == "https" or is_local
+
+
+def spoken(exc: Exception) -> str:
+    """Return what may be logged of an exception: of other code's only the class."""
+    is_ours = isinstance(exc, WrongDocumentError | FetchError | RetryLaterError)
+    return str(exc) if is_ours else type(exc).__name__

@@ -1,0 +1,127 @@
+"""Fetches in the background, for which coroutines and threads wait alike.
+
+A generator says what to fetch: it yields addresses and is sent their documents, so the same steps
+run in a thread and in an event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Generator
+from concurrent.futures import Future, wait
+from contextlib import suppress
+
+from unexpired_server.tokens.documents import FETCH_TIMEOUT, Document, get_document
+
+Fetch = Callable[[str], Awaitable[bytes | Document]]
+Steps = Generator[str, Document, None]
+
+LONGEST = 3 * FETCH_TIMEOUT
+"""Seconds after which a fetch is given up; a resolver or a socket may block for longer."""
+
+
+class Flight:
+    """Steps that run to their end, also when nobody waits for them any more.
+
+    Args:
+        steps: What to fetch.
+        fetch: Gets a document in the event loop of the caller, where there is one. When None,
+            the standard library does in a thread, which does not keep a program from ending.
+
+    Raises:
+        RuntimeError: No thread can be started.
+    """
+
+    def __init__(self, steps: Steps, fetch: Fetch | None) -> None:
+        self._started_at = time.monotonic()
+        self._done: Future[None] = Future()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None  # A loop holds tasks only weakly.
+        with suppress(RuntimeError):
+            self._loop = asyncio.get_running_loop() if fetch else None
+        if fetch and self._loop:
+            self._task = self._loop.create_task(self._run(steps, fetch))
+        else:
+            get = _in_loop_of_its_own(fetch) if fetch else get_document
+            threading.Thread(target=self._block, args=(steps, get), daemon=True).start()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing runs any more; a task of a loop that has stopped never ends by itself."""
+        return self._done.done() or (self._loop is not None and not self._loop.is_running())
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it runs, and its result can still be expected."""
+        return not self.has_ended and self._age < LONGEST
+
+    @property
+    def _age(self) -> float:
+        return time.monotonic() - self._started_at
+
+    def wait(self, seconds: float) -> bool:
+        """Block until it is done, or it is older than some seconds; return whether it is done.
+
+        So that a URL that hangs holds up the first callers, and not each one after them.
+        """
+        return bool(wait({self._done}, self._rest(seconds)).done)
+
+    async def wait_async(self, seconds: float) -> bool:
+        """Wait until it is done, or it is older than some seconds; return whether it is done.
+
+        A caller that is cancelled does not cancel it: others wait for it too.
+        """
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake(_: object) -> None:
+            with suppress(RuntimeError):  # The loop may have been closed in the meantime.
+                loop.call_soon_threadsafe(done.set)
+
+        self._done.add_done_callback(wake)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._rest(seconds)):
+                await done.wait()
+        return done.is_set()
+
+    def _rest(self, seconds: float) -> float:
+        return max(0.0, seconds - self._age)
+
+    def _block(self, steps: Steps, get: Callable[[str], Document]) -> None:
+        try:
+            with suppress(StopIteration):
+                address = next(steps)
+                while True:
+                    try:
+                        document = get(address)
+                    except Exception as exc:  # noqa: BLE001 - the steps decide
+                        address = steps.throw(exc)
+                    else:
+                        address = steps.send(document)
+        finally:
+            self._done.set_result(None)
+
+    async def _run(self, steps: Steps, fetch: Fetch) -> None:
+        try:
+            with suppress(StopIteration):
+                address = next(steps)
+                while True:
+                    try:
+                        document = await _fetched(address, fetch)
+                    except Exception as exc:  # noqa: BLE001 - the steps decide
+                        address = steps.throw(exc)
+                    else:
+                        address = steps.send(document)
+        finally:
+            self._done.set_result(None)
+
+
+async def _fetched(address: str, fetch: Fetch) -> Document:
+    async with asyncio.timeout(FETCH_TIMEOUT):
+        fetched = await fetch(address)
+    return Document(fetched) if isinstance(fetched, bytes) else fetched
+
+
+def _in_loop_of_its_own(fetch: Fetch) -> Callable[[str], Document]:
+    return lambda address: asyncio.run(_fetched(address, fetch))
