@@ -27,7 +27,7 @@ from unexpired.errors import (
 )
 from unexpired.events import EventName
 from unexpired.messages import Headers, Request, Response, ResponseHead
-from unexpired.options import Options
+from unexpired.options import ClientOptions, Options
 from unexpired.ports import (
     Clock,
     MemoryStore,
@@ -50,6 +50,7 @@ __all__ = [
     "BadCredentials",
     "BadReply",
     "Client",
+    "ClientOptions",
     "Clock",
     "Dialect",
     "EventName",

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast
 
 from unexpired.base_client import BaseClient
 from unexpired.content import RequestOptions
 from unexpired.errors import UnexpiredError, Unreachable
-from unexpired.messages import Request, Response
-from unexpired.options import Options
+from unexpired.messages import Request, Response, ResponseHead
+from unexpired.options import ClientOptions, Options
 from unexpired.policy import Effect, Refresh, Send, Sleep
 from unexpired.ports import (
     Clock,
@@ -75,7 +76,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         clock: Clock | None = None,
         is_watched: Callable[[], bool] = lambda: True,
         tick: float = TICK_INTERVAL,
-        **options: Any,
+        **options: Unpack[ClientOptions],
     ) -> None:
         super().__init__(
             SessionManager(
@@ -102,34 +103,47 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             self._manager.emitter.on(event, self._wakeup.wake_all)
 
     @classmethod
-    def in_browser(cls, *, transport: Transport | None = None, **options: Any) -> Self:
+    def in_browser(
+        cls,
+        *,
+        transport: Transport | None = None,
+        clock: Clock | None = None,
+        **options: Unpack[ClientOptions],
+    ) -> Self:
         """Return a client on the browser's fetch, storage, locks and navigation.
 
         Args:
             transport: Sends the requests instead of the page's fetch.
+            clock: The time, instead of the device's.
             **options: See ``Options``.
         """
         from unexpired.browser import connect  # noqa: PLC0415 - JavaScript exists only in a page
 
-        return connect(cls, transport=transport, **options)
+        return connect(cls, transport=transport, clock=clock, **options)
 
     @classmethod
     def on_desktop(
-        cls, *, store: TokenStore | None = None, transport: Transport | None = None, **options: Any
+        cls,
+        *,
+        store: TokenStore | None = None,
+        transport: Transport | None = None,
+        clock: Clock | None = None,
+        **options: Unpack[ClientOptions],
     ) -> Self:
         """Return a client for a program: on urllib, with the session stored in a file.
 
         Args:
             store: Stores the session; by default a file of the user's, one for each API.
             transport: Sends the requests instead of urllib.
+            clock: The time, instead of the device's.
             **options: See ``Options``; ``base_url`` is the API's address.
         """
         from unexpired.desktop import connect  # noqa: PLC0415 - needs the extra `desktop`
 
-        return connect(cls, store=store, transport=transport, **options)
+        return connect(cls, store=store, transport=transport, clock=clock, **options)
 
     @classmethod
-    def in_process(cls, **options: Any) -> Self:
+    def in_process(cls, **options: Unpack[ClientOptions]) -> Self:
         """Return ``on_desktop(…)``, of which this is the deprecated name."""
         warnings.warn("in_process() is now on_desktop()", DeprecationWarning, stacklevel=2)
         return cls.on_desktop(**options)
@@ -154,12 +168,11 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         """
         manager = self._manager
         request = manager.request(method, url, options)
+        await self._call_hooks("request", request)
         await self._reload()
         try:
             async with timeout_after(options.get("timeout", manager.options.timeout)):
                 response = await self._drive(manager.policy.call(request))
-                named = manager.options.dialect.named(cast("Response", response))
-                return replace(named, request=request)
         except TimeoutError:
             late = Unreachable(TIMED_OUT)
             late.note_request(request)
@@ -168,12 +181,26 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             error.note_request(request)
             manager.redirect_if_signed_out(error)
             raise
+        named = manager.options.dialect.named(cast("Response", response))
+        response = replace(named, request=request)
+        await self._call_hooks("response", response)
+        return response
+
+    async def _call_hooks(
+        self, event: Literal["request", "response"], message: Request | ResponseHead
+    ) -> None:
+        """Call the user's hooks, and await those that are coroutine functions."""
+        for hook in self._manager.options.event_hooks[event]:
+            returned = hook(message)
+            if inspect.isawaitable(returned):
+                await returned
 
     # -- The session ---------------------------------------------------------------------------
 
     async def ready(self) -> Self:
         """Start to maintain the session: refresh it early, and follow other tabs."""
-        if self._stay_ahead_task is None:
+        task = self._stay_ahead_task
+        if task is None or task.done() or task.cancelling():
             self._stay_ahead_task = asyncio.ensure_future(self._stay_ahead())
         await self._reload()
         return self
@@ -228,11 +255,23 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         self._wakeup.wake_all()
 
     def close(self) -> None:
-        """Stop maintaining the session; it stays stored."""
-        for closer in self._closers:
-            closer()
+        """Stop maintaining the session; it stays stored, and requests still work."""
+        while self._closers:
+            self._closers.pop(0)()
         if self._stay_ahead_task is not None:
             self._stay_ahead_task.cancel()
+
+    async def aclose(self) -> None:
+        """Close the client, as ``close`` does, and wait until nothing maintains the session."""
+        self.close()
+        if self._stay_ahead_task is not None:
+            await asyncio.wait({self._stay_ahead_task})
+
+    async def __aenter__(self) -> Self:
+        return await self.ready()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     def on_close(self, closer: Callable[[], None]) -> None:
         """Call this function when the client is closed."""

@@ -74,7 +74,7 @@ def build_request(method: str, url: str, options: RequestOptions) -> Request:
         files=options.get("files"),
     )
     check_has_body(method, body)
-    headers = _headers(options.get("headers") or {})
+    headers = headers_of(options.get("headers") or {})
     request = Request(
         method.upper(),
         merge_params(url, options.get("params")),
@@ -128,7 +128,12 @@ def _check_timeout(timeout: object) -> None:
         raise ValueError("timeout is a positive number of seconds, or None for no limit")
 
 
-def _headers(fields: Any) -> Headers:
+def headers_of(fields: Any) -> Headers:
+    """Return header fields from a mapping or pairs.
+
+    Raises:
+        TypeError: If it is neither.
+    """
     pairs = [*fields.items()] if isinstance(fields, Mapping) else fields
     try:
         return Headers([(name, value) for name, value in pairs])

@@ -94,7 +94,7 @@ class Request:
         if self.method.upper() in FORBIDDEN_METHODS:
             raise ValueError(f"method: browsers do not send {self.method.upper()}")
         for name, value in self.headers.items():
-            _check_header(name, value)
+            check_header(name, value)
 
     @property
     def is_replayable(self) -> bool:
@@ -110,8 +110,13 @@ class Request:
         return f"<Request {self.method} {self.url.partition('?')[0].partition('#')[0]}>"
 
 
-def _check_header(name: str, value: str) -> None:
-    """Check one header field. The messages never quote a value: it may be a credential."""
+def check_header(name: str, value: str) -> None:
+    """Check one header field. The messages never quote a value: it may be a credential.
+
+    Raises:
+        TypeError: If the value is not a text.
+        ValueError: If no browser could send the field.
+    """
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"headers: {name!a} is not a name of letters, digits and hyphens")
     if not isinstance(value, str):

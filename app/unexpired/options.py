@@ -2,16 +2,52 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypedDict
 
+from unexpired.content import headers_of
 from unexpired.dialect import Dialect
 from unexpired.errors import unknown_option
+from unexpired.messages import Headers, Request, check_header
 from unexpired.origins import allowed_origins, api_of, origin_of, resolve, storage_key_of
 
 MIN_EXCHANGE_TIMEOUT = 60.0  # s
+
+# As a default for all requests these would switch off what the client does for each of them.
+NO_DEFAULTS = {
+    "authorization": "would take the place of the session's token: give it to single requests",
+    "content-type": "depends on the body, and is set with it",
+    "idempotency-key": "is a new one for each request",
+}
+
+Hooks = Mapping[Literal["request", "response"], Sequence[Callable[[Any], Any]]]
+HOOK_NAMES = ("request", "response")
+
+
+class ClientOptions(TypedDict, total=False):
+    """The keyword options of every client, for type checkers; see ``Options``."""
+
+    base_url: str
+    login_url: str
+    login_path: str
+    refresh_path: str
+    logout_path: str
+    dialect: Dialect | Mapping[str, Any]
+    margin: float
+    token_origins: Sequence[str]
+    storage: Literal["local", "session", "memory"]
+    storage_key: str
+    refresh_timeout: float
+    timeout: float | None
+    on_expired: Literal["redirect", "event"]
+    idempotency_keys: bool | None
+    headers: Mapping[str, str] | Iterable[tuple[str, str]]
+    event_hooks: Hooks
+    page_url: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +77,18 @@ class Options:
         idempotency_keys: Whether each POST gets an ``Idempotency-Key``, one for all its attempts;
             None: only with this project's own dialect. Of another origin, a server that does not
             know the header may refuse it (CORS).
+        headers: Header fields of every request to the origins that may see the token, including
+            those for tokens; a request's own win. Other origins never see them.
+        event_hooks: Functions to call, as in httpx: ``request`` ones with each ``Request`` before
+            it is sent, without our token; ``response`` ones with each ``Response``. They are called
+            once for each call of yours, however often it is sent. Their exceptions propagate.
+            ``AsyncClient`` awaits coroutine functions; ``Client`` refuses them.
         page_url: The address of the page, set by ``in_browser``; empty if there is none.
 
     Raises:
         TypeError: If there is no such option, or a text or a number is something else.
         ValueError: If a time is not positive, ``base_url`` has no scheme, an origin is not exact,
-            or the dialect has no such attribute.
+            the dialect has no such attribute, or ``headers`` has one that is set for each request.
     """
 
     base_url: str = ""
@@ -63,6 +105,8 @@ class Options:
     timeout: float | None = 30
     on_expired: Literal["redirect", "event"] = "redirect"
     idempotency_keys: bool | None = None
+    headers: Headers = field(default_factory=Headers, hash=False)
+    event_hooks: Hooks = field(default_factory=dict, repr=False, hash=False)
     page_url: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
@@ -75,6 +119,8 @@ class Options:
         if self.on_expired not in {"redirect", "event"}:
             raise ValueError('on_expired is "redirect" or "event"')
         object.__setattr__(self, "dialect", Dialect.of(self.dialect))
+        object.__setattr__(self, "headers", _default_headers(self.headers))
+        object.__setattr__(self, "event_hooks", _hooks(self.event_hooks))
         _ = self.api, self._trusted  # Raises at once if an address is not exact.
         if not self.storage_key:
             key = storage_key_of(base_url=self.base_url, page_url=self.page_url)
@@ -137,6 +183,48 @@ class Options:
     def trusts(self, url: str) -> bool:
         """Return whether an absolute URL may see the token."""
         return origin_of(url) in self._trusted
+
+    def with_headers(self, request: Request) -> Request:
+        """Return the request with the client's own header fields, where it has none of its own."""
+        if not self.headers or not self.trusts(request.url):
+            return request
+        for name in self.headers.keys() - request.headers.keys():
+            request = request.with_header(name, self.headers[name])
+        return request
+
+
+def _default_headers(given: Any) -> Headers:
+    headers = headers_of(given or {})
+    for name, value in headers.items():
+        check_header(name, value)
+        if name in NO_DEFAULTS:
+            raise ValueError(f"headers: {name} {NO_DEFAULTS[name]}")
+    return headers
+
+
+def _hooks(given: Any) -> Hooks:
+    """Return a copy of the hooks by event.
+
+    Raises:
+        TypeError: If it is not a mapping of events to lists of functions.
+        ValueError: If there is no such event.
+    """
+    if not isinstance(given, Mapping):
+        raise TypeError('event_hooks is a mapping of "request" and "response" to functions')
+    hooks: dict[Any, list[Any]] = {name: [] for name in HOOK_NAMES}
+    for name, functions in given.items():
+        if name not in HOOK_NAMES:
+            raise ValueError(f'event_hooks: {name!r} is not "request" or "response"')
+        if not isinstance(functions, Sequence) or not all(map(callable, functions)):
+            raise TypeError(f"event_hooks: {name} is a list of functions")
+        hooks[name] = [*functions]
+    return hooks
+
+
+def is_coroutine_function(hook: Any) -> bool:
+    """Return whether calling it gives something to await, also for an object with ``__call__``."""
+    call = getattr(type(hook), "__call__", None)  # noqa: B004 - for what it is, not whether it is
+    return inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(call)
 
 
 def _is_number(value: object) -> bool:

@@ -259,7 +259,7 @@ class Policy:
 
     def _exchange(self, request: Request) -> Generator[Send, Response, Response]:
         """Send a request for tokens; the response counts only if it is from where that went."""
-        response = yield Send(request, self.options.exchange_timeout)
+        response = yield Send(self.options.with_headers(request), self.options.exchange_timeout)
         if not _is_from_there(request, response):
             raise Unreachable
         return response
@@ -332,7 +332,8 @@ class Policy:
                 record.tokens.access_token,
             )
             try:
-                response = yield Send(request, self.options.refresh_timeout)
+                sent = self.options.with_headers(request)
+                response = yield Send(sent, self.options.refresh_timeout)
             except Unreachable:
                 response = Response(503)
             if is_outage(response.status_code):

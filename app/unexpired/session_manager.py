@@ -146,7 +146,8 @@ class SessionManager:
             ValueError: If the URL or the body cannot be sent.
         """
         request = build_request(method, url, options)
-        return self.with_idempotency_key(replace(request, url=self.options.resolve(request.url)))
+        request = replace(request, url=self.options.resolve(request.url))
+        return self.with_idempotency_key(self.options.with_headers(request))
 
     def with_idempotency_key(self, request: Request) -> Request:
         """Return a POST to a trusted origin with one key for all its attempts.

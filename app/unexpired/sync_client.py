@@ -10,14 +10,14 @@ from contextlib import ExitStack, closing, contextmanager
 from contextvars import copy_context
 from dataclasses import replace
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast
 
 from unexpired.async_client import LOCK_TIMEOUT_FACTOR, TIMED_OUT, AsyncClient
 from unexpired.base_client import BaseClient
 from unexpired.content import RequestOptions
 from unexpired.errors import UnexpiredError, Unreachable
-from unexpired.messages import Request, Response
-from unexpired.options import Options
+from unexpired.messages import Request, Response, ResponseHead
+from unexpired.options import ClientOptions, Options, is_coroutine_function
 from unexpired.policy import Effect, Refresh, Send, Sleep
 from unexpired.ports import (
     Clock,
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     import unexpired.adapters.httpx
 
 NO_LIMIT = float("inf")
+
+SHARED = "a shared session brings its store, navigator, clock and options"
 
 
 class _CallAborted(Exception):  # noqa: N818
@@ -78,10 +80,10 @@ class Client(BaseClient[Response]):
         navigator: Navigator | None = None,
         clock: Clock | None = None,
         max_backoff: float = NO_LIMIT,
-        **options: Any,
+        **options: Unpack[ClientOptions],
     ) -> None:
         if session_of is not None and (options or store or navigator or clock):
-            raise ValueError("a shared session brings its store, navigator, clock and options")
+            raise ValueError(SHARED)
         super().__init__(
             self._manager_of(session_of)
             if session_of
@@ -92,6 +94,9 @@ class Client(BaseClient[Response]):
                 clock or SystemClock(),
             )
         )
+        for event, hooks in self._manager.options.event_hooks.items():
+            if any(map(is_coroutine_function, hooks)):
+                raise TypeError(f"event_hooks: Client cannot await a {event} hook; use AsyncClient")
         self._transport = transport
         self._lock = lock or ThreadLock()
         self._max_backoff = max_backoff
@@ -108,26 +113,39 @@ class Client(BaseClient[Response]):
         *,
         session_of: AsyncClient | None = None,
         transport: SyncTransport | None = None,
-        **options: Any,
+        clock: Clock | None = None,
+        max_backoff: float = 0,
+        **options: Unpack[ClientOptions],
     ) -> Self:
         """Return a client on the browser's network, storage and navigation.
 
         Args:
             session_of: The page's AsyncClient, whose session this client shares.
             transport: Sends the requests instead of the page's own network.
+            clock: The time, instead of the device's.
+            max_backoff: The longest back-off, in seconds, that a request waits through.
             **options: See ``Options``.
+
+        Raises:
+            ValueError: If options are given besides ``session_of``, which brings its own.
         """
         from unexpired.browser import connect_sync, share_session  # noqa: PLC0415 - needs a page
 
+        ports: dict[str, Any] = {
+            "transport": transport,
+            "clock": clock,
+            "max_backoff": max_backoff,
+        }
         if session_of is None:
-            return connect_sync(cls, transport=transport, **options)
+            return connect_sync(cls, **ports, **options)
+        if options:
+            raise ValueError(SHARED)
         return share_session(
             cls,
             session_of.transport,
             cls._manager_of(session_of).options.storage_key,
             session_of=session_of,
-            transport=transport,
-            **options,
+            **ports,
         )
 
     @classmethod
@@ -136,21 +154,32 @@ class Client(BaseClient[Response]):
         *,
         store: TokenStore | None = None,
         transport: SyncTransport | None = None,
-        **options: Any,
+        clock: Clock | None = None,
+        max_backoff: float = NO_LIMIT,
+        **options: Unpack[ClientOptions],
     ) -> Self:
         """Return a client for a program: on urllib, with the session stored in a file.
 
         Args:
             store: Stores the session; by default a file of the user's, one for each API.
             transport: Sends the requests instead of urllib.
+            clock: The time, instead of the device's.
+            max_backoff: The longest back-off, in seconds, that a request waits through.
             **options: See ``Options``; ``base_url`` is the API's address.
         """
         from unexpired.desktop import connect_sync  # noqa: PLC0415 - needs the extra `desktop`
 
-        return connect_sync(cls, store=store, transport=transport, **options)
+        return connect_sync(
+            cls,
+            store=store,
+            transport=transport,
+            clock=clock,
+            max_backoff=max_backoff,
+            **options,
+        )
 
     @classmethod
-    def in_process(cls, **options: Any) -> Self:
+    def in_process(cls, **options: Unpack[ClientOptions]) -> Self:
         """Return ``on_desktop(…)``, of which this is the deprecated name."""
         warnings.warn("in_process() is now on_desktop()", DeprecationWarning, stacklevel=2)
         return cls.on_desktop(**options)
@@ -177,10 +206,19 @@ class Client(BaseClient[Response]):
             ValueError: If the URL or the body cannot be sent.
         """
         request = self._manager.request(method, url, options)
+        self._call_hooks("request", request)
         timeout = options.get("timeout", self._manager.options.timeout)
         with closing(self.exchange(request, timeout=timeout)) as steps:
             response = cast("Response", self._run(steps))
-        return replace(self._manager.options.dialect.named(response), request=request)
+        response = replace(self._manager.options.dialect.named(response), request=request)
+        self._call_hooks("response", response)
+        return response
+
+    def _call_hooks(
+        self, event: Literal["request", "response"], message: Request | ResponseHead
+    ) -> None:
+        for hook in self._manager.options.event_hooks[event]:
+            hook(message)
 
     # -- The session ---------------------------------------------------------------------------
 
@@ -226,6 +264,12 @@ class Client(BaseClient[Response]):
 
     def close(self) -> None:
         """Do nothing: the session stays stored, and nothing runs in the background."""
+
+    def __enter__(self) -> Self:
+        return self.ready()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     # -- For other HTTP libraries --------------------------------------------------------------
 

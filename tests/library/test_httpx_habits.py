@@ -215,3 +215,126 @@ async def test_a_pickled_error_keeps_its_type_and_code_but_not_the_exchange(
     assert (type(again), str(again), again.code) == (SessionEnded, str(error), "SESSION_REVOKED")
     assert (again.request, again.response) == (None, None)
     assert b"a secret" not in pickled
+
+
+# -- Default headers ---------------------------------------------------------------------------
+
+
+async def test_default_headers_go_with_each_request_and_its_own_win(
+    open_client: Open, server: FakeServer
+) -> None:
+    client = await open_client(headers={"X-App": "shop", "Accept": "text/csv"})
+    response = await result(client.get("/api/notes", headers={"accept": "text/html"}))
+    sent = server.received[0].headers
+    assert (sent["x-app"], sent["accept"]) == ("shop", "text/html")
+    assert response.request.headers["x-app"] == "shop"
+
+
+async def test_default_headers_go_with_requests_for_tokens_whose_own_win(
+    open_client: Open, server: FakeServer
+) -> None:
+    client = await open_client(headers={"X-App": "shop", "Accept": "text/csv"})
+    await result(client.refresh())
+    await result(client.sign_out())
+    assert [(one.headers["x-app"], one.headers["accept"]) for one in server.received] == [
+        ("shop", "application/json")
+    ] * 2
+
+
+async def test_default_headers_never_go_to_another_origin(
+    open_client: Open, server: FakeServer
+) -> None:
+    client = await open_client(headers={"X-Api-Key": "secret"})
+    await result(client.get("https://elsewhere.example/x"))
+    assert "x-api-key" not in server.received[0].headers
+
+
+# -- Event hooks -------------------------------------------------------------------------------
+
+
+async def test_hooks_are_called_once_for_a_call_however_often_it_is_sent(
+    open_client: Open, server: FakeServer
+) -> None:
+    seen: list[Any] = []
+    client = await open_client(event_hooks={"request": [seen.append], "response": [seen.append]})
+    answers = [error_response(401, "TOKEN_EXPIRED"), json_response(200, {"a": 1})]
+    server.responses["/api/notes"] = lambda _: answers.pop(0)
+    response = await result(client.get("/api/notes"))
+    assert len(server.received) == 3
+    request, hooked = seen
+    assert (request.url, "authorization" in request.headers) == (f"{API}/api/notes", False)
+    assert hooked is response
+    assert response.request is request
+
+
+@pytest.mark.parametrize("event", ["request", "response"])
+async def test_an_exception_in_a_hook_is_the_callers(
+    open_client: Open, server: FakeServer, event: str
+) -> None:
+    def refuse(_: object) -> None:
+        raise LookupError(event)
+
+    client = await open_client(event_hooks={event: [refuse]})
+    with pytest.raises(LookupError, match=event):
+        await result(client.get("/api/notes"))
+    assert len(server.received) == (event == "response")
+
+
+async def test_a_coroutine_function_is_awaited_as_a_hook() -> None:
+    server, seen = AsyncFakeServer(FakeClock()), list[Any]()
+
+    async def hook(message: Any) -> None:
+        await asyncio.sleep(0)
+        seen.append(message)
+
+    hooks: Any = {"request": [hook], "response": [hook]}
+    client = AsyncClient(server, clock=server.clock, base_url=API, event_hooks=hooks)
+    await client.sign_in("ada", "pw")
+    assert seen == []  # Requests for tokens are the client's own.
+    response = await client.get("/api/notes")
+    assert seen == [response.request, response]
+
+
+# -- A client as a context ---------------------------------------------------------------------
+
+
+async def test_an_async_client_maintains_the_session_within_its_context() -> None:
+    server = AsyncFakeServer(FakeClock())
+    before = asyncio.all_tasks()
+    async with AsyncClient(server, clock=server.clock, base_url=API) as client:
+        await client.sign_in("ada", "pw")
+        assert len(asyncio.all_tasks() - before) == 1
+    assert asyncio.all_tasks() == before
+    assert (await client.get("/api/notes")).status_code == 200  # It is signed in as before.
+
+
+async def test_an_async_client_is_closed_any_number_of_times_and_opened_again() -> None:
+    server = AsyncFakeServer(FakeClock())
+    before = asyncio.all_tasks()
+    client, closed = AsyncClient(server, clock=server.clock, base_url=API), list[int]()
+    client.on_close(lambda: closed.append(1))
+    await client.aclose()
+    async with client:
+        client.close()
+    await client.aclose()
+    assert closed == [1]
+    async with client:
+        assert len(asyncio.all_tasks() - before) == 1
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_context_closes_an_async_client_whatever_its_block_raises() -> None:
+    server = AsyncFakeServer(FakeClock())
+    before = asyncio.all_tasks()
+    with pytest.raises(LookupError):
+        async with AsyncClient(server, clock=server.clock, base_url=API):
+            raise LookupError
+    assert asyncio.all_tasks() == before
+
+
+def test_a_client_is_a_context_that_can_be_closed_any_number_of_times() -> None:
+    server = SyncFakeServer(FakeClock())
+    with Client(server, clock=server.clock, base_url=API) as client:
+        client.sign_in("ada", "pw")
+    client.close()
+    assert client.get("/api/notes").status_code == 200

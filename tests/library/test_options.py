@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
-from unexpired import AsyncClient, Client, Options
+from unexpired import AsyncClient, Client, ClientOptions, Options
 
 PAGE = "https://app.example/notes/index.html#/notes"
 
@@ -107,3 +108,58 @@ def test_a_program_needs_the_whole_address_of_the_api(build: Any) -> None:
         build(base_url=7)
     with pytest.raises(TypeError, match="time_out"):
         build(base_url="https://api.example", time_out=3)
+
+
+def test_type_checkers_know_every_option() -> None:
+    assert {option.name for option in fields(Options)} == ClientOptions.__optional_keys__
+    assert not ClientOptions.__required_keys__
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"headers": "X: y"}, "headers"),
+        ({"headers": {"X-Name": 7}}, "headers: the value of x-name"),
+        ({"event_hooks": [print]}, "event_hooks"),
+        ({"event_hooks": {"request": print}}, "event_hooks: request"),
+        ({"event_hooks": {"request": [7]}}, "event_hooks: request"),
+    ],
+    ids=str,
+)
+def test_headers_and_hooks_of_the_wrong_type_are_refused(options: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        Options(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"headers": {"Authorization": "Bearer secret"}}, "headers: authorization"),
+        ({"headers": {"Content-Type": "text/plain"}}, "headers: content-type"),
+        ({"headers": {"Idempotency-Key": "secret"}}, "headers: idempotency-key"),
+        ({"headers": {"X-Name": "secret\n"}}, "headers: the value of x-name"),
+        ({"event_hooks": {"respond": [print]}}, "event_hooks: 'respond'"),
+    ],
+    ids=str,
+)
+def test_headers_and_hooks_that_cannot_be_right_are_refused(options: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as raised:
+        Options(**options)
+    assert "secret" not in str(raised.value)
+
+
+def test_options_show_no_value_of_a_header() -> None:
+    assert "secret" not in repr(Options(headers={"X-Api-Key": "secret"}))  # type: ignore[arg-type]
+
+
+def test_a_client_that_cannot_await_refuses_a_coroutine_function_as_a_hook() -> None:
+    async def hook(_: object) -> None: ...
+
+    class Hook:
+        async def __call__(self, _: object) -> None: ...
+
+    transport: Any = None
+    for one in (hook, Hook()):
+        with pytest.raises(TypeError, match="event_hooks: Client cannot await a response hook"):
+            Client(transport, event_hooks={"response": [one]})
+    Client(transport, event_hooks={"request": [print]})
