@@ -66,6 +66,7 @@ globalThis.translations = {
     "Notes": "Notizen",
     "Offline.": "Offline.",
     "Offline: {} You are still signed in ({}).": "Offline: {} Sie sind weiterhin angemeldet ({}).",
+    "One more step is needed to sign in.": "Zur Anmeldung ist noch ein Schritt nötig.",
     "Opening the page": "Die Seite wird geöffnet",
     "Outcome": "Ergebnis",
     "Password": "Passwort",

@@ -6,7 +6,15 @@ import asyncio
 import inspect
 import logging
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Mapping,
+)
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from copy import copy
 from dataclasses import replace
@@ -169,13 +177,14 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         manager = self._manager
         request = manager.request(method, url, options)
         await self._call_hooks("request", request)
-        await self._reload()
+        if request.auth:
+            await self._reload()
         try:
             async with timeout_after(options.get("timeout", manager.options.timeout)):
                 response = await self._drive(manager.policy.call(request))
         except TimeoutError:
             late = Unreachable(TIMED_OUT)
-            late.note_request(request)
+            manager.note_no_response(request, late)
             raise late from None
         except UnexpiredError as error:
             error.note_request(request)
@@ -205,18 +214,69 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         await self._reload()
         return self
 
-    async def sign_in(self, username: str, password: str) -> None:
+    async def sign_in(self, username: str, password: str, **fields: Any) -> None:
         """Sign in.
+
+        Args:
+            username: The person's name.
+            password: The person's password.
+            **fields: Further fields of the request's body, such as ``otp="123456"``.
 
         Raises:
             BadCredentials: If the username or the password is wrong.
+            SecondStepRequired: If the server asks for a second step, such as a one-time code. Sign
+                in again with what it asks for, or ``adopt`` the tokens.
+            TypeError: If a further field is one that the client sends itself, or cannot be sent.
             RateLimited: If there were too many attempts.
             Unreachable: If no usable response came.
             BadReply: If the server refuses for another reason.
         """
         await self._reload()
-        await self._drive(self._manager.policy.sign_in(new_session_name(), username, password))
+        await self._drive(
+            self._manager.policy.sign_in(new_session_name(), username, password, fields)
+        )
         self._report_ends()  # Nobody has to wait for the end of another session.
+
+    async def adopt(self, tokens: Response | Mapping[str, Any]) -> None:
+        """Start a session with tokens from a sign-up, a magic link or elsewhere.
+
+        It is as after ``sign_in``: a session that was there before is replaced and ended.
+
+        Args:
+            tokens: A successful response in the names of the dialect, or a mapping such as its
+                JSON, in the names of the dialect or of this project's own server.
+
+        Raises:
+            BadReply: If the response has no usable access token.
+            ValueError: If the mapping has none.
+            TypeError: If it is neither a ``Response`` nor a mapping.
+        """
+        await self._reload()
+        self._manager.adopt(tokens)
+        self._report_ends()
+
+    async def token(self) -> str:
+        """Return the access token, refreshed if it is due, as for a request.
+
+        For a WebSocket or the code of others. Get a new one for each use: this one expires. It is
+        a secret: never put it into a URL, a log or a store.
+
+        Raises:
+            NotSignedIn: If there is no session.
+            SessionExpired: If the session has expired.
+            SessionEnded: If the session was revoked or signed out.
+            Unreachable: If the token has expired and cannot be refreshed now.
+        """
+        await self._reload()
+        try:
+            async with timeout_after(self._manager.options.timeout):
+                await self._drive(self._manager.policy.ensure_token())
+        except TimeoutError:
+            raise Unreachable(TIMED_OUT) from None
+        except UnexpiredError as error:
+            self._manager.redirect_if_signed_out(error)
+            raise
+        return self._manager.session.require().tokens.access_token
 
     async def sign_out(self) -> None:
         """Sign out: here at once, and at the server if it can be reached."""
@@ -352,10 +412,10 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
                     else:
                         await self._wait(effect)
                 except UnexpiredError as error:
-                    manager.reload()
+                    manager.reload_after(effect)
                     effect = flow.throw(error)
                 else:
-                    manager.reload()
+                    manager.reload_after(effect)
                     effect = flow.send(outcome)
         except StopIteration:
             return

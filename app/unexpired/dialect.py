@@ -22,6 +22,7 @@ from unexpired.token_response import (
     ENDINGS,
     EXPIRED,
     REFUSALS,
+    SECOND_STEP,
     SUPERSEDED,
     is_outage,
 )
@@ -87,6 +88,8 @@ class Dialect:
             that ask to try again later, and never with an HTML page, which is a captive portal's.
         refused_with: A name that a response must have for its status to refuse; empty: none.
         bad_credentials: Codes for a wrong username or password; empty: every 401 to a sign-in.
+        second_step: Codes of a 4xx to a sign-in that ask for a second step, such as a one-time
+            code. A successful response without an access token asks for one as well.
         bare_401: What a 401 without a known code means: it is ``handed_back``, or the token has
             ``expired``: refresh once, try once more, hand the second 401 back.
 
@@ -117,6 +120,7 @@ class Dialect:
     refused_statuses: frozenset[int] = frozenset()
     refused_with: str = ""
     bad_credentials: frozenset[str] = frozenset()
+    second_step: frozenset[str] = frozenset({SECOND_STEP})
     bare_401: Literal["handed_back", "expired"] = "handed_back"
 
     def __post_init__(self) -> None:
@@ -176,6 +180,7 @@ class Dialect:
             ended=frozenset(),
             refused=frozenset({"invalid_grant"}),
             bad_credentials=frozenset({"invalid_grant"}),
+            second_step=frozenset({"mfa_required"}),  # Of Auth0 and Okta; OAuth itself has none.
             bare_401="expired",
         )
 
@@ -252,13 +257,35 @@ class Dialect:
 
     # -- Requests ------------------------------------------------------------------------------
 
-    def sign_in_request(self, url: str, username: str, password: str) -> Request:
-        """Return the request that exchanges a username and a password for tokens."""
+    def sign_in_request(
+        self, url: str, username: str, password: str, further: Mapping[str, Any] | None = None
+    ) -> Request:
+        """Return the request that exchanges a username and a password for tokens.
+
+        Args:
+            url: Where to sign in.
+            username: The person's name.
+            password: The person's password.
+            further: Further fields of the body.
+
+        Raises:
+            TypeError: If a further field is one that the dialect sends itself, or has a value that
+                cannot be sent; it names the field and never shows its value.
+        """
         if self.login_fields.get("grant_type") == "password":
             warnings.warn(RULED_OUT, DeprecationWarning, stacklevel=2)
-        return self._request(
-            url, {**self.login_fields, self.username: username, self.password: password}
-        )
+        own = {**self.login_fields, self.username: username, self.password: password}
+        for name, value in (further or {}).items():
+            self._check_field(name, value, own)
+        return self._request(url, {**(further or {}), **own})
+
+    def _check_field(self, name: str, value: Any, own: Constants) -> None:
+        if name in own:
+            raise TypeError(f"sign_in: the dialect sends the field {name} itself")
+        if self.encoding == "form" and not isinstance(value, str | int | float):
+            raise TypeError(f"sign_in: the field {name} is a text, a number or a boolean")
+        if not _is_json(value):
+            raise TypeError(f"sign_in: the field {name} is not a JSON value")
 
     def refresh_request(self, url: str, token: str | None, attempt: str | None = None) -> Request:
         """Return the request that exchanges a refresh token, if there is one, for new tokens."""
@@ -301,11 +328,11 @@ class Dialect:
             return self._request(url, further).with_header("authorization", f"Bearer {token}")
         return self._request(url, {**further, name: token})
 
-    def _request(self, url: str, values: Constants) -> Request:
+    def _request(self, url: str, values: Mapping[str, Any]) -> Request:
         headers = Headers(
             {"content-type": _CONTENT_TYPES[self.encoding], "accept": "application/json"}
         )
-        text = json.dumps(values) if self.encoding == "json" else urlencode(values)
+        text = json.dumps(values) if self.encoding == "json" else urlencode(_texts(values))
         return Request("POST", url, headers, text.encode(), sensitive=True)
 
     # -- Responses -----------------------------------------------------------------------------
@@ -338,6 +365,13 @@ class Dialect:
             return self._translated(response, BAD_CREDENTIALS, status=401)
         return self._translated(response, code)
 
+    def asks_for_second_step(self, response: Response) -> bool:
+        """Return whether the response to a sign-in asks for a second step."""
+        if response.is_success:
+            is_without = not response.value_at(self.access_token)
+            return is_without and bool(response.fields) and not is_page(response)
+        return _is_final(response.status_code) and self.named(response).code in self.second_step
+
     def _meaning(self, response: Response) -> str | None:
         challenges = _challenges(response)
         codes = {self.named(response).code, *challenges}
@@ -351,7 +385,7 @@ class Dialect:
         return EXPIRED if is_only_challenged else None
 
     def _is_refused_by_status(self, response: Response) -> bool:
-        if response.status_code not in self.refused_statuses or _is_page(response):
+        if response.status_code not in self.refused_statuses or is_page(response):
             return False
         return not self.refused_with or response.value_at(self.refused_with) is not None
 
@@ -375,6 +409,21 @@ class Dialect:
         )
 
 
+def response_with(tokens: object) -> Response:
+    """Return tokens that an application got as a response that has them.
+
+    Raises:
+        TypeError: If it is not a mapping.
+        ValueError: If it has a value that is not of JSON.
+    """
+    if not isinstance(tokens, Mapping):
+        raise TypeError("adopt takes a Response of this library, or a mapping such as its JSON")
+    values = {str(name): value for name, value in tokens.items()}
+    if not _is_json(values):
+        raise ValueError("adopt: the mapping has a value that is not of JSON")
+    return Response(200, content=json.dumps(values).encode())
+
+
 def _challenges(response: Response) -> set[str]:
     """Return the errors in the challenges for our token; empty if there is none."""
     errors, scheme = set(), ""
@@ -391,7 +440,24 @@ def _is_final(status: int) -> bool:
     return status // 100 == 4 and not is_outage(status)  # noqa: PLR2004 - RFC 9110, 15.5
 
 
-def _is_page(response: Response) -> bool:
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the fields of a form; a boolean is written as in JSON."""
+    return {
+        name: json.dumps(value) if isinstance(value, bool) else str(value)
+        for name, value in values.items()
+    }
+
+
+def is_page(response: Response) -> bool:
+    """Return whether a response is an HTML page, as of a front end or a captive portal."""
     return "html" in response.headers.get("content-type", "").lower()
 
 

@@ -5,6 +5,7 @@
     ├── SessionExpired           the session has expired: the person signs in again
     ├── SessionEnded             the session was ended: revoked, damaged, signed out elsewhere
     ├── BadCredentials           the username or the password is wrong
+    ├── SecondStepRequired       the password was right, and the server asks for more
     ├── RateLimited              too many attempts: wait ``retry_after`` seconds
     ├── Unreachable              no response (network, outage): transient, the session is kept
     ├── ReplayImpossible         the caller's body was a one-shot stream, which is used up
@@ -15,10 +16,11 @@ No message, attribute or repr of these errors ever contains a part of a token.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from typing import Any
 
-from unexpired.messages import BadReply, UnexpiredError
+from unexpired.messages import BadReply, Response, UnexpiredError
 
 __all__ = [
     "BadCredentials",
@@ -26,6 +28,7 @@ __all__ = [
     "NotSignedIn",
     "RateLimited",
     "ReplayImpossible",
+    "SecondStepRequired",
     "SessionEnded",
     "SessionExpired",
     "UnexpiredError",
@@ -75,6 +78,32 @@ class BadCredentials(UnexpiredError):  # noqa: N818
     """The server does not accept this username with this password."""
 
     message = "The username or the password is not right."
+
+
+class SecondStepRequired(UnexpiredError):  # noqa: N818
+    """The server asks for a second step, such as a one-time code, before it opens a session.
+
+    Attributes:
+        fields: The JSON object of the response. Its values may be secrets, such as an
+            ``mfa_token``, so neither ``str`` nor ``repr`` shows them.
+        code: The server's own code for it, or None.
+        response: The response.
+    """
+
+    message = "One more step is needed to sign in."
+
+    def __init__(
+        self,
+        fields: Mapping[str, Any],
+        *,
+        code: str | None = None,
+        response: Response | None = None,
+    ) -> None:
+        super().__init__()
+        self.fields = fields
+        self.code = code
+        if response is not None:
+            self.response = response
 
 
 class RateLimited(UnexpiredError):  # noqa: N818

@@ -12,13 +12,24 @@ serves the async client, the sync client, a test that feeds it by hand, and a si
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from unexpired.backoff import MIN_DELAY
-from unexpired.errors import ReplayImpossible, SessionExpired, UnexpiredError, Unreachable
+from unexpired.call_log import CallLog
+from unexpired.errors import (
+    BadReply,
+    NotSignedIn,
+    ReplayImpossible,
+    SecondStepRequired,
+    SessionEnded,
+    SessionExpired,
+    UnexpiredError,
+    Unreachable,
+)
+from unexpired.hints import PathOption, exchange_hint, fitting_dialects, names_hint
 from unexpired.messages import Request, Response
 from unexpired.options import Options
 from unexpired.origins import origin_of
@@ -39,6 +50,8 @@ from unexpired.token_response import (
 AGREEMENT_SECONDS = 0.05
 """How long a tab without the lock waits between storing an attempt and reading it back: longer than
 a write takes to be seen in another tab. So tabs agree on one attempt before they send it."""
+
+SAFE_METHODS: Final = {"GET", "HEAD", "OPTIONS"}  # RFC 9110, section 9.2.1.
 
 # A request whose token is still valid waits only this share of refresh_timeout for a new one.
 REFRESH_AHEAD_SHARE = 0.25
@@ -102,11 +115,13 @@ class Policy:
         session: The session of the requests.
         options: The client's options.
         clock: The time: the device's clock for expiry, the monotonic one for waiting.
+        log: What became of the requests.
     """
 
     session: Session
     options: Options
     clock: Clock
+    log: CallLog = field(default_factory=CallLog)
 
     # -- A request -----------------------------------------------------------------------------
 
@@ -114,7 +129,7 @@ class Policy:
         """Make one request, with everything that its token needs.
 
         Raises:
-            NotSignedIn: If there is no session.
+            NotSignedIn: If there is no session, unless the request needs none.
             SessionExpired: If the session has expired.
             SessionEnded: If the session was revoked or signed out.
             Unreachable: If no response came.
@@ -122,9 +137,39 @@ class Policy:
         """
         if "authorization" in request.headers or not self.options.trusts(request.url):
             # The caller set its own Authorization, or the origin is not trusted: send unchanged.
-            return (yield from _send(request))
+            return (yield from self._send(request))
+        if not request.auth:
+            return (yield from self._send(request))
+        if request.auth == "optional":
+            return (yield from self._call_optionally(request))
         record = yield from self._usable_record()
-        response = yield from _send(_with_token(request, record))
+        response = yield from self._send(_with_token(request, record))
+        return (yield from self._handle(request, response, record))
+
+    def _call_optionally(self, request: Request) -> Flow:
+        """Make one request, without the token if there is no session or it ends meanwhile.
+
+        An end that only this request has found redirects nobody: a public page stays as it is. The
+        next request that needs the session redirects.
+        """
+        try:
+            record = yield from self._usable_record()
+        except (NotSignedIn, SessionExpired, SessionEnded):
+            self.session.keep_end_quiet()
+            return (yield from self._send(request))
+        response = yield from self._send(_with_token(request, record))
+        try:
+            return (yield from self._handle(request, response, record))
+        except (SessionExpired, SessionEnded) as over:
+            self.session.keep_end_quiet()
+            if over.code == "SIGNED_OUT" and request.method not in SAFE_METHODS:
+                raise  # The person signed out during the request, which may have succeeded.
+        if not request.is_replayable:
+            raise ReplayImpossible
+        return (yield from self._send(request))
+
+    def _handle(self, request: Request, response: Response, record: Record) -> Flow:
+        """Return the response to a request with a token, which may have to be sent once more."""
         outcome = self._classify(request, response, record.generation)
         if outcome is Outcome.REFRESH:
             yield from self._refresh_until_deadline(record, self.options.refresh_timeout)
@@ -135,7 +180,7 @@ class Policy:
     def _replay(self, request: Request, record: Record) -> Flow:
         if not request.is_replayable:
             raise ReplayImpossible
-        response = yield from _send(_with_token(request, record))
+        response = yield from self._send(_with_token(request, record))
         # It may end the session, but is not tried a third time.
         self._classify(request, response, record.generation)
         return response
@@ -153,7 +198,32 @@ class Policy:
             raise self.session.expire(sent, translated.code or EXPIRED)
         return outcome
 
+    def _send(self, request: Request) -> Flow:
+        response: Response = yield from self._exchange(request, None)
+        self.log.note_response(request, self.options.dialect.named(response), self.clock.now())
+        return response
+
+    def _exchange(
+        self, request: Request, timeout: float | None
+    ) -> Generator[Send, Response, Response]:
+        try:
+            return (yield Send(request, timeout))
+        except Unreachable as error:
+            self.log.note_no_response(request, error, self.clock.now())
+            raise
+
     # -- A usable token ------------------------------------------------------------------------
+
+    def ensure_token(self) -> Wait:
+        """See to it that the session's access token can be used, as a request does.
+
+        Raises:
+            NotSignedIn: If there is no session.
+            SessionExpired: If the session has expired.
+            SessionEnded: If the session was revoked or signed out.
+            Unreachable: If the token has expired and cannot be refreshed now.
+        """
+        yield from self._usable_record()
 
     def _usable_record(self) -> Generator[Effect, Any, Record]:
         """Return a record whose access token can be sent, refreshed if it is due."""
@@ -222,14 +292,14 @@ class Policy:
         if record.generation != stale:
             return  # Another tab was faster.
         requested_at = self.clock.now()
-        response = yield from self._send_refresh(record, record.attempt)
+        response, hint = yield from self._send_refresh(record, record.attempt)
         if response.code != SUPERSEDED:
-            self._accept_refresh(record, response, requested_at)
+            self._accept_refresh(record, response, requested_at, hint)
         elif not (yield from self._was_stored_elsewhere(record)):
             # Someone else has a copy of the tokens. Without its attempt the refresh counts as a
             # reuse, so that the server ends the session for both (RFC 9700, section 4.14.2).
-            response = yield from self._send_refresh(record, None)
-            self._accept_refresh(record, response, requested_at)
+            response, hint = yield from self._send_refresh(record, None)
+            self._accept_refresh(record, response, requested_at, hint)
 
     def _begin_attempt(self, *, is_locked: bool) -> Generator[Effect, Any, Record]:
         """Return the record with the attempt that all tabs will send."""
@@ -244,25 +314,38 @@ class Policy:
 
     def _send_refresh(
         self, record: Record, attempt: str | None
-    ) -> Generator[Effect, Any, Response]:
+    ) -> Generator[Effect, Any, tuple[Response, str]]:
+        """Return the response in our names, and a hint for developers."""
         url, dialect = self.options.resolve(self.options.refresh_path), self.options.dialect
         request = dialect.refresh_request(url, record.tokens.refresh_token, attempt)
         self.session.is_refreshing = True
         try:
-            response = yield from self._exchange(request)
+            response = yield from self._fetch_tokens(request)
         except Unreachable:
             self.session.note_failed_refresh(record.generation, self.clock.monotonic(), None)
             raise
         finally:
             self.session.is_refreshing = False
-        return dialect.read_refresh(response)
+        translated = dialect.read_refresh(response)
+        return translated, self._note_exchange("refresh_path", request, response, translated)
 
-    def _exchange(self, request: Request) -> Generator[Send, Response, Response]:
+    def _fetch_tokens(self, request: Request) -> Generator[Send, Response, Response]:
         """Send a request for tokens; the response counts only if it is from where that went."""
-        response = yield Send(self.options.with_headers(request), self.options.exchange_timeout)
+        sent = self.options.with_headers(request)
+        response = yield from self._exchange(sent, self.options.exchange_timeout)
         if not _is_from_there(request, response):
             raise Unreachable
         return response
+
+    def _note_exchange(
+        self, option: PathOption, request: Request, response: Response, translated: Response
+    ) -> str:
+        """Note the response to a request for tokens; return a hint for developers, if any."""
+        tokens = parse_token_response(translated, requested_at=0, received_at=0)
+        hint = "" if tokens else exchange_hint(self.options, option, request.url, response)
+        named = self.options.dialect.named(response)
+        self.log.note_response(request, named, self.clock.now(), hint=hint)
+        return hint
 
     def _was_stored_elsewhere(self, record: Record) -> Generator[Effect, Any, bool]:
         """Return whether another tab has stored the result of a refresh."""
@@ -271,7 +354,9 @@ class Policy:
             record.generation
         )
 
-    def _accept_refresh(self, record: Record, response: Response, requested_at: float) -> None:
+    def _accept_refresh(
+        self, record: Record, response: Response, requested_at: float, hint: str
+    ) -> None:
         self.session.record_for(record.generation)  # Raises if the session ended meanwhile.
         code = refusal(response)
         tokens = parse_token_response(
@@ -283,11 +368,15 @@ class Policy:
         if tokens is None:
             wait = parse_retry_after(response, self.clock.now())
             self.session.note_failed_refresh(record.generation, self.clock.monotonic(), wait)
-            raise Unreachable(retry_after=wait)
+            raise _with_hint(Unreachable(retry_after=wait), hint)
         self.session.renew(record.generation, tokens, self.clock.monotonic())
 
     def sign_in(
-        self, session: str, username: str, password: str
+        self,
+        session: str,
+        username: str,
+        password: str,
+        further: Mapping[str, Any] | None = None,
     ) -> Generator[Send, Response, None]:
         """Exchange a username and a password for a session.
 
@@ -295,24 +384,39 @@ class Policy:
             session: A new name for the session on this device, which is never sent.
             username: The person's name.
             password: Sent once and stored nowhere.
+            further: Further fields of the request's body.
 
         Raises:
             BadCredentials: If the server does not accept them.
+            SecondStepRequired: If the server asks for a second step.
             RateLimited: If there were too many attempts.
             Unreachable: If no usable response came.
             BadReply: If the server refuses for another reason.
+            TypeError: If a further field cannot be sent.
         """
         requested_at = self.clock.now()
         url, dialect = self.options.resolve(self.options.login_path), self.options.dialect
-        request = dialect.sign_in_request(url, username, password)
-        response = yield from self._exchange(request)
+        request = dialect.sign_in_request(url, username, password, further)
+        response = yield from self._fetch_tokens(request)
         translated = dialect.read_sign_in(response)
         tokens = parse_token_response(
             translated, requested_at=requested_at, received_at=self.clock.now()
         )
+        hint = self._note_exchange("login_path", request, response, translated)
         if tokens is None:
-            raise sign_in_error(translated, self.clock.now())
+            raise _with_hint(self._sign_in_error(response, translated), hint)
         self.session.sign_in(session, tokens, self.clock.monotonic())
+
+    def _sign_in_error(self, response: Response, translated: Response) -> UnexpiredError:
+        dialect, fields = self.options.dialect, response.fields
+        if not dialect.asks_for_second_step(response):
+            return sign_in_error(translated, self.clock.now())
+        if fitting_dialects(fields):
+            return BadReply(status_code=response.status_code)
+        code = dialect.named(response).code
+        error = SecondStepRequired(fields, code=code, response=response)
+        # For a developer who expected tokens.
+        return _with_hint(error, names_hint(dialect, fields) if response.is_success else "")
 
     def sign_out(self) -> Generator[Send, Response, None]:
         """Remove the session at once, then try to revoke it at the server."""
@@ -333,7 +437,7 @@ class Policy:
             )
             try:
                 sent = self.options.with_headers(request)
-                response = yield Send(sent, self.options.refresh_timeout)
+                response = yield from self._exchange(sent, self.options.refresh_timeout)
             except Unreachable:
                 response = Response(503)
             if is_outage(response.status_code):
@@ -403,9 +507,10 @@ def _is_from_there(request: Request, response: Response) -> bool:
     return not response.url or origin_of(response.url) == origin_of(request.url)
 
 
-def _send(request: Request) -> Flow:
-    response: Response = yield Send(request)
-    return response
+def _with_hint(error: UnexpiredError, hint: str) -> UnexpiredError:
+    if hint:
+        error.add_note(hint)
+    return error
 
 
 def _with_token(request: Request, record: Record) -> Request:

@@ -50,6 +50,7 @@ class Session:
         self._retry_after_until = 0.0  # the same by the server's Retry-After: nothing shortens it
         self._ended_sessions: set[str] = set()
         self._end_code: str | None = None  # of the last session, if it expired or was ended
+        self.is_end_quiet: bool = False  # it ended, and nobody was redirected
         self._warned: Generation | None = None
         self._came_at = 0.0  # when this page got the tokens, in monotonic seconds
 
@@ -262,8 +263,14 @@ class Session:
         if self.record is not None and self.record.generation.session == generation.session:
             self._forget()
             self._end_code = code
+            self.is_end_quiet = False
             self.events.append(("expired", (code,)))
         return end_error(code)
+
+    def keep_end_quiet(self) -> None:
+        """Let an end whose event is not emitted yet redirect nobody: no request needed it."""
+        if any(name == "expired" for name, _ in self.events):
+            self.is_end_quiet = True
 
     def sign_out(self, where: str) -> Record | None:
         """Sign out, ``here`` or ``elsewhere``; return the record that was removed."""
@@ -290,6 +297,7 @@ class Session:
         if self.record is not None:
             self._ended_sessions.add(self.record.generation.session)
         self.record, self._end_code, self.failures = record, None, 0
+        self.is_end_quiet = False
         self._backoff_until = self._retry_after_until = 0.0
         self._refreshed_at, self._pace = float("-inf"), MIN_PACE
 

@@ -13,15 +13,25 @@ from dataclasses import replace
 from typing import Any
 
 from unexpired.content import RequestOptions, build_request
-from unexpired.errors import NotSignedIn, UnexpiredError
+from unexpired.dialect import Dialect, response_with
+from unexpired.errors import (
+    BadReply,
+    NotSignedIn,
+    SessionEnded,
+    SessionExpired,
+    UnexpiredError,
+    Unreachable,
+)
 from unexpired.events import EventEmitter
-from unexpired.messages import Request
+from unexpired.hints import names_hint
+from unexpired.messages import Request, Response
 from unexpired.options import Options
-from unexpired.policy import Policy
+from unexpired.policy import Effect, Policy, Send
 from unexpired.ports import Clock, MemoryStore, Navigator, TokenStore
 from unexpired.session import Session
 from unexpired.session_record import Record, UnknownRecord, loads
 from unexpired.sign_in_redirect import is_sign_in, reason_for, return_path, sign_in_url
+from unexpired.token_response import parse_token_response
 
 
 class SessionManager:
@@ -77,6 +87,11 @@ class SessionManager:
         self.session.adopt(stored, self._clock.now(), self._clock.monotonic())
         self.commit()  # If the session did not adopt it, its own record is stored again.
 
+    def reload_after(self, effect: Effect) -> None:
+        """Take over what another tab has stored meanwhile; nothing for a request without auth."""
+        if not isinstance(effect, Send) or effect.request.auth:
+            self.reload()
+
     def commit(self) -> None:
         """Persist the session if it changed, then emit its events."""
         if self.session.record is not self._written:
@@ -105,9 +120,15 @@ class SessionManager:
     # -- Redirects -----------------------------------------------------------------------------
 
     def redirect_if_signed_out(self, error: UnexpiredError) -> None:
-        """Redirect to the sign-in page when a request was made without a session."""
+        """Redirect to the sign-in page when a request was made without a session.
+
+        After an end that redirected nobody, the next request that needs the session redirects.
+        """
         if isinstance(error, NotSignedIn):
             self._redirect("")
+        elif self.session.is_end_quiet and isinstance(error, SessionExpired | SessionEnded):
+            self.session.is_end_quiet = False
+            self._redirect(reason_for(error.code))
 
     def return_path(self, default: str) -> str:
         """Return the address that the person was sent to sign in from, or the default."""
@@ -118,7 +139,7 @@ class SessionManager:
     def _react(self, event: str, *details: object) -> None:
         if event == "signed_in":
             self.page_shown()
-        elif event == "expired":
+        elif event == "expired" and not self.session.is_end_quiet:
             self._redirect(reason_for(str(details[0])))
         elif event == "signed_out" and details == ("elsewhere",):
             self._redirect(reason_for("SIGNED_OUT"))
@@ -136,6 +157,28 @@ class SessionManager:
     def page_shown(self) -> None:
         """Note that the page is shown, so that the next request may redirect again."""
         self._is_leaving = False
+
+    # -- Tokens from elsewhere -----------------------------------------------------------------
+
+    def adopt(self, tokens: Response | Mapping[str, Any]) -> None:
+        """Start a session with tokens that the application got; see ``AsyncClient.adopt``."""
+        now, dialect = self._clock.now(), self.options.dialect
+        response = tokens if isinstance(tokens, Response) else response_with(tokens)
+        is_ours = response is not tokens and response.value_at(dialect.access_token) is None
+        translated = (Dialect() if is_ours else dialect).read_sign_in(response)
+        parsed = parse_token_response(translated, requested_at=now, received_at=now)
+        if parsed is not None:
+            self.session.sign_in(new_session_name(), parsed, self._clock.monotonic())
+            self.commit()
+            return
+        hint = names_hint(dialect, response.fields)
+        if response is not tokens:
+            raise ValueError(f"adopt: {hint}")
+        named = dialect.named(response)
+        error = BadReply(named.message, status_code=response.status_code, code=named.code)
+        if response.is_success:
+            error.add_note(hint)
+        raise error
 
     # -- Requests ------------------------------------------------------------------------------
 
@@ -159,6 +202,11 @@ class SessionManager:
         if not self.options.sends_idempotency_keys or not self.options.trusts(request.url):
             return request
         return request.with_header("idempotency-key", f'"{secrets.token_urlsafe(16)}"')
+
+    def note_no_response(self, request: Request, error: Unreachable) -> None:
+        """Note a request that its caller waits for no longer, in the error and in the log."""
+        error.note_request(request)
+        self.policy.log.note_no_response(request, error, self._clock.now())
 
     # -- What a page may show ------------------------------------------------------------------
 
@@ -210,6 +258,7 @@ class SessionManager:
             "failures": self.session.failures,
             "store": type(self._store).__name__,
             "margin": self.options.margin,
+            "last_failures": self.policy.log.last_failures,
         }
 
 

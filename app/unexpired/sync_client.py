@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import ExitStack, closing, contextmanager
 from contextvars import copy_context
@@ -228,17 +228,62 @@ class Client(BaseClient[Response]):
             self._manager.reload()
         return self
 
-    def sign_in(self, username: str, password: str) -> None:
+    def sign_in(self, username: str, password: str, **fields: Any) -> None:
         """Sign in.
+
+        Args:
+            username: The person's name.
+            password: The person's password.
+            **fields: Further fields of the request's body, such as ``otp="123456"``.
 
         Raises:
             BadCredentials: If the username or the password is wrong.
+            SecondStepRequired: If the server asks for a second step, such as a one-time code. Sign
+                in again with what it asks for, or ``adopt`` the tokens.
+            TypeError: If a further field is one that the client sends itself, or cannot be sent.
             RateLimited: If there were too many attempts.
             Unreachable: If no usable response came.
             BadReply: If the server refuses for another reason.
         """
-        self._drive(self._manager.policy.sign_in(new_session_name(), username, password))
+        self._drive(self._manager.policy.sign_in(new_session_name(), username, password, fields))
         self._drive(self._manager.policy.report_ends())
+
+    def adopt(self, tokens: Response | Mapping[str, Any]) -> None:
+        """Start a session with tokens from a sign-up, a magic link or elsewhere.
+
+        It is as after ``sign_in``: a session that was there before is replaced and ended.
+
+        Args:
+            tokens: A successful response in the names of the dialect, or a mapping such as its
+                JSON, in the names of the dialect or of this project's own server.
+
+        Raises:
+            BadReply: If the response has no usable access token.
+            ValueError: If the mapping has none.
+            TypeError: If it is neither a ``Response`` nor a mapping.
+        """
+        with self._mutex:
+            self._manager.reload()
+            self._manager.adopt(tokens)
+        self._drive(self._manager.policy.report_ends())
+
+    def token(self) -> str:
+        """Return the access token, refreshed if it is due, as for a request.
+
+        For a WebSocket or the code of others. Get a new one for each use: this one expires. It is
+        a secret: never put it into a URL, a log or a store.
+
+        Raises:
+            NotSignedIn: If there is no session.
+            SessionExpired: If the session has expired.
+            SessionEnded: If the session was revoked or signed out.
+            Unreachable: If the token has expired and cannot be refreshed now.
+        """
+        flow = self._manager.policy.ensure_token()
+        with closing(self._bounded(flow, self._manager.options.timeout)) as steps:
+            self._run(steps)
+        with self._mutex:
+            return self._manager.session.require().tokens.access_token
 
     def sign_out(self) -> None:
         """Sign out: here at once, and at the server if it can be reached."""
@@ -305,20 +350,33 @@ class Client(BaseClient[Response]):
             request: The request, without its token.
             timeout: Seconds after which to give up; None for no limit.
         """
-        self.ready()
-        deadline = self._clock.monotonic() + (NO_LIMIT if timeout is None else timeout)
         flow = self._manager.policy.call(self._manager.with_idempotency_key(request))
+        return cast("Response", (yield from self._bounded(flow, timeout, request)))
+
+    def _bounded(
+        self,
+        flow: Generator[Effect, Any, Any],
+        timeout: float | None,
+        request: Request | None = None,
+    ) -> Generator[Send, Response, Any]:
+        """Perform a flow that needs the session, and give up after ``timeout`` seconds."""
+        if request is None or request.auth:
+            self.ready()
+        deadline = self._clock.monotonic() + (NO_LIMIT if timeout is None else timeout)
         try:
-            return cast("Response", (yield from self._steps(flow, deadline)))
+            return (yield from self._steps(flow, deadline))
         except _CallAborted as aborted:
-            aborted.reason.note_request(request)
+            if request is not None:
+                self._manager.note_no_response(request, aborted.reason)
             raise aborted.reason from None
         except UnexpiredError as error:
-            error.note_request(request)
+            if request is not None:
+                error.note_request(request)
             self._manager.redirect_if_signed_out(error)
             raise
 
     def _drive(self, flow: Generator[Effect, Any, Any]) -> None:
+        self.ready()
         with closing(self._steps(flow, NO_LIMIT)) as steps:
             self._run(steps)
 
@@ -343,15 +401,15 @@ class Client(BaseClient[Response]):
         effect: Effect | None = None
         outcome: Response | None = None
         try:
-            effect = self._advance(flow.send, None)
+            effect = self._advance(flow.send, None, None)
             while True:
                 try:
                     outcome = yield from self._perform(effect, self._time_left(deadline))
                 except UnexpiredError as error:
                     outcome = None
-                    effect = self._advance(flow.throw, error)
+                    effect = self._advance(flow.throw, error, effect)
                 else:
-                    effect = self._advance(flow.send, outcome)
+                    effect = self._advance(flow.send, outcome, effect)
         except StopIteration as done:
             return done.value
         except UnexpiredError as error:
@@ -363,9 +421,11 @@ class Client(BaseClient[Response]):
                 flow.close()
                 self._manager.commit()
 
-    def _advance(self, step: Any, outcome: Any) -> Effect:
+    def _advance(self, step: Any, outcome: Any, after: Effect | None) -> Effect:
+        """Return the next effect; what others have stored since the last one counts."""
         with self._mutex:
-            self._manager.reload()
+            if after is not None:
+                self._manager.reload_after(after)
             effect: Effect = step(outcome)
             self._manager.commit()
         return effect

@@ -11,7 +11,13 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from unexpired.claims import MAX_LENGTH, instant
-from unexpired.errors import BadCredentials, BadReply, RateLimited, UnexpiredError, Unreachable
+from unexpired.errors import (
+    BadCredentials,
+    BadReply,
+    RateLimited,
+    UnexpiredError,
+    Unreachable,
+)
 from unexpired.messages import Response
 from unexpired.outside_text import loads
 
@@ -21,6 +27,7 @@ ENDINGS = frozenset({"NO_TOKEN", "SESSION_REVOKED", "INVALID_TOKEN"})
 EXPIRED = "TOKEN_EXPIRED"
 SUPERSEDED = "REFRESH_SUPERSEDED"
 BAD_CREDENTIALS = "BAD_CREDENTIALS"
+SECOND_STEP = "SECOND_STEP_REQUIRED"
 
 # The end of the year 9999, in Unix seconds: no instant is later, and no lifetime is longer. It is
 # the last that dates can say (RFC 3339, section 5.6), and far from where sums of floats overflow.

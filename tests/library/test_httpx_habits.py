@@ -178,7 +178,7 @@ async def test_wrong_credentials_name_the_response_but_never_the_password(
 
 async def test_a_response_with_tokens_is_in_no_error(open_client: Open, server: FakeServer) -> None:
     client = await open_client()
-    server.responses["/api/login"] = lambda _: json_response(200, {"token": "secret"})
+    server.responses["/api/login"] = lambda _: json_response(200, {"access_token": "secret"})
     with pytest.raises(UnexpiredError) as raised:
         await result(client.sign_in("ada", "pw"))
     assert raised.value.response is None

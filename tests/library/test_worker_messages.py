@@ -17,6 +17,7 @@ from unexpired import (
     RateLimited,
     ReplayImpossible,
     Response,
+    SecondStepRequired,
     SessionEnded,
     SessionExpired,
     Unreachable,
@@ -137,6 +138,7 @@ def test_a_callback_is_refused_by_its_name(name: str) -> None:
 ERRORS: list[UnexpiredError] = [
     NotSignedIn(), SessionExpired("REFRESH_EXPIRED"), SessionEnded("SESSION_REVOKED"),
     BadCredentials(), RateLimited(2.5), Unreachable("Not now.", retry_after=3),
+    SecondStepRequired({"mfaToken": "m"}, code="MFA"),
     ReplayImpossible(), BadReply("Odd.", status_code=500, code="ODD"),
 ]  # fmt: skip
 

@@ -64,11 +64,11 @@ def no_commit_guard(patch: pytest.MonkeyPatch) -> None:
     real = policy.Policy._accept_refresh  # noqa: SLF001
 
     def accept_refresh(
-        self: policy.Policy, record: Record, response: Response, requested_at: float
+        self: policy.Policy, record: Record, response: Response, requested_at: float, hint: str
     ) -> None:
         if self.session.record is None:
             self.session.restore(record, self.clock.monotonic())
-        real(self, record, response, requested_at)
+        real(self, record, response, requested_at, hint)
 
     patch.setattr(policy.Policy, "_accept_refresh", accept_refresh)
 

@@ -1,0 +1,185 @@
+"""Hints for developers: what a response or a silence says about a mistake in the settings.
+
+They are added to errors as notes (``__notes__``), and shown by ``diagnose()``. The sentences for
+people do not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from unexpired.call_log import shown
+from unexpired.dialect import Dialect, is_page
+from unexpired.messages import Request, Response
+from unexpired.options import Options
+from unexpired.origins import origin_of
+from unexpired.token_response import is_outage, refusal
+
+PathOption = Literal["login_path", "refresh_path"]
+
+OWN_MACHINE = {"localhost", "127.0.0.1", "::1"}
+CORS_HEADERS = ("authorization", "content-type", "idempotency-key")
+
+_NO_ROUTE = {404, 405}
+
+
+def exchange_hint(options: Options, option: PathOption, url: str, response: Response) -> str:
+    """Return what is wrong with the settings, if a response without tokens tells; else nothing.
+
+    Args:
+        options: The client's options.
+        option: The option that holds the path of the request.
+        url: Where the request went.
+        response: The response as the server sent it.
+    """
+    where, status = shown(url), response.status_code
+    if status in _NO_ROUTE:
+        path = getattr(options, option)
+        page = " It sent an HTML page: base_url may be the address of a page." * is_page(response)
+        return (
+            f"{option} is {path!r}, so the request went to {where}, and the server has no such"
+            f" route for POST ({status}). Set {option} and base_url to what your server has.{page}"
+        )
+    if response.is_success and is_page(response):
+        return (
+            f"{where} sent an HTML page in place of JSON. Either {option} or base_url leads to a"
+            " server of pages, which sends its index.html for any path, or a captive portal has"
+            " answered."
+        )
+    if response.is_success:
+        return _missing_token_hint(options.dialect, option, response.fields)
+    return _refusal_hint(options, option, response)
+
+
+def _refusal_hint(options: Options, option: PathOption, response: Response) -> str:
+    is_final = response.is_client_error and not is_outage(response.status_code)
+    if option != "refresh_path" or not is_final:
+        return ""
+    if refusal(options.dialect.read_refresh(response)) is not None:
+        return ""
+    return (
+        f"The server did not refresh, with a {response.status_code} that the dialect does not know"
+        " as a refusal, so the session is kept. If it is one, add its code to Dialect.refused or"
+        " its status to refused_statuses. If the page is of another origin, the server may refuse"
+        " that origin."
+    )
+
+
+# -- The dialect -------------------------------------------------------------------------------
+
+
+def _missing_token_hint(dialect: Dialect, option: PathOption, fields: Mapping[str, Any]) -> str:
+    """Return which dialect a response without the expected access token belongs to."""
+    if fitting := fitting_dialects(fields):
+        return (
+            f"The response has no {dialect.access_token}, in which this dialect expects the access"
+            f" token. Its names are those of dialect={' or '.join(fitting)}."
+        )
+    is_second_step = option == "login_path" and bool(fields)
+    return "" if is_second_step else names_hint(dialect, fields)
+
+
+def names_hint(dialect: Dialect, fields: Mapping[str, Any]) -> str:
+    """Return the names in a response that has no usable access token, without their values."""
+    names = ", ".join(sorted(map(str, fields)))[:200] or "nothing"
+    nested = [
+        f'Dialect(access_token="{path}") would read {path}.' for path in _possible_tokens(fields)
+    ]
+    no_token = f"There is no usable access token in {dialect.access_token}, but: {names}."
+    return " ".join([no_token, *nested[:1]])
+
+
+def _possible_tokens(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the paths to what may be an access token under another name."""
+    if isinstance(fields.get("token"), str):
+        yield "token"
+    for outer, inner in fields.items():
+        for name in ("accessToken", "access_token", "access", "token"):
+            if isinstance(inner, Mapping) and isinstance(inner.get(name), str):
+                yield f"{outer}.{name}"
+
+
+def fitting_dialects(fields: Mapping[str, Any]) -> list[str]:
+    """Return the ready dialects whose names are in a token response, as one writes them."""
+    if isinstance(fields.get("accessToken"), str):
+        return ["Dialect()"]
+    if isinstance(fields.get("access"), str):
+        return ["Dialect.simplejwt()"]
+    if isinstance(fields.get("access_token"), str):
+        return _of_access_token(fields)
+    return []
+
+
+def _of_access_token(fields: Mapping[str, Any]) -> list[str]:
+    if "refresh_token" not in fields:
+        return ["Dialect.fastapi_users()", "Dialect.oauth()"]
+    is_oauth = "token_type" in fields or "expires_in" in fields
+    return ["Dialect.oauth()" if is_oauth else "Dialect.flask_jwt_extended()"]
+
+
+# -- The network -------------------------------------------------------------------------------
+
+
+def network_hint(request: Request, *, page_url: str, is_online: bool) -> str:
+    """Return what a page can know of a request without a response; else nothing.
+
+    A browser reports a lost connection and a refusal by CORS alike (Fetch Standard, network error).
+
+    Args:
+        request: The request.
+        page_url: The address of the page; empty if there is none.
+        is_online: Whether the browser says that there is a network.
+    """
+    if not is_online:
+        return "The browser says that this device is offline."
+    origin, home = origin_of(request.url), origin_of(page_url)
+    if not origin or not home or origin == home:
+        return ""
+    if home.startswith("https:") and origin.startswith("http:") and not _is_own_machine(origin):
+        return (
+            f"The page is of https and {origin} of http: browsers block such a request as mixed"
+            " content. Serve the API by https."
+        )
+    return (
+        f"{origin} is another origin than the page's. It did not respond, or {_cors(request, home)}"
+        " Await client.examine() to find out which."
+    )
+
+
+def probe_hint(failure: Mapping[str, Any], *, page_url: str, answers: bool) -> str:
+    """Return what a probe says about a request to another origin that got no response.
+
+    Args:
+        failure: One of the last failures.
+        page_url: The address of the page.
+        answers: Whether the origin responded to a request without CORS.
+    """
+    origin, home = origin_of(failure["url"]), origin_of(page_url)
+    if answers:
+        return (
+            f"{origin} responds, so the request was refused on the way: its CORS rules may not"
+            f" allow the origin {home}, the method {failure['method']}, or a header of"
+            f" {_titles(CORS_HEADERS)}."
+        )
+    return (
+        f"{origin} does not respond to this page at all: the server is down, its address is wrong,"
+        " its certificate is not accepted, or the page's Content Security Policy does not list it"
+        " in connect-src."
+    )
+
+
+def _cors(request: Request, home: str) -> str:
+    names = [name for name in CORS_HEADERS if name in request.headers]
+    headers = f", or the headers {_titles(names)}" if names else ""
+    return f"its CORS rules do not allow the origin {home}{headers}."
+
+
+def _titles(names: tuple[str, ...] | list[str]) -> str:
+    return ", ".join(name.title() for name in names)
+
+
+def _is_own_machine(origin: str) -> bool:
+    """Return whether a page of https may call this origin of http (Secure Contexts, 3.1)."""
+    return urlsplit(origin).hostname in OWN_MACHINE
