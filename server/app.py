@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from argon2 import PasswordHasher
@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 
 from server.notes import Notes
 from server.notes_routes import OPERATIONS, NotesRoutes
-from unexpired_server import Service, Settings, build_app
+from unexpired_server import Delivery, Service, Settings, build_app
 
 PROJECT = Path(__file__).resolve().parent.parent
 """Holds the page: index.html, app/ and vendor/."""
@@ -32,8 +32,22 @@ def create_app(
     Raises:
         SettingsError: The keys or the database URL cannot be used, or an extra is missing.
     """
-    service = Service(settings, now=now, hasher=hasher)
+    deliver = _printed(settings) if settings.demo else None
+    service = Service(settings, now=now, hasher=hasher, deliver=deliver)
     notes = Notes(service.database)
     service.purge_also(notes.purge_keys)
     routes = NotesRoutes(notes, service.bearer, service.now).routes()
     return build_app(service, routes=routes, operations=OPERATIONS, page_dir=PROJECT)
+
+
+def _printed(settings: Settings) -> Callable[[Delivery], Awaitable[None]]:
+    """Return a hook that prints links for forgotten passwords, because the demo has no mail."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    origin = f"http://{host}:{settings.port}" if settings.port else ""
+
+    async def deliver(delivery: Delivery) -> None:
+        name = delivery.user.username
+        link = f"{origin}/#/reset?token={delivery.token}"
+        print(f"A new password for {name}: {link}", flush=True)  # noqa: T201 - the demo's mailbox
+
+    return deliver

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         on_bearer_error,
     )
     from unexpired_server.service import Service
+    from unexpired_server.sessions.deliveries import Delivery
     from unexpired_server.sessions.passwords import Passwords
     from unexpired_server.sessions.user import ClaimsHook, User, UserStore
     from unexpired_server.settings import Settings, SettingsError, load_settings
@@ -83,6 +84,7 @@ __all__ = [
     "Claims",
     "ClaimsHook",
     "Database",
+    "Delivery",
     "Failure",
     "FailureResponse",
     "Forbidden",
@@ -138,6 +140,7 @@ _MODULES = {
     "http.responses": "json_response no_content",
     "http.starlette_backend": "BearerBackend SignedInUser on_bearer_error",
     "service": "Service",
+    "sessions.deliveries": "Delivery",
     "sessions.passwords": "Passwords",
     "sessions.user": "ClaimsHook User UserStore",
     "settings": "Settings SettingsError load_settings",

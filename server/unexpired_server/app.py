@@ -24,7 +24,7 @@ from unexpired_server.http.openapi import Operation
 from unexpired_server.http.page import page_policy, page_routes
 from unexpired_server.http.routes import system
 from unexpired_server.ops.metrics import Metrics
-from unexpired_server.service import OPERATIONS, Service
+from unexpired_server.service import Service
 from unexpired_server.settings import Settings
 
 
@@ -91,7 +91,7 @@ def build_app(
 
 
 def _system_routes(service: Service, operations: Sequence[Operation]) -> list[Route]:
-    everything = (*OPERATIONS, *operations, *system.OPERATIONS)
+    everything = (*service.operations(), *operations, *system.OPERATIONS)
     routes = system.SystemRoutes(service.readiness, service.ring, service.metrics, everything)
     return routes.routes()
 

@@ -179,6 +179,7 @@ def main(context: click.Context) -> None:
     default=None,
     help="Whether each refresh replaces the refresh token.",
 )
+@click.option("--signup/--no-signup", default=None, help="Whether people may create accounts (no).")
 @click.option("--demo", is_flag=True, default=None, help="User demo / demo, tokens of 20 s.")
 @click.pass_obj
 @readable

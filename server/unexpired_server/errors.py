@@ -4,10 +4,14 @@ Only ``http.responses`` turns them into HTTP.
 
     Failure                      (never raised itself)
     ├── BadRequest               400 BAD_REQUEST
+    ├── InvalidUsername          400 INVALID_USERNAME
+    ├── WeakPassword             400 WEAK_PASSWORD
+    ├── ResetInvalid             400 RESET_INVALID
     ├── NotFound                 404 NOT_FOUND
     ├── MethodNotAllowed         405 METHOD_NOT_ALLOWED
     ├── BodyTimeout              408 REQUEST_TIMEOUT
     ├── RefreshSuperseded        409 REFRESH_SUPERSEDED
+    ├── UsernameTaken            409 USERNAME_TAKEN
     ├── TooLarge                 413 TOO_LARGE
     ├── UnsupportedMediaType     415 UNSUPPORTED_MEDIA_TYPE
     ├── IdempotencyMismatch      422 IDEMPOTENCY_MISMATCH
@@ -64,6 +68,30 @@ class BadRequest(Failure):
     message = "The request could not be understood."
 
 
+class InvalidUsername(Failure):
+    """A name that no new user may have; the sentence says why."""
+
+    status = 400
+    code = "INVALID_USERNAME"
+    message = "This username cannot be used."
+
+
+class WeakPassword(Failure):
+    """A password that no user may choose; the sentence says why."""
+
+    status = 400
+    code = "WEAK_PASSWORD"
+    message = "This password cannot be used."
+
+
+class ResetInvalid(Failure):
+    """A link for a forgotten password that is damaged, used or too old."""
+
+    status = 400
+    code = "RESET_INVALID"
+    message = "This link has been used or is too old. Please ask for a new one."
+
+
 class NotFound(Failure):
     """Nothing is here, or nothing that this user may see."""
 
@@ -102,6 +130,14 @@ class RefreshSuperseded(Failure):
     status = 409
     code = "REFRESH_SUPERSEDED"
     message = "This session was refreshed in the meantime."
+
+
+class UsernameTaken(Failure):
+    """Another user has this name, in this or another spelling."""
+
+    status = 409
+    code = "USERNAME_TAKEN"
+    message = "This username is taken."
 
 
 class TooLarge(Failure):

@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 from argon2 import PasswordHasher
 from starlette.routing import Route
@@ -18,11 +17,15 @@ from starlette.routing import Route
 from unexpired_server.errors import Unavailable
 from unexpired_server.http.bearer import BearerAuthenticator
 from unexpired_server.http.exception_handlers import OwnFailuresMiddleware, RunningCheck
+from unexpired_server.http.openapi import Operation
 from unexpired_server.http.password import PasswordAuthenticator
 from unexpired_server.http.rate_limits import RateLimits, address_key
-from unexpired_server.http.routes import account, authentication
+from unexpired_server.http.routes import account, authentication, features, passwords, signup
 from unexpired_server.http.routes.account import AccountRoutes
 from unexpired_server.http.routes.authentication import AuthenticationRoutes
+from unexpired_server.http.routes.features import FeaturesOut, FeaturesRoutes
+from unexpired_server.http.routes.passwords import PasswordRoutes, ResetRoutes
+from unexpired_server.http.routes.signup import SignUpRoutes
 from unexpired_server.ops.background import repeating
 from unexpired_server.ops.draining import Draining
 from unexpired_server.ops.gauges import Across, Read
@@ -30,9 +33,11 @@ from unexpired_server.ops.metrics import PUBLISH_INTERVAL, Metrics
 from unexpired_server.ops.readiness import Readiness
 from unexpired_server.ops.siblings import Siblings
 from unexpired_server.sessions.audit import Kind
+from unexpired_server.sessions.deliveries import Deliver, Deliveries
 from unexpired_server.sessions.known_addresses import KnownAddresses
 from unexpired_server.sessions.passwords import MAX_QUEUE, Passwords
 from unexpired_server.sessions.refresh_tokens import RefreshTokens
+from unexpired_server.sessions.reset_tokens import LIFETIME, ResetTokens
 from unexpired_server.sessions.revocations import POLL_INTERVAL, Revocations
 from unexpired_server.sessions.rules import SessionPolicy
 from unexpired_server.sessions.sessions import Sessions
@@ -49,8 +54,14 @@ from unexpired_server.tokens.keys import KeyRing, load_ring, reload_ring
 
 DEMO_NAME = "demo"
 PURGE_INTERVAL = 3600.0
-OPERATIONS = (*authentication.OPERATIONS, *account.OPERATIONS)
-"""What ``Service.routes`` offer, for the OpenAPI document."""
+OPERATIONS = (
+    *authentication.OPERATIONS,
+    *account.OPERATIONS,
+    *features.OPERATIONS,
+    *signup.OPERATIONS,
+    *passwords.OPERATIONS,
+)
+"""What ``Service.routes`` can offer; ``Service.operations`` has what they do."""
 
 Purge = Callable[[float], Awaitable[None]]
 """Deletes what is no longer needed at a time, in Unix seconds."""
@@ -67,10 +78,12 @@ class Service:
         hasher: Argon2's parameters; RFC 9106's low-memory ones when None.
         users: The application's own users, in place of the built-in table.
         claims: Returns further claims for a user's access token.
-        deliver: Sends a message to a user.
+        deliver: Sends a link for a forgotten password to its user, such as by e-mail; without
+            it nobody can ask for one. It runs in the background, for up to 60 seconds.
 
     Raises:
-        SettingsError: The keys or the database URL cannot be used, or an extra is missing.
+        SettingsError: The keys or the database URL cannot be used, an extra is missing, or
+            ``users`` is given together with ``deliver`` or the setting ``signup``.
     """
 
     def __init__(  # noqa: PLR0913 - each is optional, and by name
@@ -81,12 +94,16 @@ class Service:
         hasher: PasswordHasher | None = None,
         users: UserStore | None = None,
         claims: ClaimsHook | None = None,
-        deliver: Callable[[Any], Awaitable[None]] | None = None,
+        deliver: Deliver | None = None,
     ) -> None:
         self.settings: Settings = settings
+        if users is not None and (deliver is not None or settings.signup):
+            raise SettingsError(
+                "The setting signup and the argument deliver are for the built-in table of "
+                "users: with users= of your own, write those routes yourself"
+            )
         self._own_users = users
         self._claims = claims
-        self._deliver = deliver
         self.metrics: Metrics = Metrics()
         self.database: Database = Database(
             settings.database_url,
@@ -109,6 +126,7 @@ class Service:
         self.sessions: Sessions = Sessions(
             store, self.revocations, self.access_tokens, refresh_tokens, self.now
         )
+        self._deliveries: Deliveries | None = Deliveries(deliver) if deliver else None
         self._check: RunningCheck = RunningCheck()
         self.bearer: BearerAuthenticator = BearerAuthenticator(
             self.access_tokens,
@@ -133,19 +151,71 @@ class Service:
     def routes(self) -> list[Route]:
         """Return the routes: sign in, refresh, sign out, the current user and their sessions.
 
-        They answer their own failures, whatever handlers the application has, and answer 503
-        while ``running`` is not entered.
+        With the setting ``signup`` people can create accounts, and with ``deliver`` replace a
+        forgotten password. The routes answer their own failures, whatever handlers the
+        application has, and answer 503 while ``running`` is not entered.
         """
         rates, sessions = self.rates, self.sessions
-        passwords = PasswordAuthenticator(self.users, self.passwords, sessions, rates.sign_in)
+        authenticator = PasswordAuthenticator(self.users, self.passwords, sessions, rates.sign_in)
         authentication_routes = AuthenticationRoutes(
-            sessions, passwords, self.bearer, rates, self.metrics
+            sessions, authenticator, self.bearer, rates, self.metrics
         )
         account_routes = AccountRoutes(self.users, sessions, self.bearer)
-        routes = [*authentication_routes.routes(), *account_routes.routes()]
+        routes = [
+            *authentication_routes.routes(),
+            *account_routes.routes(),
+            *self._own_table_routes(authenticator),
+        ]
         strict = self.settings.strict_rfc6750
         for route in routes:
             route.app = OwnFailuresMiddleware(route.app, self._check, strict=strict)
+        return routes
+
+    def operations(self) -> tuple[Operation, ...]:
+        """Return what the routes offer, for the OpenAPI document."""
+        offered = [*authentication.OPERATIONS, *account.OPERATIONS]
+        if self._own_users is not None:
+            return tuple(offered)
+        offered += features.OPERATIONS
+        if self.settings.signup:
+            offered += signup.OPERATIONS
+        offered.append(passwords.CHANGE)
+        if self._deliveries:
+            offered += passwords.RESET_OPERATIONS
+        return tuple(offered)
+
+    def _own_table_routes(self, authenticator: PasswordAuthenticator) -> list[Route]:
+        """Return the routes that write to the built-in table of users, where that is used."""
+        if self._own_users is not None:
+            return []
+        users, sessions, hashes = self.users, self.sessions, self.passwords
+        offered = FeaturesOut(
+            sign_up=self.settings.signup,
+            password_change=True,
+            password_reset=self._deliveries is not None,
+        )
+        change = PasswordRoutes(users, sessions, authenticator, hashes, self.bearer)
+        routes = [*FeaturesRoutes(offered).routes(), *change.routes()]
+        if self.settings.signup:
+            sign_up = SignUpRoutes(
+                users,
+                sessions,
+                passwords=hashes,
+                limits=self.rates,
+                metrics=self.metrics,
+                now=self.now,
+            )
+            routes += sign_up.routes()
+        if self._deliveries:
+            reset = ResetRoutes(
+                users,
+                sessions,
+                passwords=hashes,
+                tokens=ResetTokens(self.ring, self.now),
+                deliveries=self._deliveries,
+                limits=self.rates.reset,
+            )
+            routes += reset.routes()
         return routes
 
     def purge_also(self, purge: Purge) -> None:
@@ -178,6 +248,8 @@ class Service:
                 yield
             finally:
                 self._check.is_running = False
+        if self._deliveries:
+            await self._deliveries.close()
         self.passwords.close()
         await self.rates.close()
         await self.database.close()
@@ -283,7 +355,7 @@ def policy_of(settings: Settings) -> SessionPolicy:
 
 def longest_life(settings: Settings) -> float:
     """Return the seconds from a key's last signature until the last of its tokens expires."""
-    access = settings.access_ttl + settings.leeway
+    access = max(settings.access_ttl + settings.leeway, LIFETIME)
     if not settings.refresh:
         return access
     # A refresh token that is never replaced lives as long as its session.

@@ -26,6 +26,7 @@ DEMO: dict[str, Any] = {
     "access_ttl": 20,
     "leeway": 0,
     "sign_in_limit": "",
+    "signup": True,
     "database_url": "sqlite+aiosqlite:///data/demo.sqlite3",
     "keys_file": Path("data/demo-keys.json"),
 }
@@ -121,6 +122,14 @@ class Settings(BaseSettings):
     """How many times an account may sign in; no limit when empty, as in the demo."""
     refresh_limit: str = "300 per minute"
     """How many times a session may be refreshed; no limit when empty."""
+    signup: bool = False
+    """Whether people may create accounts of their own."""
+    signup_limit: str = "20 per hour"
+    """How many accounts may be created from an address; attempts with a name that is taken count
+    too. No limit when empty."""
+    forgot_limit: str = "5 per 30 minutes"
+    """How many links for a forgotten password an account is sent; no limit when empty. Further
+    requests get the same response."""
     keep_alive: float = Field(default=75, gt=0, le=DAY)
     """How long an idle connection stays open, in seconds; longer than a proxy in front keeps it."""
     max_connections: int | None = Field(default=None, ge=8, le=1_000_000)
@@ -162,7 +171,13 @@ class Settings(BaseSettings):
         return secrets
 
     @field_validator(
-        "login_limit", "account_limit", "address_limit", "sign_in_limit", "refresh_limit"
+        "login_limit",
+        "account_limit",
+        "address_limit",
+        "sign_in_limit",
+        "refresh_limit",
+        "signup_limit",
+        "forgot_limit",
     )
     @classmethod
     def _rates(cls, rate: str) -> str:

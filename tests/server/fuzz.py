@@ -26,6 +26,7 @@ PATHS = [
     "/healthz", "/readyz", "/metrics", "/openapi.json", "/.well-known/jwks.json",
     "/app/main.py", "/app/%2e%2e/x", "/vendor/\xff", "//", "/api/notes/1/2", "/\x00",
     "/api/sessions/\x00", "/app/" + "a/" * 200, "/api/login?x=1",
+    "/api/password", "/api/password/forgot", "/api/password/reset", "/api/signup", "/api/features",
     "/api/sessions?limit=1", "/api/sessions?limit=0", "/api/notes?after=9", "/api/notes?after=\xff",
 ]  # fmt: skip
 METHODS = [
@@ -44,6 +45,11 @@ METHODS = [
 BODIES = [
     b"", b"{}", b"[]", b"null", b"{", b"\xff\xfe\x00", b'{"a":NaN}', b'{"a":1,"a":1}',
     b'{"username":"ada","password":"wrong"}', b'{"username":"\\ud800","password":"x"}',
+    b'{"username":"\\ud800","password":"staple battery"}', b'{"username":"a\\u0000"}',
+    b'{"username":"carol","password":"staple battery"}', b'{"username":5,"password":[]}',
+    b'{"currentPassword":"wrong","newPassword":"staple battery"}', b'{"token":"pr1.AAAA"}',
+    b'{"currentPassword":"x","newPassword":"\\ud800 battery"}',
+    b'{"token":"pr1.\\ud800","newPassword":"staple battery"}', b'{"token":1,"newPassword":null}',
     b'{"refreshToken":"rt1.AAAA"}', b'{"refreshToken":null}', b'{"text":"x"}', b"[" * 5000,
     b'{"text":' + b"9" * 5000 + b"}", b"x" * 20_000, b'{"text":"\x00"}', b'{"text":"\\u0000"}',
 ]  # fmt: skip
@@ -69,6 +75,8 @@ ELSEWHERE = [(method, path) for method in METHODS for path in PATHS]
 CALLS = [
     ("POST", "/api/login"), ("POST", "/api/refresh"), ("POST", "/api/logout"),
     ("GET", "/api/me"), ("GET", "/api/sessions"), ("DELETE", "/api/sessions/x"),
+    ("POST", "/api/password"), ("POST", "/api/signup"), ("POST", "/api/password/forgot"),
+    ("POST", "/api/password/reset"), ("GET", "/api/features"),
     ("GET", "/api/notes"), ("POST", "/api/notes"), ("DELETE", "/api/notes/1"),
 ]  # fmt: skip
 JSON = (b"content-type", b"application/json")

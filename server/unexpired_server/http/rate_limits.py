@@ -6,9 +6,11 @@ setting             limits                        by
 ``login_limit``     failed sign-ins               account and address together
 ``account_limit``   failed sign-ins               account, over all addresses
 ``address_limit``   failed sign-ins, forged       address, over all accounts
-                    refresh tokens
+                    tokens, forgotten passwords
 ``sign_in_limit``   successful sign-ins           account
 ``refresh_limit``   refreshes                     session
+``signup_limit``    sign-ups                      address
+``forgot_limit``    forgotten passwords           account
 ==================  ============================  ==============================================
 
 So a mistake costs the one who makes it. Ten colleagues behind one address may all mistype; a
@@ -220,6 +222,73 @@ class RefreshLimits:
             raise RateLimited(max(1, math.ceil(wait)))
 
 
+class SignUpLimits:
+    """The limits of sign-ups.
+
+    Args:
+        settings: The rates.
+        counters: Count the attempts.
+    """
+
+    def __init__(self, settings: Settings, counters: Counters) -> None:
+        self._limit = Limit(settings.signup_limit, counters)
+
+    async def check(self, address: str | None) -> None:
+        """Check that an address may try to create an account.
+
+        Raises:
+            RateLimited: It may not.
+        """
+        _raise_after(await self._limit.wait(_sign_up_key(address)))
+
+    async def count(self, address: str | None) -> None:
+        """Count an attempt just before it has an effect, or tells that a name is taken.
+
+        Raises:
+            RateLimited: The limit was reached.
+        """
+        _raise_after(await self._limit.count(_sign_up_key(address)))
+
+
+class ResetLimits:
+    """The limits of forgotten passwords.
+
+    Args:
+        settings: The rates.
+        counters: Count the attempts.
+    """
+
+    def __init__(self, settings: Settings, counters: Counters) -> None:
+        self._account = Limit(settings.forgot_limit, counters)
+        self._address = Limit(settings.address_limit, counters)
+
+    async def count_request(self, username: str, address: str | None) -> bool:
+        """Count a request for a link; return whether the account may be sent one more.
+
+        Raises:
+            RateLimited: The address has sent too many requests.
+        """
+        _raise_after(await self._address.count(f"forgot {address_key(address)}"))
+        return not await self._account.count(f"{account_key(username)} forgot")
+
+    async def count_forged(self, address: str | None) -> None:
+        """Count a link that is not valid.
+
+        Raises:
+            RateLimited: The address has sent too many.
+        """
+        _raise_after(await self._address.count(f"reset {address_key(address)}"))
+
+
+def _sign_up_key(address: str | None) -> str:
+    return f"sign-up {address_key(address)}"
+
+
+def _raise_after(wait: float) -> None:
+    if wait:
+        raise RateLimited(max(1, math.ceil(wait)))
+
+
 class RecentKeys:
     """The keys of the last minutes: at least of one ``RECENT_SECONDS``, at most of two.
 
@@ -261,6 +330,8 @@ class RateLimits:
     Attributes:
         sign_in: The limits of sign-ins.
         refresh: The limits of refreshes.
+        sign_up: The limits of sign-ups.
+        reset: The limits of forgotten passwords.
 
     Raises:
         SettingsError: There is a URL, and the Redis client is not installed.
@@ -277,6 +348,8 @@ class RateLimits:
         shared = self._counters, self._background
         self.sign_in: SignInLimits = SignInLimits(settings, *shared, is_known)
         self.refresh: RefreshLimits = RefreshLimits(settings, *shared, now)
+        self.sign_up: SignUpLimits = SignUpLimits(settings, self._counters)
+        self.reset: ResetLimits = ResetLimits(settings, self._counters)
 
     @property
     def is_degraded(self) -> bool:

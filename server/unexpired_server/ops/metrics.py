@@ -58,6 +58,7 @@ class Metrics:
         verifications: Access tokens, by code; OK when the token is valid.
         refreshes: Refreshes, by outcome.
         sign_ins: Sign-ins, by outcome.
+        sign_ups: Sign-ups, by outcome.
         events: Audit events, by kind.
     """
 
@@ -84,6 +85,9 @@ class Metrics:
         )
         self.sign_ins: Counter | Disabled = self._counter(
             "sign_ins", "Sign-ins decided.", "outcome"
+        )
+        self.sign_ups: Counter | Disabled = self._counter(
+            "sign_ups", "Sign-ups decided.", "outcome"
         )
         self.events: Counter | Disabled = self._counter("events", "Audit events.", "kind")
         self._database_failures = self._counter(

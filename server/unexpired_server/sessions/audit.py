@@ -27,9 +27,16 @@ class Kind(StrEnum):
 
     SIGN_IN = "sign_in"
     SIGN_IN_FAILED = "sign_in_failed"
+    SIGN_UP = "sign_up"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a kind
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - a kind
     REFRESH_REUSED = "refresh_reused"
     REFRESH_ROLLED_FORWARD = "refresh_rolled_forward"
     SESSION_REVOKED = "session_revoked"
+
+
+HARMLESS = frozenset({Kind.SIGN_IN, Kind.SIGN_UP, Kind.PASSWORD_CHANGED, Kind.PASSWORD_RESET})
+"""The kinds of what people do by themselves; the others are logged as warnings."""
 
 
 class Cause(StrEnum):
@@ -78,6 +85,6 @@ async def store_events(connection: AsyncConnection, happened: Sequence[Event]) -
 def log_events(happened: Sequence[Event]) -> None:
     """Log events that are committed."""
     for event in happened:
-        level = logging.INFO if event.kind is Kind.SIGN_IN else logging.WARNING
+        level = logging.INFO if event.kind in HARMLESS else logging.WARNING
         details = {name: value for name, value in asdict(event).items() if value is not None}
         logger.log(level, "audit: %s", event.kind.value, extra=details)

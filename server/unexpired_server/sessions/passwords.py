@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import unicodedata
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -25,6 +27,7 @@ MINIMUM_LENGTH = 8
 MAXIMUM_LENGTH = 1024
 """In characters; longer passwords would only cost time."""
 
+Result = TypeVar("Result")
 
 _PROFILE = get_profile("OpaqueString")
 _SPACES = {ord(one): " " for one in "\u00a0\u1680\u202f\u205f\u3000"} | dict.fromkeys(
@@ -81,21 +84,23 @@ class Passwords:
         """Hash a new password."""
         return self._hasher.hash(_forms(password)[0])
 
+    async def hash_new(self, password: str) -> str:
+        """Check a new password, and hash it in one of the threads.
+
+        Raises:
+            InvalidPasswordError: It is too short or too long, or has control characters.
+            Unavailable: Too many are waiting already.
+        """
+        check_new_password(password)
+        return await self._run(self.hash, password)
+
     async def verify(self, password: str, password_hash: str | None) -> bool:
         """Return whether a password matches a hash; None never matches, in the same time.
 
         Raises:
             Unavailable: Too many are waiting already.
         """
-        if self._busy >= THREADS + MAX_QUEUE:
-            raise Unavailable
-        self._busy += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._pool, self._matches_any, password, password_hash or self._dummy_hash
-            )
-        finally:
-            self._busy -= 1
+        return await self._run(self._matches_any, password, password_hash or self._dummy_hash)
 
     @property
     def running(self) -> int:
@@ -111,6 +116,15 @@ class Passwords:
         """Stop the threads; the next use starts others, as tests run one application again."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._pool = ThreadPoolExecutor(THREADS, "argon2")
+
+    async def _run(self, work: Callable[..., Result], *args: str) -> Result:
+        if self._busy >= THREADS + MAX_QUEUE:
+            raise Unavailable
+        self._busy += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+        finally:
+            self._busy -= 1
 
     def _matches_any(self, password: str, password_hash: str) -> bool:
         return any(self._matches(form, password_hash) for form in _forms(password))

@@ -32,10 +32,11 @@ from unexpired_server.errors import (
     RefreshExpired,
     RefreshReused,
     RefreshSuperseded,
+    ResetInvalid,
     SessionRevoked,
     Unavailable,
 )
-from unexpired_server.sessions.audit import Cause
+from unexpired_server.sessions.audit import Cause, Kind
 from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims, RefreshTokens
 from unexpired_server.sessions.revocations import Revocations
 from unexpired_server.sessions.rules import Decision, Session, seconds_left
@@ -155,6 +156,56 @@ class SessionAdmin:
     async def set_password(self, user: Account, password_hash: str) -> None:
         """Replace a password, and end the sessions that were opened with the old one."""
         self._revocations.add(await self._store.set_password(user, password_hash, self._now()))
+
+    async def change_password(
+        self, user: Account, password_hash: str, session_id: str, address: str | None = None
+    ) -> None:
+        """Replace a user's own password, and end their other sessions.
+
+        Args:
+            user: The user, as read when the present password was verified.
+            password_hash: The new password's hash.
+            session_id: The session that asks, which goes on.
+            address: The client's address.
+
+        Raises:
+            BadCredentials: The user was disabled or the password changed meanwhile.
+        """
+        revoked = await self._store.replace_password(
+            user,
+            password_hash,
+            self._now(),
+            kind=Kind.PASSWORD_CHANGED,
+            address=address,
+            kept=session_id,
+        )
+        if revoked is None:
+            raise BadCredentials
+        self._revocations.add(revoked)
+
+    async def reset_password(
+        self, user: Account, password_hash: str, address: str | None = None
+    ) -> None:
+        """Replace a forgotten password, and end all of the user's sessions.
+
+        Args:
+            user: The user, as read when the link was verified.
+            password_hash: The new password's hash.
+            address: The client's address.
+
+        Raises:
+            ResetInvalid: The user was disabled or the password changed meanwhile.
+        """
+        revoked = await self._store.replace_password(
+            user, password_hash, self._now(), kind=Kind.PASSWORD_RESET, address=address
+        )
+        if revoked is None:
+            raise ResetInvalid
+        self._revocations.add(revoked)
+
+    async def note_sign_up(self, user_id: str, address: str | None = None) -> None:
+        """Record that a user has created an account."""
+        await self._store.note_sign_up(user_id, self._now(), address)
 
     async def disable(self, user: Account) -> None:
         """Disable a user's sign-in, and end the user's sessions."""

@@ -278,6 +278,58 @@ class Store:
         """Replace a password and revoke the user's sessions; return their ids."""
         return await self._change(user, now, Cause.PASSWORD, password_hash=password_hash)
 
+    async def replace_password(  # noqa: PLR0913 - each is a part of what happened
+        self,
+        user: Account,
+        password_hash: str,
+        now: float,
+        *,
+        kind: Kind,
+        address: str | None = None,
+        kept: str | None = None,
+    ) -> list[str] | None:
+        """Replace a user's own password and revoke their other sessions; return their ids.
+
+        None when the user was disabled or the password changed meanwhile.
+
+        Args:
+            user: The user, as read when they proved who they are.
+            password_hash: The new password's hash.
+            now: Unix seconds.
+            kind: How they did it.
+            address: The client's address.
+            kept: The id of the session that goes on.
+        """
+        replaced = Event(now, kind, user.id, kept, address)
+        others = sessions.c.user_id == user.id
+        if kept is not None:
+            others &= sessions.c.id != kept
+        unchanged = (users.c.disabled_at.is_(None), users.c.password_hash == user.password_hash)
+        query = (
+            update(users)
+            .where(users.c.id == user.id, *unchanged)
+            .values(password_hash=password_hash)
+            .returning(users.c.id)
+        )
+
+        async def work(connection: AsyncConnection) -> list[Event] | None:
+            if (await connection.execute(query)).first() is None:
+                return None
+            await audit.store_events(connection, [replaced])
+            return await _revoke(connection, others, now, Cause.PASSWORD, address)
+
+        revoked = await self._database.transaction(work)
+        if revoked is None:
+            return None
+        self._log([replaced])
+        return self._logged(revoked)
+
+    async def note_sign_up(self, user_id: str, now: float, address: str | None) -> None:
+        """Record that a user has created an account."""
+        happened = [Event(now, Kind.SIGN_UP, user_id, address=address)]
+        await self._database.run(lambda one: audit.store_events(one, happened))
+        self._log(happened)
+
     async def disable(self, user: Account, now: float) -> list[str]:
         """Disable a user and revoke the user's sessions; return their ids."""
         return await self._change(user, now, Cause.DISABLED, disabled_at=now)

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import ColumnElement, Row, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from unexpired_server.sessions.user import User
@@ -46,10 +46,24 @@ class Users:
 
     async def find(self, username: str) -> Account | None:
         """Return the user with this name, as typed: ``Ada`` and ``ada `` mean ``ada``."""
+        return await self._find(username)
+
+    async def find_enabled(self, username: str) -> Account | None:
+        """Return the user with this name, as typed, unless disabled."""
+        return await self._find(username, users.c.disabled_at.is_(None))
+
+    async def enabled(self, user_id: str) -> Account | None:
+        """Return the user with this id, unless disabled."""
+        query = select(users).where(users.c.id == user_id, users.c.disabled_at.is_(None))
+        rows = await self._database.rows(query)
+        return _account(rows[0]) if rows else None
+
+    async def _find(self, username: str, *conditions: ColumnElement[bool]) -> Account | None:
         names = spellings(username)
         if not names:
             return None
-        rows = await self._database.rows(select(users).where(users.c.username.in_(names)))
+        query = select(users).where(users.c.username.in_(names), *conditions)
+        rows = await self._database.rows(query)
         found = {row.username: row for row in rows}
         row = next((found[name] for name in names if name in found), None)
         return _account(row) if row else None
@@ -70,8 +84,8 @@ class Users:
             self._usernames[user_id] = rows[0].username
         return self._usernames[user_id]
 
-    async def add(self, username: str, password_hash: str, now: float) -> None:
-        """Add a user.
+    async def add(self, username: str, password_hash: str, now: float) -> Account:
+        """Add a user, and return it.
 
         Raises:
             InvalidUsernameError: No user may have this name.
@@ -81,8 +95,9 @@ class Users:
         taken = select(users.c.id).where(users.c.username.in_(variants(name)))
         if await self._database.rows(taken):
             raise UserExistsError
+        user = Account(id=secrets.token_hex(16), username=name, password_hash=password_hash)
         row = {
-            "id": secrets.token_hex(16),
+            "id": user.id,
             "username": name,
             "password_hash": password_hash,
             "created_at": now,
@@ -91,6 +106,7 @@ class Users:
             await self._database.rows(insert(users).values(row))
         except IntegrityError:
             raise UserExistsError from None
+        return user
 
     async def exists_other_than(self, username: str) -> bool:
         """Return whether there is any user besides this one."""

@@ -31,6 +31,7 @@ from unexpired_server.http.routes.account import UserOut
 from unexpired_server.ops.metrics import Metrics, counted
 from unexpired_server.sessions.passwords import MAXIMUM_LENGTH
 from unexpired_server.sessions.sessions import Sessions, SessionTokens
+from unexpired_server.sessions.user import User
 
 DEVICE_LENGTH = 200
 
@@ -135,7 +136,7 @@ class AuthenticationRoutes:
     async def login(self, request: Request) -> Response:
         """Open a session for a username and a password."""
         body, address = await read_body(request, Credentials), address_of(request)
-        device = request.headers.get("user-agent", "")[:DEVICE_LENGTH]
+        device = device_of(request)
         with counted(self._metrics.sign_ins):
             user = await self._passwords.authenticate(body.username, body.password, address)
             try:
@@ -144,8 +145,7 @@ class AuthenticationRoutes:
                 await self._passwords.refuse(body.username, user, address)
                 raise
         self._limits.sign_in.count_success(user.username)
-        whose = UserOut(id=user.id, username=user.username)
-        return json_response(SignedInOut(**_members(tokens), user=whose))
+        return json_response(signed_in(user, tokens))
 
     async def refresh(self, request: Request) -> Response:
         """Renew a session's tokens."""
@@ -191,6 +191,17 @@ class AuthenticationRoutes:
             return self._bearer.authenticate(request).session_id
         except Challenge:
             return None
+
+
+def device_of(request: Request) -> str:
+    """Return the client's name for itself, as a session keeps it."""
+    # Servers refuse a NUL, which PostgreSQL cannot store; a test's client may send one.
+    return request.headers.get("user-agent", "").replace("\x00", "")[:DEVICE_LENGTH]
+
+
+def signed_in(user: User, tokens: SessionTokens) -> SignedInOut:
+    """Return the response to a sign-in."""
+    return SignedInOut(**_members(tokens), user=UserOut(id=user.id, username=user.username))
 
 
 def _members(tokens: SessionTokens) -> dict[str, Any]:
