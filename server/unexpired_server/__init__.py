@@ -12,8 +12,9 @@ The package has floors; a module imports only from its own room and from floors 
 5. ``sessions``: sessions and users, on tokens and storage.
 6. ``http``: requests and responses, on sessions and ops.
 7. ``service``: all parts, built from the settings.
-8. ``app``: the ASGI application around a service.
-9. ``cli``: the command line.
+8. ``auth``: a service in other people's applications.
+9. ``app``: the ASGI application around a service.
+10. ``cli``: the command line.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from unexpired_server.app import build_app, create_app
+    from unexpired_server.auth import Auth
     from unexpired_server.errors import (
         BadRequest,
         Challenge,
@@ -54,7 +56,9 @@ if TYPE_CHECKING:
         Operation,
     )
     from unexpired_server.http.paging import PAGE_PARAMETERS, Page, read_page
+    from unexpired_server.http.requires import requires
     from unexpired_server.http.responses import json_response, no_content
+    from unexpired_server.http.sockets import AuthSocket
     from unexpired_server.http.starlette_backend import (
         BearerBackend,
         SignedInUser,
@@ -77,6 +81,8 @@ __all__ = [
     "BODY_FAILURES",
     "ID_PARAMETER",
     "PAGE_PARAMETERS",
+    "Auth",
+    "AuthSocket",
     "BadRequest",
     "BearerAuthenticator",
     "BearerBackend",
@@ -123,10 +129,12 @@ __all__ = [
     "on_bearer_error",
     "read_body",
     "read_page",
+    "requires",
 ]
 
 _MODULES = {
     "app": "build_app create_app",
+    "auth": "Auth",
     "errors": "BadRequest Challenge Failure Forbidden IdempotencyMismatch NotFound "
     "SecondStepRequired SessionRevoked TokenError TokenExpired TokenInvalid TokenMissing "
     "Unavailable",
@@ -138,6 +146,8 @@ _MODULES = {
     "http.openapi": "BEARER_FAILURES BODY_FAILURES ID_PARAMETER Operation",
     "http.paging": "PAGE_PARAMETERS Page read_page",
     "http.responses": "json_response no_content",
+    "http.requires": "requires",
+    "http.sockets": "AuthSocket",
     "http.starlette_backend": "BearerBackend SignedInUser on_bearer_error",
     "service": "Service",
     "sessions.deliveries": "Delivery",

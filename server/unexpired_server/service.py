@@ -19,6 +19,7 @@ from unexpired_server.http.bearer import BearerAuthenticator
 from unexpired_server.http.exception_handlers import OwnFailuresMiddleware, RunningCheck
 from unexpired_server.http.openapi import Operation
 from unexpired_server.http.password import PasswordAuthenticator
+from unexpired_server.http.prefix import DEFAULT_PREFIX, checked_prefix, with_prefix
 from unexpired_server.http.rate_limits import RateLimits, address_key
 from unexpired_server.http.routes import account, authentication, features, passwords, signup
 from unexpired_server.http.routes.account import AccountRoutes
@@ -148,28 +149,43 @@ class Service:
         self._is_prepared = False
         self._is_waiting = False
 
-    def routes(self) -> list[Route]:
+    def routes(self, prefix: str = DEFAULT_PREFIX) -> list[Route]:
         """Return the routes: sign in, refresh, sign out, the current user and their sessions.
 
         With the setting ``signup`` people can create accounts, and with ``deliver`` replace a
         forgotten password. The routes answer their own failures, whatever handlers the
         application has, and answer 503 while ``running`` is not entered.
+
+        Args:
+            prefix: What their paths begin with: "" or such as ``/auth`` or ``/v1/api``.
+
+        Raises:
+            ValueError: ``prefix`` does not begin with a slash, ends with one, or has other
+                characters than letters, digits and ``. _ ~ -``.
         """
+        start = checked_prefix(prefix)
+        return [self._own(route, start) for route in self._api_routes()]
+
+    def _own(self, route: Route, prefix: str) -> Route:
+        """Return a route under a prefix, by a name that no host has, with its failures answered."""
+        path, name = with_prefix(route.path, prefix), f"unexpired:{route.name}"
+        own = Route(path, route.endpoint, methods=route.methods, name=name)
+        strict = self.settings.strict_rfc6750
+        own.app = OwnFailuresMiddleware(own.app, self._check, strict=strict)
+        return own
+
+    def _api_routes(self) -> list[Route]:
         rates, sessions = self.rates, self.sessions
         authenticator = PasswordAuthenticator(self.users, self.passwords, sessions, rates.sign_in)
         authentication_routes = AuthenticationRoutes(
             sessions, authenticator, self.bearer, rates, self.metrics
         )
         account_routes = AccountRoutes(self.users, sessions, self.bearer)
-        routes = [
+        return [
             *authentication_routes.routes(),
             *account_routes.routes(),
             *self._own_table_routes(authenticator),
         ]
-        strict = self.settings.strict_rfc6750
-        for route in routes:
-            route.app = OwnFailuresMiddleware(route.app, self._check, strict=strict)
-        return routes
 
     def operations(self) -> tuple[Operation, ...]:
         """Return what the routes offer, for the OpenAPI document."""

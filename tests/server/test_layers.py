@@ -16,6 +16,7 @@ FLOORS = (
     {"sessions"},
     {"http"},
     {"service"},
+    {"auth"},
     {"app"},
     {"cli"},
     {"__main__", "__init__"},

@@ -58,12 +58,26 @@ class BearerAuthenticator:
             return self._verified(request)
 
     def _verified(self, request: HTTPConnection) -> Claims:
-        values = [value for name, value in request.scope["headers"] if name == b"authorization"]
+        self._check()  # Before the header: without it no response may say what is missing there.
+        return self.verify(bearer_token(*authorization(request)))
+
+    def verify(self, token: str) -> Claims:
+        """Return the verified claims of a token from elsewhere than a header; count nothing.
+
+        Raises:
+            Challenge: The token is refused, as in ``authenticate``.
+            Unavailable: The service does not run, so revocations are unknown.
+        """
         self._check()
-        claims = self._tokens.verify(bearer_token(*values))
+        claims = self._tokens.verify(token)
         if claims.session_id in self._revocations:
             raise SessionRevoked
         return claims
+
+
+def authorization(request: HTTPConnection) -> list[bytes]:
+    """Return the values of a request's Authorization headers."""
+    return [value for name, value in request.scope["headers"] if name == b"authorization"]
 
 
 def address_of(request: HTTPConnection) -> str | None:

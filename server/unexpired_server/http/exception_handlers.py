@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
+from typing import Any
 
+from starlette import status
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from unexpired_server.errors import Failure, MethodNotAllowed, NotFound, Unavailable
+from unexpired_server.errors import (
+    Challenge,
+    Failure,
+    Forbidden,
+    MethodNotAllowed,
+    NotFound,
+    Unavailable,
+)
 from unexpired_server.http.responses import error_response
+
+UNAUTHENTICATED = 4401
+FORBIDDEN = 4403
+"""Codes that applications may define (RFC 6455, section 7.4.2): 4000 and the HTTP status."""
+
+_REFUSED = "unexpired.refused"
+"""In the scope of a WebSocket: an outer handler may have an object of its own for it."""
 
 logger: logging.Logger = logging.getLogger("unexpired.server")
 
@@ -24,10 +42,76 @@ def failure_handlers(*, strict: bool) -> dict[type[Exception], ExceptionHandler]
         strict: Answer 401 in place of 403 for invalid tokens (RFC 6750, section 3.1).
     """
 
-    async def on_failure(_request: Request, exc: Exception) -> Response:
-        return error_response(_failure(exc), strict=strict)
+    async def on_failure(conn: Any, exc: Exception) -> Any:
+        failure = _failure(exc)
+        if isinstance(conn, WebSocket):
+            return await refuse_socket(conn, failure, strict=strict)
+        return error_response(failure, strict=strict)
 
     return {Failure: on_failure}
+
+
+def ensure_handler(scope: Scope, *, strict: bool) -> None:
+    """Have a failure that is about to be raised answered also where nobody handles it.
+
+    A mounted application has handlers of its own, and would answer 500.
+
+    Args:
+        scope: The request's.
+        strict: Answer 401 in place of 403 for invalid tokens (RFC 6750, section 3.1).
+    """
+    handlers, _ = scope.get("starlette.exception_handlers", ({}, {}))
+    if Failure not in handlers:
+        handlers.update(failure_handlers(strict=strict))
+
+
+async def refuse_socket(websocket: WebSocket, failure: Failure, *, strict: bool = False) -> None:
+    """Refuse a WebSocket, or end one that is open; do nothing where it has ended.
+
+    Before it is accepted, the response is that of a request, where the server can send one. Later,
+    the last message is ``{"type": "error", "code": …, "error": …}``, and the close code says more.
+
+    Args:
+        websocket: As the application uses it.
+        failure: Why.
+        strict: Answer 401 in place of 403 for invalid tokens (RFC 6750, section 3.1).
+    """
+    if websocket.scope.get(_REFUSED):
+        return
+    websocket.scope[_REFUSED] = True
+    code, reason = close_code(failure), failure.code
+    if is_open(websocket):
+        with suppress(WebSocketDisconnect):
+            await websocket.send_json(error_message(failure))
+            await websocket.close(code, reason)
+    elif websocket.application_state is WebSocketState.CONNECTING:
+        if "websocket.http.response" in websocket.scope.get("extensions", {}):
+            await websocket.send_denial_response(error_response(failure, strict=strict))
+        else:
+            await websocket.close(code, reason)
+
+
+def is_open(websocket: WebSocket) -> bool:
+    """Return whether a WebSocket was accepted, and neither side has closed it."""
+    states = websocket.application_state, websocket.client_state
+    return states == (WebSocketState.CONNECTED, WebSocketState.CONNECTED)
+
+
+def error_message(failure: Failure) -> dict[str, str]:
+    """Return what a WebSocket's client receives of a failure."""
+    return {"type": "error", "code": failure.code, "error": failure.message}
+
+
+def close_code(failure: Failure) -> int:
+    """Return the code that a WebSocket is closed with (RFC 6455, section 7.4)."""
+    match failure:
+        case Forbidden():
+            return FORBIDDEN
+        case Challenge():
+            return UNAUTHENTICATED
+        case Unavailable():
+            return status.WS_1013_TRY_AGAIN_LATER
+    return status.WS_1008_POLICY_VIOLATION
 
 
 def application_handlers(*, strict: bool) -> dict[type[Exception], ExceptionHandler]:
@@ -94,8 +178,8 @@ class RunningCheck:
             self._has_logged = True
             logger.error(
                 "The service does not run, so its requests are answered with 503: give your "
-                "application the lifespan of service.running(). Starlette does not enter the "
-                "lifespan of a mounted application."
+                "application lifespan=auth.lifespan, or enter service.running() in its lifespan. "
+                "Starlette does not enter the lifespan of a mounted application."
             )
         raise Unavailable
 

@@ -64,6 +64,11 @@ class Operation:
     request: type[RequestModel] | None = None
     parameters: Sequence[dict[str, Any]] = ()
 
+    @property
+    def needs_token(self) -> bool:
+        """Whether it answers only with an access token."""
+        return TokenMissing in self.failures
+
 
 def document(operations: Sequence[Operation]) -> dict[str, Any]:
     """Return the document that describes some operations."""
@@ -81,6 +86,29 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
             },
         },
     }
+
+
+def described(one: Operation) -> dict[str, Any]:
+    """Return one operation for the document of another application, with its schemas in place.
+
+    Nothing is referred to by a name, which could be that of a model or of a security scheme of
+    the application's.
+    """
+    operation = _operation(one)
+    operation.pop("security", None)
+    inlined: dict[str, Any] = _inlined(operation, _schemas([one]))
+    return inlined
+
+
+def _inlined(part: Any, schemas: dict[str, Any]) -> Any:
+    match part:
+        case {"$ref": str(reference)}:
+            return _inlined(schemas[reference.rpartition("/")[2]], schemas)
+        case dict():
+            return {name: _inlined(value, schemas) for name, value in part.items()}
+        case list():
+            return [_inlined(value, schemas) for value in part]
+    return part
 
 
 def _schemas(operations: Iterable[Operation]) -> dict[str, Any]:
@@ -101,7 +129,7 @@ def _operation(one: Operation) -> dict[str, Any]:
     }
     if one.request:
         described["requestBody"] = {"required": True, "content": _content(one.request)}
-    if TokenMissing in one.failures:
+    if one.needs_token:
         described["security"] = [{"bearer": []}]
     return described
 

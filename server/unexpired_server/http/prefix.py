@@ -1,0 +1,35 @@
+"""Under which path an application has our routes."""
+
+from __future__ import annotations
+
+import re
+
+DEFAULT_PREFIX = "/api"
+"""What the routes' own paths begin with."""
+
+SYNTAX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
+"""Segments of unreserved characters (RFC 3986, section 2.3); none is a dot segment."""
+
+
+def checked_prefix(prefix: str) -> str:
+    """Return a prefix for paths: "" or such as ``/auth`` or ``/v1/api``.
+
+    Raises:
+        TypeError: It is not text.
+        ValueError: It is no such prefix.
+    """
+    if not isinstance(prefix, str):
+        raise TypeError(f"prefix is text, not {type(prefix).__name__}")
+    if SYNTAX.fullmatch(prefix):
+        return prefix
+    if prefix == "/":
+        raise ValueError('prefix="/" is written prefix=""')
+    raise ValueError(
+        f"prefix={prefix!r}: a prefix begins with a slash, does not end with one, and its segments "
+        "are letters, digits and . _ ~ -, such as /auth or /v1/api"
+    )
+
+
+def with_prefix(path: str, prefix: str) -> str:
+    """Return the path of one of our routes under another prefix than its own."""
+    return prefix + path.removeprefix(DEFAULT_PREFIX)

@@ -1,0 +1,258 @@
+"""WebSockets that are signed in by their first message, and renewed while they are open.
+
+A browser cannot set headers on a WebSocket, and a token in its address would be logged on the way.
+So the client sends ``{"token": "…"}`` first, and again whenever it has a newer one.
+
+A page of another site can open a WebSocket, but has no token to send: nothing is sent by itself,
+as a cookie would be. So the ``Origin`` is checked only where the application names origins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from starlette.types import Message
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from unexpired_server.errors import (
+    Failure,
+    Forbidden,
+    ServerFault,
+    TokenExpired,
+    TokenInvalid,
+    TokenMissing,
+    Unavailable,
+)
+from unexpired_server.http.authenticators import Authenticator, user_of
+from unexpired_server.http.exception_handlers import (
+    close_code,
+    ensure_handler,
+    error_message,
+    is_open,
+    refuse_socket,
+)
+from unexpired_server.ops.background import log_fault
+from unexpired_server.scopes import checked_scopes
+from unexpired_server.sessions.user import User
+from unexpired_server.tokens import strict_json
+
+FIRST_SECONDS = 10.0
+"""How long a client may take to send its token."""
+
+CHECK_SECONDS = 2.0
+"""How often an open WebSocket's token is verified again; it needs no query."""
+
+MAXIMUM_LENGTH = 16 * 1024
+"""Of a message with a token, in characters."""
+
+WAITING_MESSAGES = 32
+"""How many messages wait for the application before the client has to."""
+
+OUTAGE_SECONDS = 300.0
+"""How long after its token's ``exp`` a WebSocket stays open while nothing can be verified."""
+
+
+class AuthSocket(WebSocket):
+    """A WebSocket of a signed-in user: all that Starlette's has, and ``user``.
+
+    ``receive_json``, ``iter_json``, ``send_json`` and the others are Starlette's. Messages with
+    tokens are not among those that are received. Once the user may no longer use it, both
+    receiving and sending raise ``WebSocketDisconnect`` with the close code.
+
+    Args:
+        websocket: The application's own, accepted.
+        authenticator: Verifies access tokens.
+        scopes: The scopes that are needed.
+    """
+
+    def __init__(
+        self, websocket: WebSocket, authenticator: Authenticator, scopes: frozenset[str]
+    ) -> None:
+        self._inbox: asyncio.Queue[Message] = asyncio.Queue(WAITING_MESSAGES)
+        super().__init__(websocket.scope, self._inbox.get, websocket.send)
+        self.client_state = self.application_state = WebSocketState.CONNECTED
+        self._websocket = websocket
+        self._authenticator = authenticator
+        self._scopes = scopes
+        self._end: WebSocketDisconnect | None = None
+        self._token = ""
+        self._expires_at = 0.0
+        self._user: User | None = None
+
+    @property
+    def user(self) -> User:
+        """The user, with the scopes and claims of the newest token."""
+        if self._user is None:
+            raise RuntimeError("No user has signed in on this WebSocket yet")
+        return self._user
+
+    async def send(self, message: Message) -> None:
+        """Send an ASGI message.
+
+        Raises:
+            WebSocketDisconnect: The user may no longer use the WebSocket.
+        """
+        if self._end:
+            raise WebSocketDisconnect(self._end.code, self._end.reason)
+        await super().send(message)
+
+    async def sign_in(self, token: str) -> None:
+        """Take the user's first or next token, and say how long it is good for.
+
+        Raises:
+            Failure: The token is refused, has not all scopes, or is another user's.
+        """
+        user = await self._verified(token)
+        if self._user and self._user.id != user.id:
+            raise TokenInvalid("The access token is another user's.")
+        self._token, self._user = token, user
+        self._expires_at = float(user.claims.get("exp", 0))
+        left = max(0, int(self._expires_at - self._authenticator.now()))
+        await self._tell({"type": "ready", "expiresIn": left})
+
+    async def serve(self) -> None:
+        """Pass messages on and follow the token, until this is cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._whole(self._pump()))
+            tasks.create_task(self._whole(self._watch()))
+
+    async def _whole(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do work; if it fails, end the WebSocket, which would not be followed any more."""
+        try:
+            await work
+        except Exception as exc:  # noqa: BLE001 - the application must not wait for messages forever
+            log_fault(exc)
+            await self.refuse(ServerFault())
+
+    async def _pump(self) -> None:
+        """Pass the client's messages on to the application, but for those with a token."""
+        while not self._end:
+            message = await self._websocket.receive()
+            token = token_in(message)
+            if token is not None:
+                await self._renew(token)
+                continue
+            await self._inbox.put(message)
+            if message["type"] == "websocket.disconnect":
+                return
+
+    async def _watch(self) -> None:
+        """End the WebSocket soon after its token expires or its session ends."""
+        while not self._end:
+            await asyncio.sleep(CHECK_SECONDS)
+            token = self._token
+            try:
+                await self._verified(token)
+            except Unavailable:
+                if self._authenticator.now() > self._expires_at + OUTAGE_SECONDS:
+                    await self.refuse(TokenExpired(self._expires_at))
+            except Failure as failure:
+                if token == self._token:
+                    await self.refuse(failure)
+
+    async def refuse(self, failure: Failure) -> None:
+        """Send the failure and close; the application receives only that it is closed."""
+        if self._end:
+            return
+        self._end = WebSocketDisconnect(close_code(failure), failure.code)
+        with suppress(asyncio.QueueEmpty):
+            while True:
+                self._inbox.get_nowait()
+        self._inbox.put_nowait(
+            {"type": "websocket.disconnect", "code": self._end.code, "reason": self._end.reason}
+        )
+        await refuse_socket(self._websocket, failure)
+
+    async def _renew(self, token: str) -> None:
+        try:
+            await self.sign_in(token)
+        except Unavailable as failure:
+            # The token before is still good; the client may try again.
+            await self._tell(error_message(failure))
+        except Failure as failure:
+            await self.refuse(failure)
+
+    async def _tell(self, message: dict[str, Any]) -> None:
+        with suppress(WebSocketDisconnect):  # Receiving says so, too, after what came before.
+            await self._websocket.send_json(message)
+
+    async def _verified(self, token: str) -> User:
+        user = user_of(await self._authenticator.verify(token))
+        if not self._scopes <= user.scopes:
+            raise Forbidden(scopes=self._scopes)
+        return user
+
+
+@asynccontextmanager
+async def signed_in_socket(
+    websocket: WebSocket,
+    authenticator: Authenticator,
+    scopes: Collection[str] = (),
+    origins: Collection[str] | None = None,
+) -> AsyncIterator[AuthSocket]:
+    """Accept a WebSocket, and let its user in.
+
+    Args:
+        websocket: The application's.
+        authenticator: Verifies access tokens.
+        scopes: All of them are needed, of the first token and of each next one.
+        origins: The only origins whose pages may connect; all when None.
+
+    Raises:
+        Failure: It was refused, and is closed; the handler of ``install`` does nothing more.
+    """
+    needed = checked_scopes(scopes)
+    ensure_handler(websocket.scope, strict=authenticator.strict)
+    _check_origin(websocket, origins)
+    if websocket.application_state is WebSocketState.CONNECTING:
+        await websocket.accept()
+    socket = AuthSocket(websocket, authenticator, needed)
+    try:
+        await socket.sign_in(await _first_token(websocket))
+    except Failure as failure:
+        await socket.refuse(failure)
+        raise
+    serving = asyncio.create_task(socket.serve())
+    try:
+        yield socket
+    except* WebSocketDisconnect:
+        pass  # The client has gone, or may no longer be here: nobody is left to talk to.
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+    if is_open(websocket):
+        await websocket.close()
+
+
+def token_in(message: Message) -> str | None:
+    """Return the token in a message that is exactly ``{"token": "…"}``; None for all others."""
+    text = message.get("text") or ""
+    if '"token"' not in text or len(text) > MAXIMUM_LENGTH:
+        return None
+    try:
+        members = strict_json.read_object(text.encode())
+    except ValueError:
+        return None
+    token = members.get("token")
+    return token if len(members) == 1 and isinstance(token, str) else None
+
+
+async def _first_token(websocket: WebSocket) -> str:
+    try:
+        async with asyncio.timeout(FIRST_SECONDS):
+            message = await websocket.receive()
+    except TimeoutError:
+        raise TokenMissing from None
+    token = token_in(message)
+    if token is None:
+        raise TokenMissing('The first message must be {"token": "…"}, with an access token.')
+    return token
+
+
+def _check_origin(websocket: WebSocket, origins: Collection[str] | None) -> None:
+    origin = websocket.headers.get("origin")
+    if origins is not None and origin is not None and origin not in origins:
+        raise Forbidden("Pages of this origin may not connect.")
