@@ -4,36 +4,37 @@ from __future__ import annotations
 
 import json as jsonlib
 import math
-import secrets
 from collections.abc import AsyncIterable, Iterable, Mapping
-from pathlib import PurePath
+from pathlib import Path
 from typing import IO, Any, TypedDict, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
+from unexpired.body_parts import Blob, PartedBody, part_of
 from unexpired.errors import unknown_option
+from unexpired.forms import Fields, Files, multipart, no_utf8, query
 from unexpired.messages import Auth, Body, Headers, OneShot, Progress, Request
 
-OCTETS = "application/octet-stream"
-
-FileContent = bytes | IO[bytes]
-File = FileContent | tuple[str, FileContent] | tuple[str, FileContent, str]
+Content = bytes | str | OneShot | IO[bytes] | Path | Blob
 # RFC 9110, section 9.3.1: a body of GET or HEAD means nothing, and browsers refuse to send one.
 BODILESS_METHODS = frozenset({"GET", "HEAD"})
-
-Fields = Mapping[str, str | int | float | Iterable[str]]
 
 
 class RequestOptions(TypedDict, total=False):
     """What every request method takes besides the method and the URL.
 
     Attributes:
-        params: Added to the URL's query.
+        params: Added to the URL's query: a mapping or pairs. As in httpx, None is written as an
+            empty text, True and False as ``true`` and ``false``, and a list repeats its field.
         headers: Header fields.
         json: Any JSON value, sent as the body.
-        content: Bytes, text, or an iterable of bytes that can be sent once, sent as the body.
-        data: Form fields.
-        files: Form files by field: the content, ``(name, content)`` or
-            ``(name, content, content type)``; the content is bytes or a file opened with ``"rb"``.
+        content: Sent as the body: bytes, text, a ``pathlib.Path``, a file opened with ``"rb"``, a
+            ``Blob`` or ``File`` of JavaScript, or an iterable of bytes, which can be sent once. A
+            file is sent from where it stands, and can be sent again if it is seekable.
+        data: Form fields, with values as those of ``params``.
+        files: Form files: a mapping of fields, or pairs. Each is the content, ``(name, content)``,
+            ``(name, content, type)`` or ``(name, content, type, headers)``; the content is one of
+            those of ``content`` except for text and iterables. Where no type is given, it is
+            guessed from the name.
         timeout: Seconds for the whole call; None for no limit; the client's by default.
         auth: Whether the request carries the token: True by default; False sends it without one,
             also when nobody is signed in, and never redirects to the sign-in page; ``"optional"``
@@ -46,9 +47,9 @@ class RequestOptions(TypedDict, total=False):
     params: Fields
     headers: Mapping[str, str]
     json: Any
-    content: bytes | str | OneShot
+    content: Content
     data: Fields
-    files: Mapping[str, File]
+    files: Files
     timeout: float | None
     auth: Auth
     upload_progress: Progress | None
@@ -65,6 +66,7 @@ def build_request(method: str, url: str, options: RequestOptions) -> Request:
     Raises:
         TypeError: If there is no such option, or one is of the wrong type; it names the option.
         ValueError: If the method, a header or the body cannot be sent.
+        OSError: If a file cannot be read.
     """
     _check(method, url, options)
     body, content_type = encode(
@@ -106,9 +108,6 @@ def _check(method: str, url: str, options: RequestOptions) -> None:
     for name, value in (("method", method), ("url", url)):
         if not isinstance(value, str):
             raise TypeError(f"{name} is a text")
-    for name in ("params", "data", "files"):
-        if not isinstance(options.get(name) or {}, Mapping):
-            raise TypeError(f"{name} is a mapping of names to values")
     _check_timeout(options.get("timeout"))
     auth = options.get("auth", True)
     if not isinstance(auth, bool) and auth != "optional":
@@ -144,30 +143,31 @@ def headers_of(fields: Any) -> Headers:
 def encode(
     *,
     json: Any = None,
-    content: bytes | str | OneShot | None = None,
+    content: Content | None = None,
     data: Fields | None = None,
-    files: Mapping[str, File] | None = None,
-) -> tuple[bytes | OneShot | None, str | None]:
+    files: Files | None = None,
+) -> tuple[Body, str | None]:
     """Return the body and its content type; each is None if there is none.
 
     Args:
         json: Any JSON value.
-        content: Bytes or text to send unchanged, or an iterable of bytes that can be sent once.
+        content: The body itself; see ``RequestOptions``.
         data: Form fields.
         files: Form files by field; see ``RequestOptions``.
 
     Raises:
         TypeError: If ``json`` is not a JSON value, or a body is not of its type.
         ValueError: If more than one kind of body is given, or it has what cannot be encoded.
+        OSError: If a file cannot be read.
     """
     if sum((json is not None, content is not None, data is not None or files is not None)) > 1:
         raise ValueError("give one of json, content, or data and files")
     if json is not None:
         return _utf8("json", _json(json)), "application/json"
     if files is not None:
-        return _multipart(data or {}, files)
+        return multipart(data or {}, files)
     if data is not None:
-        return _query("data", data).encode(), "application/x-www-form-urlencoded"
+        return query("data", data).encode(), "application/x-www-form-urlencoded"
     if isinstance(content, str):
         return _utf8("content", content), "text/plain; charset=utf-8"
     return _raw(content), None
@@ -180,90 +180,23 @@ def _json(value: Any) -> str:
         raise type(error)(f"json is not a JSON value: {error}") from None
 
 
-def _raw(content: Any) -> bytes | OneShot | None:
-    if isinstance(content, bytearray | memoryview):
-        return bytes(content)
+def _raw(content: Any) -> Body:
+    if content is None:
+        return None
     is_stream = isinstance(content, Iterable | AsyncIterable) and not isinstance(content, Mapping)
-    if content is None or isinstance(content, bytes) or is_stream:
-        return cast("bytes | OneShot | None", content)
-    raise TypeError("content is bytes, text, or an iterable of bytes")
+    part = part_of("content", content)
+    if part is None and not is_stream:
+        raise TypeError("content is bytes, text, a file, a path, or an iterable of bytes")
+    if part is None:
+        return cast("OneShot", content)
+    return part if isinstance(part, bytes) else PartedBody([part])
 
 
 def _utf8(name: str, text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise ValueError(f"{name} has surrogates, which UTF-8 cannot encode") from None
-
-
-def _query(name: str, fields: Fields, **options: Any) -> str:
-    try:
-        return urlencode(fields, doseq=True, **options)
-    except UnicodeEncodeError:
-        raise ValueError(f"{name} has surrogates, which UTF-8 cannot encode") from None
-
-
-def _multipart(data: Fields, files: Mapping[str, File]) -> tuple[bytes, str]:
-    """Encode a form as browsers do (RFC 7578; the escapes are those of the HTML standard)."""
-    boundary = secrets.token_hex(16)
-    parts = [_part(_named(name), _utf8("data", value)) for name, value in _pairs(data)]
-    for name, file in files.items():
-        filename, content, kind = _file(name, file)
-        header = f'{_named(name)}; filename="{_escaped(filename)}"'
-        parts.append(_part(f"{header}\r\nContent-Type: {_header_safe(kind)}", content))
-    mark = b"--" + boundary.encode()
-    body = b"".join(mark + b"\r\n" + part + b"\r\n" for part in parts) + mark + b"--\r\n"
-    return body, f"multipart/form-data; boundary={boundary}"
-
-
-def _file(field: str, file: Any) -> tuple[str, bytes, str]:
-    """Return the name, the content and the content type of a file, read to its end.
-
-    Raises:
-        TypeError: If it is none of the forms of ``RequestOptions``.
-    """
-    parts = file if isinstance(file, tuple) else (_name_of(file) or field, file)
-    name, content, kind = (*parts, OCTETS)[:3] if len(parts) in {2, 3} else (None, None, None)
-    if hasattr(content, "read"):
-        content = content.read()
-    if isinstance(content, bytearray | memoryview):
-        content = bytes(content)
-    if isinstance(content, str):
-        raise TypeError(f"files: {field} is text; give bytes, or a file opened with 'rb'")
-    if not isinstance(name, str) or not isinstance(content, bytes) or not isinstance(kind, str):
-        raise TypeError(
-            f"files: {field} is bytes, a file, (name, content) or (name, content, type)"
-        )
-    return name, content, kind
-
-
-def _name_of(file: Any) -> str:
-    name = getattr(file, "name", "")
-    return PurePath(name).name if isinstance(name, str) else ""
-
-
-def _pairs(data: Fields) -> Iterable[tuple[str, str]]:
-    for name, value in data.items():
-        values = [value] if isinstance(value, str | int | float) else value
-        yield from ((name, str(one)) for one in values)
-
-
-def _part(header: str, content: bytes) -> bytes:
-    return f"Content-Disposition: {header}\r\n\r\n".encode() + content
-
-
-def _named(name: str) -> str:
-    return f'form-data; name="{_escaped(name)}"'
-
-
-def _escaped(text: str) -> str:
-    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _header_safe(text: str) -> str:
-    if "\r" in text or "\n" in text:
-        raise ValueError("a content type must be one line")
-    return text
+        raise no_utf8(name) from None
 
 
 def merge_params(url: str, params: Fields | None) -> str:
@@ -271,8 +204,9 @@ def merge_params(url: str, params: Fields | None) -> str:
     if not params:
         return url
     address, mark, fragment = url.partition("#")
+    added = query("params", params, quote)
     joint = "&" if "?" in address else "?"
-    return f"{address}{joint}{_query('params', params, quote_via=quote)}{mark}{fragment}"
+    return f"{address}{joint}{added}{mark}{fragment}" if added else url
 
 
 def read_body(body: Body) -> bytes | None:

@@ -12,10 +12,11 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import Any, Literal, Self
 
+from unexpired.body_parts import PartedBody
 from unexpired.outside_text import loads
 
 OneShot = AsyncIterable[bytes] | Iterable[bytes]
-Body = bytes | OneShot | None
+Body = bytes | PartedBody | OneShot | None
 
 Auth = bool | Literal["optional"]
 """Whether a request carries the token; ``"optional"``: if there is one."""
@@ -68,7 +69,7 @@ class Request:
         method: The HTTP method, in capitals.
         url: Absolute, or relative to the page.
         headers: The header fields.
-        body: Bytes, or an iterable of bytes that can be sent once, or None.
+        body: Bytes, a body in parts, an iterable of bytes that can be sent once, or None.
         sensitive: Whether the body carries a credential: it is then neither cached nor redirected.
         keepalive: Whether the request outlives the page that sends it, as a sign-out must.
         auth: Whether the request carries the token; ``"optional"``: if there is one.
@@ -99,6 +100,8 @@ class Request:
     @property
     def is_replayable(self) -> bool:
         """Whether the same body can be sent a second time."""
+        if isinstance(self.body, PartedBody):
+            return self.body.is_replayable
         return self.body is None or isinstance(self.body, bytes)
 
     def with_header(self, name: str, value: str) -> Request:

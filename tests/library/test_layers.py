@@ -22,9 +22,9 @@ LAYERS = (
     "options session",
     "dialect session_record",
     "call_log content ports token_response",
-    "errors sign_in_redirect",
+    "errors forms sign_in_redirect",
     "messages",
-    "backoff claims events origins secret_strength timers",
+    "backoff body_parts claims events origins secret_strength timers",
     "outside_text",
 )
 LEVEL = {room: level for level, layer in enumerate(reversed(LAYERS)) for room in layer.split()}
