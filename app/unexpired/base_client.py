@@ -67,7 +67,11 @@ class BaseClient(RequestMethods[Response_co]):
 
     @property
     def user(self) -> Mapping[str, Any] | None:
-        """The user who is signed in, or None."""
+        """The user who is signed in, or None.
+
+        ``user["scopes"]`` follows the access token: a change takes effect at the next refresh. Use
+        it to show what the person may do; only the server decides.
+        """
         return self._manager.user
 
     @property

@@ -21,7 +21,7 @@ from typing import Literal
 from unexpired.backoff import MIN_PACE, backoff, next_pace
 from unexpired.errors import NotSignedIn, SessionEnded, SessionExpired, UnexpiredError
 from unexpired.session_record import Generation, Record
-from unexpired.token_response import ENDINGS, Tokens
+from unexpired.token_response import ENDINGS, Tokens, user_after_refresh
 
 State = Literal["anonymous", "active", "refreshing", "degraded", "expired"]
 Event = tuple[str, tuple[object, ...]]
@@ -161,7 +161,7 @@ class Session:
         merged = replace(
             tokens,
             refresh_token=tokens.refresh_token or known.refresh_token,
-            user=tokens.user or known.user,
+            user=user_after_refresh(tokens, known),
         )
         self._pace = next_pace(self._pace, now - self._refreshed_at, known.lifetime)
         self._refreshed_at = now

@@ -10,7 +10,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from unexpired.claims import MAX_LENGTH, instant
+from unexpired.claims import MAX_LENGTH, claims, instant
 from unexpired.errors import (
     BadCredentials,
     BadReply,
@@ -103,7 +103,7 @@ def parse_token_response(
         expires_at=end,
         lifetime=lifetime,
         skew=skew,
-        user=_user(response.fields.get("user")),
+        user=_with_scopes(_user(response.fields.get("user")), scopes_in(access)),
     )
 
 
@@ -121,6 +121,42 @@ def _user(value: object) -> Mapping[str, Any] | None:
     except ValueError:  # It has NaN, which would make the record unreadable.
         return None
     return value
+
+
+def _with_scopes(
+    user: Mapping[str, Any] | None, scopes: list[str] | None
+) -> Mapping[str, Any] | None:
+    """Return the user with the token's scopes, unless the server lists the user's own."""
+    if user is None or scopes is None or "scopes" in user:
+        return user
+    return {**user, "scopes": scopes}
+
+
+def scopes_in(token: str) -> list[str] | None:
+    """Return the scopes of a JWT (RFC 9068, section 2.2.3), sorted; None if it names none."""
+    try:
+        scope = claims(token).get("scope")
+    except ValueError:
+        return None
+    return sorted(set(scope.split())) if isinstance(scope, str) else None
+
+
+def user_after_refresh(new: Tokens, known: Tokens) -> Mapping[str, Any] | None:
+    """Return the user after a refresh, whose response may have one; else the scopes may change.
+
+    A token without ``scope`` takes the scopes away only if the token before it had some: then the
+    server writes them into its tokens.
+
+    Args:
+        new: The tokens in the response.
+        known: The tokens that they replace.
+    """
+    if new.user is not None or known.user is None:
+        return new.user
+    scopes = scopes_in(new.access_token)
+    if scopes is None and scopes_in(known.access_token) is not None:
+        scopes = []
+    return known.user if scopes is None else {**known.user, "scopes": scopes}
 
 
 def _times(
