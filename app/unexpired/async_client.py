@@ -23,8 +23,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast
 from unexpired.base_client import BaseClient
 from unexpired.content import RequestOptions
 from unexpired.errors import UnexpiredError, Unreachable
+from unexpired.hints import EXAMINE, probe_hint
 from unexpired.messages import Request, Response, ResponseHead
 from unexpired.options import ClientOptions, Options
+from unexpired.origins import origin_of
 from unexpired.policy import Effect, Refresh, Send, Sleep
 from unexpired.ports import (
     Clock,
@@ -33,6 +35,7 @@ from unexpired.ports import (
     Navigator,
     NoNavigator,
     PreloadedStore,
+    ProbingTransport,
     RefreshLock,
     SystemClock,
     TokenStore,
@@ -103,6 +106,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         self._background: set[asyncio.Task[Any]] = set()
         self._stay_ahead_task: asyncio.Task[None] | None = None
         self._wakeup = Wakeup()
+        self._responds: dict[str, bool] = {}  # by origin
         self._closers: list[Callable[[], None]] = []
         self._preloaded = store if isinstance(store, PreloadedStore) else None
         self._is_loaded = False
@@ -297,8 +301,34 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         await self._refresh(Refresh(stale, self._manager.options.refresh_timeout))
 
     def diagnose(self) -> dict[str, Any]:
-        """Return facts that help to find a fault, without secrets."""
+        """Return facts that help to find a fault, without secrets; see ``BaseClient``."""
         return {**super().diagnose(), "lock": type(self._lock).__name__}
+
+    async def examine(self) -> dict[str, Any]:
+        """Return ``diagnose()``, after a look at other origins that seemed not to respond.
+
+        A browser reports a lost connection and a refusal by CORS alike. So a page sends each such
+        origin one request without CORS, token and cookies, once in a client's life, and the
+        failures' reasons then say which of the two it was.
+        """
+        diagnosis = self.diagnose()
+        if isinstance(self.transport, ProbingTransport):
+            for failure in diagnosis["last_failures"]:
+                await self._examine(failure, self.transport)
+        return diagnosis
+
+    async def _examine(self, failure: dict[str, Any], transport: ProbingTransport) -> None:
+        origin = origin_of(failure["url"])
+        if origin is None or EXAMINE not in failure["reason"]:
+            return
+        if origin not in self._responds:
+            self._responds[origin] = await transport.probe(f"{origin}/")
+        failure["reason"] = probe_hint(
+            origin,
+            failure["method"],
+            page_url=self._manager.options.page_url,
+            responds=self._responds[origin],
+        )
 
     def wake(self, *, resume: bool = False) -> None:
         """Read the store and the clock again, as when another tab stored something.

@@ -116,7 +116,13 @@ class BaseClient(RequestMethods[Response_co]):
         return self._manager.return_path(default)
 
     def diagnose(self) -> dict[str, Any]:
-        """Return facts that help to find a fault, without secrets."""
+        """Return facts that help to find a fault, without secrets.
+
+        ``last_failures`` has the last ten requests that failed, the newest last: ``method``,
+        ``url`` without query, fragment and userinfo, ``status`` and ``code`` or None, ``reason``,
+        a sentence for developers, and ``at`` in UTC by this device's clock. The path of a URL is
+        shown as it is: what the application puts there is its own.
+        """
         return self._manager.diagnose()
 
     @staticmethod

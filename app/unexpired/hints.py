@@ -15,12 +15,16 @@ from unexpired.dialect import Dialect, is_page
 from unexpired.messages import Request, Response
 from unexpired.options import Options
 from unexpired.origins import origin_of
+from unexpired.outside_text import PAGE_HINT
 from unexpired.token_response import is_outage, refusal
 
 PathOption = Literal["login_path", "refresh_path"]
 
 OWN_MACHINE = {"localhost", "127.0.0.1", "::1"}
 CORS_HEADERS = ("authorization", "content-type", "idempotency-key")
+
+EXAMINE = "Await client.examine() to find out which."
+LARGE_SKEW = 300.0  # s. Certificates, one-time codes and signatures begin to fail at about this.
 
 _NO_ROUTE = {404, 405}
 
@@ -44,9 +48,7 @@ def exchange_hint(options: Options, option: PathOption, url: str, response: Resp
         )
     if response.is_success and is_page(response):
         return (
-            f"{where} sent an HTML page in place of JSON. Either {option} or base_url leads to a"
-            " server of pages, which sends its index.html for any path, or a captive portal has"
-            " answered."
+            f"{where} sent no JSON. {PAGE_HINT} Set {option} and base_url to what your server has."
         )
     if response.is_success:
         return _missing_token_hint(options.dialect, option, response.fields)
@@ -144,24 +146,24 @@ def network_hint(request: Request, *, page_url: str, is_online: bool) -> str:
         )
     return (
         f"{origin} is another origin than the page's. It did not respond, or {_cors(request, home)}"
-        " Await client.examine() to find out which."
+        f" {EXAMINE}"
     )
 
 
-def probe_hint(failure: Mapping[str, Any], *, page_url: str, answers: bool) -> str:
+def probe_hint(origin: str, method: str, *, page_url: str, responds: bool) -> str:
     """Return what a probe says about a request to another origin that got no response.
 
     Args:
-        failure: One of the last failures.
+        origin: The other origin.
+        method: The method of the request.
         page_url: The address of the page.
-        answers: Whether the origin responded to a request without CORS.
+        responds: Whether the origin responded to a request without CORS.
     """
-    origin, home = origin_of(failure["url"]), origin_of(page_url)
-    if answers:
+    if responds:
         return (
-            f"{origin} responds, so the request was refused on the way: its CORS rules may not"
-            f" allow the origin {home}, the method {failure['method']}, or a header of"
-            f" {_titles(CORS_HEADERS)}."
+            f"{origin} responds, so the browser refused the request: the server's CORS rules may"
+            f" not allow the origin {origin_of(page_url)}, the method {method}, or one of the"
+            f" headers {_titles(CORS_HEADERS)} (idempotency_keys=False leaves the last one out)."
         )
     return (
         f"{origin} does not respond to this page at all: the server is down, its address is wrong,"
@@ -170,10 +172,26 @@ def probe_hint(failure: Mapping[str, Any], *, page_url: str, answers: bool) -> s
     )
 
 
+def skew_hint(skew: float | None) -> str:
+    """Return a hint if this device's clock is wrong by minutes; else nothing.
+
+    Args:
+        skew: The server's clock minus this device's, in seconds; None without a session.
+    """
+    if skew is None or abs(skew) < LARGE_SKEW:
+        return ""
+    side = "behind" if skew > 0 else "ahead of"
+    return (
+        f"This device's clock is {abs(skew):.0f} s {side} the server's. The client allows for it"
+        " when it refreshes; one of the two clocks should be set right."
+    )
+
+
 def _cors(request: Request, home: str) -> str:
     names = [name for name in CORS_HEADERS if name in request.headers]
     headers = f", or the headers {_titles(names)}" if names else ""
-    return f"its CORS rules do not allow the origin {home}{headers}."
+    key = " (idempotency_keys=False leaves the last one out)" * ("idempotency-key" in names)
+    return f"its CORS rules do not allow the origin {home}{headers}{key}."
 
 
 def _titles(names: tuple[str, ...] | list[str]) -> str:

@@ -13,16 +13,16 @@ from http import HTTPStatus
 from typing import Any, Literal, Self
 
 from unexpired.body_parts import PartedBody
-from unexpired.outside_text import loads
+from unexpired.outside_text import PAGE_HINT, loads
 
 OneShot = AsyncIterable[bytes] | Iterable[bytes]
 Body = bytes | PartedBody | OneShot | None
 
+# Whether a request carries the token; "optional": if there is one.
 Auth = bool | Literal["optional"]
-"""Whether a request carries the token; ``"optional"``: if there is one."""
 
+# Is called with the bytes so far and the total, which is None as long as it is unknown.
 Progress = Callable[[int, int | None], None]
-"""Is called with the bytes so far and the total, which is None as long as it is unknown."""
 
 # RFC 9110, section 5.6.2. Names are ASCII: browsers and http.client refuse all others.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -231,7 +231,10 @@ class Response(ResponseHead):
             return loads(self.content)
         except ValueError as error:
             message = "The server's response is not JSON."
-            raise BadReply(message, status_code=self.status_code, response=self) from error
+            bad = BadReply(message, status_code=self.status_code, response=self)
+            if "html" in self.headers.get("content-type", "").lower():
+                bad.add_note(PAGE_HINT)
+            raise bad from error
 
     @cached_property
     def code(self) -> str | None:

@@ -18,6 +18,12 @@ MAX_DEPTH = 64
 
 MAX_DIGITS = 400  # More than any finite float has.
 
+PAGE_HINT = (
+    "It is an HTML page: the URL leads to a server of pages, which sends its index.html for any"
+    " path, or a captive portal has answered."
+)
+"""For developers who expected JSON."""
+
 _STEPS = dict(zip(b"[{]}", (1, 1, -1, -1), strict=True))
 _OTHER = bytes({*range(256)} - {*b'[]{}"'})
 _STRING = re.compile(rb'"[^"]*(?:"|\Z)')  # The last one may have no end.

@@ -56,6 +56,15 @@ class SyncTransport(Protocol):
         ...
 
 
+@runtime_checkable
+class ProbingTransport(Transport, Protocol):
+    """A transport that can find out whether an origin responds at all."""
+
+    async def probe(self, url: str) -> bool:
+        """Return whether a request without CORS, token and cookies gets a response, in a moment."""
+        ...
+
+
 class TokenStore(Protocol):
     """Stores one text: the session, which nobody else may read."""
 

@@ -23,7 +23,7 @@ from unexpired.errors import (
     Unreachable,
 )
 from unexpired.events import EventEmitter
-from unexpired.hints import names_hint
+from unexpired.hints import names_hint, skew_hint
 from unexpired.messages import Request, Response
 from unexpired.options import Options
 from unexpired.policy import Effect, Policy, Send
@@ -246,6 +246,7 @@ class SessionManager:
     def diagnose(self) -> dict[str, Any]:
         """Return facts that help to find a fault, without secrets."""
         record = self.session.record
+        hint = skew_hint(record.tokens.skew if record else None)
         return {
             "state": self.session.state,
             "generation": record.generation.number if record else None,
@@ -258,6 +259,7 @@ class SessionManager:
             "failures": self.session.failures,
             "store": type(self._store).__name__,
             "margin": self.options.margin,
+            "hints": [hint] if hint else [],
             "last_failures": self.policy.log.last_failures,
         }
 

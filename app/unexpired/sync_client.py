@@ -304,7 +304,7 @@ class Client(BaseClient[Response]):
         self._refresh(Refresh(self._manager.session.require().generation, within), within)
 
     def diagnose(self) -> dict[str, Any]:
-        """Return facts that help to find a fault, without secrets."""
+        """Return facts that help to find a fault, without secrets; see ``BaseClient``."""
         return {**super().diagnose(), "lock": type(self._lock).__name__}
 
     def close(self) -> None:

@@ -34,7 +34,8 @@ def refresh(world: World, scope: str | None, **fields: Any) -> None:
 
 
 def token(scope: str | None, n: int) -> str:
-    return make_token(jti=str(n), **({} if scope is None else {"scope": scope}))
+    claims: dict[str, Any] = {} if scope is None else {"scope": scope}
+    return make_token(jti=str(n), **claims)
 
 
 def test_a_sign_in_shows_the_scopes_that_the_server_lists(world: World) -> None:

@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING, Any
 import js
 from pyodide.ffi import JsException, to_js
 
+from unexpired.browser.host import is_online, page_url
 from unexpired.content import join
 from unexpired.errors import Unreachable
+from unexpired.hints import network_hint
 from unexpired.messages import Body, Headers, Request, Response
-from unexpired.origins import origin_of
+from unexpired.timers import timeout_after
 
 if TYPE_CHECKING:
-    from unexpired.ports import Transport
+    from unexpired.ports import ProbingTransport
 
-CORS_HINT = (
-    "If only POST requests to this API fail, its CORS rules may not allow the header "
-    "Idempotency-Key: allow it, or set idempotency_keys=False."
-)
+PROBE_SECONDS = 5.0
 NETWORK_ERRORS = {"TypeError", "AbortError", "NetworkError", "TimeoutError"}
 
 
@@ -49,6 +48,27 @@ class FetchTransport:
             content,
             js_response.url,
         )
+
+    async def probe(self, url: str) -> bool:
+        """Return whether an origin responds at all; see ``ProbingTransport``."""
+        js_abort = js.AbortController.new()
+        init = {
+            "method": "HEAD",
+            "mode": "no-cors",
+            "credentials": "omit",
+            "cache": "no-store",
+            "referrerPolicy": "no-referrer",
+            "signal": js_abort.signal,
+        }
+        try:
+            async with timeout_after(PROBE_SECONDS):
+                await js.fetch(url, to_js(init, dict_converter=js.Object.fromEntries))
+        except TimeoutError:
+            js_abort.abort()
+            return False
+        except JsException:
+            return False
+        return True
 
 
 async def _read_body(body: Body) -> bytes | None:
@@ -109,10 +129,10 @@ def _can_be_made(request: Request, body: bytes | None) -> bool:
 def unreachable(request: Request) -> Unreachable:
     """Return the error for a request without a response, with a hint for developers."""
     error = Unreachable()
-    if "idempotency-key" in request.headers and origin_of(request.url) != str(js.location.origin):
-        error.add_note(CORS_HINT)
+    if hint := network_hint(request, page_url=page_url(), is_online=is_online()):
+        error.add_note(hint)
     return error
 
 
 if TYPE_CHECKING:
-    _: type[Transport] = FetchTransport
+    _: type[ProbingTransport] = FetchTransport

@@ -40,3 +40,9 @@ def page_url() -> str:
 def has_document() -> bool:
     """Return whether this is a page, which can be seen and can show another address."""
     return js_global("document") is not None
+
+
+def is_online() -> bool:
+    """Return whether there may be a network: only a browser that says "no" is believed."""
+    js_navigator = js_global("navigator")
+    return js_navigator is None or getattr(js_navigator, "onLine", None) is not False
