@@ -29,7 +29,7 @@ from unexpired_server.http.requires import install_user
 from unexpired_server.http.sockets import AuthSocket, signed_in_socket
 from unexpired_server.service import Service
 from unexpired_server.sessions.deliveries import Deliver
-from unexpired_server.sessions.user import ClaimsHook, User, UserStore
+from unexpired_server.sessions.user import ClaimsHook, UserStore
 from unexpired_server.settings import Settings
 from unexpired_server.tokens.jwks_verifier import JWKSVerifier
 
@@ -192,13 +192,7 @@ class Auth:
             RuntimeError: Another server issues the tokens.
         """
         if self._account is None:
-            users = self.service.users
-
-            async def find(user_id: str) -> User | None:
-                username = await users.username_of(user_id)
-                return None if username is None else User(user_id, username)
-
-            self._account = CurrentAccount(self.user, find)
+            self._account = CurrentAccount(self.user, self.service.directory.find)
         return self._account
 
     def socket(

@@ -23,6 +23,12 @@ from unexpired_server.errors import Unavailable
 from unexpired_server.http.failure_response import iso
 from unexpired_server.ops.serve import Build
 from unexpired_server.ops.serve import serve as run_server
+from unexpired_server.scopes import (
+    MAXIMUM_LENGTH,
+    InvalidScopeError,
+    checked_scopes,
+    join_scopes,
+)
 from unexpired_server.service import DEMO_NAME, longest_life, policy_of, prepare
 from unexpired_server.sessions.passwords import (
     InvalidPasswordError,
@@ -294,7 +300,7 @@ def _last_expiry(file: KeyFile, kid: str, settings: Settings, now: float) -> flo
 
 @main.group()
 def user() -> None:
-    """Add users, change their passwords, disable them."""
+    """Add users, change their passwords and scopes, disable them."""
 
 
 @user.command()
@@ -337,6 +343,68 @@ def passwd(name: str, database_url: str | None) -> None:
 
 @user.command()
 @click.argument("name")
+@click.argument("scopes", nargs=-1)
+@click.option("--add", "added", multiple=True, help="A scope to add; may be repeated.")
+@click.option("--remove", "removed", multiple=True, help="A scope to remove; may be repeated.")
+@click.option("--none", "is_none", is_flag=True, help="Remove all scopes.")
+@database_flag
+@readable
+def scope(  # noqa: PLR0913 - each is an argument of the command
+    name: str,
+    scopes: tuple[str, ...],
+    added: tuple[str, ...],
+    removed: tuple[str, ...],
+    database_url: str | None,
+    *,
+    is_none: bool,
+) -> None:
+    """Set what the user NAME may do to SCOPES, such as orders:write; without any, print it.
+
+    A change takes effect at the next refresh of each of their sessions.
+    """
+    if bool(scopes) + is_none + bool(added or removed) > 1:
+        raise Problem("Give scopes to set, or --add and --remove, or --none.")
+    given = _checked_scopes(*scopes, *added, *removed)
+
+    async def work(data: Data) -> None:
+        user = await data.user(name)
+        kept = frozenset() if scopes or is_none else user.scopes
+        wanted = _checked_scopes(*((kept | {*scopes, *added}) - {*removed}))
+        if given or is_none:
+            await data.users.set_scopes(user.id, wanted)
+        click.echo(shown(join_scopes(wanted) or f"{name} has no scopes."))
+
+    _with_data(load_settings(database_url=database_url), work)
+
+
+def _checked_scopes(*scopes: str) -> frozenset[str]:
+    try:
+        found = checked_scopes(scopes)
+    except InvalidScopeError as exc:
+        raise Problem(str(exc)) from None
+    if len(join_scopes(found)) > MAXIMUM_LENGTH:
+        raise Problem(f"All scopes of a user have at most {MAXIMUM_LENGTH} characters together.")
+    return found
+
+
+@user.command("list")
+@database_flag
+@readable
+def list_users(database_url: str | None) -> None:
+    """List the users, and what they may do."""
+
+    async def work(data: Data) -> None:
+        after = ""
+        while page := await data.users.page(after):
+            for one in page:
+                click.echo(shown(f"{one.username}  {join_scopes(one.scopes)}".rstrip()))
+            after = page[-1].username
+
+    _with_data(load_settings(database_url=database_url), work)
+
+
+@user.command()
+@click.argument("name")
 @database_flag
 @readable
 def disable(name: str, database_url: str | None) -> None:
@@ -366,7 +434,9 @@ def list_sessions(name: str | None, database_url: str | None) -> None:
         after = None
         while page := await data.sessions.live(user_id, after=after):
             for one in page:
-                username = await data.users.username_of(one.session.user_id)
+                user_id = one.session.user_id
+                # An application's own users are not in the table.
+                username = await data.users.username_of(user_id) or user_id
                 at = iso(int(one.session.refreshed_at))
                 click.echo(shown(f"{one.session.id}  {at}  {username}  {one.device}"))
             after = page[-1].session.id

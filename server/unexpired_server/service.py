@@ -35,6 +35,8 @@ from unexpired_server.ops.readiness import Readiness
 from unexpired_server.ops.siblings import Siblings
 from unexpired_server.sessions.audit import Kind
 from unexpired_server.sessions.deliveries import Deliver, Deliveries
+from unexpired_server.sessions.directory import BuiltInDirectory, Directory, OwnDirectory
+from unexpired_server.sessions.grants import Grants
 from unexpired_server.sessions.known_addresses import KnownAddresses
 from unexpired_server.sessions.passwords import MAX_QUEUE, Passwords
 from unexpired_server.sessions.refresh_tokens import RefreshTokens
@@ -85,6 +87,7 @@ class Service:
     Raises:
         SettingsError: The keys or the database URL cannot be used, an extra is missing, or
             ``users`` is given together with ``deliver`` or the setting ``signup``.
+        TypeError: ``users`` lacks a method.
     """
 
     def __init__(  # noqa: PLR0913 - each is optional, and by name
@@ -103,8 +106,6 @@ class Service:
                 "The setting signup and the argument deliver are for the built-in table of "
                 "users: with users= of your own, write those routes yourself"
             )
-        self._own_users = users
-        self._claims = claims
         self.metrics: Metrics = Metrics()
         self.database: Database = Database(
             settings.database_url,
@@ -116,16 +117,26 @@ class Service:
         self.ring: KeyRing = load_ring(settings, self.now())
         self.users: Users = Users(self.database)
         self.passwords: Passwords = Passwords(hasher)
-        self._known_addresses = KnownAddresses(self.database)
+        self.directory: Directory = (
+            OwnDirectory(users) if users else BuiltInDirectory(self.users, self.passwords)
+        )
+        own = self.directory.is_own
+        self._known_addresses = KnownAddresses(self.database, has_own_users=own)
         self.rates: RateLimits = RateLimits(settings, self._is_known, self.now)
         self.access_tokens: AccessTokens = AccessTokens(self.ring, settings, self.now)
         refresh_tokens = RefreshTokens(self.ring) if settings.refresh else None
-        store = Store(self.database, policy_of(settings), self._count_event)
+        store = Store(self.database, policy_of(settings), self._count_event, has_own_users=own)
         self.revocations: Revocations = Revocations(
             store, settings.access_ttl + settings.leeway, self.now
         )
         self.sessions: Sessions = Sessions(
-            store, self.revocations, self.access_tokens, refresh_tokens, self.now
+            store,
+            self.revocations,
+            self.access_tokens,
+            refresh_tokens,
+            self.now,
+            directory=self.directory,
+            grants=Grants(claims, self.access_tokens),
         )
         self._deliveries: Deliveries | None = Deliveries(deliver) if deliver else None
         self._check: RunningCheck = RunningCheck()
@@ -176,11 +187,17 @@ class Service:
 
     def _api_routes(self) -> list[Route]:
         rates, sessions = self.rates, self.sessions
-        authenticator = PasswordAuthenticator(self.users, self.passwords, sessions, rates.sign_in)
+        directory = self.directory
+        authenticator = PasswordAuthenticator(directory, sessions, rates.sign_in)
         authentication_routes = AuthenticationRoutes(
-            sessions, authenticator, self.bearer, rates, self.metrics
+            sessions,
+            authenticator,
+            self.bearer,
+            rates,
+            self.metrics,
+            has_own_users=directory.is_own,
         )
-        account_routes = AccountRoutes(self.users, sessions, self.bearer)
+        account_routes = AccountRoutes(directory, sessions, self.bearer)
         return [
             *authentication_routes.routes(),
             *account_routes.routes(),
@@ -190,7 +207,7 @@ class Service:
     def operations(self) -> tuple[Operation, ...]:
         """Return what the routes offer, for the OpenAPI document."""
         offered = [*authentication.OPERATIONS, *account.OPERATIONS]
-        if self._own_users is not None:
+        if self.directory.is_own:
             return tuple(offered)
         offered += features.OPERATIONS
         if self.settings.signup:
@@ -202,7 +219,7 @@ class Service:
 
     def _own_table_routes(self, authenticator: PasswordAuthenticator) -> list[Route]:
         """Return the routes that write to the built-in table of users, where that is used."""
-        if self._own_users is not None:
+        if self.directory.is_own:
             return []
         users, sessions, hashes = self.users, self.sessions, self.passwords
         offered = FeaturesOut(

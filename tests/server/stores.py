@@ -87,7 +87,7 @@ class Postgres:
         statements = [f"DELETE FROM {table}" for table in TABLES]  # noqa: S608 - our own names
         statements += [
             f"DELETE FROM users WHERE username NOT IN ({names})",  # noqa: S608
-            "UPDATE users SET disabled_at = NULL, password_hash = :password_hash",
+            "UPDATE users SET disabled_at = NULL, scopes = '', password_hash = :password_hash",
         ]
         async with engine_of(self.url).connect() as connection:
             for statement in statements:

@@ -28,7 +28,10 @@ SESSION = SessionOut(
 @pytest.mark.parametrize(
     ("model", "text"),
     [
-        (UserOut(id="1", username="Zoë \u2028\x01"), '{"id":"1","username":"Zoë \u2028\\u0001"}'),
+        (
+            UserOut(id="1", username="Zoë \u2028\x01", scopes=[]),
+            '{"id":"1","username":"Zoë \u2028\\u0001","scopes":[]}',
+        ),
         (
             TokensOut(access_token="a", token_type="Bearer", expires_in=1),
             '{"accessToken":"a","tokenType":"Bearer","expiresIn":1}',
@@ -40,11 +43,11 @@ SESSION = SessionOut(
                 expires_in=1,
                 refresh_token="r",
                 refresh_expires_in=2,
-                user=UserOut(id="1", username="ada"),
+                user=UserOut(id="1", username="ada", scopes=["a"]),
             ),
             (
                 '{"accessToken":"a","tokenType":"Bearer","expiresIn":1,"refreshToken":"r",'
-                '"refreshExpiresIn":2,"user":{"id":"1","username":"ada"}}'
+                '"refreshExpiresIn":2,"user":{"id":"1","username":"ada","scopes":["a"]}}'
             ),
         ),
         (

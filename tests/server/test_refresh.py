@@ -15,7 +15,6 @@ from tests.server import stores
 from tests.server.harness import StartServer, TestServer, bearer
 from unexpired_server.service import policy_of
 from unexpired_server.sessions import store
-from unexpired_server.sessions.rules import Session
 from unexpired_server.sessions.store import Store
 from unexpired_server.sessions.users import Users
 from unexpired_server.storage import database
@@ -47,7 +46,7 @@ async def test_sign_in_and_refresh_return_both_tokens(node: TestServer) -> None:
         assert tokens["expiresIn"] == 900
         assert tokens["refreshExpiresIn"] == 7 * DAY
     assert (await node.me(second["accessToken"])).json() == user
-    assert user.keys() == {"id", "username"}
+    assert user.keys() == {"id", "username", "scopes"}
 
 
 async def test_responses_with_tokens_may_not_be_cached(node: TestServer) -> None:
@@ -190,16 +189,15 @@ async def test_a_refresh_whose_database_moves_on_while_it_rolls_forward_does_not
 ) -> None:
     """The only place that reads and then writes; its write compares."""
     r2 = await restored_to_the_start(node)
-    original = store._read  # noqa: SLF001 - the race's only window
+    original = store._replace
     pending = ["UPDATE sessions SET counter = 9"]
 
-    def read(connection: Connection, session_id: str) -> Session | None:
-        session = original(connection, session_id)
+    def replace(connection: Connection, *rest: Any) -> bool:
         if pending:
             connection.exec_driver_sql(pending.pop())
-        return session
+        return original(connection, *rest)
 
-    monkeypatch.setattr(store, "_read", read)
+    monkeypatch.setattr(store, "_replace", replace)
     assert code(await node.refresh(r2)) == (401, "REFRESH_REUSED")
     assert await rows(node, "SELECT counter FROM sessions") == [(9,)]
 

@@ -2,63 +2,71 @@
 
 from __future__ import annotations
 
-from unexpired_server.errors import BadCredentials
+from collections.abc import Mapping
+from typing import Any
+
+from unexpired_server.errors import BadCredentials, SecondStepRequired
 from unexpired_server.http.rate_limits import SignInLimits
-from unexpired_server.sessions.passwords import Passwords
+from unexpired_server.sessions.directory import Checked, Directory
 from unexpired_server.sessions.sessions import Sessions
+from unexpired_server.sessions.user import User
 from unexpired_server.sessions.usernames import canonical
-from unexpired_server.sessions.users import Account, Users
+
+NO_FIELDS: Mapping[str, Any] = {}
 
 
 class PasswordAuthenticator:
     """Authenticates users by their password.
 
     Args:
-        users: Finds users.
-        passwords: Verifies passwords.
+        directory: Where the users come from.
         sessions: Records failures.
         limits: The limits of sign-ins.
     """
 
-    def __init__(
-        self, users: Users, passwords: Passwords, sessions: Sessions, limits: SignInLimits
-    ) -> None:
-        self._users = users
-        self._passwords = passwords
+    def __init__(self, directory: Directory, sessions: Sessions, limits: SignInLimits) -> None:
+        self._directory = directory
         self._sessions = sessions
         self._limits = limits
 
-    async def authenticate(self, username: str, password: str, address: str | None) -> Account:
+    async def authenticate(
+        self,
+        username: str,
+        password: str,
+        address: str | None,
+        fields: Mapping[str, Any] = NO_FIELDS,
+    ) -> User:
         """Return the user.
 
         Args:
             username: As typed.
             password: As typed.
             address: The client's address.
+            fields: The further fields of the sign-in, for an application's own users.
 
         Raises:
             BadCredentials: The username is unknown, or the password is wrong.
+            SecondStepRequired: The application wants more than the password.
             RateLimited: The account or the address has failed too often.
             Unavailable: The database does not respond, or too many passwords are being verified.
         """
         name = canonical(username)
         await self._limits.check(name, address)
-        user = await self._users.find(username)
-        is_correct = await self._passwords.verify(password, user.password_hash if user else None)
-        if user is None or not is_correct:
-            await self.refuse(username, user, address)
+        checked = await self._check(username, password, address, fields)
+        if checked.user is None:
+            await self.refuse(username, checked.account_id, address)
             raise BadCredentials
         # Checked again: many guesses at once all pass the first check, and the response must not
         # reveal which of them was correct.
         await self._limits.check(name, address)
-        return user
+        return checked.user
 
-    async def refuse(self, username: str, user: Account | None, address: str | None) -> None:
+    async def refuse(self, username: str, user_id: str | None, address: str | None) -> None:
         """Count and record a failed sign-in.
 
         Args:
             username: As typed.
-            user: The user with that name, if there is one.
+            user_id: The user with that name, where known.
             address: The client's address.
 
         Raises:
@@ -66,4 +74,15 @@ class PasswordAuthenticator:
             Unavailable: The database does not respond.
         """
         await self._limits.count_failure(canonical(username), address)
-        await self._sessions.note_failed_sign_in(user, address)
+        await self._sessions.note_failed_sign_in(user_id, address)
+
+    async def _check(
+        self, username: str, password: str, address: str | None, fields: Mapping[str, Any]
+    ) -> Checked:
+        try:
+            return await self._directory.check(username, password, fields)
+        except SecondStepRequired:
+            # It reveals that the password is right, so it is limited like a success.
+            await self._limits.check(canonical(username), address)
+            self._limits.count_success(canonical(username))
+            raise

@@ -6,8 +6,9 @@ memory of revocations, which access tokens are checked against. Each operation k
 ==============  ===========================================================  =====================
 operation       order                                                        database down
 ==============  ===========================================================  =====================
-``open``        database, then tokens                                        no session, no tokens
-``refresh``     database, then revocations on reuse or revoked, then tokens  nothing changes
+``open``        the application's claims, database, then tokens              no session, no tokens
+``refresh``     the application's user and claims, where it has any; then    nothing changes
+                database, then revocations on reuse or revoked, then tokens
 ``sign_out``    revocations, then database                                   ends here; owed
 ``revoke`` …    database, then revocations                                   nothing changes
 ==============  ===========================================================  =====================
@@ -23,8 +24,9 @@ token that is given out for a state that was never committed would be refused, o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from unexpired_server.errors import (
     BadCredentials,
@@ -37,12 +39,16 @@ from unexpired_server.errors import (
     Unavailable,
 )
 from unexpired_server.sessions.audit import Cause, Kind
+from unexpired_server.sessions.directory import Directory
+from unexpired_server.sessions.grants import Grants
 from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims, RefreshTokens
 from unexpired_server.sessions.revocations import Revocations
 from unexpired_server.sessions.rules import Decision, Session, seconds_left
 from unexpired_server.sessions.store import BATCH, SessionInfo, Store
+from unexpired_server.sessions.user import User
+from unexpired_server.sessions.usernames import account_hash
 from unexpired_server.sessions.users import Account
-from unexpired_server.tokens.access_tokens import AccessTokens
+from unexpired_server.tokens.access_tokens import NO_CLAIMS, AccessTokens
 
 REFUSALS: dict[Decision, type[Failure]] = {
     Decision.REUSE: RefreshReused,
@@ -221,17 +227,24 @@ class Sessions(SessionAdmin):
         access_tokens: Issues access tokens.
         refresh_tokens: Writes and reads refresh tokens; None when the server issues none.
         now: The clock, in Unix seconds.
+        directory: Where the users come from.
+        grants: What access tokens say of their user.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a session is made of these
         self,
         store: Store,
         revocations: Revocations,
         access_tokens: AccessTokens,
         refresh_tokens: RefreshTokens | None,
         now: Callable[[], float],
+        *,
+        directory: Directory,
+        grants: Grants,
     ) -> None:
         super().__init__(store, revocations, now)
+        self._directory = directory
+        self._grants = grants
         self._access_tokens = access_tokens
         self._refresh_tokens = refresh_tokens
 
@@ -244,21 +257,29 @@ class Sessions(SessionAdmin):
         """Return what a refresh token says, or None when it is not authentic."""
         return self._refresh_tokens.read(token) if self._refresh_tokens else None
 
-    async def open(self, user: Account, device: str, address: str | None = None) -> SessionTokens:
-        """Open a session for a user whose password was verified.
+    async def open(
+        self, user: User, device: str, address: str | None = None, *, username: str = ""
+    ) -> SessionTokens:
+        """Open a session for a user who has been authenticated.
 
         Args:
             user: The user, as read when the password was verified.
             device: The client's name for itself, at most 200 characters.
             address: The client's address.
+            username: As typed, where the user signed in with one.
 
         Raises:
             BadCredentials: The user was disabled or the password changed meanwhile.
+            ServerFault: An access token cannot hold the user's claims.
+            Unavailable: The database does not respond, or the application's hook failed.
         """
-        session = await self._store.open_session(user, device, self._now(), address)
+        further = await self._grants.of(user)
+        account = account_hash(username) if username else None
+        now = self._now()
+        session = await self._store.open_session(user, device, now, address, account=account)
         if session is None:
             raise BadCredentials
-        return self._tokens(session)
+        return self._tokens(session, user.scopes, further)
 
     async def refresh(
         self, claims: RefreshTokenClaims, address: str | None = None, attempt: str | None = None
@@ -274,10 +295,16 @@ class Sessions(SessionAdmin):
             RefreshExpired: The session has ended by itself.
             RefreshReused: The token was used before, so the session is revoked.
             RefreshSuperseded: This is a late duplicate of a refresh that is done.
-            SessionRevoked: The session was revoked before.
+            SessionRevoked: The session was revoked before, or its user is gone.
+            ServerFault: An access token cannot hold the user's claims; nothing has changed.
+            Unavailable: The database does not respond, or the application's users or hook failed;
+                nothing has changed.
         """
         if self._revocations.has_recorded(claims.session_id):
             raise SessionRevoked  # Whatever the database says: it may have been restored.
+        # Before the step: what is committed is always answered.
+        user = await self._user_of(claims.session_id, address) if self._asks else None
+        further = await self._grants.of(user) if user else NO_CLAIMS
         outcome = await self._store.refresh(claims, self._now(), address, attempt)
         if outcome.decision is Decision.ROLL_FORWARD:
             self._revocations.reread()
@@ -285,15 +312,40 @@ class Sessions(SessionAdmin):
             self._revocations.add([claims.session_id])
         if outcome.session is None or outcome.decision in REFUSALS:
             raise REFUSALS[outcome.decision]
-        return self._tokens(outcome.session)
+        return self._tokens(outcome.session, user.scopes if user else outcome.scopes, further)
 
-    async def note_failed_sign_in(self, user: Account | None, address: str | None) -> None:
-        """Record a failed sign-in, for the user if there is one with this name."""
-        await self._store.note_failed_sign_in(user, self._now(), address)
+    @property
+    def _asks(self) -> bool:
+        """Whether the application is asked about a user at each refresh."""
+        return self._directory.is_own or self._grants.has_hook
 
-    def _tokens(self, session: Session) -> SessionTokens:
+    async def _user_of(self, session_id: str, address: str | None) -> User | None:
+        """Return the user of a session as of now; None when the session has ended.
+
+        Raises:
+            SessionRevoked: The application has no such user any more, so the session has ended.
+        """
+        known = await self._store.user_of(session_id)
+        if known is None or not self._directory.is_own:
+            return known
+        user = await self._directory.find(known.id)
+        if user is None:
+            now, cause = self._now(), Cause.DISABLED
+            await self._store.revoke(session_id, now, address=address, cause=cause)
+            self._revocations.add([session_id])
+            raise SessionRevoked
+        return user
+
+    async def note_failed_sign_in(self, user_id: str | None, address: str | None) -> None:
+        """Record a failed sign-in, for the user with this name where known."""
+        await self._store.note_failed_sign_in(user_id, self._now(), address)
+
+    def _tokens(
+        self, session: Session, scopes: frozenset[str], further: Mapping[str, Any]
+    ) -> SessionTokens:
         left = seconds_left(session, self._now(), self._store.policy)
-        access = self._access_tokens.issue(session.user_id, session.id, left)
+        issue = self._access_tokens.issue
+        access = issue(session.user_id, session.id, left, scopes, further)
         tokens = access.token, access.expires_in
         if self._refresh_tokens is None:
             return SessionTokens(*tokens)

@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from unexpired_server.errors import Unavailable
+from unexpired_server.scopes import split_scopes
 from unexpired_server.sessions import audit
 from unexpired_server.sessions.audit import Cause, Event, Kind
 from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims
@@ -42,6 +43,7 @@ from unexpired_server.sessions.rules import (
     hash_attempt,
     refreshed,
 )
+from unexpired_server.sessions.user import User
 from unexpired_server.sessions.users import Account
 from unexpired_server.settings import DAY
 from unexpired_server.storage.database import Database
@@ -75,9 +77,29 @@ COLUMNS = (
     sessions.c.attempts,
 )
 
-# Built once: building a statement costs SQLAlchemy as much as running it.
-READ = select(*COLUMNS).where(sessions.c.id == bindparam("session_id"))
+SCOPES = (
+    select(users.c.scopes)
+    .where(users.c.id == sessions.c.user_id)
+    .correlate(sessions)
+    .scalar_subquery()
+    .label("scopes")
+)
+"""What the session's user may do: read with the session, in the same round trip."""
 
+NO_SCOPES = literal("").label("scopes")
+"""Where the application says what its own users may do."""
+
+_IS_NOT_REVOKED = (sessions.c.id == bindparam("session_id")) & sessions.c.revoked_at.is_(None)
+_OWN_USER = select(sessions.c.user_id, literal("").label("username"), NO_SCOPES).where(
+    _IS_NOT_REVOKED
+)
+_USER = (
+    select(sessions.c.user_id, users.c.username, users.c.scopes)
+    .join(users, users.c.id == sessions.c.user_id)
+    .where(_IS_NOT_REVOKED)
+)
+
+# Built once: building a statement costs SQLAlchemy as much as running it.
 REPLACE = (
     update(sessions)
     .where(
@@ -119,10 +141,12 @@ class RefreshOutcome:
     Attributes:
         decision: The decision.
         session: The session as it is now; None when its row is gone, because it has expired.
+        scopes: What its user may do, of the built-in table.
     """
 
     decision: Decision
     session: Session | None
+    scopes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +168,7 @@ class Store:
         database: The database.
         policy: How long sessions last.
         on_event: Called with the kind of each event that is committed.
+        has_own_users: Whether the users are in an application's own table.
     """
 
     def __init__(
@@ -151,14 +176,26 @@ class Store:
         database: Database,
         policy: SessionPolicy,
         on_event: Callable[[Kind], None] = lambda _kind: None,
+        *,
+        has_own_users: bool = False,
     ) -> None:
         self._database = database
         self._on_event = on_event
+        self._has_own_users = has_own_users
         self.policy = policy
-        self._step_statement = _step_statement(policy)
+        columns = (*COLUMNS, NO_SCOPES if has_own_users else SCOPES)
+        self._step_statement = _step_statement(policy).returning(*columns)
+        self._user_statement = _OWN_USER if has_own_users else _USER
+        self._read_statement = select(*columns).where(sessions.c.id == bindparam("session_id"))
 
     async def open_session(
-        self, user: Account, device: str, now: float, address: str | None = None
+        self,
+        user: User,
+        device: str,
+        now: float,
+        address: str | None = None,
+        *,
+        account: str | None = None,
     ) -> Session | None:
         """Insert a session; None when the user was disabled or the password changed meanwhile.
 
@@ -169,12 +206,13 @@ class Store:
             device: The client's name for itself, at most 200 characters.
             now: Unix seconds.
             address: The client's address.
+            account: The hash of the username, where the users are in an application's own table.
         """
         session = Session(secrets.token_hex(16), user.id, 0, now, now)
         opened = Event(now, Kind.SIGN_IN, user.id, session.id, address)
 
         async def work(connection: AsyncConnection) -> list[Event] | None:
-            query = _insertion(session, device, address, user)
+            query = self._insertion(session, device, address, user, account)
             if (await connection.execute(query)).first() is None:
                 return None
             await audit.store_events(connection, [opened])
@@ -188,16 +226,16 @@ class Store:
         return session
 
     async def note_failed_sign_in(
-        self, user: Account | None, now: float, address: str | None
+        self, user_id: str | None, now: float, address: str | None
     ) -> None:
         """Record a failed sign-in.
 
         Args:
-            user: The user with that name, if there is one.
+            user_id: The user with that name, where known.
             now: Unix seconds.
             address: The client's address.
         """
-        failed = [Event(now, Kind.SIGN_IN_FAILED, user.id if user else None, address=address)]
+        failed = [Event(now, Kind.SIGN_IN_FAILED, user_id, address=address)]
         await self._database.run(lambda one: audit.store_events(one, failed))
         self._log(failed)
 
@@ -237,6 +275,13 @@ class Store:
         if kind is not None and outcome.session is not None:
             await self._record(kind, outcome.session, asked)
         return outcome
+
+    async def user_of(self, session_id: str) -> User | None:
+        """Return the user of a session that is not revoked, of one's own users only the id."""
+        rows = await self._database.rows(self._user_statement.params(session_id=session_id))
+        if not rows:
+            return None
+        return User(rows[0].user_id, rows[0].username, split_scopes(rows[0].scopes))
 
     async def revoke(
         self,
@@ -400,6 +445,25 @@ class Store:
         while await self._database.rows(batch):
             pass
 
+    def _insertion(
+        self, session: Session, device: str, address: str | None, user: User, account: str | None
+    ) -> Any:
+        row = {
+            "id": session.id,
+            "user_id": user.id,
+            "counter": 0,
+            "created_at": session.created_at,
+            "refreshed_at": session.refreshed_at,
+            "device": device,
+            "address": address,
+            "attempts": "",
+        }
+        if self._has_own_users:
+            query = insert(sessions).values(**row, account=account)
+        else:
+            query = insert(sessions).from_select([*row], _of_unchanged(user, [*row.values()]))
+        return query.returning(sessions.c.id)
+
     def _is_live(self, now: float) -> tuple[ColumnElement[bool], ...]:
         return (
             sessions.c.revoked_at.is_(None),
@@ -432,29 +496,31 @@ class Store:
         }
         row = connection.execute(self._step_statement, values).first()
         decision = Decision.ROTATE if self.policy.rotation else Decision.KEEP
-        return RefreshOutcome(decision, _session(row)) if row else None
+        return RefreshOutcome(decision, _session(row), _scopes(row)) if row else None
 
     def _decide(
         self, connection: Connection, asked: _Asked, *, is_again: bool
     ) -> RefreshOutcome | None:
         """Decide on every other token; None when another refresh was faster."""
-        session, now = _read(connection, asked.token.session_id), asked.now
-        if session is None:
+        values = {"session_id": asked.token.session_id}
+        row, now = connection.execute(self._read_statement, values).first(), asked.now
+        if row is None:
             return RefreshOutcome(Decision.EXPIRED, None)
+        session, scopes = _session(row), _scopes(row)
         decision = decide(session, asked.token.counter, asked.attempt, now, self.policy)
         if decision in {Decision.ROTATE, Decision.KEEP}:
             return None  # It has become the current one since the step.
         if decision is Decision.REUSE and is_again and _is_this_step(session, asked):
-            return RefreshOutcome(Decision.REPEAT, session)
+            return RefreshOutcome(Decision.REPEAT, session, scopes)
         if decision is Decision.REUSE:
             # Committed before anything else can fail, because a thief holds a token.
             ours = (sessions.c.id == session.id) & sessions.c.revoked_at.is_(None)
             connection.execute(update(sessions).where(ours).values(revoked_at=now))
         if decision is not Decision.ROLL_FORWARD:
-            return RefreshOutcome(decision, session)
+            return RefreshOutcome(decision, session, scopes)
         successor = refreshed(session, asked.token.counter, asked.attempt, now, self.policy)
         replaced = _replace(connection, session, successor, asked.address)
-        return RefreshOutcome(decision, successor) if replaced else None
+        return RefreshOutcome(decision, successor, scopes) if replaced else None
 
     async def _record(self, kind: Kind, session: Session, asked: _Asked) -> None:
         cause = Cause.REUSE if kind is Kind.REFRESH_REUSED else None
@@ -512,25 +578,19 @@ async def _revoke(
     return revoked
 
 
-def _insertion(session: Session, device: str, address: str | None, user: Account) -> Any:
-    values = (session.id, user.id, 0, session.created_at, session.refreshed_at, device, address, "")
+def _of_unchanged(user: User, values: Sequence[object]) -> Any:
+    """Select a new row, or none when the user of the built-in table has changed meanwhile."""
     # One statement, so that a user who is disabled at this moment gets no session. The lock is
     # for PostgreSQL: disabling the user waits for it, and then sees the new session.
-    unchanged = (
+    unchanged = [users.c.id == user.id, users.c.disabled_at.is_(None)]
+    if isinstance(user, Account):
+        unchanged.append(users.c.password_hash == user.password_hash)
+    return (
         select(*map(literal, values))
         .select_from(users)
-        .where(
-            users.c.id == user.id,
-            users.c.disabled_at.is_(None),
-            users.c.password_hash == user.password_hash,
-        )
+        .where(*unchanged)
         .with_for_update(read=True)
     )
-    columns = [
-        *("id", "user_id", "counter", "created_at", "refreshed_at", "device", "address"),
-        "attempts",
-    ]
-    return insert(sessions).from_select(columns, unchanged).returning(sessions.c.id)
 
 
 def _step_statement(policy: SessionPolicy) -> Update:
@@ -557,7 +617,6 @@ def _step_statement(policy: SessionPolicy) -> Update:
             address=bindparam("origin", type_=String()),
             **(steps if policy.rotation else {}),
         )
-        .returning(*COLUMNS)
     )
 
 
@@ -591,11 +650,6 @@ def _end_of_page(after: str) -> Select[Any]:
     return select(func.max(page.subquery().c.id).label("last"))
 
 
-def _read(connection: Connection, session_id: str) -> Session | None:
-    row = connection.execute(READ, {"session_id": session_id}).first()
-    return _session(row) if row else None
-
-
 def _replace(connection: Connection, old: Session, new: Session, address: str | None) -> bool:
     values = {
         "session_id": old.id,
@@ -623,3 +677,7 @@ def _session(row: Row[*tuple[Any, ...]]) -> Session:
         row.revoked_at,
         tuple(row.attempts.split(SEPARATOR)) if row.attempts else (),
     )
+
+
+def _scopes(row: Row[*tuple[Any, ...]]) -> frozenset[str]:
+    return split_scopes(row.scopes or "")

@@ -8,6 +8,7 @@ are mixed, not a whole name in another script that looks like a Latin one.
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 
 from precis_i18n import get_profile
@@ -39,6 +40,11 @@ def canonical(typed: str) -> str:
         return _PROFILE.enforce(typed.strip())
     except UnicodeEncodeError:
         return unicodedata.normalize("NFC", typed.strip())
+
+
+def account_hash(typed: str) -> str:
+    """Return what is stored of a name to recognise its account, whatever was typed as a name."""
+    return hashlib.sha256(canonical(typed).encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def spellings(typed: str) -> tuple[str, ...]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, insert, select
+from sqlalchemy import ColumnElement, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from unexpired_server.scopes import join_scopes, split_scopes
 from unexpired_server.sessions.user import User
 from unexpired_server.sessions.usernames import new_username, spellings, variants
 from unexpired_server.storage.database import Database
@@ -16,6 +18,9 @@ from unexpired_server.storage.schema import users
 
 CACHE_SIZE = 10_000
 """How many usernames are cached: 1 MB at most."""
+
+PAGE = 1000
+"""Users in one step of a list."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +32,10 @@ class Account(User):
     """
 
     password_hash: str = field(repr=False)
+
+    def without_password(self) -> User:
+        """Return the user as applications may see it."""
+        return User(self.id, self.username, self.scopes)
 
 
 class UserExistsError(Exception):
@@ -67,6 +76,23 @@ class Users:
         found = {row.username: row for row in rows}
         row = next((found[name] for name in names if name in found), None)
         return _account(row) if row else None
+
+    async def page(self, after: str = "", limit: int = PAGE) -> list[Account]:
+        """Return users by their name.
+
+        Args:
+            after: The name of the last user of the page before.
+            limit: The most to return.
+        """
+        query = select(users).where(users.c.username > after).order_by(users.c.username)
+        return [_account(row) for row in await self._database.rows(query.limit(limit))]
+
+    async def set_scopes(self, user_id: str, scopes: Collection[str]) -> None:
+        """Replace what a user may do; it takes effect at each session's next refresh."""
+        values = {"scopes": join_scopes(scopes)}
+        await self._database.rows(
+            update(users).where(users.c.id == user_id).values(values), is_repeatable=True
+        )
 
     async def username_of(self, user_id: str) -> str | None:
         """Return the name of a user.
@@ -115,4 +141,9 @@ class Users:
 
 
 def _account(row: Row[Any]) -> Account:
-    return Account(id=row.id, username=row.username, password_hash=row.password_hash)
+    return Account(
+        id=row.id,
+        username=row.username,
+        scopes=split_scopes(row.scopes),
+        password_hash=row.password_hash,
+    )

@@ -9,7 +9,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Double,
-    ForeignKey,
     Index,
     Integer,
     MetaData,
@@ -31,13 +30,16 @@ users: Table = Table(
     Column("password_hash", Text, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("disabled_at", Double),
+    # Sorted, and separated by spaces.
+    Column("scopes", Text, nullable=False, server_default=""),
 )
 
 sessions: Table = Table(
     "sessions",
     metadata,
     Column("id", String(32), primary_key=True),
-    Column("user_id", ForeignKey("users.id"), nullable=False, index=True),
+    # No foreign key: the users may be in an application's own table.
+    Column("user_id", String(255), nullable=False, index=True),
     Column("counter", BigInteger, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("refreshed_at", Double, nullable=False),
@@ -47,6 +49,8 @@ sessions: Table = Table(
     Column("address", String(64)),
     # The hashes of its last refreshes' attempts, or what stands for one; see sessions.rules.
     Column("attempts", String(128), nullable=False, server_default=""),
+    # The hash of the username, where the users are in an application's own table.
+    Column("account", String(32)),
 )
 # No index holds a column that a refresh changes, so a refresh writes none.
 Index(
@@ -54,6 +58,12 @@ Index(
     sessions.c.revoked_at,
     postgresql_where=sessions.c.revoked_at.is_not(None),
     sqlite_where=sessions.c.revoked_at.is_not(None),
+)
+Index(
+    "ix_sessions_account",
+    sessions.c.account,
+    postgresql_where=sessions.c.account.is_not(None),
+    sqlite_where=sessions.c.account.is_not(None),
 )
 
 events: Table = Table(
@@ -64,7 +74,7 @@ events: Table = Table(
     Column("kind", String(40), nullable=False),
     # No foreign keys: an event outlives its session and its user.
     Column("session_id", String(32)),
-    Column("user_id", String(32)),
+    Column("user_id", String(255)),
     Column("address", String(64)),
     Column("cause", String(40)),
 )

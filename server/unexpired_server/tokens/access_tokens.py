@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from unexpired_server.errors import TokenError, TokenExpired, TokenInvalid
-from unexpired_server.scopes import split_scopes
+from unexpired_server.scopes import join_scopes, split_scopes
 from unexpired_server.settings import Settings
+from unexpired_server.tokens.further_claims import check_further
 from unexpired_server.tokens.issuer import near_miss
 from unexpired_server.tokens.jws import MAXIMUM_LENGTH, CompactJWS, parse_compact
 from unexpired_server.tokens.keys import KeyRing, Keys, VerifyingKey
@@ -26,6 +27,8 @@ CACHE_SIZE = 10_000
 """How many verified tokens are cached: 10 MB at most."""
 
 logger: logging.Logger = logging.getLogger("unexpired.server")
+
+NO_CLAIMS: Mapping[str, Any] = ReadOnlyDict()
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,17 +274,27 @@ class AccessTokens(Verifier):
         self._ttl = settings.access_ttl
         self._client_id = settings.client_id
 
-    def issue(self, user_id: str, session_id: str, session_left: float) -> IssuedToken:
+    def issue(
+        self,
+        user_id: str,
+        session_id: str,
+        session_left: float,
+        scopes: Collection[str] = (),
+        further: Mapping[str, Any] = NO_CLAIMS,
+    ) -> IssuedToken:
         """Issue a token for a session.
 
         Args:
             user_id: Becomes ``sub``.
             session_id: Becomes ``sid``.
             session_left: Seconds until the session ends; the token does not outlive it.
+            scopes: Become ``scope``, where there are any (RFC 9068, section 2.2.3).
+            further: Claims of the application's, which ``check`` accepts.
         """
         issued_at = int(self._now())
         lifetime = max(1, min(self._ttl, int(session_left)))
         claims = {
+            **further,
             "iss": self._expected.issuer,
             "aud": self._expected.audience,
             "sub": user_id,
@@ -291,7 +304,25 @@ class AccessTokens(Verifier):
             "exp": issued_at + lifetime,
             "jti": secrets.token_urlsafe(12),
         }
+        if scopes:
+            claims["scope"] = join_scopes(scopes)
         return IssuedToken(self._ring.active.sign(claims, TYPE), lifetime)
+
+    def check(self, user_id: str, scopes: Collection[str], further: Mapping[str, Any]) -> None:
+        """Check that a token can hold some claims, which no message quotes.
+
+        Raises:
+            TypeError: They are no mapping with names of text, or JSON cannot express a value.
+            ValueError: A name is reserved, a value is not JSON, or the token would be longer than
+                verifiers accept.
+        """
+        check_further(further)
+        issued = self.issue(user_id, "0" * 32, self._ttl, scopes, further)
+        if len(issued.token) > MAXIMUM_LENGTH:
+            raise ValueError(
+                f"the access token would have {len(issued.token)} characters, and at most "
+                f"{MAXIMUM_LENGTH} are accepted: use fewer or shorter claims and scopes"
+            )
 
 
 def text_of(payload: dict[str, Any], name: str) -> str:

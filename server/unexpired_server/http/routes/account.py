@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -13,16 +15,17 @@ from unexpired_server.http.models import ResponseModel
 from unexpired_server.http.openapi import BEARER_FAILURES, ID_PARAMETER, Operation
 from unexpired_server.http.paging import PAGE_PARAMETERS, read_page
 from unexpired_server.http.responses import json_response, no_content
+from unexpired_server.sessions.directory import Directory
 from unexpired_server.sessions.sessions import Sessions
 from unexpired_server.sessions.store import SessionInfo
-from unexpired_server.sessions.users import Users
 
 
 class UserOut(ResponseModel):
-    """Who is signed in."""
+    """Who is signed in, and what this access token lets them do (RFC 6749, section 3.3)."""
 
     id: str
     username: str
+    scopes: list[str]
 
 
 class SessionOut(ResponseModel):
@@ -60,17 +63,24 @@ OPERATIONS = (
 )  # fmt: skip
 
 
+def user_out(user_id: str, username: str, scopes: Iterable[str]) -> UserOut:
+    """Return a user as responses show one."""
+    return UserOut(id=user_id, username=username, scopes=sorted(scopes))
+
+
 class AccountRoutes:
     """The routes of the current user.
 
     Args:
-        users: Finds their name.
+        directory: Finds their name.
         sessions: Lists and ends their sessions.
         bearer: Authenticates requests.
     """
 
-    def __init__(self, users: Users, sessions: Sessions, bearer: BearerAuthenticator) -> None:
-        self._users = users
+    def __init__(
+        self, directory: Directory, sessions: Sessions, bearer: BearerAuthenticator
+    ) -> None:
+        self._directory = directory
         self._sessions = sessions
         self._bearer = bearer
 
@@ -85,10 +95,10 @@ class AccountRoutes:
     async def me(self, request: Request) -> Response:
         """Return the current user."""
         claims = self._bearer.authenticate(request)
-        username = await self._users.username_of(claims.user_id)
+        username = await self._directory.name_of(claims.user_id)
         if username is None:
             raise SessionRevoked
-        return json_response(UserOut(id=claims.user_id, username=username))
+        return json_response(user_out(claims.user_id, username, claims.scopes))
 
     async def sessions(self, request: Request) -> Response:
         """List their live sessions, newest first."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,6 +18,7 @@ from unexpired_server.errors import (
     RefreshInvalid,
     RefreshReused,
     RefreshSuperseded,
+    SecondStepRequired,
     SessionRevoked,
     Unavailable,
 )
@@ -27,11 +29,12 @@ from unexpired_server.http.openapi import BEARER_FAILURES, BODY_FAILURES, Operat
 from unexpired_server.http.password import PasswordAuthenticator
 from unexpired_server.http.rate_limits import RateLimits
 from unexpired_server.http.responses import json_response, no_content
-from unexpired_server.http.routes.account import UserOut
+from unexpired_server.http.routes.account import UserOut, user_out
 from unexpired_server.ops.metrics import Metrics, counted
 from unexpired_server.sessions.passwords import MAXIMUM_LENGTH
 from unexpired_server.sessions.sessions import Sessions, SessionTokens
-from unexpired_server.sessions.user import User
+from unexpired_server.sessions.user import ID_LENGTH, User
+from unexpired_server.sessions.usernames import canonical
 
 DEVICE_LENGTH = 200
 
@@ -44,6 +47,18 @@ class Credentials(RequestModel):
 
     username: NonEmptyStr = Field(max_length=64)
     password: NonEmptyStr = Field(max_length=MAXIMUM_LENGTH, repr=False)
+
+
+class OwnCredentials(Credentials):
+    """What a person signs in with where the application has its own users: it may want more."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
+
+    username: NonEmptyStr = Field(max_length=ID_LENGTH)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Show nothing of the further fields, which may be secrets."""
+        yield "username", self.username
 
 
 class Refresh(RequestModel):
@@ -80,7 +95,8 @@ REFUSALS = (RefreshExpired, RefreshInvalid, RefreshReused, RefreshSuperseded, Se
 OPERATIONS = (
     Operation(
         "post", "/api/login", "Sign in", SignedInOut,
-        (*BODY_FAILURES, BadCredentials, RateLimited, Unavailable), request=Credentials,
+        (*BODY_FAILURES, BadCredentials, SecondStepRequired, RateLimited, Unavailable),
+        request=Credentials,
     ),
     Operation(
         "post", "/api/refresh", "Renew a session's tokens", TokensOut,
@@ -106,21 +122,25 @@ class AuthenticationRoutes:
         bearer: Authenticates requests by their access token.
         limits: The limits of sign-ins and refreshes.
         metrics: Counts the outcomes.
+        has_own_users: Whether the users are in an application's own table.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a sign-in takes all of these
         self,
         sessions: Sessions,
         passwords: PasswordAuthenticator,
         bearer: BearerAuthenticator,
         limits: RateLimits,
         metrics: Metrics,
+        *,
+        has_own_users: bool = False,
     ) -> None:
         self._sessions = sessions
         self._passwords = passwords
         self._bearer = bearer
         self._limits = limits
         self._metrics = metrics
+        self._credentials = OwnCredentials if has_own_users else Credentials
 
     def routes(self) -> list[Route]:
         """Return the routes; without refresh tokens there is no /api/refresh."""
@@ -135,16 +155,16 @@ class AuthenticationRoutes:
 
     async def login(self, request: Request) -> Response:
         """Open a session for a username and a password."""
-        body, address = await read_body(request, Credentials), address_of(request)
-        device = device_of(request)
+        body, address = await read_body(request, self._credentials), address_of(request)
+        fields, device = body.model_extra or {}, device_of(request)
         with counted(self._metrics.sign_ins):
-            user = await self._passwords.authenticate(body.username, body.password, address)
+            user = await self._passwords.authenticate(body.username, body.password, address, fields)
             try:
-                tokens = await self._sessions.open(user, device, address)
+                tokens = await self._sessions.open(user, device, address, username=body.username)
             except BadCredentials:  # Limited like a wrong password, so that nobody can tell.
-                await self._passwords.refuse(body.username, user, address)
+                await self._passwords.refuse(body.username, user.id, address)
                 raise
-        self._limits.sign_in.count_success(user.username)
+        self._limits.sign_in.count_success(canonical(body.username))
         return json_response(signed_in(user, tokens))
 
     async def refresh(self, request: Request) -> Response:
@@ -201,7 +221,7 @@ def device_of(request: Request) -> str:
 
 def signed_in(user: User, tokens: SessionTokens) -> SignedInOut:
     """Return the response to a sign-in."""
-    return SignedInOut(**_members(tokens), user=UserOut(id=user.id, username=user.username))
+    return SignedInOut(**_members(tokens), user=user_out(user.id, user.username, user.scopes))
 
 
 def _members(tokens: SessionTokens) -> dict[str, Any]:

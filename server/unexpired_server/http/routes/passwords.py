@@ -31,7 +31,6 @@ from unexpired_server.sessions.passwords import (
 )
 from unexpired_server.sessions.reset_tokens import LIFETIME, ResetTokens
 from unexpired_server.sessions.sessions import Sessions
-from unexpired_server.sessions.user import User
 from unexpired_server.sessions.usernames import canonical
 from unexpired_server.sessions.users import Account, Users
 
@@ -124,9 +123,12 @@ class PasswordRoutes:
         if username is None:
             raise SessionRevoked
         try:
-            return await self._authenticator.authenticate(username, password, address)
+            user = await self._authenticator.authenticate(username, password, address)
         except BadCredentials:
             raise BadCredentials(WRONG_PASSWORD) from None
+        if not isinstance(user, Account):
+            raise SessionRevoked
+        return user
 
 
 class ResetRoutes:
@@ -192,8 +194,9 @@ class ResetRoutes:
         return no_content()
 
     def _delivery(self, user: Account) -> Delivery:
-        public = User(user.id, user.username, user.scopes)  # Without the hash of the password.
-        return Delivery(public, self._tokens.write(user.id, user.password_hash), LIFETIME)
+        return Delivery(
+            user.without_password(), self._tokens.write(user.id, user.password_hash), LIFETIME
+        )
 
     async def _user_of(self, token: str) -> Account | None:
         claims = self._tokens.read(token)
