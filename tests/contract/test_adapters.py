@@ -414,6 +414,80 @@ def test_httpx_resends_a_multipart_form(
     assert b"hello" in seen[1][2]
 
 
+def in_two_pieces(read: threading.Event) -> Callable[[BaseHTTPRequestHandler], None]:
+    """Send the second half of a body when the client has read the first one."""
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("content-length", "4")
+        handler.end_headers()
+        handler.wfile.write(b"ab")
+        handler.wfile.flush()
+        if read.wait(20):
+            handler.wfile.write(b"cd")
+
+    return respond
+
+
+def expired_first(
+    server: ForeignServer, then: Callable[[BaseHTTPRequestHandler], None]
+) -> Callable[[BaseHTTPRequestHandler], None]:
+    """Respond to the first request that its token has expired."""
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        (then if len(server.seen) > 1 else token_expired)(handler)
+
+    return respond
+
+
+@BOTH
+def test_httpx_streams_the_response_to_the_retry(
+    program: Program, foreign_server: ForeignServer, library: Any
+) -> None:
+    """The body is the caller's to read, piece by piece."""
+    has_read, auth = threading.Event(), program.open(foreign_server.url).httpx_auth()
+    foreign_server.behaviours["/big"] = expired_first(foreign_server, in_two_pieces(has_read))
+    with library.stream("GET", f"{foreign_server.url}/big", auth=auth, timeout=20) as response:
+        pieces = response.iter_bytes()
+        assert next(pieces) == b"ab"
+        has_read.set()
+        assert b"".join(pieces) == b"cd"
+    assert len(foreign_server.seen) == 2
+
+
+@BOTH
+async def test_httpx_streams_the_response_to_the_retry_for_code_that_awaits(
+    program: Program, foreign_server: ForeignServer, library: Any
+) -> None:
+    """The body is the caller's to read, piece by piece."""
+    has_read = threading.Event()
+    client = AsyncClient.on_desktop(
+        store=program.store, base_url=program.backend.url, token_origins=(foreign_server.url,)
+    )
+    foreign_server.behaviours["/big"] = expired_first(foreign_server, in_two_pieces(has_read))
+    async with (
+        library.AsyncClient(auth=client.httpx_auth(), timeout=20) as http,
+        http.stream("GET", f"{foreign_server.url}/big") as response,
+    ):
+        pieces = response.aiter_bytes()
+        assert await anext(pieces) == b"ab"
+        has_read.set()
+        assert b"".join([piece async for piece in pieces]) == b"cd"
+    assert len(foreign_server.seen) == 2
+
+
+@BOTH
+def test_httpx_streams_a_response_that_is_not_about_the_token(
+    program: Program, foreign_server: ForeignServer, library: Any
+) -> None:
+    """We have read it to know, and the caller reads it again."""
+    foreign_server.behaviours["/no"] = text_response("not yours", status=403)
+    auth = program.open(foreign_server.url).httpx_auth()
+    with library.stream("GET", f"{foreign_server.url}/no", auth=auth) as response:
+        assert response.status_code == 403
+        assert b"".join(response.iter_bytes()) == b"not yours"
+
+
 @BOTH
 def test_httpx_does_not_resend_a_consumed_stream(program: Program, library: Any) -> None:
     """ReplayImpossible tells the caller that the body can be sent once only."""
