@@ -10,7 +10,7 @@ from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from unexpired.body_parts import PartedBody
 from unexpired.outside_text import PAGE_HINT, loads
@@ -23,6 +23,8 @@ Auth = bool | Literal["optional"]
 
 # Is called with the bytes so far and the total, which is None as long as it is unknown.
 Progress = Callable[[int, int | None], None]
+
+_Text = TypeVar("_Text", bytes, str)
 
 # RFC 9110, section 5.6.2. Names are ASCII: browsers and http.client refuse all others.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -158,6 +160,16 @@ class ResponseHead:
             return ""
 
     @property
+    def encoding(self) -> str:
+        """The charset of the body by its content type; UTF-8 if that names none that is known."""
+        charset = _charset(self.headers.get("content-type", ""))
+        try:
+            b"a".decode(charset, errors="replace")
+        except (LookupError, ValueError):  # Python has codecs that are none for texts.
+            return "utf-8"
+        return charset
+
+    @property
     def is_informational(self) -> bool:
         """Whether the status is 1xx (RFC 9110, section 15)."""
         return self.status_code // 100 == 1
@@ -215,11 +227,33 @@ class Response(ResponseHead):
     @cached_property
     def text(self) -> str:
         """The body as text, by the response's charset, else UTF-8; never raises."""
-        charset = _charset(self.headers.get("content-type", ""))
-        try:
-            return self.content.decode(charset, errors="replace")
-        except LookupError:
-            return self.content.decode(errors="replace")
+        return self.content.decode(self.encoding, errors="replace")
+
+    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """Yield the body in chunks.
+
+        Args:
+            chunk_size: The bytes in a chunk; None for the whole body as one.
+
+        Raises:
+            ValueError: If the size is not positive.
+        """
+        return _chunks(self.content, chunk_size)
+
+    def iter_text(self, chunk_size: int | None = None) -> Iterator[str]:
+        """Yield the body's text in chunks.
+
+        Args:
+            chunk_size: The characters in a chunk; None for the whole text as one.
+
+        Raises:
+            ValueError: If the size is not positive.
+        """
+        return _chunks(self.text, chunk_size)
+
+    def iter_lines(self) -> Iterator[str]:
+        """Yield the lines of the body's text, without their ends, as ``str.splitlines`` does."""
+        yield from self.text.splitlines()
 
     def json(self) -> Any:
         """Return the body parsed as JSON.
@@ -282,6 +316,13 @@ class Response(ResponseHead):
 
     def __repr__(self) -> str:
         return f"<Response {self.status_code}>"
+
+
+def _chunks(whole: _Text, size: int | None) -> Iterator[_Text]:
+    if size is not None and (type(size) is not int or size < 1):
+        raise ValueError("chunk_size is a positive whole number, or None")
+    step = size or max(len(whole), 1)
+    return (whole[start : start + step] for start in range(0, len(whole), step))
 
 
 class UnexpiredError(Exception):

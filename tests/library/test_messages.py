@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from unexpired import BadReply, Headers, Request, Response
 
@@ -39,6 +43,8 @@ def test_reprs_show_neither_values_nor_queries() -> None:
         ("text/plain; charset=latin-1", b"\xe9", "é"),
         ('text/plain; Charset="latin-1"', b"\xe9", "é"),
         ("text/plain; charset=nonsense", "é".encode(), "é"),
+        ("text/plain; charset=base64", "é".encode(), "é"),
+        ("text/plain; charset=idna", "é".encode(), "é"),
         ("", b"\xff", "\ufffd"),
     ],
 )
@@ -94,3 +100,31 @@ def test_a_response_made_by_hand_has_no_request_and_equals_one_that_was_received
     received = Response(200, Headers(), b"a", "/x", request=Request("GET", "/x"))
     assert Response(200, Headers(), b"a", "/x").request is None
     assert received == Response(200, Headers(), b"a", "/x")
+
+
+@pytest.mark.parametrize(
+    ("kind", "encoding"),
+    [
+        ("text/plain", "utf-8"),
+        ("text/plain; charset=latin-1", "latin-1"),
+        ("a/b; charset=x", "utf-8"),
+    ],
+)
+def test_the_encoding_is_a_charset_that_is_known(kind: str, encoding: str) -> None:
+    assert Response(200, Headers({"content-type": kind})).encoding == encoding
+
+
+@given(st.text(st.characters(codec="utf-8")), st.none() | st.integers(1, 5))
+def test_a_body_is_iterated_as_httpx_does(text: str, size: int | None) -> None:
+    """In httpx a chunk of text that was decoded at once is whole as well."""
+    ours, theirs = Response(200, content=text.encode()), httpx2.Response(200, text=text)
+    assert [*ours.iter_bytes(size)] == [*theirs.iter_bytes(size)]
+    assert [*ours.iter_text(size)] == [*theirs.iter_text(size)]
+    assert [*ours.iter_lines()] == [*theirs.iter_lines()]
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, True])
+def test_a_chunk_has_a_positive_size(size: Any) -> None:
+    for iterate in (Response(200).iter_bytes, Response(200).iter_text):
+        with pytest.raises(ValueError, match="chunk_size"):
+            iterate(size)
