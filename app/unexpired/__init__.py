@@ -26,6 +26,7 @@ from unexpired.errors import (
     UnexpiredError,
     Unreachable,
 )
+from unexpired.event_stream import ServerSentEvent
 from unexpired.events import EventName
 from unexpired.messages import Headers, Request, Response, ResponseHead
 from unexpired.options import ClientOptions, Options
@@ -34,20 +35,25 @@ from unexpired.ports import (
     MemoryStore,
     Navigator,
     RefreshLock,
+    StreamingTransport,
     SyncRefreshLock,
+    SyncStreamingTransport,
     SyncTransport,
     SystemClock,
     TokenStore,
     Transport,
 )
 from unexpired.sign_in_redirect import sentence_for
+from unexpired.streams import AsyncBody, AsyncResponseStream, ResponseStream, SyncBody
 from unexpired.sync_client import Client
 from unexpired.token_response import parse_retry_after
 
 __version__ = "0.1.0"  # A literal: in a page there is no package metadata to read it from.
 
 __all__ = [
+    "AsyncBody",
     "AsyncClient",
+    "AsyncResponseStream",
     "BadCredentials",
     "BadReply",
     "Client",
@@ -66,10 +72,15 @@ __all__ = [
     "Request",
     "Response",
     "ResponseHead",
+    "ResponseStream",
     "SecondStepRequired",
+    "ServerSentEvent",
     "SessionEnded",
     "SessionExpired",
+    "StreamingTransport",
+    "SyncBody",
     "SyncRefreshLock",
+    "SyncStreamingTransport",
     "SyncTransport",
     "SystemClock",
     "TokenStore",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import random
 import warnings
 from collections.abc import (
     AsyncGenerator,
@@ -18,11 +19,12 @@ from collections.abc import (
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from unexpired.base_client import BaseClient
 from unexpired.content import RequestOptions
 from unexpired.errors import UnexpiredError, Unreachable
+from unexpired.event_stream import EventSource, ServerSentEvent
 from unexpired.hints import EXAMINE, probe_hint
 from unexpired.messages import Request, Response, ResponseHead
 from unexpired.options import ClientOptions, Options
@@ -40,9 +42,11 @@ from unexpired.ports import (
     SystemClock,
     TokenStore,
     Transport,
+    open_stream,
 )
 from unexpired.session_manager import SessionManager, new_session_name
 from unexpired.session_record import Generation
+from unexpired.streams import AsyncResponseStream, Reading
 from unexpired.timers import Wakeup, timeout_after
 
 if TYPE_CHECKING:
@@ -180,24 +184,82 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         """
         manager = self._manager
         request = manager.request(method, url, options)
-        await self._call_hooks("request", request)
-        if request.auth:
-            await self._reload()
-        try:
-            async with timeout_after(options.get("timeout", manager.options.timeout)):
-                response = await self._drive(manager.policy.call(request))
-        except TimeoutError:
-            late = Unreachable(TIMED_OUT)
-            manager.note_no_response(request, late)
-            raise late from None
-        except UnexpiredError as error:
-            error.note_request(request)
-            manager.redirect_if_signed_out(error)
-            raise
-        named = manager.options.dialect.named(cast("Response", response))
-        response = replace(named, request=request)
+        reading = manager.reading(request, options)
+        async with aclosing(await self._open(request, reading, reading.silence)) as stream:
+            response = await stream.aread()
         await self._call_hooks("response", response)
         return response
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, url: str, **options: Unpack[RequestOptions]
+    ) -> AsyncIterator[AsyncResponseStream]:
+        """Make one request, for an ``async with`` block that reads its response as it arrives.
+
+        A token that has expired is refreshed before the block begins; in it the token no longer
+        matters. Leaving the block abandons what has not been read.
+
+        Args:
+            method: The HTTP method.
+            url: Absolute, or relative to the base URL or the page.
+            **options: See ``RequestOptions``.
+
+        Raises what ``request`` raises.
+        """
+        request = self._manager.request(method, url, options)
+        reading = self._manager.reading(request, options)
+        async with aclosing(await self._open(request, reading, reading.silence)) as stream:
+            await self._call_hooks("response", stream)
+            yield stream
+
+    def events(
+        self, url: str, *, last_event_id: str = "", **options: Unpack[RequestOptions]
+    ) -> AsyncGenerator[ServerSentEvent, None]:
+        """Iterate over server-sent events (HTML Standard, section 9.2), for as long as it takes.
+
+        A connection that ends is made again, with the last event's id and a fresh token, after the
+        time that the server has set, at first 3 s; during an outage ever later, or as its
+        ``Retry-After`` asks. Leaving the loop, or ``aclose()``, closes the connection.
+
+        Args:
+            url: Absolute, or relative to the base URL or the page.
+            last_event_id: The id of the event after which the stream goes on.
+            **options: See ``RequestOptions``. ``timeout`` bounds the wait for each connection. If
+                it is given here, it bounds the silence between events as well, after which the
+                connection is made again.
+
+        Raises:
+            BadReply: If the server refuses (4xx), or what it sends is no stream of events.
+            NotSignedIn: If there is no session.
+            SessionExpired: If the session has expired.
+            SessionEnded: If the session was revoked or signed out.
+            ValueError: If the URL or the id cannot be sent.
+        """
+        request = self._manager.request("GET", url, options)
+        reading = self._manager.reading(request, options)
+        quiet = reading if "timeout" in options else replace(reading, silence=None)
+        source = EventSource(last_event_id, random.random)
+        return self._events(source, request, quiet, reading.silence)
+
+    async def _events(
+        self, source: EventSource, request: Request, reading: Reading, seconds: float | None
+    ) -> AsyncGenerator[ServerSentEvent, None]:
+        while True:
+            asked_for = 0.0
+            try:
+                opening = self._open(source.request(request), reading, seconds)
+                async with aclosing(await opening) as stream:
+                    await self._call_hooks("response", stream)
+                    if not source.connect(stream.head, self._manager.policy.clock.now()):
+                        return
+                    async for piece in stream.aiter_bytes():
+                        for event in source.feed(piece):
+                            yield event
+            except Unreachable as error:
+                asked_for = error.retry_after or 0.0
+            delay = source.next_delay()
+            await asyncio.sleep(asked_for)  # Nothing wakes it: the server asked for that long.
+            await self._wakeup.sleep(max(delay - asked_for, 0.0))
 
     async def _call_hooks(
         self, event: Literal["request", "response"], message: Request | ResponseHead
@@ -410,21 +472,53 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             self._manager.redirect_if_signed_out(error)
             raise
 
-    async def _drive(self, flow: Generator[Effect, Any, Any]) -> Response | None:
-        """Run a flow to its end; return the last response."""
-        response = None
+    async def _open(
+        self, request: Request, reading: Reading, seconds: float | None
+    ) -> AsyncResponseStream:
+        """Make one request; return the response when its head has arrived in time."""
+        await self._call_hooks("request", request)
+        if request.auth:
+            await self._reload()
+        opening = _Opening(self.transport)
+        try:
+            async with timeout_after(seconds):
+                await self._drive(self._manager.policy.call(request), opening.receive)
+        except BaseException as error:
+            opening.close()
+            if isinstance(error, TimeoutError):
+                late = Unreachable(TIMED_OUT)
+                self._manager.note_no_response(request, late)
+                raise late from None
+            if isinstance(error, UnexpiredError):
+                error.note_request(request)
+                self._manager.redirect_if_signed_out(error)
+            raise
+        return opening.finish(reading)
+
+    async def _drive(
+        self,
+        flow: Generator[Effect, Any, Any],
+        send_request: Callable[[Send], Awaitable[Response]] | None = None,
+    ) -> None:
+        """Run a flow to its end.
+
+        Args:
+            flow: The flow.
+            send_request: Performs its ``Send`` effects; by default the transport does.
+        """
+        send_request = send_request or self._send
         async with aclosing(self._steps(flow)) as steps:
             try:
                 send = await anext(steps)
                 while True:
                     try:
-                        response = await self._send(send)
+                        response = await send_request(send)
                     except UnexpiredError as error:
                         send = await steps.athrow(error)
                     else:
                         send = await steps.asend(response)
             except StopAsyncIteration:
-                return response
+                return
 
     async def _steps(self, flow: Generator[Effect, Any, Any]) -> AsyncGenerator[Send, Response]:
         """Perform the effects of a flow, except that each ``Send`` is yielded."""
@@ -558,6 +652,36 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             except Exception as error:  # noqa: BLE001 - nothing may end it; a token is in no name
                 _log.warning("the session could not be maintained: %s", type(error).__name__)
             await asyncio.sleep(self._tick)
+
+
+class _Opening:
+    """The responses to one request as streams: the last is the caller's, the others are closed.
+
+    Args:
+        transport: Sends the request, as often as it must be sent.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._stream: AsyncResponseStream | None = None
+
+    async def receive(self, send: Send) -> Response:
+        """Send a request; return what the policy looks at."""
+        self.close()
+        self._stream = await open_stream(self._transport, send.request)
+        return await self._stream.preview()
+
+    def finish(self, reading: Reading) -> AsyncResponseStream:
+        """Return the last response."""
+        if self._stream is None:
+            raise RuntimeError("nothing was sent")
+        self._stream.read_as(reading)
+        return self._stream
+
+    def close(self) -> None:
+        """Abandon the response that has arrived so far."""
+        if self._stream is not None:
+            self._stream.abandon()
 
 
 async def _is_done_within(seconds: float, task: asyncio.Task[Any]) -> bool:

@@ -35,13 +35,15 @@ class RequestOptions(TypedDict, total=False):
             ``(name, content, type)`` or ``(name, content, type, headers)``; the content is one of
             those of ``content`` except for text and iterables. Where no type is given, it is
             guessed from the name.
-        timeout: Seconds for the whole call; None for no limit; the client's by default.
+        timeout: Seconds until the response's head, with every refresh and repetition that it
+            takes, and of silence within its body; None for no limit; the client's by default.
         auth: Whether the request carries the token: True by default; False sends it without one,
             also when nobody is signed in, and never redirects to the sign-in page; ``"optional"``
             sends it with a token if there is one, and never redirects either.
         upload_progress: Is called while the body is sent, with the bytes so far and the total, or
             None where that is unknown; a repeated request starts again at 0.
-        download_progress: The same while the response's body is read.
+        download_progress: Is called after each piece of the response's body, with the bytes so far
+            and the total, or None where that is unknown, as of a compressed body.
     """
 
     params: Fields

@@ -30,6 +30,7 @@ _Text = TypeVar("_Text", bytes, str)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # RFC 9110, section 5.5, in ISO-8859-1, as fetch sends it (Fetch Standard, byte sequence).
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+EVENT_STREAM = "text/event-stream"  # HTML Standard, section 9.2.1
 FORBIDDEN_METHODS = frozenset({"CONNECT", "TRACE", "TRACK"})  # Fetch Standard, section 2.2.1
 
 
@@ -105,6 +106,11 @@ class Request:
         if isinstance(self.body, PartedBody):
             return self.body.is_replayable
         return self.body is None or isinstance(self.body, bytes)
+
+    @property
+    def wants_events(self) -> bool:
+        """Whether the response is to be a stream of server-sent events, which has no end."""
+        return self.headers.get("accept") == EVENT_STREAM
 
     def with_header(self, name: str, value: str) -> Request:
         """Return this request with one header field set."""

@@ -71,7 +71,8 @@ class Options:
             page's own origin, and ``unexpired:`` with the API's address for any other API.
         refresh_timeout: The longest that a request waits for a refresh, in seconds. The refresh
             itself goes on, and its result is used.
-        timeout: The longest that a request may take in total, in seconds; None for no limit.
+        timeout: The longest wait for a response's head, and the longest silence within its body,
+            in seconds; None for no limit. A download that keeps moving may take any time.
         on_expired: What happens when a session ends: a redirect to the sign-in page, or only the
             event.
         idempotency_keys: Whether each POST gets an ``Idempotency-Key``, one for all its attempts;

@@ -21,6 +21,7 @@ from typing import Protocol, runtime_checkable
 
 from unexpired.errors import Unreachable
 from unexpired.messages import Request, Response
+from unexpired.streams import AsyncResponseStream, ResponseStream
 from unexpired.timers import timeout_after
 
 _log = logging.getLogger("unexpired")
@@ -63,6 +64,70 @@ class ProbingTransport(Transport, Protocol):
     async def probe(self, url: str) -> bool:
         """Return whether a request without CORS, token and cookies gets a response, in a moment."""
         ...
+
+
+@runtime_checkable
+class StreamingTransport(Transport, Protocol):
+    """A transport that hands out a response before its body has arrived.
+
+    A client reads every response of such a transport piece by piece, so that its ``timeout`` bounds
+    the wait for the head and the silence within the body. What any other transport sends is read
+    whole, and ``timeout`` bounds all of it. Requests for tokens always use ``send``.
+    """
+
+    async def open(self, request: Request) -> AsyncResponseStream:
+        """Return the response when its head has arrived, whatever its status.
+
+        Cancelling ``open`` abandons the request.
+
+        Raises:
+            Unreachable: If no response came.
+        """
+        ...
+
+
+@runtime_checkable
+class SyncStreamingTransport(SyncTransport, Protocol):
+    """``StreamingTransport`` for the client that blocks."""
+
+    def open(self, request: Request, timeout: float | None) -> ResponseStream:
+        """Return the response when its head has arrived, whatever its status.
+
+        Args:
+            request: The request to send.
+            timeout: Seconds after which to give up; None for no limit.
+
+        Raises:
+            Unreachable: If no response came in time.
+        """
+        ...
+
+
+async def open_stream(transport: Transport, request: Request) -> AsyncResponseStream:
+    """Return a response as a stream, of any transport.
+
+    Raises:
+        TypeError: If the response has no end, and the transport can only read it whole.
+    """
+    if isinstance(transport, StreamingTransport):
+        return await transport.open(request)
+    _check_has_end(request)
+    return AsyncResponseStream.of(await transport.send(request))
+
+
+def open_sync_stream(
+    transport: SyncTransport, request: Request, timeout: float | None
+) -> ResponseStream:
+    """``open_stream`` for a transport that blocks."""
+    if isinstance(transport, SyncStreamingTransport):
+        return transport.open(request, timeout)
+    _check_has_end(request)
+    return ResponseStream.of(transport.send(request, timeout))
+
+
+def _check_has_end(request: Request) -> None:
+    if request.wants_events:
+        raise TypeError("events need a transport that can stream: one with open()")
 
 
 class TokenStore(Protocol):

@@ -31,6 +31,7 @@ from unexpired.ports import Clock, MemoryStore, Navigator, TokenStore
 from unexpired.session import Session
 from unexpired.session_record import Record, UnknownRecord, loads
 from unexpired.sign_in_redirect import is_sign_in, reason_for, return_path, sign_in_url
+from unexpired.streams import Reading
 from unexpired.token_response import parse_token_response
 
 
@@ -191,6 +192,21 @@ class SessionManager:
         request = build_request(method, url, options)
         request = replace(request, url=self.options.resolve(request.url))
         return self.with_idempotency_key(self.options.with_headers(request))
+
+    def reading(self, request: Request, options: RequestOptions) -> Reading:
+        """Return how the body of the response to a request is read.
+
+        Args:
+            request: The request as the caller made it.
+            options: The options of the call.
+        """
+        return Reading(
+            request=request,
+            silence=options.get("timeout", self.options.timeout),
+            progress=options.get("download_progress"),
+            name=lambda response: replace(self.options.dialect.named(response), request=request),
+            lose=lambda error: self.note_no_response(request, error),
+        )
 
     def with_idempotency_key(self, request: Request) -> Request:
         """Return a POST to a trusted origin with one key for all its attempts.

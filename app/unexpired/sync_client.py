@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import warnings
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import ExitStack, closing, contextmanager
 from contextvars import copy_context
@@ -16,6 +17,7 @@ from unexpired.async_client import LOCK_TIMEOUT_FACTOR, TIMED_OUT, AsyncClient
 from unexpired.base_client import BaseClient
 from unexpired.content import RequestOptions
 from unexpired.errors import UnexpiredError, Unreachable
+from unexpired.event_stream import EventSource, ServerSentEvent
 from unexpired.messages import Request, Response, ResponseHead
 from unexpired.options import ClientOptions, Options, is_coroutine_function
 from unexpired.policy import Effect, Refresh, Send, Sleep
@@ -29,8 +31,10 @@ from unexpired.ports import (
     SystemClock,
     ThreadLock,
     TokenStore,
+    open_sync_stream,
 )
 from unexpired.session_manager import SessionManager, new_session_name
+from unexpired.streams import Reading, ResponseStream
 
 if TYPE_CHECKING:
     from urllib.request import OpenerDirector
@@ -206,13 +210,81 @@ class Client(BaseClient[Response]):
             ValueError: If the URL or the body cannot be sent.
         """
         request = self._manager.request(method, url, options)
-        self._call_hooks("request", request)
-        timeout = options.get("timeout", self._manager.options.timeout)
-        with closing(self.exchange(request, timeout=timeout)) as steps:
-            response = cast("Response", self._run(steps))
-        response = replace(self._manager.options.dialect.named(response), request=request)
+        reading = self._manager.reading(request, options)
+        with closing(self._open(request, reading, reading.silence)) as stream:
+            response = stream.read()
         self._call_hooks("response", response)
         return response
+
+    @contextmanager
+    def stream(
+        self, method: str, url: str, **options: Unpack[RequestOptions]
+    ) -> Iterator[ResponseStream]:
+        """Make one request, for a ``with`` block that reads its response as it arrives.
+
+        A token that has expired is refreshed before the block begins; in it the token no longer
+        matters. Leaving the block abandons what has not been read. In a page whose engine has no
+        JSPI, the response is read whole.
+
+        Args:
+            method: The HTTP method.
+            url: Absolute, or relative to the base URL or the page.
+            **options: See ``RequestOptions``.
+
+        Raises what ``request`` raises.
+        """
+        request = self._manager.request(method, url, options)
+        reading = self._manager.reading(request, options)
+        with closing(self._open(request, reading, reading.silence)) as stream:
+            self._call_hooks("response", stream)
+            yield stream
+
+    def events(
+        self, url: str, *, last_event_id: str = "", **options: Unpack[RequestOptions]
+    ) -> Generator[ServerSentEvent, None, None]:
+        """Iterate over server-sent events; see ``AsyncClient.events``.
+
+        Where the client may not wait through a back-off, as in a page, a connection that ends
+        raises ``Unreachable`` in place of being made again.
+
+        Args:
+            url: Absolute, or relative to the base URL or the page.
+            last_event_id: The id of the event after which the stream goes on.
+            **options: See ``RequestOptions``, and ``AsyncClient.events`` for ``timeout``.
+
+        Raises:
+            BadReply: If the server refuses (4xx), or what it sends is no stream of events.
+            NotSignedIn: If there is no session.
+            SessionExpired: If the session has expired.
+            SessionEnded: If the session was revoked or signed out.
+            Unreachable: If the connection ended and the client may not wait for another one.
+            TypeError: If the transport cannot stream, as in a page whose engine has no JSPI.
+            ValueError: If the URL or the id cannot be sent.
+        """
+        request = self._manager.request("GET", url, options)
+        reading = self._manager.reading(request, options)
+        quiet = reading if "timeout" in options else replace(reading, silence=None)
+        source = EventSource(last_event_id, random.random)
+        return self._events(source, request, quiet, reading.silence)
+
+    def _events(
+        self, source: EventSource, request: Request, reading: Reading, timeout: float | None
+    ) -> Generator[ServerSentEvent, None, None]:
+        while True:
+            asked_for = 0.0
+            try:
+                with closing(self._open(source.request(request), reading, timeout)) as stream:
+                    self._call_hooks("response", stream)
+                    if not source.connect(stream.head, self._clock.now()):
+                        return
+                    for piece in stream.iter_bytes():
+                        yield from source.feed(piece)
+            except Unreachable as error:
+                asked_for = error.retry_after or 0.0
+            delay = max(source.next_delay(), asked_for)
+            if delay > self._max_backoff:
+                raise Unreachable(retry_after=delay)
+            self._clock.sleep(delay)
 
     def _call_hooks(
         self, event: Literal["request", "response"], message: Request | ResponseHead
@@ -281,7 +353,7 @@ class Client(BaseClient[Response]):
         """
         flow = self._manager.policy.ensure_token()
         with closing(self._bounded(flow, self._manager.options.timeout)) as steps:
-            self._run(steps)
+            _run(steps, self._send)
         with self._mutex:
             return self._manager.session.require().tokens.access_token
 
@@ -375,24 +447,25 @@ class Client(BaseClient[Response]):
             self._manager.redirect_if_signed_out(error)
             raise
 
+    def _open(self, request: Request, reading: Reading, timeout: float | None) -> ResponseStream:
+        """Make one request; return the response when its head has arrived within ``timeout``."""
+        self._call_hooks("request", request)
+        opening = _Opening(self._transport)
+        try:
+            with closing(self.exchange(request, timeout=timeout)) as steps:
+                _run(steps, opening.receive)
+        except BaseException:
+            opening.close()
+            raise
+        return opening.finish(reading)
+
     def _drive(self, flow: Generator[Effect, Any, Any]) -> None:
         self.ready()
         with closing(self._steps(flow, NO_LIMIT)) as steps:
-            self._run(steps)
+            _run(steps, self._send)
 
-    def _run(self, steps: Generator[Send, Response, Response | None]) -> Response | None:
-        """Send what the steps yield; return what they return."""
-        try:
-            send = next(steps)
-            while True:
-                try:
-                    response = self._transport.send(send.request, send.timeout)
-                except UnexpiredError as error:
-                    send = steps.throw(error)
-                else:
-                    send = steps.send(response)
-        except StopIteration as done:
-            return cast("Response | None", done.value)
+    def _send(self, send: Send) -> Response:
+        return self._transport.send(send.request, send.timeout)
 
     def _steps(
         self, flow: Generator[Effect, Any, Any], deadline: float
@@ -497,6 +570,53 @@ class Client(BaseClient[Response]):
                 record.generation, self._clock.monotonic(), None
             )
             self._manager.commit()
+
+
+def _run(
+    steps: Generator[Send, Response, Response | None], send_request: Callable[[Send], Response]
+) -> None:
+    """Send what the steps yield."""
+    try:
+        send = next(steps)
+        while True:
+            try:
+                response = send_request(send)
+            except UnexpiredError as error:
+                send = steps.throw(error)
+            else:
+                send = steps.send(response)
+    except StopIteration:
+        return
+
+
+class _Opening:
+    """The responses to one request as streams: the last is the caller's, the others are closed.
+
+    Args:
+        transport: Sends the request, as often as it must be sent.
+    """
+
+    def __init__(self, transport: SyncTransport) -> None:
+        self._transport = transport
+        self._stream: ResponseStream | None = None
+
+    def receive(self, send: Send) -> Response:
+        """Send a request; return what the policy looks at."""
+        self.close()
+        self._stream = open_sync_stream(self._transport, send.request, send.timeout)
+        return self._stream.preview(send.timeout)
+
+    def finish(self, reading: Reading) -> ResponseStream:
+        """Return the last response."""
+        if self._stream is None:
+            raise RuntimeError("nothing was sent")
+        self._stream.read_as(reading)
+        return self._stream
+
+    def close(self) -> None:
+        """Abandon the response that has arrived so far."""
+        if self._stream is not None:
+            self._stream.close()
 
 
 class _Exchange:

@@ -23,7 +23,13 @@ import httpx2
 import pytest
 import requests
 
-from tests.contract.foreign_servers import ForeignServer, redirect_to, text_response, token_expired
+from tests.contract.foreign_servers import (
+    Behaviour,
+    ForeignServer,
+    redirect_to,
+    text_response,
+    token_expired,
+)
 from tests.contract.metrics_client import refreshes
 from tests.support.server_process import PASSWORDS, ServerProcess
 from unexpired import (
@@ -32,10 +38,12 @@ from unexpired import (
     MemoryStore,
     NotSignedIn,
     ReplayImpossible,
+    Request,
     SessionEnded,
     Unreachable,
 )
 from unexpired.adapters.httpx import SessionAuth
+from unexpired.desktop.urllib import UrllibTransport
 
 
 @dataclass
@@ -291,24 +299,68 @@ def test_a_redirect_is_followed_to_plain_http_urls_only(
     assert program.client.get(f"{foreign_server.url}/away").status_code == 302
 
 
-def test_the_timeout_bounds_the_whole_response(
+def send_slowly(pieces: int, seconds: float) -> Behaviour:
+    """Return a behaviour that sends a head at once, and single bytes with pauses."""
+
+    def behaviour(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("content-length", str(pieces))
+        handler.end_headers()
+        for _ in range(pieces):
+            handler.wfile.write(b".")
+            time.sleep(seconds)
+
+    return ignore_hang_up(behaviour)
+
+
+def test_a_request_for_tokens_is_bounded_as_a_whole(foreign_server: ForeignServer) -> None:
+    """A server that keeps sending single bytes does not extend it."""
+    foreign_server.behaviours["/slow"] = send_slowly(1000, 0.02)
+    started = time.monotonic()
+    with pytest.raises(Unreachable):
+        UrllibTransport().send(Request("GET", f"{foreign_server.url}/slow"), 0.3)
+    assert time.monotonic() - started < 10
+
+
+async def test_a_download_that_keeps_moving_may_take_longer_than_the_timeout(
     program: Program, foreign_server: ForeignServer
 ) -> None:
-    """A server that keeps sending single bytes does not extend it."""
+    """The timeout bounds the silence in a body, not its length, in both clients."""
+    foreign_server.behaviours["/slow"] = send_slowly(12, 0.2)
+    url = f"{foreign_server.url}/slow"
+    assert program.client.get(url, timeout=2).content == b"." * 12
+    assert (await program.open_async().get(url, timeout=2)).content == b"." * 12
 
-    def send_slowly(handler: BaseHTTPRequestHandler) -> None:
+
+async def test_a_download_that_stands_still_is_unreachable(
+    program: Program, foreign_server: ForeignServer
+) -> None:
+    """After ``timeout`` seconds without a byte; the server sees the connection go."""
+    standing, client = threading.Semaphore(0), program.open_async()
+
+    def stand_still(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.send_header("content-length", "1000")
         handler.end_headers()
-        for _ in range(1000):
-            handler.wfile.write(b".")
-            time.sleep(0.02)
+        handler.wfile.write(b".")
+        while handler.connection.recv(1):
+            pass
+        standing.release()
 
-    foreign_server.behaviours["/slow"] = ignore_hang_up(send_slowly)
-    started = time.monotonic()
+    foreign_server.behaviours["/stuck"] = ignore_hang_up(stand_still)
+    url = f"{foreign_server.url}/stuck"
     with pytest.raises(Unreachable):
-        program.client.get(f"{foreign_server.url}/slow", timeout=0.3)
-    assert time.monotonic() - started < 10
+        program.client.get(url, timeout=0.2)
+    with pytest.raises(Unreachable, match="stopped sending"):
+        await client.get(url, timeout=0.2)
+    async with client.stream("GET", url, timeout=None) as stream:
+        pieces = stream.aiter_bytes()
+        assert await anext(pieces) == b"."
+        waiting = asyncio.ensure_future(anext(pieces))
+        await asyncio.sleep(0)
+    with pytest.raises(Unreachable):
+        await waiting
+    assert all(standing.acquire(timeout=20) for _ in range(3))
 
 
 def test_an_incomplete_response_is_unreachable(

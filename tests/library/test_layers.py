@@ -21,10 +21,11 @@ LAYERS = (
     "hints",
     "options session",
     "dialect session_record",
-    "call_log content ports token_response",
+    "call_log content event_stream ports",
+    "streams token_response",
     "errors forms sign_in_redirect",
     "messages",
-    "backoff body_parts claims events origins secret_strength timers",
+    "backoff body_parts claims decoders events origins secret_strength timers",
     "outside_text",
 )
 LEVEL = {room: level for level, layer in enumerate(reversed(LAYERS)) for room in layer.split()}

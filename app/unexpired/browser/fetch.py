@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import js
@@ -18,12 +19,15 @@ from unexpired.content import join
 from unexpired.errors import Unreachable
 from unexpired.hints import network_hint
 from unexpired.messages import Body, Headers, Request, Response
+from unexpired.streams import AsyncResponseStream
 from unexpired.timers import timeout_after
 
 if TYPE_CHECKING:
-    from unexpired.ports import ProbingTransport
+    from unexpired.ports import ProbingTransport, StreamingTransport
+    from unexpired.streams import AsyncBody
 
 PROBE_SECONDS = 5.0
+SMALL = 16_384  # bytes
 NETWORK_ERRORS = {"TypeError", "AbortError", "NetworkError", "TimeoutError"}
 
 
@@ -32,21 +36,26 @@ class FetchTransport:
 
     async def send(self, request: Request) -> Response:
         """Send the request; see ``Transport``."""
+        async with aclosing(await self.open(request)) as stream:
+            return await stream.aread()
+
+    async def open(self, request: Request) -> AsyncResponseStream:
+        """Send the request; see ``StreamingTransport``."""
         body = await _read_body(request.body)
         js_abort = js.AbortController.new()
         try:
             js_response = await js.fetch(request.url, _init(request, body, js_abort.signal))
-            content = (await js_response.arrayBuffer()).to_bytes()
         except asyncio.CancelledError:
             js_abort.abort()
             raise
         except JsException as error:
             raise _translated(error, request, body) from None
-        return Response(
+        headers = Headers(js.Object.fromEntries(js_response.headers).to_py())
+        return AsyncResponseStream(
             js_response.status,
-            decoded_headers(Headers(js.Object.fromEntries(js_response.headers).to_py())),
-            content,
-            js_response.url,
+            decoded_headers(headers),
+            _FetchBody(js_response, js_abort, is_small=_is_small(headers)),
+            url=js_response.url,
         )
 
     async def probe(self, url: str) -> bool:
@@ -71,6 +80,60 @@ class FetchTransport:
         return True
 
 
+def _is_small(headers: Headers) -> bool:
+    length = headers.get("content-length", "")
+    return length.isascii() and length.isdigit() and int(length[:10]) <= SMALL
+
+
+class _FetchBody:
+    """The body of a response of fetch.
+
+    Args:
+        js_response: The response.
+        js_abort: Aborts the request.
+        is_small: Whether the body is read at once, which costs less than piece by piece.
+    """
+
+    def __init__(self, js_response: Any, js_abort: Any, *, is_small: bool) -> None:
+        self._js_response = js_response
+        self._js_abort = js_abort
+        self._is_small = is_small
+        self._js_reader: Any = None
+        self._is_complete = js_response.body is None
+
+    async def read(self) -> bytes:
+        """Return the next piece; see ``AsyncBody``."""
+        if self._is_complete:
+            return b""
+        try:
+            return await (self._read_whole() if self._is_small else self._read_piece())
+        except JsException as error:
+            if error.name not in NETWORK_ERRORS:
+                raise
+            raise Unreachable from None
+
+    async def _read_whole(self) -> bytes:
+        js_buffer = await self._js_response.arrayBuffer()
+        self._is_complete = True
+        content: bytes = js_buffer.to_bytes()
+        return content
+
+    async def _read_piece(self) -> bytes:
+        if self._js_reader is None:
+            self._js_reader = self._js_response.body.getReader()
+        while not (js_result := await self._js_reader.read()).done:
+            if js_result.value.length:
+                piece: bytes = js_result.value.to_bytes()
+                return piece
+        self._is_complete = True
+        return b""
+
+    def close(self) -> None:
+        """Abort the download, unless it is complete."""
+        if not self._is_complete:
+            self._js_abort.abort()
+
+
 async def _read_body(body: Body) -> bytes | None:
     """Return the whole body: not every browser can send a stream, and none over HTTP/1.1."""
     if body is None or isinstance(body, bytes):
@@ -90,6 +153,8 @@ def _init(request: Request, body: bytes | None, js_signal: Any) -> Any:
         init["signal"] = js_signal
     if body is not None:
         init["body"] = body
+    if request.wants_events:
+        init["cache"] = "no-store"  # HTML Standard, section 9.2.2
     if "authorization" in request.headers:
         # A browser's cache does not tell people apart (RFC 9111, section 4.1, needs a Vary): it
         # would keep this response, and give it to the next one who signs in here.
@@ -135,4 +200,6 @@ def unreachable(request: Request) -> Unreachable:
 
 
 if TYPE_CHECKING:
-    _: type[ProbingTransport] = FetchTransport
+    _probing: type[ProbingTransport] = FetchTransport
+    _streaming: type[StreamingTransport] = FetchTransport
+    _body: type[AsyncBody] = _FetchBody

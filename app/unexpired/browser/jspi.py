@@ -14,10 +14,19 @@ from pyodide.ffi import can_run_sync, run_sync
 
 from unexpired.errors import Unreachable
 from unexpired.messages import Request, Response
+from unexpired.ports import open_stream, open_sync_stream
+from unexpired.streams import STALLED, AsyncBody, AsyncResponseStream, ResponseStream
 from unexpired.timers import timeout_after
 
 if TYPE_CHECKING:
-    from unexpired.ports import RefreshLock, SyncRefreshLock, SyncTransport, Transport
+    from unexpired.ports import (
+        RefreshLock,
+        SyncRefreshLock,
+        SyncStreamingTransport,
+        SyncTransport,
+        Transport,
+    )
+    from unexpired.streams import SyncBody
 
 
 class JSPITransport:
@@ -39,12 +48,53 @@ class JSPITransport:
         response: Response = run_sync(self._send(request, timeout))
         return response
 
+    def open(self, request: Request, timeout: float | None) -> ResponseStream:
+        """Send the request; see ``SyncStreamingTransport``.
+
+        Where the engine cannot wait, the response is read whole.
+        """
+        if not can_run_sync():
+            return open_sync_stream(self._otherwise, request, timeout)
+        stream: AsyncResponseStream = run_sync(self._open(request, timeout))
+        body = _JSPIBody(stream.body)
+        return ResponseStream(stream.status_code, stream.headers, body, url=stream.url)
+
+    async def _open(self, request: Request, seconds: float | None) -> AsyncResponseStream:
+        try:
+            async with timeout_after(seconds):
+                return await open_stream(self._transport, request)
+        except TimeoutError:
+            raise Unreachable from None
+
     async def _send(self, request: Request, seconds: float | None) -> Response:
         try:
             async with timeout_after(seconds):
                 return await self._transport.send(request)
         except TimeoutError:
             raise Unreachable from None
+
+
+class _JSPIBody:
+    """An async body for sync code."""
+
+    def __init__(self, body: AsyncBody) -> None:
+        self._body = body
+
+    def read(self, timeout: float | None) -> bytes:
+        """Return the next piece; see ``SyncBody``."""
+        piece: bytes = run_sync(self._read(timeout))
+        return piece
+
+    def close(self) -> None:
+        """Abandon what has not been read."""
+        self._body.close()
+
+    async def _read(self, seconds: float | None) -> bytes:
+        try:
+            async with timeout_after(seconds):
+                return await self._body.read()
+        except TimeoutError:
+            raise Unreachable(STALLED) from None
 
 
 class JSPILock:
@@ -79,5 +129,6 @@ class JSPILock:
 
 
 if TYPE_CHECKING:
-    _transport: type[SyncTransport] = JSPITransport
+    _transport: type[SyncStreamingTransport] = JSPITransport
+    _body: type[SyncBody] = _JSPIBody
     _lock: type[SyncRefreshLock] = JSPILock

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import urllib.error
 import urllib.request
-from http.client import HTTPException
+from contextlib import closing, suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,29 +15,36 @@ from unexpired.content import read_body
 from unexpired.errors import Unreachable
 from unexpired.messages import Headers, Request, Response
 from unexpired.origins import origin_of
+from unexpired.streams import ResponseStream
 
 if TYPE_CHECKING:
-    from unexpired.ports import SyncTransport
+    from unexpired.ports import SyncStreamingTransport
+    from unexpired.streams import SyncBody
 
 CHUNK = 65_536  # bytes
 SCHEMES = ("http", "https")
+CLOSED_MEANWHILE = (ValueError, AttributeError)  # What http.client raises then.
 
 
 class UrllibTransport:
     """Sends requests through urllib."""
 
     def __init__(self) -> None:
-        self._opener = urllib.request.build_opener(_CarefulRedirects)
+        self._opener = urllib.request.build_opener(_CarefulRedirects, _Http, _Https)
 
     def send(self, request: Request, timeout: float | None) -> Response:
         """Send the request; see ``SyncTransport``."""
         deadline = None if timeout is None else monotonic() + timeout
-        try:
-            with self._open(request, timeout) as theirs:
-                headers = Headers(theirs.headers.items())
-                return Response(theirs.status, headers, _read(theirs, deadline), theirs.url)
-        except (OSError, HTTPException) as error:
-            raise Unreachable from error
+        theirs = self._open(request, timeout)
+        with closing(_Body(theirs)) as body:
+            content = body.read_all(timeout, deadline)
+        return Response(theirs.status, Headers(theirs.headers.items()), content, theirs.url)
+
+    def open(self, request: Request, timeout: float | None) -> ResponseStream:
+        """Send the request; see ``SyncStreamingTransport``."""
+        theirs = self._open(request, timeout)
+        headers = Headers(theirs.headers.items())
+        return ResponseStream(theirs.status, headers, _Body(theirs), url=theirs.url)
 
     def _open(self, request: Request, timeout: float | None) -> Any:
         if urlsplit(request.url).scheme not in SCHEMES:  # urllib would read files, too.
@@ -48,6 +57,8 @@ class UrllibTransport:
             return self._opener.open(theirs, timeout=timeout)
         except urllib.error.HTTPError as response:
             return response  # A response, whatever its status.
+        except (OSError, HTTPException) as error:
+            raise Unreachable from error
 
 
 class _CarefulRedirects(urllib.request.HTTPRedirectHandler):
@@ -65,20 +76,73 @@ class _CarefulRedirects(urllib.request.HTTPRedirectHandler):
         return further
 
 
-def _read(response: Any, deadline: float | None) -> bytes:
-    """Return the body; urllib's timeout limits each piece, the deadline all of them.
+class _NamesItsSocket(HTTPConnection):
+    """Leaves the socket with the response: http.client hides it."""
 
-    A body that is complete is used, even if the program stood still until after the deadline.
-    """
-    pieces = []
-    while piece := response.read1(CHUNK):
-        pieces.append(piece)
-        if response.length and deadline is not None and monotonic() > deadline:
+    def getresponse(self) -> HTTPResponse:
+        """Return the response."""
+        connection = self.sock
+        response = super().getresponse()
+        response.connection = connection  # type: ignore[attr-defined]
+        return response
+
+
+class _SecurelyNamesItsSocket(_NamesItsSocket, HTTPSConnection):
+    """The same for TLS."""
+
+
+class _Http(urllib.request.HTTPHandler):
+    def do_open(self, http_class: Any, req: urllib.request.Request, **http_conn_args: Any) -> Any:  # noqa: ARG002 - the parent's signature
+        return super().do_open(_NamesItsSocket, req, **http_conn_args)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    def do_open(self, http_class: Any, req: urllib.request.Request, **http_conn_args: Any) -> Any:  # noqa: ARG002
+        return super().do_open(_SecurelyNamesItsSocket, req, **http_conn_args)
+
+
+class _Body:
+    """The body of a response of urllib."""
+
+    def __init__(self, response: Any) -> None:
+        self._response = response
+        self._socket: socket.socket = response.connection
+
+    def read(self, timeout: float | None) -> bytes:
+        """Return the next piece; see ``SyncBody``."""
+        try:
+            if not self._response.isclosed():
+                self._socket.settimeout(timeout)
+            piece: bytes = self._response.read1(CHUNK)
+        except (OSError, HTTPException, *CLOSED_MEANWHILE) as error:
+            raise Unreachable from error
+        if not piece and self._response.length:  # read1 reports a lost connection as the end.
             raise Unreachable
-    if response.length:  # read1 reports a lost connection as the end.
-        raise Unreachable
-    return b"".join(pieces)
+        return piece
+
+    def read_all(self, timeout: float | None, deadline: float | None) -> bytes:
+        """Return the whole body; the timeout limits each piece, the deadline all of them.
+
+        A body that is complete is used, even if the program stood still until after the deadline.
+        """
+        pieces = []
+        while piece := self.read(timeout):
+            pieces.append(piece)
+            if self._response.length and deadline is not None and monotonic() > deadline:
+                raise Unreachable
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        """Close the connection.
+
+        A thread that waits in ``read`` holds a lock that ``close`` needs; ``shutdown`` ends its
+        wait. It is the plain socket's: a TLS connection's own would forget its state meanwhile.
+        """
+        with suppress(OSError):
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        self._response.close()
 
 
 if TYPE_CHECKING:
-    _: type[SyncTransport] = UrllibTransport
+    _: type[SyncStreamingTransport] = UrllibTransport
+    _body: type[SyncBody] = _Body
