@@ -2,6 +2,16 @@
 // progress of loading, keeps what is typed, and offers a reload when the runtime cannot be loaded.
 "use strict";
 {
+  // The token of a link for a forgotten password leaves the address bar before anything else runs. The
+  // entry of the history keeps it for a reload; no server, log or link to elsewhere sees it.
+  const takeToken = () => {
+    const [path, query] = location.hash.split("?");
+    const token = path === "#/reset" && new URLSearchParams(query).get("token");
+    if (token) history.replaceState({ ...history.state, resetToken: token }, "", path);
+  };
+  takeToken();
+  addEventListener("hashchange", takeToken);
+
   const STALLED_MS = 60_000;
   const UNFINISHED_STARTS = 2;
   const STAGES = {
@@ -85,8 +95,9 @@
   };
   addEventListener("py:ready", () => (hasBegun = true), true); // The page's own code runs next.
 
-  // Lets the style sheet hide the sign-in form while Python starts, if there is a session.
-  root.dataset.returning = String((storage?.getItem(key) ?? null) !== null);
+  // Lets the style sheet hide the sign-in form while Python starts, if another view will follow.
+  const isElsewhere = /^#\/(sign-up|forgot|reset)\b/.test(location.hash);
+  root.dataset.returning = String(isElsewhere || (storage?.getItem(key) ?? null) !== null);
 
   // No form reloads the page. One that is submitted before Python runs is marked, and sent later.
   addEventListener(
@@ -129,7 +140,7 @@
   const field = () => document.querySelector("#sign-in [name=username]");
   addEventListener("click", ({ target }) => {
     if (target.id !== "boot-reload") return;
-    history.replaceState({ username: field().value }, "");
+    history.replaceState({ ...history.state, username: field().value }, "");
     location.reload();
   });
   addEventListener("DOMContentLoaded", () => {

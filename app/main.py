@@ -7,6 +7,11 @@ from pyscript import config
 
 from unexpired import AsyncClient
 from unexpired.browser import FetchTransport
+from views.accounts.change import ChangePassword
+from views.accounts.features import Features
+from views.accounts.forgotten import Forgotten
+from views.accounts.new_password import NewPassword
+from views.accounts.sign_up import SignUp
 from views.activity.experiments import Experiments
 from views.activity.faults import FaultyClock, FaultyTransport
 from views.activity.recorder import Recorder
@@ -24,6 +29,9 @@ from views.ui.i18n import set_translations
 
 HOME = "/notes"
 SIGN_IN = "/login"
+SIGN_UP = "/sign-up"
+FORGOTTEN = "/forgot"
+NEW_PASSWORD = "/reset"  # noqa: S105 - a path
 KEY = "/secret-key"
 
 
@@ -42,11 +50,16 @@ async def start() -> None:
         HOME: Notes(client, Drafts(storage_key), Outbox(client, storage_key)),
         "/activity": Activity(client, recorder, Experiments(client, recorder, network, clock)),
         "/devices": Devices(client),
+        "/password": ChangePassword(client),
+        SIGN_UP: SignUp(client, home=f"#{HOME}"),
+        FORGOTTEN: Forgotten(client),
+        NEW_PASSWORD: NewPassword(client, sign_in=f"#{SIGN_IN}?reason=password_replaced"),
         KEY: SecretKey(),
     }
     if client.user is not None and not {"id", "username"} <= client.user.keys():
         await client.sign_out()  # Another program stored a user whom this page cannot show.
     await client.ready()
+    Features(client).start()
     SessionBanner(client, sign_in=f"#{SIGN_IN}").start()
     SessionStatus(client, sign_in=f"#{SIGN_IN}").start()
     Router(
@@ -54,7 +67,7 @@ async def start() -> None:
         views,
         home=HOME,
         sign_in=SIGN_IN,
-        public={KEY},
+        public={SIGN_UP, FORGOTTEN, NEW_PASSWORD, KEY},
         is_signed_in=lambda: client.user is not None,
     ).start()
     document.documentElement.dataset.ready = "true"

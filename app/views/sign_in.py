@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from js import document, location
 
@@ -11,6 +12,9 @@ from unexpired import AsyncClient, sentence_for
 from views.ui.dom import busy, is_busy, listen, show_alert, start_task
 from views.ui.error_messages import INPUT_IS_KEPT, errors_shown_in
 from views.ui.i18n import tr
+
+NOTICES = {"password_replaced": "Your password is changed. Please sign in with the new one."}
+"""What the views of this page say by a reason, besides the library's own."""
 
 
 class SignIn:
@@ -37,7 +41,10 @@ class SignIn:
         if self._client.user is not None and "again" not in query:
             self._return()
             return
-        show_alert(self._alert, tr(sentence_for(query.get("reason")) or ""), kind="notice")
+        reason = query.get("reason", "")
+        notice = NOTICES.get(reason) or sentence_for(reason) or ""
+        show_alert(self._alert, tr(notice), kind="notice")
+        self._keep_return_path(query.get("next", ""))
         if not self._form.contains(document.activeElement):
             self._field("username").focus()
         if self._form.hasAttribute("data-pending"):
@@ -58,6 +65,11 @@ class SignIn:
             self._return()
         if self._alert.textContent:
             self._field("password").select()
+
+    def _keep_return_path(self, address: str) -> None:
+        """Let a sign-up lead back to the same place as a sign-in."""
+        link = self.element.querySelector("[data-feature=sign-up]")
+        link.hash = f"#/sign-up?next={quote(address, safe='')}" if address else "#/sign-up"
 
     def _field(self, name: str) -> Any:
         return self._form.elements.namedItem(name)

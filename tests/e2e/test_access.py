@@ -38,11 +38,25 @@ VIEWS = {
     "notes": "Notes",
     "activity": "Activity",
     "devices": "Devices",
+    "password": "Change password",
     "secret-key": "Secret key",
 }
+ACCOUNTS = {
+    "sign-up": "Create account",
+    "forgot": "Forgotten password",
+    "reset": "New password",
+}
+"""The views for people without a session."""
+
 Check = Callable[[], list[str]]
 Tour = Callable[[Check], list[str]]
 Scheme = Literal["light", "dark"]
+
+
+@pytest.fixture
+def settings() -> dict[str, float | str]:
+    """The demo's server has every view."""
+    return {"demo": "true", "access_ttl": 900, "leeway": 60}
 
 
 @pytest.fixture
@@ -86,6 +100,22 @@ def _before_sign_in(person: Person, page: Page) -> Iterator[str]:
     person.signs_in(password="wrong")
     expect(person.alert).to_contain_text("password")
     yield "a wrong password"
+    for path, heading in ACCOUNTS.items():
+        page.goto(f"/#/{path}?token=pr1.xyz")
+        expect(person.heading(heading)).to_be_visible()
+        _send_what_is_refused(page)
+        yield path
+    page.goto("/#/login")
+    person.is_at_sign_in()
+
+
+def _send_what_is_refused(page: Page) -> None:
+    """Make the view of an account show an error, or that a link is on its way."""
+    for field in page.locator(".card input:not([type=checkbox], [hidden])").all():
+        field.fill("ada")
+    page.locator(".card [type=submit]").click()
+    shown = page.locator(".card .problem:not(:empty), .card > p:is(.result, [role=alert])")
+    expect(shown.filter(has_text=".").first).to_be_visible()
 
 
 def _with_errors(page: Page) -> Iterator[str]:
@@ -125,6 +155,8 @@ def _fill(page: Page, path: str) -> None:
         expect(page.get_by_role("row", name="retry").first).to_be_visible()
     elif path == "devices":
         expect(page.get_by_text("this device")).to_be_visible()
+    elif path == "password":
+        _send_what_is_refused(page)
     elif path == "secret-key":
         page.get_by_label("Check an existing secret").fill("changeme")
 

@@ -9,7 +9,7 @@ APP = Path(__file__).resolve().parents[2] / "app"
 LAYERS = [
     {"ui"},
     {
-        *("activity", "devices", "notes", "router"),
+        *("accounts", "activity", "devices", "notes", "router"),
         *("secret_key", "session_banner", "session_status", "sign_in"),
     },
     {"main"},

@@ -53,13 +53,7 @@ class Markup(HTMLParser):
 def _constants(module: Path) -> Iterator[str]:
     """Yield the strings in a module, without the docstrings."""
     tree = ast.parse(module.read_text("utf-8"))
-    docstrings = {
-        id(node.body[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        and node.body
-        and isinstance(node.body[0], ast.Expr)
-    }
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and id(node) not in docstrings:
             yield from (text for text in [node.value] if isinstance(text, str))

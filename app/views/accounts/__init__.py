@@ -1,0 +1,1 @@
+"""Accounts: create one, change the password, replace a forgotten one."""
