@@ -167,8 +167,8 @@ def probe_hint(origin: str, method: str, *, page_url: str, responds: bool) -> st
         )
     return (
         f"{origin} does not respond to this page at all: the server is down, its address is wrong,"
-        " its certificate is not accepted, or the page's Content Security Policy does not list it"
-        " in connect-src."
+        " its certificate is not accepted, the page's Content Security Policy does not list it in"
+        " connect-src, or the browser lets no public page reach this device or its local network."
     )
 
 

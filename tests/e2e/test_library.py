@@ -8,7 +8,8 @@ from playwright.sync_api import BrowserContext, Route
 from tests.e2e.browser_library import Library
 from tests.e2e.conftest import ContextFactory, ServerFactory
 from tests.e2e.watch import Watch
-from tests.support.server_process import ServerProcess
+from tests.support.server_process import PASSWORDS, ServerProcess
+from unexpired.messages import Auth
 
 ME = "GET /api/me"
 REFRESH = "POST /api/refresh"
@@ -115,6 +116,55 @@ def test_calls_without_a_session_redirect_to_sign_in_once(library: Library, watc
     assert watch.sent == []
     assert library.page.evaluate("location.hash").startswith("#/login?next=")
     assert library.page.evaluate("history.length") == before + 1
+
+
+@pytest.mark.parametrize("auth", [False, "optional"])
+def test_a_public_call_without_a_session_is_answered_and_redirects_nobody(
+    library: Library, watch: Watch, auth: Auth
+) -> None:
+    """A 401 to it is data."""
+    calls = f"[await outcome(client.get(url, auth={auth!r})) for url in ('/healthz', '/api/me')]"
+    assert library.run(calls) == [200, 401]
+    assert "authorization" not in watch.calls(ME)[0].headers
+    assert library.page.evaluate("location.hash") == ""
+    assert library.run("client.state") == "anonymous"
+
+
+def test_an_optional_call_whose_session_was_revoked_is_answered_where_the_person_is(
+    signed_in: Library, watch: Watch
+) -> None:
+    """The session ends with its event; the next call that needs it redirects."""
+
+    def revoke(route: Route) -> None:
+        is_signed_in = "authorization" in route.request.headers
+        over = {"error": "Over.", "code": "SESSION_REVOKED"}
+        route.fulfill(status=401, json=over) if is_signed_in else route.fulfill(json={})
+
+    signed_in.page.route("**/api/me", revoke)
+    assert signed_in.run("await outcome(client.get('/api/me', auth='optional'))") == 200
+    assert watch.count(ME) == 2
+    assert signed_in.run("events") == [["signed_in"], ["expired", "SESSION_REVOKED"]]
+    assert signed_in.page.evaluate("location.hash") == ""
+    assert signed_in.run(GET_ME) == "SessionEnded"
+    assert signed_in.page.evaluate("location.hash").startswith("#/login?next=")
+
+
+def test_a_session_from_elsewhere_is_adopted_and_a_token_is_handed_on(
+    library: Library, watch: Watch
+) -> None:
+    """As after a sign-up; a token that is due is refreshed first."""
+    ada = {"username": "ada", "password": PASSWORDS["ada"]}
+    library.run(
+        f"response = await client.post('/api/login', json={ada}, auth=False)\n"
+        "await client.adopt(response)"
+    )
+    assert library.run("events") == [["signed_in"]]
+    assert library.run("client.user['username']") == "ada"
+    assert library.run(GET_ME) == 200
+    assert library.run("await client.token()") == library.record["accessToken"]
+    library.reopen(expiresAt=time.time() + 5)
+    assert library.run("await client.token()") == library.record["accessToken"]
+    assert (watch.count(REFRESH), library.record["generation"]) == (1, 2)
 
 
 def test_a_token_is_refreshed_before_it_expires_and_not_too_early(

@@ -205,3 +205,28 @@ def test_a_refused_idempotency_key_is_named_for_developers(
     assert "Idempotency-Key" not in hint
     watch.forgive("CORS", "Cross-Origin", "Failed to load resource")
     expect(tab.page.locator("html")).to_have_attribute("data-ready", "true")
+
+
+def test_examine_tells_a_refusal_by_cors_from_a_server_that_is_down(
+    tab: Library, watch: Watch
+) -> None:
+    """The probe has neither a token nor cookies, and is made only when it is asked for."""
+    closed, down = "http://closed.example", "http://down.example"
+    elsewhere = {"access-control-allow-origin": "http://other.example"}
+    tab.page.route(f"{closed}/**", lambda route: route.fulfill(json={}, headers=elsewhere))
+    tab.page.route(f"{down}/**", lambda route: route.abort("connectionrefused"))
+    for origin in (closed, down):
+        watch.admit(origin)
+        options = "headers={'authorization': 'Bearer x'}"
+        assert (
+            tab.run(f"await outcome(client.get('{origin}/x?secret', {options}))") == "Unreachable"
+        )
+    assert watch.count("HEAD /") == 0
+    first, second = tab.run("(await client.examine())['last_failures'][-2:]")
+    assert [first["url"], second["url"]] == [f"{closed}/x", f"{down}/x"]
+    assert "CORS rules may not allow the origin" in first["reason"]
+    assert "does not respond to this page at all" in second["reason"]
+    probes = watch.calls("HEAD /")
+    assert [sent.origin for sent in probes] == [closed, down]
+    assert not any({"authorization", "cookie"} & {*sent.headers} for sent in probes)
+    watch.forgive("CORS", "Cross-Origin", "Failed to load resource")
