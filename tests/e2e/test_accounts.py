@@ -153,7 +153,7 @@ def test_an_unreachable_server_keeps_what_is_typed_and_a_wait_is_shown(
 def test_a_changed_password_signs_out_the_other_browser_and_not_this_one(
     person: Person, page: Page, browser: Browser, backend: ServerProcess, account: str
 ) -> None:
-    """The other one is told at its next request; this one goes on, also after a refresh."""
+    """The other one ends with its next request; this one goes on, also after a refresh."""
     elsewhere = browser.new_context(base_url=backend.url)
     other = Person(elsewhere.new_page()).opens().signs_in(account, OLD)
     other.is_at_notes()
