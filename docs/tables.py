@@ -4,14 +4,21 @@
 ``calls-table``    the calls of the HTTP API, from the operations of ``/openapi.json``
 ``codes-table``    the codes of the HTTP API, from the error classes
 ``commands-table`` the server's commands, from its command line
+``attributes-table`` the attributes of a dataclass, from its fields and its docstring
 """
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Iterable, Iterator
+from dataclasses import MISSING, Field, fields
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
+from docutils import nodes
+from sphinx import addnodes
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
@@ -46,17 +53,67 @@ class Table(SphinxDirective):
 
 
 class SettingsList(SphinxDirective):
-    """Every setting of the server, in the order of the class."""
+    """Every setting of the server, in the order of the class.
+
+    Each is found by its bare name: in the index, in the search, and as ``#setting-<name>``.
+    """
 
     def run(self) -> list[Any]:
         """Return the nodes of a definition list, by way of Markdown."""
         documented = ModuleAnalyzer.for_module("unexpired_server.settings").find_attr_docs()
         entries = (
-            f"`UNEXPIRED_{name.upper()}`, {_formatted(field.default)}\n"
+            f"`UNEXPIRED_{name.upper()}` (`{name}`), {_formatted(field.default)}\n"
             f": {' '.join(documented['Settings', name]).strip()}\n"
             for name, field in Settings.model_fields.items()
         )
-        return self.parse_text_to_nodes("\n".join(entries))
+        parsed = self.parse_text_to_nodes("\n".join(entries))
+        terms = (term for node in parsed for term in node.findall(nodes.term))
+        for name, term in zip(Settings.model_fields, terms, strict=True):
+            self._can_be_found(name, term)
+        return parsed
+
+    def _can_be_found(self, name: str, term: nodes.term) -> None:
+        anchor = f"setting-{name}"
+        term["ids"], term["names"] = [anchor], [anchor]
+        self.state.document.note_explicit_target(term)
+        names = (name, f"UNEXPIRED_{name.upper()}")
+        entries = [("single", f"{one} (setting)", anchor, "", None) for one in names]
+        term.insert(0, addnodes.index(entries=entries))
+
+
+class AttributesTable(SphinxDirective):
+    """The attributes of a dataclass, with their defaults and what its docstring says of them."""
+
+    required_arguments = 1
+
+    def run(self) -> list[Any]:
+        """Return the table's nodes, by way of Markdown."""
+        module, _, name = self.arguments[0].rpartition(".")
+        kind = getattr(import_module(module), name)
+        meanings = _attributes(kind)
+        shown = (field for field in fields(kind) if field.name in meanings)
+        rows = (f"| `{one.name}` | {_default(one)} | {meanings[one.name]} |" for one in shown)
+        return self.parse_text_to_nodes("\n".join(("| | default | |", "|---|---|---|", *rows)))
+
+
+def _attributes(kind: type) -> dict[str, str]:
+    """Return what the section ``Attributes:`` of a docstring says, by name."""
+    section = (
+        inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
+    )
+    entries = re.split(r"^ {4}(?=\w)", section, flags=re.MULTILINE)[1:]
+    named = (entry.partition(": ") for entry in entries)
+    return {name: re.sub("`+", "`", " ".join(text.split())) for name, _, text in named}
+
+
+def _default(field: Field[Any]) -> str:
+    if field.default is MISSING:
+        value = field.default_factory() if field.default_factory is not MISSING else "required"
+        return f"`{value}`" if value else "none"
+    value = field.default
+    if isinstance(value, frozenset):
+        return ", ".join(f"`{one}`" for one in sorted(value)) or "none"
+    return "none" if value in ("", (), None) else f"`{value}`"
 
 
 def _formatted(value: object) -> str:
@@ -144,4 +201,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("calls-table", CallsTable)
     app.add_directive("codes-table", CodesTable)
     app.add_directive("commands-table", CommandsTable)
+    app.add_directive("attributes-table", AttributesTable)
     return {"parallel_read_safe": True}

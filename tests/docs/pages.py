@@ -18,7 +18,7 @@ DOCS = ROOT / "docs"
 TUTORIAL = DOCS / "tutorial.md"
 """Followed step by step, in an empty folder (tests/e2e/test_tutorial.py)."""
 
-LANGUAGES = ("python", "sh", "toml", "html")
+LANGUAGES = ("python", "sh", "toml", "html", "http")
 API = "https://api.example.com"
 """The reader's API in the documentation; tests replace it by a server's address."""
 

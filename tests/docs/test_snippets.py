@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import os
 import re
 import shutil
@@ -55,6 +56,8 @@ DIRECTIVES = {
     "calls-table",
     "codes-table",
     "commands-table",
+    "attributes-table",
+    "include",
 }
 SERVES = re.compile(r"server serve|http\.server")
 POLICY = re.compile(r'http-equiv="Content-Security-Policy"\s+content="([^"]+)"')
@@ -301,6 +304,37 @@ def _for_tests(text: str) -> str:
     """Replace what the reader has by what the test has."""
     file = "sqlite+aiosqlite:///data/unexpired.sqlite3"
     return text.replace(DATABASE, file).replace("http.server", "http.server 0")
+
+
+# -- HTTP ------------------------------------------------------------------------------------------
+
+
+def test_requests_get_the_responses_that_are_shown(api: str) -> None:
+    """Each request is followed by its response: its status, its headers and its fields."""
+    shown = [one.text for one in snippets(DOCS / "reference" / "http.md", "http")]
+    assert shown
+    for asked, answered in zip(shown[::2], shown[1::2], strict=True):
+        (method, path, _), headers, body = message(asked)
+        response = httpx.request(method, api + path, headers=headers, content=body)
+        (_, status, _), expected, fields = message(answered)
+        assert response.status_code == int(status)
+        assert expected.items() <= dict(response.headers).items()
+        assert shape(response.json()) == shape(json.loads(fields))
+
+
+def message(text: str) -> tuple[list[str], dict[str, str], str]:
+    """Return the parts of the first line, the headers, and the body of a message."""
+    head, _, body = text.partition("\n\n")
+    first, *lines = head.splitlines()
+    headers = dict(line.split(": ", 1) for line in lines)
+    return first.split(" ", 2), {name.lower(): value for name, value in headers.items()}, body
+
+
+def shape(value: object) -> object:
+    """Return what stays the same from one response to the next: names and types."""
+    if isinstance(value, dict):
+        return {name: shape(one) for name, one in value.items()}
+    return type(value)
 
 
 # -- TOML and HTML ---------------------------------------------------------------------------------
