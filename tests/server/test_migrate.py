@@ -1,6 +1,7 @@
 """Migrations: from every starting point to the same tables, on both stores."""
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests.server.stores import Postgres, rows
 from unexpired_server.cli import main
 from unexpired_server.sessions.users import Users
 from unexpired_server.settings import SettingsError
+from unexpired_server.storage import migrate
 from unexpired_server.storage.database import Database
 from unexpired_server.storage.schema import metadata
 
@@ -94,6 +96,41 @@ async def test_a_file_of_the_first_version_keeps_its_data(
     await database.open()
     assert await Users(database).find("ada")
     assert await rows(url, "SELECT kind, address FROM events") == [("x", None)]
+    await database.close()
+
+
+FIRST_SESSION = (
+    "INSERT INTO sessions (id, user_id, counter, created_at, refreshed_at, revoked_at, device, "
+    "address, attempts) VALUES ('{id}', '{user_id}', 7, 1, 2, {revoked_at}, 'phone', 'a', 'x,y')"
+)
+"""As the version before scopes writes it."""
+
+
+@pytest.mark.parametrize("empty_store", STORES, indirect=True)
+async def test_sessions_from_before_scopes_go_on_and_users_may_be_elsewhere(
+    empty_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tmp_path / "before"
+    shutil.copytree(migrate.FOLDER, before)
+    (before / "versions" / "r0006_own_users.py").unlink()
+    monkeypatch.setattr(migrate, "FOLDER", before)
+    database = Database(empty_store)
+    await database.migrate()
+    await rows(empty_store, "INSERT INTO users VALUES ('u', 'ada', 'hash', 1, NULL)")
+    await rows(empty_store, FIRST_SESSION.format(id="s1", user_id="u", revoked_at="NULL"))
+    await rows(empty_store, FIRST_SESSION.format(id="s2", user_id="u", revoked_at="3"))
+    await rows(empty_store, "INSERT INTO events (at, kind, user_id) VALUES (1, 'x', 'u')")
+    monkeypatch.undo()
+    await database.migrate()
+    ada = await Users(database).find("ada")
+    assert ada is not None
+    assert ada.scopes == frozenset()
+    query = "SELECT counter, revoked_at, device, address, attempts, account FROM sessions"
+    kept = ("phone", "a", "x,y", None)
+    assert sorted(await rows(empty_store, query), key=str) == [(7, 3, *kept), (7, None, *kept)]
+    assert await rows(empty_store, "SELECT kind, user_id FROM events") == [("x", "u")]
+    # Nodes of the version before write as they did, and others for users of any other table.
+    await rows(empty_store, FIRST_SESSION.format(id="s3", user_id="x" * 255, revoked_at="NULL"))
     await database.close()
 
 
