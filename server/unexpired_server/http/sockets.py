@@ -51,6 +51,9 @@ MAXIMUM_LENGTH = 16 * 1024
 WAITING_MESSAGES = 32
 """How many messages wait for the application before the client has to."""
 
+CLOSE_SECONDS = 5.0
+"""How long a client may take to read why it is refused."""
+
 OUTAGE_SECONDS = 300.0
 """How long after its token's ``exp`` a WebSocket stays open while nothing can be verified."""
 
@@ -63,31 +66,18 @@ class AuthSocket(WebSocket):
     receiving and sending raise ``WebSocketDisconnect`` with the close code.
 
     Args:
-        websocket: The application's own, accepted.
-        authenticator: Verifies access tokens.
-        scopes: The scopes that are needed.
+        guard: Lets the user in, and receives the messages.
     """
 
-    def __init__(
-        self, websocket: WebSocket, authenticator: Authenticator, scopes: frozenset[str]
-    ) -> None:
-        self._inbox: asyncio.Queue[Message] = asyncio.Queue(WAITING_MESSAGES)
-        super().__init__(websocket.scope, self._inbox.get, websocket.send)
+    def __init__(self, guard: Guard) -> None:
+        super().__init__(guard.websocket.scope, guard.inbox.get, guard.websocket.send)
         self.client_state = self.application_state = WebSocketState.CONNECTED
-        self._websocket = websocket
-        self._authenticator = authenticator
-        self._scopes = scopes
-        self._end: WebSocketDisconnect | None = None
-        self._token = ""
-        self._expires_at = 0.0
-        self._user: User | None = None
+        self._guard = guard
 
     @property
     def user(self) -> User:
         """The user, with the scopes and claims of the newest token."""
-        if self._user is None:
-            raise RuntimeError("No user has signed in on this WebSocket yet")
-        return self._user
+        return self._guard.user
 
     async def send(self, message: Message) -> None:
         """Send an ASGI message.
@@ -95,29 +85,67 @@ class AuthSocket(WebSocket):
         Raises:
             WebSocketDisconnect: The user may no longer use the WebSocket.
         """
-        if self._end:
-            raise WebSocketDisconnect(self._end.code, self._end.reason)
+        if failure := self._guard.failure:
+            raise WebSocketDisconnect(close_code(failure), failure.code)
         await super().send(message)
 
+
+class Guard:
+    """Follows the token of one WebSocket.
+
+    Args:
+        websocket: The application's own, accepted.
+        authenticator: Verifies access tokens.
+        scopes: The scopes that are needed.
+
+    Attributes:
+        websocket: The same.
+        inbox: The messages for the application.
+        failure: Why the user may no longer use the WebSocket.
+        user: Who uses it, once signed in.
+    """
+
+    user: User
+
+    def __init__(
+        self, websocket: WebSocket, authenticator: Authenticator, scopes: frozenset[str]
+    ) -> None:
+        self.websocket: WebSocket = websocket
+        self.inbox: asyncio.Queue[Message] = asyncio.Queue(WAITING_MESSAGES)
+        self.failure: Failure | None = None
+        self._authenticator = authenticator
+        self._scopes = scopes
+        self._closing: asyncio.Task[None] | None = None
+        self._token = ""
+        self._expires_at = 0.0
+
     async def sign_in(self, token: str) -> None:
-        """Take the user's first or next token, and say how long it is good for.
+        """Let the user in, and say how long the token is good for.
 
         Raises:
-            Failure: The token is refused, has not all scopes, or is another user's.
+            Failure: The token is refused, or has not all scopes.
         """
-        user = await self._verified(token)
-        if self._user and self._user.id != user.id:
-            raise TokenInvalid("The access token is another user's.")
-        self._token, self._user = token, user
-        self._expires_at = float(user.claims.get("exp", 0))
-        left = max(0, int(self._expires_at - self._authenticator.now()))
-        await self._tell({"type": "ready", "expiresIn": left})
+        await self._use(token, await self._verified(token))
 
     async def serve(self) -> None:
         """Pass messages on and follow the token, until this is cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._whole(self._pump()))
             tasks.create_task(self._whole(self._watch()))
+
+    async def refuse(self, failure: Failure) -> None:
+        """Send the failure and close; the application receives only that it is closed."""
+        if self.failure:
+            return
+        self.failure = failure
+        # A task of its own, because the application may leave the context meanwhile.
+        self._closing = asyncio.create_task(self._close(failure))
+        await self.closed()
+
+    async def closed(self) -> None:
+        """Wait until a refusal is sent, if there is one."""
+        if self._closing:
+            await asyncio.wait([self._closing])
 
     async def _whole(self, work: Coroutine[Any, Any, None]) -> None:
         """Do work; if it fails, end the WebSocket, which would not be followed any more."""
@@ -129,19 +157,19 @@ class AuthSocket(WebSocket):
 
     async def _pump(self) -> None:
         """Pass the client's messages on to the application, but for those with a token."""
-        while not self._end:
-            message = await self._websocket.receive()
+        while not self.failure:
+            message = await self.websocket.receive()
             token = token_in(message)
             if token is not None:
                 await self._renew(token)
-                continue
-            await self._inbox.put(message)
+            elif not self.failure:
+                await self.inbox.put(message)
             if message["type"] == "websocket.disconnect":
                 return
 
     async def _watch(self) -> None:
         """End the WebSocket soon after its token expires or its session ends."""
-        while not self._end:
+        while not self.failure:
             await asyncio.sleep(CHECK_SECONDS)
             token = self._token
             try:
@@ -150,40 +178,50 @@ class AuthSocket(WebSocket):
                 if self._authenticator.now() > self._expires_at + OUTAGE_SECONDS:
                     await self.refuse(TokenExpired(self._expires_at))
             except Failure as failure:
-                if token == self._token:
+                if token == self._token:  # Else it was renewed meanwhile.
                     await self.refuse(failure)
-
-    async def refuse(self, failure: Failure) -> None:
-        """Send the failure and close; the application receives only that it is closed."""
-        if self._end:
-            return
-        self._end = WebSocketDisconnect(close_code(failure), failure.code)
-        with suppress(asyncio.QueueEmpty):
-            while True:
-                self._inbox.get_nowait()
-        self._inbox.put_nowait(
-            {"type": "websocket.disconnect", "code": self._end.code, "reason": self._end.reason}
-        )
-        await refuse_socket(self._websocket, failure)
 
     async def _renew(self, token: str) -> None:
         try:
-            await self.sign_in(token)
+            user = await self._verified(token)
+            if user.id != self.user.id:
+                raise TokenInvalid("The access token is another user's.")
         except Unavailable as failure:
             # The token before is still good; the client may try again.
             await self._tell(error_message(failure))
         except Failure as failure:
             await self.refuse(failure)
+        else:
+            await self._use(token, user)
 
-    async def _tell(self, message: dict[str, Any]) -> None:
-        with suppress(WebSocketDisconnect):  # Receiving says so, too, after what came before.
-            await self._websocket.send_json(message)
+    async def _use(self, token: str, user: User) -> None:
+        self._token, self.user = token, user
+        self._expires_at = float(user.claims.get("exp", 0))
+        left = max(0, int(self._expires_at - self._authenticator.now()))
+        await self._tell({"type": "ready", "expiresIn": left})
 
     async def _verified(self, token: str) -> User:
         user = user_of(await self._authenticator.verify(token))
         if not self._scopes <= user.scopes:
             raise Forbidden(scopes=self._scopes)
         return user
+
+    async def _tell(self, message: dict[str, Any]) -> None:
+        with suppress(WebSocketDisconnect):  # Receiving says so, too, after what came before.
+            await self.websocket.send_json(message)
+
+    async def _close(self, failure: Failure) -> None:
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await refuse_socket(self.websocket, failure)
+        finally:
+            with suppress(asyncio.QueueEmpty):
+                while True:
+                    self.inbox.get_nowait()
+            code, reason = close_code(failure), failure.code
+            message = {"type": "websocket.disconnect", "code": code, "reason": reason}
+            self.inbox.put_nowait(message)
 
 
 @asynccontextmanager
@@ -209,21 +247,23 @@ async def signed_in_socket(
     _check_origin(websocket, origins)
     if websocket.application_state is WebSocketState.CONNECTING:
         await websocket.accept()
-    socket = AuthSocket(websocket, authenticator, needed)
+    guard = Guard(websocket, authenticator, needed)
     try:
-        await socket.sign_in(await _first_token(websocket))
+        await guard.sign_in(await _first_token(websocket))
     except Failure as failure:
-        await socket.refuse(failure)
+        await guard.refuse(failure)
         raise
-    serving = asyncio.create_task(socket.serve())
+    serving = asyncio.create_task(guard.serve())
     try:
-        yield socket
+        yield AuthSocket(guard)
     except* WebSocketDisconnect:
         pass  # The client has gone, or may no longer be here: nobody is left to talk to.
     finally:
+        await guard.closed()
         serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
-    if is_open(websocket):
+        # Not gather(): where this task is cancelled, too, it would raise the other's cancellation.
+        await asyncio.wait([serving])
+    if is_open(websocket) and not guard.failure:
         await websocket.close()
 
 
