@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import Any
 
 from argon2 import PasswordHasher
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.routing import Route
 from starlette.websockets import WebSocket
 
@@ -23,13 +25,13 @@ from unexpired_server.http.current_user import (
     OptionalUser,
     RequiredScopes,
 )
-from unexpired_server.http.exception_handlers import failure_handlers
+from unexpired_server.http.exception_handlers import ensure_handler, failure_handlers
 from unexpired_server.http.prefix import DEFAULT_PREFIX, checked_prefix
 from unexpired_server.http.requires import install_user
 from unexpired_server.http.sockets import AuthSocket, signed_in_socket
 from unexpired_server.service import Service
 from unexpired_server.sessions.deliveries import Deliver
-from unexpired_server.sessions.user import ClaimsHook, UserStore
+from unexpired_server.sessions.user import ClaimsHook, User, UserStore
 from unexpired_server.settings import Settings
 from unexpired_server.tokens.jwks_verifier import JWKSVerifier
 
@@ -194,6 +196,30 @@ class Auth:
         if self._account is None:
             self._account = CurrentAccount(self.user, self.service.directory.find)
         return self._account
+
+    async def open_session(self, user: User, request: Request) -> dict[str, Any]:
+        """Sign in a user whom the application has authenticated itself, as by a link in an e-mail.
+
+        Return the response to a sign-in, as the client expects it: the tokens, and ``user``. Send
+        it with ``Cache-Control: no-store``. The session is listed, limited, audited and ended like
+        any other.
+
+        Args:
+            user: The user. Of the built-in table only the id counts.
+            request: The user's request, of which the session keeps the device and the address.
+
+        Raises:
+            BadCredentials: The built-in table has no such user, or sign-in is disabled.
+            Unavailable: The database does not respond, or the service does not run.
+            RuntimeError: Another server issues the tokens.
+        """
+        service = self.service
+        try:
+            signed_in = await service.open_session(user, request)
+        except Failure:
+            ensure_handler(request.scope, strict=self._authenticator.strict)
+            raise
+        return signed_in.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
     def socket(
         self, websocket: WebSocket, *scopes: str, origins: Collection[str] | None = None

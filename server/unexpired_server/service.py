@@ -12,10 +12,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from argon2 import PasswordHasher
+from starlette.requests import Request
 from starlette.routing import Route
 
-from unexpired_server.errors import Unavailable
-from unexpired_server.http.bearer import BearerAuthenticator
+from unexpired_server.errors import BadCredentials, Unavailable
+from unexpired_server.http.bearer import BearerAuthenticator, address_of
 from unexpired_server.http.exception_handlers import OwnFailuresMiddleware, RunningCheck
 from unexpired_server.http.openapi import Operation
 from unexpired_server.http.password import PasswordAuthenticator
@@ -23,14 +24,19 @@ from unexpired_server.http.prefix import DEFAULT_PREFIX, checked_prefix, with_pr
 from unexpired_server.http.rate_limits import RateLimits, address_key
 from unexpired_server.http.routes import account, authentication, features, passwords, signup
 from unexpired_server.http.routes.account import AccountRoutes
-from unexpired_server.http.routes.authentication import AuthenticationRoutes
+from unexpired_server.http.routes.authentication import (
+    AuthenticationRoutes,
+    SignedInOut,
+    device_of,
+    signed_in,
+)
 from unexpired_server.http.routes.features import FeaturesOut, FeaturesRoutes
 from unexpired_server.http.routes.passwords import PasswordRoutes, ResetRoutes
 from unexpired_server.http.routes.signup import SignUpRoutes
 from unexpired_server.ops.background import repeating
 from unexpired_server.ops.draining import Draining
 from unexpired_server.ops.gauges import Across, Read
-from unexpired_server.ops.metrics import PUBLISH_INTERVAL, Metrics
+from unexpired_server.ops.metrics import PUBLISH_INTERVAL, Metrics, counted
 from unexpired_server.ops.readiness import Readiness
 from unexpired_server.ops.siblings import Siblings
 from unexpired_server.sessions.audit import Kind
@@ -45,7 +51,7 @@ from unexpired_server.sessions.revocations import POLL_INTERVAL, Revocations
 from unexpired_server.sessions.rules import SessionPolicy
 from unexpired_server.sessions.sessions import Sessions
 from unexpired_server.sessions.store import Store
-from unexpired_server.sessions.user import ClaimsHook, UserStore
+from unexpired_server.sessions.user import ClaimsHook, User, UserStore
 from unexpired_server.sessions.users import Users
 from unexpired_server.settings import Settings, SettingsError
 from unexpired_server.storage.clock import DatabaseClock
@@ -250,6 +256,26 @@ class Service:
             )
             routes += reset.routes()
         return routes
+
+    async def open_session(self, user: User, request: Request) -> SignedInOut:
+        """Open a session for a user whom the application has authenticated itself.
+
+        Args:
+            user: The user. Of the built-in table only the id counts.
+            request: The user's request, of which the session keeps the device and the address.
+
+        Raises:
+            BadCredentials: The built-in table has no such user, or sign-in is disabled.
+            Unavailable: The database does not respond, or the service does not run.
+        """
+        self._check()
+        with counted(self.metrics.sign_ins):
+            known = user if self.directory.is_own else await self.directory.find(user.id)
+            if known is None:
+                raise BadCredentials
+            address, name = address_of(request), known.username
+            tokens = await self.sessions.open(known, device_of(request), address, username=name)
+        return signed_in(known, tokens)
 
     def purge_also(self, purge: Purge) -> None:
         """Call an application's own purge whenever ended sessions are purged."""

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -435,6 +436,95 @@ async def test_a_test_of_the_host_overrides_the_user_also_for_scopes(auth: Auth)
     async with client_of(app) as http:  # Without the lifespan: nothing is verified.
         assert (await http.get("/whoami")).json()["id"] == "1"
         assert (await http.delete("/orders")).json() == "deleted"
+
+
+# -- Sessions that the host opens, and its own users -----------------------------------------------
+
+
+@dataclass(frozen=True)
+class Member(User):
+    """A user of the host's own class."""
+
+    plan: str = ""
+
+
+class Members:
+    """The host's own table of users."""
+
+    def __init__(self) -> None:
+        self.all = {"7": Member("7", "ada", frozenset({"read"}), plan="gold")}
+
+    async def authenticate(self, username: str, password: str) -> User | None:
+        return self.all["7"] if (username, password) == ("ada", PASSWORD) else None
+
+    async def find(self, user_id: str) -> User | None:
+        return self.all.get(user_id)
+
+
+async def test_a_host_opens_a_session_for_a_user_of_the_built_in_table(auth: Auth) -> None:
+    app = fastapi_app(auth)
+
+    @app.post("/link")
+    async def link(request: Request) -> JSONResponse:
+        ada = await auth.service.users.find("ada")
+        assert ada is not None
+        return JSONResponse(await auth.open_session(User(ada.id), request))
+
+    async with running(app) as http:
+        usual = await sign_in(http)
+        response = await http.post("/link", headers={"User-Agent": "a phone"})
+        tokens = response.json()
+        assert tokens.keys() == usual.keys()
+        assert tokens["user"] == usual["user"]
+        headers = bearer(tokens["accessToken"])
+        listed = (await http.get("/api/sessions", headers=headers)).json()["sessions"]
+        (session,) = (one for one in listed if one["current"])
+        assert (session["device"], session["address"]) == ("a phone", "127.0.0.1")
+        body = {"refreshToken": tokens["refreshToken"]}
+        assert (await http.post("/api/refresh", json=body)).status_code == 200
+
+
+async def test_a_session_for_nobody_is_refused(auth: Auth) -> None:
+    app = fastapi_app(auth)
+
+    @app.post("/link")
+    async def link(request: Request) -> dict[str, Any]:
+        return await auth.open_session(User("nobody"), request)
+
+    async with running(app) as http:
+        response = await http.post("/link")
+    assert (response.status_code, response.json()["code"]) == (401, "BAD_CREDENTIALS")
+    async with client_of(app) as http:  # Nothing runs any more.
+        assert (await http.post("/link")).json()["code"] == "UNAVAILABLE"
+
+
+async def test_users_of_the_hosts_own_keep_their_class_and_their_scopes(
+    make_settings: Callable[..., Settings], clock: FakeClock
+) -> None:
+    members = Members()
+    auth = Auth(make_settings(), users=members, claims=lambda user: {"n": user.username}, now=clock)
+    app = FastAPI(lifespan=auth.lifespan)
+    auth.install(app)
+
+    @app.get("/plan")
+    async def plan(
+        user: Annotated[User, Depends(auth.requires("read"))],
+        account: Annotated[Member, Depends(auth.account)],
+    ) -> list[str]:
+        return [user.id, user.claims["n"], account.plan]
+
+    @app.post("/link")
+    async def link(request: Request) -> dict[str, Any]:
+        return await auth.open_session(members.all["7"], request)
+
+    async with running(app) as http:
+        for tokens in (await sign_in(http), (await http.post("/link")).json()):
+            assert tokens["user"] == {"id": "7", "username": "ada", "scopes": ["read"]}
+            response = await http.get("/plan", headers=bearer(tokens["accessToken"]))
+            assert response.json() == ["7", "ada", "gold"]
+        members.all.clear()
+        gone = await http.get("/plan", headers=bearer(tokens["accessToken"]))
+        assert (gone.status_code, gone.json()["code"]) == (401, "SESSION_REVOKED")
 
 
 # -- FastAPI's OpenAPI document --------------------------------------------------------------------
