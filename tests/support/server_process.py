@@ -160,7 +160,8 @@ class ServerProcess:
 
     def expired(self, token: str) -> str:
         """Return the access token as this server would have signed it a while ago."""
-        settings = Settings(keys_file=self.folder / "data" / "keys.json")
+        algorithm: Any = self._environment.get("UNEXPIRED_ALGORITHM", "HS256")
+        settings = Settings(keys_file=self.folder / "data" / "keys.json", algorithm=algorithm)
         claims = jwt.decode(token, options={"verify_signature": False})
         life = claims["exp"] - claims["iat"]
         exp = int(time.time() - settings.leeway - EXPIRED_SECONDS)
