@@ -454,7 +454,7 @@ class Members:
     def __init__(self) -> None:
         self.all = {"7": Member("7", "ada", frozenset({"read"}), plan="gold")}
 
-    async def authenticate(self, username: str, password: str) -> User | None:
+    async def authenticate(self, username: str, password: str, **_fields: Any) -> User | None:
         return self.all["7"] if (username, password) == ("ada", PASSWORD) else None
 
     async def find(self, user_id: str) -> User | None:
