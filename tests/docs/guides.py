@@ -72,6 +72,7 @@ class Guide:
 GUIDES = (
     Guide("how-to/own-application.md", "starlette", 'requires("authenticated", status_code=401)'),
     Guide("how-to/own-application.md", "fastapi", "signed_in", app="api"),
+    Guide("how-to/sign-up-and-second-step.md", "fastapi", "auth.user", needs_user=False),
 )
 
 

@@ -58,6 +58,21 @@ def test_python_for_pages_runs_against_the_guides_application(
     serve_guide(page).run_client()
 
 
+def test_a_sign_up_opens_a_session_and_a_second_step_is_asked_for(serve_guide: ServeGuide) -> None:
+    """The tokens of the guide's own route are good, and no cache keeps them."""
+    host = serve_guide("how-to/sign-up-and-second-step.md")
+    hedy = {"username": "hedy", "password": "correct horse", "has_second_step": True}
+    response = host.request("POST", "/sign-up", json=hedy)
+    assert (response.status_code, response.headers["cache-control"]) == (201, "no-store")
+    me = host.get("/api/me", token=response.json()["accessToken"])
+    assert me.json()["username"] == response.json()["user"]["username"] == "hedy"
+    asked = host.request("POST", "/api/login", json=hedy)
+    assert (asked.status_code, asked.json()["code"]) == (401, "SECOND_STEP_REQUIRED")
+    assert asked.json()["methods"] == ["totp"]
+    assert host.request("POST", "/sign-up", json=hedy).status_code == 409
+    assert host.request("POST", "/api/login", json=hedy | {"otp": "123456"}).status_code == 200
+
+
 def form(response: httpx.Response) -> tuple[int, str, Any]:
     """Return what makes a failure the host's: its status, its type, and its text."""
     kind = response.headers.get("content-type", "")
