@@ -75,6 +75,15 @@ GUIDES = (
     Guide("how-to/sign-up-and-second-step.md", "fastapi", "auth.user", needs_user=False),
     Guide("how-to/roles.md", "fastapi", "auth.user"),
     Guide("how-to/own-users.md", "fastapi", "auth.requires('orders:write')", needs_user=False),
+    Guide("how-to/django.md", "django", "requires()", verifies=True, needs_user=False),
+    Guide(
+        "how-to/flask.md",
+        "flask",
+        "requires()",
+        without=("test_orders.py",),
+        verifies=True,
+        needs_user=False,
+    ),
 )
 
 

@@ -42,6 +42,7 @@ from tests.docs.pages import (
     pages,
     snippets,
 )
+from tests.support.fake_issuer import FakeIssuer
 from tests.support.paths import ROOT
 from unexpired import Options
 from unexpired_server.http import starlette_backend
@@ -147,6 +148,31 @@ def test_an_application_of_ones_own_issues_and_verifies_tokens(api: str) -> None
     assert asyncio.run(authenticate("no token")) == "INVALID_TOKEN"
 
 
+def test_tokens_of_any_issuer_are_verified() -> None:
+    """The verifier finds the keys by the issuer's name; the partner's are at their address."""
+    with FakeIssuer("/realms/shop") as issuer:
+        given = {"https://issuer.example.com/realms/shop": issuer.url}
+        done = run("how-to/verify-any-issuer.md", API, replacing=given)
+        header = f"Bearer {issuer.token(aud='https://orders.example.com')}"
+        assert asyncio.run(done["who"](header)) == ("ada", {"orders:read"}, "web")
+        assert done["who_in_a_thread"](header) == "ada"
+
+
+def test_the_test_in_the_flask_guide_passes(api: str, tmp_path: Path) -> None:
+    """Beside the guide's application, as its reader has it."""
+    for one in snippets(DOCS / "how-to/flask.md", "python"):
+        (tmp_path / (one.caption or "main.py")).write_text(one.text.replace(API, api))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", "."],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT / "app", ROOT / "server")))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "1 passed" in done.stdout, done.stdout
+
+
 def test_the_servers_readme_mounts_the_routes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,16 +229,20 @@ def test_every_page_with_python_has_a_test() -> None:
         name(page) for page in pages() for one in snippets(page, "python") if one.is_for_programs
     }
     guides = {f"docs/{guide.page}" for guide in GUIDES}
-    how_to = {f"docs/how-to/{one}.md" for one in ("desktop-and-adapters", "testing")}
+    others = ("desktop-and-adapters", "testing", "verify-any-issuer")
+    how_to = {f"docs/how-to/{one}.md" for one in others}
     assert run_here == {"README.md"} | guides | how_to
 
 
-def run(page: str, api: str, **given: Any) -> Namespace:
+def run(page: str, api: str, *, replacing: dict[str, str] | None = None, **given: Any) -> Namespace:
     """Run a page's Python for programs, in order; return its namespace."""
+    others = {API: api} | (replacing or {})
     namespace: Namespace = {"__name__": "snippet", **given}
     for one in snippets((DOCS / page).resolve(), "python"):
         if one.is_for_programs:
-            text = "\n" * one.line + one.text.replace(API, api)
+            text = "\n" * one.line + one.text
+            for name_in_page, address in others.items():
+                text = text.replace(name_in_page, address)
             exec(compile(text, one.page, "exec"), namespace)  # noqa: S102 - This is the test.
     return namespace
 
