@@ -84,6 +84,7 @@ GUIDES = (
         verifies=True,
         needs_user=False,
     ),
+    Guide("how-to/accounts.md", "fastapi", "auth.user"),
 )
 
 

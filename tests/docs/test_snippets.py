@@ -13,16 +13,18 @@ import os
 import re
 import shutil
 import signal
+import smtplib
 import subprocess
 import sys
 import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from email.message import EmailMessage
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import httpx
 import pytest
@@ -131,6 +133,56 @@ def test_scripts_and_other_http_libraries_call_within_the_session(api: str, fold
     with pytest.raises(urllib.error.HTTPError, match="404"):  # This server has no such table.
         done["read_table"]()
     assert done["client"].user is not None
+
+
+class Mail:
+    """Stands for ``smtplib.SMTP``; keeps the letters."""
+
+    letters: ClassVar[list[EmailMessage]] = []
+
+    def __init__(self, host: str) -> None:
+        assert host == "localhost"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def send_message(self, letter: EmailMessage) -> None:
+        """Keep a letter."""
+        self.letters.append(letter)
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_link_of_a_letter_replaces_a_forgotten_password(
+    api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guide's application sends it to the user's address."""
+    monkeypatch.setattr(smtplib, "SMTP", Mail)
+    asyncio.run(forget_and_replace(run("how-to/accounts.md", api)["app"]))
+
+
+async def forget_and_replace(app: Starlette) -> None:
+    name, old, new = "grace@example.com", "staple another horse", "a better password"
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http,
+    ):
+        account = {"username": name, "password": old}
+        assert (await http.post("/api/signup", json=account)).status_code == 201
+        assert (await http.post("/api/password/forgot", json={"username": name})).is_success
+        async with asyncio.timeout(30):
+            while not Mail.letters:
+                await asyncio.sleep(0)
+        letter = Mail.letters.pop()
+        assert letter["To"] == name
+        token = re.search(r"#/reset\?token=(\S+)", letter.get_content())
+        assert token
+        reset = {"token": token[1], "newPassword": new}
+        assert (await http.post("/api/password/reset", json=reset)).status_code == 204
+        signed_in = await http.post("/api/login", json={"username": name, "password": new})
+        assert signed_in.status_code == 200
 
 
 @pytest.mark.usefixtures("folder")

@@ -15,9 +15,13 @@ from tests.server.mailbox import Mailbox, node_with_mail
 from tests.server.stores import rows
 from tests.support.clock import FakeClock
 from unexpired_server import Service, Settings, User
+from unexpired_server.http.rate_limits import Limit
 from unexpired_server.sessions import passwords, reset_tokens
+from unexpired_server.sessions.deliveries import Deliveries
 from unexpired_server.sessions.passwords import Passwords
+from unexpired_server.sessions.reset_tokens import ResetTokens
 from unexpired_server.settings import SettingsError
+from unexpired_server.storage.database import Database
 
 STORES = ("sqlite", "postgres")
 NEW = "staple battery"
@@ -377,6 +381,57 @@ async def test_unknown_names_and_known_ones_get_the_same_response(
     assert known.content == unknown.content == b""
     await mailbox.next()
     assert mailbox.is_empty
+
+
+async def test_an_unknown_name_costs_as_many_queries_and_counts_as_a_known_one(
+    mailed: TestServer, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until the response: the letter is written afterwards."""
+    costs: list[str] = []
+    request = asyncio.current_task()
+
+    def counting(kind: type, name: str) -> None:
+        original = getattr(kind, name)
+
+        async def counted(self: object, *args: object, **options: object) -> object:
+            if asyncio.current_task() is request:
+                costs.append(name)
+            return await original(self, *args, **options)
+
+        monkeypatch.setattr(kind, name, counted)
+
+    counting(Database, "run")
+    counting(Limit, "count")
+    written: list[object] = []
+
+    def write(_self: ResetTokens, *args: object) -> str:
+        written.append(args)
+        return "pr1."
+
+    monkeypatch.setattr(ResetTokens, "write", write)
+    release = hold_deliveries(monkeypatch)
+    await forget(mailed, "nobody")
+    unknown = costs.copy()
+    costs.clear()
+    await forget(mailed, "ada")
+    assert costs == unknown == ["count", "count", "run"]
+    assert not written
+    release()
+    await mailbox.next()
+    assert written
+
+
+def hold_deliveries(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let no delivery begin until the returned function is called."""
+    released = asyncio.Event()
+    send = Deliveries._send  # noqa: SLF001 - what runs in the background
+
+    async def held(self: Deliveries, *args: Any) -> None:
+        await released.wait()
+        await send(self, *args)
+
+    monkeypatch.setattr(Deliveries, "_send", held)
+    return released.set
 
 
 async def test_the_response_does_not_wait_for_the_delivery(

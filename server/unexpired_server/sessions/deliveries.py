@@ -56,12 +56,12 @@ class Deliveries:
         self._deliver = deliver
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, delivery: Delivery) -> None:
-        """Send a delivery in the background."""
+    async def start(self, write: Callable[[], Delivery]) -> None:
+        """Write a delivery and send it, both in the background."""
         if len(self._tasks) >= MOST:
             logger.error("A link for a forgotten password was dropped: too many are being sent.")
             return
-        task = asyncio.create_task(self._send(delivery))
+        task = asyncio.create_task(self._send(write))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -73,10 +73,10 @@ class Deliveries:
         for task in unfinished:
             task.cancel()
 
-    async def _send(self, delivery: Delivery) -> None:
+    async def _send(self, write: Callable[[], Delivery]) -> None:
         try:
             async with asyncio.timeout(TIMEOUT):
-                await self._deliver(delivery)
+                await self._deliver(write())
         except Exception as exc:  # noqa: BLE001 - whatever a mail library raises
             # Only its type: the message and the traceback may quote the mail, with the token.
             logger.error(  # noqa: TRY400

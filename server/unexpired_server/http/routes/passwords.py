@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from pydantic import Field
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -171,15 +174,18 @@ class ResetRoutes:
         """Deliver a token to the user, if there is one; the response never says whether.
 
         Known and unknown names cost the same until the response: one count of each limit, and
-        one query. The token is written, and delivered, afterwards.
+        one query. The token is written, and delivered, after it was sent.
         """
         body, address = await read_body(request, ForgottenPassword), address_of(request)
         name = canonical(body.username)
         may_have_one_more = await self._limits.count_request(name, address)
         user = await self._users.find_enabled(body.username)
+        response = no_content()
         if user is not None and may_have_one_more:
-            self._deliveries.start(self._delivery(user))
-        return no_content()
+            # Only begun there: the next request on this connection need not wait for the delivery.
+            write = partial(self._delivery, user)
+            response.background = BackgroundTask(self._deliveries.start, write)
+        return response
 
     async def reset(self, request: Request) -> Response:
         """Replace the password of a token's user, once; all their sessions end."""
