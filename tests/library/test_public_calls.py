@@ -183,6 +183,27 @@ def test_signed_out_both_are_answered_by_the_sync_client_too(auth: Auth) -> None
     assert program.navigator.redirects == []
 
 
+@pytest.mark.parametrize("auth", [False, "optional"])
+async def test_signed_out_a_stream_is_read_as_well(auth: Auth) -> None:
+    tab = Page()
+    tab.server.responses["/api/prices"] = lambda _: Response(200, content=b"1\n2\n")
+    async with tab.client.stream("GET", "/api/prices", auth=auth) as response:
+        assert [line async for line in response.aiter_lines()] == ["1", "2"]
+    assert tab.navigator.redirects == []
+
+
+async def test_an_optional_stream_whose_session_was_revoked_is_read_without_the_token(
+    tab: Page,
+) -> None:
+    public = Response(200, content=b"public")
+    tab.server.responses["/api/prices"] = lambda r: (
+        REVOKED if "authorization" in r.headers else public
+    )
+    async with tab.client.stream("GET", "/api/prices", auth="optional") as response:
+        assert [text async for text in response.aiter_text()] == ["public"]
+    assert tab.events[-1] == ("expired", "SESSION_REVOKED")
+
+
 async def test_an_optional_request_that_finds_the_end_redirects_nobody(tab: Page) -> None:
     tab.server.responses["/api/prices"] = lambda r: REVOKED if "authorization" in r.headers else OK
     assert (await tab.client.get("/api/prices", auth="optional")).status_code == 200
