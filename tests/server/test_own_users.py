@@ -299,6 +299,10 @@ class Demanding(People):
         return await super().authenticate(username, password, tenant)
 
 
+STORES_WITH_FIELDS: tuple[UserStore, ...] = (People(), Greedy(), Demanding())
+"""For a type checker: each of them fits the protocol."""
+
+
 async def test_all_fields_go_to_an_application_that_takes_any(open_shop: Open) -> None:
     people = Greedy()
     shop = await open_shop(people)
@@ -350,6 +354,19 @@ async def test_what_is_no_user_is_a_fault_of_the_server_that_the_log_names(
     shop = await open_shop(Careless())
     assert await failed(await shop.login("bob")) == (500, "SERVER_ERROR")
     assert "UserStore.authenticate returned no User, but a dict" in caplog.text
+
+
+class Blocking(People):
+    def authenticate(self, *_: Any, **__: Any) -> Any:
+        return None
+
+
+async def test_a_method_that_is_not_async_is_named_in_the_log(
+    open_shop: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop = await open_shop(Blocking())
+    assert await failed(await shop.login("bob")) == (500, "SERVER_ERROR")
+    assert "write async def authenticate" in caplog.text
 
 
 def test_a_store_that_lacks_a_method_is_refused_at_once(

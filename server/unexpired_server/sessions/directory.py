@@ -143,12 +143,10 @@ class OwnDirectory:
         return {name: value for name, value in fields.items() if name in names}
 
 
-async def _call(
-    name: str, method: Callable[..., Awaitable[object]], *args: Any, **named: Any
-) -> User | None:
+async def _call(name: str, method: Callable[..., object], *args: Any, **named: Any) -> User | None:
     """Call the application's method; return the user that it returns, or None."""
     try:
-        user = await method(*args, **named)
+        user = await _awaitable(name, method(*args, **named))
     except Failure:
         raise
     except Exception as exc:  # noqa: BLE001 - whatever the application raises
@@ -159,3 +157,10 @@ async def _call(
         logger.error("UserStore.%s returned no User, but a %s", name, type(user).__name__)
         raise ServerFault
     return user
+
+
+def _awaitable(name: str, called: object) -> Awaitable[object]:
+    if not inspect.isawaitable(called):
+        logger.error("UserStore.%s is not async: write async def %s", name, name)
+        raise ServerFault
+    return called

@@ -50,7 +50,9 @@ class UserStore(Protocol):
     method is logged without its message and answered with 503 ``UNAVAILABLE``; nothing changes.
     """
 
-    async def authenticate(self, username: str, password: str, **fields: Any) -> User | None:
+    async def authenticate(
+        self, username: str, password: str, /, *args: Any, **fields: Any
+    ) -> User | None:
         """Return the user, or None when the username or the password is wrong.
 
         Both cases must take equally long, or usernames can be found out:
@@ -59,6 +61,7 @@ class UserStore(Protocol):
         Args:
             username: As typed, of at most 255 characters.
             password: As typed, of at most 1024 characters.
+            *args: Nothing; a method with any further parameters, or none, fits this protocol.
             **fields: The further members of the request's body that the method has parameters for,
                 such as ``otp``; all of them where it has ``**fields``.
 
@@ -67,7 +70,7 @@ class UserStore(Protocol):
         """
         ...
 
-    async def find(self, user_id: str) -> User | None:
+    async def find(self, user_id: str, /) -> User | None:
         """Return the user as of now; None ends the session: the user is gone or disabled.
 
         It is called at each refresh, and by ``/api/me``.
