@@ -71,7 +71,16 @@ class Guide:
 
 GUIDES = (
     Guide("how-to/own-application.md", "starlette", 'requires("authenticated", status_code=401)'),
-    Guide("how-to/own-application.md", "fastapi", "signed_in", app="api"),
+    Guide("how-to/own-application.md", "fastapi", "auth.user", app="api", verifies=True),
+    Guide("how-to/fastapi.md", "fastapi", "auth.user"),
+    Guide("how-to/starlette.md", "starlette", "requires()"),
+    Guide(
+        "how-to/starlette.md",
+        "starlette",
+        'starlette_requires("authenticated", status_code=401)',
+        app="usual",
+    ),
+    Guide("how-to/websockets.md", "fastapi", "auth.user"),
     Guide("how-to/sign-up-and-second-step.md", "fastapi", "auth.user", needs_user=False),
     Guide("how-to/roles.md", "fastapi", "auth.user"),
     Guide("how-to/own-users.md", "fastapi", "auth.requires('orders:write')", needs_user=False),

@@ -397,6 +397,22 @@ def test_an_exception_of_the_host_is_its_own(auth: Auth, clock: FakeClock) -> No
         use(socket)
 
 
+def test_the_disconnect_of_another_socket_is_not_taken_for_its_own(
+    auth: Auth, clock: FakeClock
+) -> None:
+    class Others(Room):
+        async def echo(self, _socket: AuthSocket) -> None:
+            raise WebSocketDisconnect(1006)  # As of sending to somebody who has gone.
+
+    def use(socket: Any) -> None:
+        socket.send_json({"token": with_scopes(auth, clock)})
+        assert room.ended == "WebSocketDisconnect"
+
+    room = Others(auth)
+    with pytest.raises(WebSocketDisconnect), connected(room.app()) as socket:
+        use(socket)
+
+
 def test_a_host_may_refuse_by_raising_our_failure(auth: Auth, clock: FakeClock) -> None:
     class Full(Room):
         async def echo(self, _socket: AuthSocket) -> None:

@@ -256,8 +256,11 @@ async def signed_in_socket(
     serving = asyncio.create_task(guard.serve())
     try:
         yield AuthSocket(guard)
-    except* WebSocketDisconnect:
-        pass  # The client has gone, or may no longer be here: nobody is left to talk to.
+    except (WebSocketDisconnect, ExceptionGroup) as exc:
+        # The client has gone, or may no longer be here. Else it is another WebSocket's.
+        is_over = guard.failure or not is_open(websocket)
+        if not is_over or not _is_disconnect(exc):
+            raise
     finally:
         await guard.closed()
         serving.cancel()
@@ -265,6 +268,13 @@ async def signed_in_socket(
         await asyncio.wait([serving])
     if is_open(websocket) and not guard.failure:
         await websocket.close()
+
+
+def _is_disconnect(exc: Exception) -> bool:
+    """Return whether an exception says only that, also as a task group raises it."""
+    if isinstance(exc, ExceptionGroup):
+        return exc.split(WebSocketDisconnect)[1] is None
+    return isinstance(exc, WebSocketDisconnect)
 
 
 def token_in(message: Message) -> str | None:
