@@ -7,7 +7,6 @@ It wraps ``js.fetch`` itself: ``pyodide.http.pyfetch`` reports every failure as 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +14,11 @@ import js
 from pyodide.ffi import JsException, to_js
 
 from unexpired.browser.host import is_online, page_url
-from unexpired.content import join
+from unexpired.browser.request_body import whole_body
+from unexpired.browser.upload import NOT_SENDABLE, reports_progress, upload
 from unexpired.errors import Unreachable
 from unexpired.hints import network_hint
-from unexpired.messages import Body, Headers, Request, Response
+from unexpired.messages import Headers, Progress, Request, Response
 from unexpired.streams import AsyncResponseStream
 from unexpired.timers import timeout_after
 
@@ -41,7 +41,10 @@ class FetchTransport:
 
     async def open(self, request: Request) -> AsyncResponseStream:
         """Send the request; see ``StreamingTransport``."""
-        body = await _read_body(request.body)
+        body = await whole_body(request.body)
+        if request.upload_progress is not None and reports_progress(request, body):
+            response = await _upload(request, body, request.upload_progress)
+            return AsyncResponseStream.of(response)
         js_abort = js.AbortController.new()
         try:
             js_response = await js.fetch(request.url, _init(request, body, js_abort.signal))
@@ -134,16 +137,15 @@ class _FetchBody:
             self._js_abort.abort()
 
 
-async def _read_body(body: Body) -> bytes | None:
-    """Return the whole body: not every browser can send a stream, and none over HTTP/1.1."""
-    if body is None or isinstance(body, bytes):
-        return body
-    if isinstance(body, AsyncIterable):
-        return join([chunk async for chunk in body])
-    return join([*body])
+async def _upload(request: Request, body: Any, progress: Progress) -> Response:
+    try:
+        status, headers, content, url = await upload(request, body, progress)
+    except ConnectionError:
+        raise unreachable(request) from None
+    return Response(status, decoded_headers(headers), content, url)
 
 
-def _init(request: Request, body: bytes | None, js_signal: Any) -> Any:
+def _init(request: Request, body: Any, js_signal: Any) -> Any:
     init: dict[str, Any] = {
         "method": request.method,
         "headers": dict(request.headers),
@@ -173,16 +175,16 @@ def decoded_headers(headers: Headers) -> Headers:
     return Headers({name: value for name, value in headers.items() if name not in untrue})
 
 
-def _translated(error: JsException, request: Request, body: bytes | None) -> Exception:
+def _translated(error: JsException, request: Request, body: Any) -> Exception:
     """Return Unreachable for a network failure, ValueError for a request that cannot be made."""
     if error.name not in NETWORK_ERRORS:
         return error
     if error.name == "TypeError" and not _can_be_made(request, body):
-        return ValueError("the browser refuses to send this request: look at its URL and headers")
+        return ValueError(NOT_SENDABLE)
     return unreachable(request)
 
 
-def _can_be_made(request: Request, body: bytes | None) -> bool:
+def _can_be_made(request: Request, body: Any) -> bool:
     """Return whether the browser accepts the request: fetch reports both failures as TypeError."""
     try:
         js.Request.new(request.url, _init(request, body, None))

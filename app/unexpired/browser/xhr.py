@@ -13,7 +13,7 @@ from pyodide.ffi import JsException
 
 from unexpired.browser.fetch import decoded_headers, unreachable
 from unexpired.browser.host import page_url
-from unexpired.content import read_body
+from unexpired.browser.request_body import whole_body_now
 from unexpired.messages import Headers, Request, Response
 from unexpired.origins import origin_of
 
@@ -37,7 +37,7 @@ class XhrTransport:
         theirs = xhr.Request(
             request.method,
             request.url,
-            body=read_body(request.body),
+            body=whole_body_now(request.body),
             headers=_headers(request),
             timeout=timeout or 0,
         )
