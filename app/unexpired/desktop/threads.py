@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from unexpired.messages import Request, Response
+from unexpired.messages import Progress, Request, Response
 from unexpired.ports import SyncTransport, open_sync_stream
 from unexpired.streams import AsyncResponseStream, ResponseStream, SyncBody
 
@@ -33,12 +34,13 @@ class ThreadedTransport:
 
     async def send(self, request: Request) -> Response:
         """Send the request; see ``Transport``."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._transport.send, request, TIMEOUT)
+        loop, send = asyncio.get_running_loop(), self._transport.send
+        return await loop.run_in_executor(self._threads, send, _reporting_here(request), TIMEOUT)
 
     async def open(self, request: Request) -> AsyncResponseStream:
         """Send the request; see ``StreamingTransport``."""
-        opening = self._threads.submit(open_sync_stream, self._transport, request, TIMEOUT)
+        sent = _reporting_here(request)
+        opening = self._threads.submit(open_sync_stream, self._transport, sent, TIMEOUT)
         try:
             stream = await asyncio.wrap_future(opening)
         except asyncio.CancelledError:
@@ -46,6 +48,30 @@ class ThreadedTransport:
             raise
         body = _ThreadedBody(stream.body, self._readers)
         return AsyncResponseStream(stream.status_code, stream.headers, body, url=stream.url)
+
+
+def _reporting_here(request: Request) -> Request:
+    """Return the request, whose progress is reported in the thread of the event loop."""
+    progress = request.upload_progress
+    if progress is None:
+        return request
+    loop = asyncio.get_running_loop()
+
+    def report(so_far: int, total: int | None) -> None:
+        reported: Future[None] = Future()
+        loop.call_soon_threadsafe(_report, reported, progress, so_far, total)
+        reported.result(TIMEOUT)
+
+    return replace(request, upload_progress=report)
+
+
+def _report(reported: Future[None], progress: Progress, so_far: int, total: int | None) -> None:
+    try:
+        progress(so_far, total)
+    except BaseException as error:  # noqa: BLE001 - it is raised where the upload is awaited
+        reported.set_exception(error)
+    else:
+        reported.set_result(None)
 
 
 def _close(opening: Future[ResponseStream]) -> None:

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from unexpired.content import read_body
+from unexpired.desktop.upload import Upload
 from unexpired.errors import Unreachable
 from unexpired.messages import Headers, Request, Response
 from unexpired.origins import origin_of
@@ -49,8 +49,12 @@ class UrllibTransport:
     def _open(self, request: Request, timeout: float | None) -> Any:
         if urlsplit(request.url).scheme not in SCHEMES:  # urllib would read files, too.
             raise ValueError("the URL must be absolute, of http or https")
+        upload = Upload(request)
         theirs = urllib.request.Request(  # noqa: S310 - see above
-            request.url, read_body(request.body), dict(request.headers), method=request.method
+            request.url,
+            upload.data,  # any iterable of bytes
+            {**request.headers, **upload.headers},
+            method=request.method,
         )
         theirs.is_sensitive = request.sensitive  # type: ignore[attr-defined]
         try:
@@ -58,7 +62,7 @@ class UrllibTransport:
         except urllib.error.HTTPError as response:
             return response  # A response, whatever its status.
         except (OSError, HTTPException) as error:
-            raise Unreachable from error
+            raise upload.failure or Unreachable from error
 
 
 class _CarefulRedirects(urllib.request.HTTPRedirectHandler):
