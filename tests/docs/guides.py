@@ -70,6 +70,7 @@ class Guide:
 
 
 GUIDES = (
+    Guide("index.md", "fastapi", "auth.user"),
     Guide("how-to/own-application.md", "starlette", 'requires("authenticated", status_code=401)'),
     Guide("how-to/own-application.md", "fastapi", "auth.user", app="api", verifies=True),
     Guide("how-to/fastapi.md", "fastapi", "auth.user"),

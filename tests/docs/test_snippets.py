@@ -46,7 +46,9 @@ from tests.docs.pages import (
 )
 from tests.support.fake_issuer import FakeIssuer
 from tests.support.paths import ROOT
-from unexpired import Options
+from unexpired import AsyncClient, Options
+from unexpired.desktop.threads import ThreadedTransport
+from unexpired.desktop.urllib import UrllibTransport
 from unexpired_server.http import starlette_backend
 
 DATABASE = "postgresql+asyncpg://app:secret@db.example/unexpired"
@@ -299,6 +301,30 @@ def run(page: str, api: str, *, replacing: dict[str, str] | None = None, **given
                 text = text.replace(name_in_page, address)
             exec(compile(text, one.page, "exec"), namespace)  # noqa: S102 - This is the test.
     return namespace
+
+
+async def test_stored_tokens_of_before_are_taken_over(api: str) -> None:
+    """Who was signed in stays so, and the old copy is deleted."""
+    made: Namespace = {}
+    for one in snippets(DOCS / "how-to" / "from-hand-written.md", "python"):
+        if one.caption == "stored.py":
+            exec(one.text, made)  # noqa: S102 - That is the test.
+    async with httpx.AsyncClient(base_url=api) as http:
+        login = await http.post("/api/login", json={"username": USER, "password": PASSWORD})
+    stored = {"tokens": login.text}
+    storage = SimpleNamespace(getItem=stored.get, removeItem=stored.pop)
+    client = AsyncClient(ThreadedTransport(UrllibTransport()), base_url=api)
+    await made["adopt_stored"](client, storage)
+    assert (await client.get("/api/me")).json()["username"] == USER
+    assert stored == {}
+
+
+def test_the_front_page_says_how_large_the_client_is(wheels: Path) -> None:
+    """The size of the wheel, within a fifth."""
+    said = re.search(r"one wheel of about (\d+) kB", (DOCS / "index.md").read_text())
+    (wheel,) = wheels.glob("unexpired-*.whl")
+    assert said
+    assert 0.8 < int(said[1]) * 1000 / wheel.stat().st_size < 1.2
 
 
 # -- Shell -----------------------------------------------------------------------------------------
