@@ -360,6 +360,30 @@ def test_a_fetch_of_ones_own_serves_threads_too(issuer: FakeIssuer, clock: FakeC
     assert not issuer.requests
 
 
+async def test_a_thread_call_in_a_coroutine_works_and_never_waits_for_its_own_loop(
+    issuer: FakeIssuer, clock: FakeClock
+) -> None:
+    opened = asyncio.Event()
+
+    async def fetch(address: str) -> Document:
+        if address.endswith(OIDC):
+            await opened.wait()
+        return Document(issuer.answer(address.removeprefix(issuer.url))[2])
+
+    opened.set()
+    assert verifier_of(issuer, clock, fetch=fetch).verify_sync(issuer.token()).user_id == "ada"
+    opened.clear()
+    checks = verifier_of(issuer, clock, fetch=fetch)
+    waiting = asyncio.create_task(checks.verify(issuer.token()))
+    await asyncio.sleep(0)
+    started = time.perf_counter()
+    with pytest.raises(Unavailable):
+        checks.verify_sync(issuer.token())
+    assert time.perf_counter() - started < 1
+    opened.set()
+    assert (await waiting).user_id == "ada"
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
 def test_a_verifier_works_in_the_processes_that_are_forked_while_it_fetches(
     issuer: FakeIssuer,

@@ -4,6 +4,7 @@ import base64
 import hmac
 import json
 import logging
+from collections import OrderedDict
 from contextlib import suppress
 from typing import Any
 
@@ -199,6 +200,26 @@ async def test_without_a_key_id_exactly_one_key_must_fit() -> None:
     mine = token({"kid": DROP, "typ": "at+jwt"}, aud=AUDIENCE, sid="s", jti="j")
     with pytest.raises(TokenInvalid):
         await ours.verify(mine)
+
+
+@pytest.mark.parametrize("kid", [0, False, [], {}, 1, ["one"]])
+async def test_a_key_id_that_is_no_text_is_not_a_missing_one(kid: object) -> None:
+    with pytest.raises(TokenInvalid):
+        await verifier().verify(raw_token({"alg": "RS256", "kid": kid, "typ": "JWT"}, claims_of()))
+
+
+async def test_a_cached_token_that_another_thread_removes_meanwhile_is_verified(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Vanishing(OrderedDict[str, Any]):
+        def get(self, key: str, _default: object = None) -> Any:
+            return self.pop(key, None)
+
+    checks = verifier()
+    monkeypatch.setattr(checks._verifier, "_cache", Vanishing())  # noqa: SLF001 - no other way
+    signed = token()
+    for _ in range(3):
+        assert checks.verify_sync(signed).user_id == "auth0|1"
 
 
 async def test_a_cached_token_without_a_key_id_is_found_again() -> None:

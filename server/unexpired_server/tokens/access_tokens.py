@@ -6,7 +6,6 @@ import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -201,16 +200,18 @@ class Verifier:
             TokenError: It is authentic, but not valid yet.
             TokenExpired: It is authentic, and has expired.
         """
-        key, known = self._cache.get(token, (None, None))
-        if key is None or known is None or self._keys.find(key.kid, key.alg) is not key:
+        cached = self._cache.get(token)
+        if cached is None or self._keys.find(cached[0].kid, cached[0].alg) is not cached[0]:
             key, known = self._authenticate(token)
             self._check_time(known)
             self._store(token, key, known)
-        else:
-            with suppress(KeyError):  # Another thread may have removed it.
-                self._cache.move_to_end(token)
-            self._check_time(known)
-        return known.claims
+            return known.claims
+        try:  # noqa: SIM105 - `suppress` takes a quarter of the time of a cached token
+            self._cache.move_to_end(token)
+        except KeyError:  # Another thread may have removed it.
+            pass
+        self._check_time(cached[1])
+        return cached[1].claims
 
     def _store(self, token: str, key: VerifyingKey, known: ReadToken) -> None:
         # Only authentic tokens get here, so forged ones cannot evict others.

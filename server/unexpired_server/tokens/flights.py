@@ -27,20 +27,19 @@ class Flight:
 
     Args:
         steps: What to fetch.
-        fetch: Gets a document in the event loop of the caller, where there is one. When None,
-            the standard library does in a thread, which does not keep a program from ending.
+        fetch: Gets a document; when None, the standard library does.
+        in_loop: Call ``fetch`` in the running event loop. Everything else runs in a thread, which
+            does not keep a program from ending.
 
     Raises:
         RuntimeError: No thread can be started.
     """
 
-    def __init__(self, steps: Steps, fetch: Fetch | None) -> None:
+    def __init__(self, steps: Steps, fetch: Fetch | None, *, in_loop: bool) -> None:
         self._started_at = time.monotonic()
         self._done: Future[None] = Future()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop = asyncio.get_running_loop() if fetch and in_loop else None
         self._task: asyncio.Task[None] | None = None  # A loop holds tasks only weakly.
-        with suppress(RuntimeError):
-            self._loop = asyncio.get_running_loop() if fetch else None
         if fetch and self._loop:
             self._task = self._loop.create_task(self._run(steps, fetch))
         else:
@@ -66,7 +65,9 @@ class Flight:
 
         So that a URL that hangs holds up the first callers, and not each one after them.
         """
-        return bool(wait({self._done}, self._rest(seconds)).done)
+        # It cannot go on while its own event loop is blocked by this very call.
+        rest = 0.0 if self._loop and self._loop is _running_loop() else self._rest(seconds)
+        return bool(wait({self._done}, rest).done)
 
     async def wait_async(self, seconds: float) -> bool:
         """Wait until it is done, or it is older than some seconds; return whether it is done.
@@ -115,6 +116,13 @@ class Flight:
                         address = steps.send(document)
         finally:
             self._done.set_result(None)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 async def _fetched(address: str, fetch: Fetch) -> Document:

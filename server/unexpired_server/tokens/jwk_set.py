@@ -72,10 +72,10 @@ class KeySet:
         """
         if not isinstance(alg, str):
             return None
-        if kid is None or kid == "":
-            fitting = self._of_algorithm.get(alg, [])
-            return fitting[0] if len(fitting) == 1 else None
-        return self._named.get((kid, alg)) if isinstance(kid, str) else None
+        if isinstance(kid, str) and kid:
+            return self._named.get((kid, alg))
+        fitting = self._of_algorithm.get(alg, []) if kid is None or kid == "" else []
+        return fitting[0] if len(fitting) == 1 else None
 
 
 def keys_in(document: bytes, algorithms: Collection[str] = ALGORITHMS) -> KeySet:

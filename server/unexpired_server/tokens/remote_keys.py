@@ -90,14 +90,14 @@ class RemoteKeys:
         Raises:
             Unavailable: No keys are known yet, and the URL did not give any in time.
         """
-        flight = self._refresh_aged()
+        flight = self._refresh_aged(in_loop=True)
         if self._keys is None and flight is not None:
             self._note(is_in_time=await flight.wait_async(WAIT))
         self._check()
 
     async def look_again(self) -> None:
         """Fetch the keys again, unless that was done a moment ago; wait for a running fetch."""
-        flight = self._refresh(lambda: self._pause, again=True)
+        flight = self._refresh(lambda: self._pause, again=True, in_loop=True)
         if flight is not None:
             self._note(is_in_time=await flight.wait_async(WAIT))
 
@@ -109,14 +109,14 @@ class RemoteKeys:
         Raises:
             Unavailable: No keys are known yet, and the URL did not give any in time.
         """
-        flight = self._refresh_aged()
+        flight = self._refresh_aged(in_loop=False)
         if self._keys is None and flight is not None:
             self._note(is_in_time=flight.wait(WAIT))
         self._check()
 
     def look_again_sync(self) -> None:
         """Do as ``look_again`` does, and block where that waits."""
-        flight = self._refresh(lambda: self._pause, again=True)
+        flight = self._refresh(lambda: self._pause, again=True, in_loop=False)
         if flight is not None:
             self._note(is_in_time=flight.wait(WAIT))
 
@@ -129,30 +129,30 @@ class RemoteKeys:
     def _note(self, *, is_in_time: bool) -> None:
         self.has_failed = self.has_failed or not is_in_time
 
-    def _refresh_aged(self) -> Flight | None:
+    def _refresh_aged(self, *, in_loop: bool) -> Flight | None:
         # Without the lock, for this runs with every token; with it, it is looked at again.
         if self._keys is not None and not self._is_due(self._next_in):
             return None
-        return self._refresh(lambda: self._next_in, again=False)
+        return self._refresh(lambda: self._next_in, again=False, in_loop=in_loop)
 
-    def _refresh(self, pause: Callable[[], float], *, again: bool) -> Flight | None:
+    def _refresh(self, pause: Callable[[], float], *, again: bool, in_loop: bool) -> Flight | None:
         """Return the fetch that runs; start one if none does and the pause is over."""
         with self._lock:
             if self._flight is not None and self._flight.is_awaited:
                 return self._flight
             self._flight = None
             if self._is_due(pause()):
-                self._start(again=again)
+                self._start(again=again, in_loop=in_loop)
             return self._flight
 
-    def _start(self, *, again: bool) -> None:
+    def _start(self, *, again: bool, in_loop: bool) -> None:
         self._flights = [one for one in self._flights if not one.has_ended]
         self._tried_at = self._now()
         if len(self._flights) >= MAXIMUM_FLIGHTS:
             self._fail(TimeoutError())
             return
         try:
-            self._flight = Flight(self._steps(again=again), self._fetch)
+            self._flight = Flight(self._steps(again=again), self._fetch, in_loop=in_loop)
         except RuntimeError as exc:  # The system gives no more threads.
             self._fail(exc)
         else:
