@@ -28,6 +28,7 @@ from unexpired_server.http.current_user import (
 from unexpired_server.http.exception_handlers import ensure_handler, failure_handlers
 from unexpired_server.http.prefix import DEFAULT_PREFIX, checked_prefix
 from unexpired_server.http.requires import install_user
+from unexpired_server.http.routes.system import KEYS
 from unexpired_server.http.sockets import AuthSocket, signed_in_socket
 from unexpired_server.service import Service
 from unexpired_server.sessions.deliveries import Deliver
@@ -138,9 +139,10 @@ class Auth:
     def install(self, app: Starlette, prefix: str = DEFAULT_PREFIX) -> None:
         """Add the routes to an application, and a handler for this package's failures.
 
-        In FastAPI the routes are part of ``/docs`` and ``/openapi.json``. The handler is added
-        only where the application has none for ``Failure``. Give the application
-        ``lifespan=auth.lifespan``, or enter it in its own.
+        In FastAPI the routes are part of ``/docs`` and ``/openapi.json``. With EdDSA or ES256 the
+        public keys are at ``/.well-known/jwks.json``. The handler is added only where the
+        application has none for ``Failure``. Give the application ``lifespan=auth.lifespan``, or
+        enter it in its own.
 
         Args:
             app: The application, before it starts; the outermost one, if others are mounted in it.
@@ -166,14 +168,17 @@ class Auth:
     def _routes(self, app: Starlette, prefix: str) -> list[Route]:
         if self._service is None:
             return []
-        routes = self._service.routes(prefix)
+        routes, keys = self._service.routes(prefix), self._service.key_routes()
         # FastAPI is optional, and imported wherever there is such an application.
         fastapi = sys.modules.get("fastapi")
         if fastapi is None or not isinstance(app, fastapi.FastAPI):
-            return routes
+            return [*routes, *keys]
         from unexpired_server.http import in_fastapi  # noqa: PLC0415 - FastAPI is optional
 
-        return in_fastapi.api_routes(routes, self._service.operations(), prefix)
+        return [
+            *in_fastapi.api_routes(routes, self._service.operations(), prefix),
+            *in_fastapi.api_routes(keys, [KEYS], ""),
+        ]
 
     def requires(self, *scopes: str) -> RequiredScopes:
         """Return a dependency of FastAPI for the current user, who must have some scopes.

@@ -33,6 +33,7 @@ from unexpired_server.http.routes.authentication import (
 from unexpired_server.http.routes.features import FeaturesOut, FeaturesRoutes
 from unexpired_server.http.routes.passwords import PasswordRoutes, ResetRoutes
 from unexpired_server.http.routes.signup import SignUpRoutes
+from unexpired_server.http.routes.system import KeyRoutes
 from unexpired_server.ops.background import repeating
 from unexpired_server.ops.draining import Draining
 from unexpired_server.ops.gauges import Across, Read
@@ -182,6 +183,12 @@ class Service:
         """
         start = checked_prefix(prefix)
         return [self._own(route, start) for route in self._api_routes()]
+
+    def key_routes(self) -> list[Route]:
+        """Return the route of the public keys, at its well-known path, where there are any."""
+        return [
+            self._own(route, "") for route in KeyRoutes(self.ring).routes() if self.ring.public()
+        ]
 
     def _own(self, route: Route, prefix: str) -> Route:
         """Return a route under a prefix, by a name that no host has, with its failures answered."""

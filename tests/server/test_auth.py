@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
+import schemathesis
 from fastapi import APIRouter, Depends, FastAPI
 from jsonschema_rs import validator_for
 from pydantic import BaseModel
@@ -527,6 +528,27 @@ async def test_users_of_the_hosts_own_keep_their_class_and_their_scopes(
         assert (gone.status_code, gone.json()["code"]) == (401, "SESSION_REVOKED")
 
 
+@pytest.mark.parametrize("make_app", [Starlette, FastAPI])
+async def test_public_keys_are_published_for_services_that_verify(
+    make_auth: MakeAuth, make_app: Any
+) -> None:
+    auth = make_auth(algorithm="EdDSA")
+    app = make_app(lifespan=auth.lifespan)
+    auth.install(app, prefix="/auth")
+    assert "/.well-known/jwks.json" in {route.path for route in app.routes}
+    async with running(app) as http:
+        response = await http.get("/.well-known/jwks.json")
+    assert response.json() == {"keys": auth.service.ring.public()}
+    assert "max-age" in response.headers["cache-control"]
+
+
+def test_without_public_keys_there_is_no_such_route(auth: Auth) -> None:
+    app = Starlette()
+    auth.install(app)
+    paths = {route.path for route in app.routes if isinstance(route, Route)}
+    assert "/.well-known/jwks.json" not in paths
+
+
 # -- FastAPI's OpenAPI document --------------------------------------------------------------------
 
 
@@ -568,6 +590,7 @@ async def test_our_operations_are_in_fastapis_document_once_and_the_hosts_are_un
     assert {path: document["paths"][path] for path in before["paths"]} == before["paths"]
     assert document["components"]["schemas"] == before["components"]["schemas"]
     assert document["info"] == before["info"]
+    schemathesis.openapi.from_dict(document).validate()
     operations = [one for item in document["paths"].values() for one in item.values()]
     ids = [one["operationId"] for one in operations]
     assert len(ids) == len(set(ids))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from inspect import Signature
+from typing import ClassVar
 
 from starlette.requests import HTTPConnection
 
@@ -39,7 +40,7 @@ class Dependency:
         scopes: The scopes that are needed, for ``/docs``.
     """
 
-    __signature__ = _FastAPISignature()
+    __signature__: ClassVar[_FastAPISignature] = _FastAPISignature()
 
     def __init__(self, begins_with: CurrentUser | None = None, scopes: Iterable[str] = ()) -> None:
         self.begins_with: CurrentUser | None = begins_with

@@ -29,7 +29,7 @@ class _AccessToken(HTTPBearer):
         """Do nothing: our own dependencies verify, and answer with our codes."""
 
 
-ACCESS_TOKEN = _AccessToken(
+ACCESS_TOKEN: HTTPBearer = _AccessToken(
     scheme_name="accessToken", bearerFormat="JWT", description="The `accessToken` of a sign-in."
 )
 

@@ -7,7 +7,7 @@ import re
 DEFAULT_PREFIX = "/api"
 """What the routes' own paths begin with."""
 
-SYNTAX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
+SYNTAX: re.Pattern[str] = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 """Segments of unreserved characters (RFC 3986, section 2.3); none is a dot segment."""
 
 

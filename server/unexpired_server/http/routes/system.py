@@ -33,11 +33,33 @@ class KeySetOut(ResponseModel):
     keys: list[dict[str, str]]
 
 
+KEYS = Operation("get", "/.well-known/jwks.json", "The public keys", KeySetOut, ())
+
 OPERATIONS = (
     Operation("get", "/healthz", "Whether the process answers", StatusOut, ()),
     Operation("get", "/readyz", "Whether it can serve", StatusOut, (Unavailable,)),
-    Operation("get", "/.well-known/jwks.json", "The public keys", KeySetOut, ()),
+    KEYS,
 )
+
+
+class KeyRoutes:
+    """The route that publishes the public keys.
+
+    Args:
+        ring: The keys.
+    """
+
+    def __init__(self, ring: KeyRing) -> None:
+        self._ring = ring
+
+    def routes(self) -> list[Route]:
+        """Return the route."""
+        return [Route(KEYS.path, self.jwks)]
+
+    async def jwks(self, _request: Request) -> Response:
+        """Return the public keys, for services that verify our tokens (RFC 7517)."""
+        headers = {"Cache-Control": f"public, max-age={PUBLISHED_SECONDS}"}
+        return json_response(KeySetOut(keys=self._ring.public()), headers=headers)
 
 
 class SystemRoutes:
@@ -69,7 +91,7 @@ class SystemRoutes:
             Route("/readyz", self.readyz),
             Route("/metrics", self.metrics),
             Route("/openapi.json", self.openapi),
-            Route("/.well-known/jwks.json", self.jwks),
+            *KeyRoutes(self._ring).routes(),
         ]
 
     @cached_property
@@ -96,8 +118,3 @@ class SystemRoutes:
     async def openapi(self, _request: Request) -> Response:
         """Return the OpenAPI 3.1 document."""
         return JSONResponse(self._document)
-
-    async def jwks(self, _request: Request) -> Response:
-        """Return the public keys, for services that verify our tokens (RFC 7517)."""
-        headers = {"Cache-Control": f"public, max-age={PUBLISHED_SECONDS}"}
-        return json_response(KeySetOut(keys=self._ring.public()), headers=headers)
