@@ -95,6 +95,7 @@ GUIDES = (
         needs_user=False,
     ),
     Guide("how-to/accounts.md", "fastapi", "auth.user"),
+    Guide("how-to/streaming.md", "fastapi", "auth.user"),
 )
 
 
