@@ -43,7 +43,13 @@ class CallLog:
         return [dict(failure) for failure in self._failures]
 
     def note_response(
-        self, request: Request, response: ResponseHead, now: float, *, hint: str = ""
+        self,
+        request: Request,
+        response: ResponseHead,
+        now: float,
+        *,
+        hint: str = "",
+        is_mistake: bool = False,
     ) -> None:
         """Note a response, which is a failure if its status or a hint says so.
 
@@ -51,11 +57,12 @@ class CallLog:
             request: The request.
             response: Its response.
             now: The device's time, in Unix seconds.
-            hint: What a developer can do about it, logged once as a warning.
+            hint: What a developer can do about it.
+            is_mistake: Whether the settings must be wrong, which is logged once as a warning.
         """
         status, code = response.status_code, _code_of(response)
         _log.debug("%s %s: %d", request.method, shown(request.url), status)
-        if hint and hint not in self._warned:
+        if is_mistake and hint not in self._warned:
             self._warned.add(hint)
             _log.warning("%s", hint)
         if response.is_error or hint:

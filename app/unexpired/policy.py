@@ -344,7 +344,10 @@ class Policy:
         tokens = parse_token_response(translated, requested_at=0, received_at=0)
         hint = "" if tokens else exchange_hint(self.options, option, request.url, response)
         named = self.options.dialect.named(response)
-        self.log.note_response(request, named, self.clock.now(), hint=hint)
+        # Any network may answer with a page of its own, or with nothing: that is no mistake.
+        is_mistake = bool(hint) and (named.is_error or bool(fitting_dialects(response.fields)))
+        now = self.clock.now()
+        self.log.note_response(request, named, now, hint=hint, is_mistake=is_mistake)
         return hint
 
     def _was_stored_elsewhere(self, record: Record) -> Generator[Effect, Any, bool]:

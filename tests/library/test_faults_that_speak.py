@@ -203,6 +203,19 @@ async def test_a_mistake_is_logged_once_and_never_with_a_secret(
     assert not any(secret in caplog.text for secret in (T, "a-secret-password"))
 
 
+@pytest.mark.parametrize("response", [PAGE, Response(204), json_response(200, {"a": 1})])
+async def test_what_any_network_may_answer_is_not_logged_as_a_mistake(
+    page: Page, response: Response, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A hotel's page is nothing that an operator must know."""
+    await page.client.sign_in("ada", "pw")
+    page.server.responses["/api/refresh"] = respond_with(response)
+    with pytest.raises(Unreachable):
+        await page.client.refresh()
+    assert caplog.text == ""
+    assert len(page.client.diagnose()["last_failures"]) == 1
+
+
 # -- The network -----------------------------------------------------------------------------------
 
 HOME = "https://notes.example/app"
