@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import socket
 import threading
 import time
 import tracemalloc
@@ -129,6 +130,30 @@ async def test_a_file_that_is_shortened_is_no_failure_of_the_network(
 
     with pytest.raises(ValueError, match="shorter"):
         await post(client, content=big, upload_progress=shorten)
+
+
+def test_a_response_that_comes_before_all_is_sent_is_read() -> None:
+    """The server refuses the upload by its head, and hangs up."""
+    has_hung_up = threading.Event()
+
+    def refuse(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(100)
+            connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+        has_hung_up.set()
+
+    def wait(so_far: int, _: int | None) -> None:
+        if so_far:
+            has_hung_up.wait(20)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=refuse, args=(listening,), daemon=True).start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        client = Client.on_desktop(store=MemoryStore(), base_url=url)
+        content = b"a" * SIZE
+        response = client.post("/upload", auth=False, content=content, upload_progress=wait)
+    assert (response.status_code, response.text) == (413, "no")
 
 
 async def test_a_path_that_does_not_exist_sends_nothing(

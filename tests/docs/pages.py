@@ -24,7 +24,7 @@ API = "https://api.example.com"
 
 NEEDS_BROWSER = ("from js ", "from pyscript ")
 PAGES_IN_BROWSER = {"existing-page.md", "static-hosting.md", "other-servers.md"}
-PAGES_OF_PROGRAMS = {"desktop-and-adapters.md", "testing.md"}
+PAGES_OF_PROGRAMS = {"httpx.md", "desktop-and-adapters.md", "testing.md"}
 """Pages on which a client is not a page's, unless ``in_browser`` makes it."""
 
 

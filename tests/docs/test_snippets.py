@@ -137,6 +137,22 @@ def test_scripts_and_other_http_libraries_call_within_the_session(api: str, fold
     assert done["client"].user is not None
 
 
+@pytest.mark.usefixtures("folder")
+def test_the_habits_of_httpx_work(
+    api: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The hook prints each response; an upload prints its progress."""
+    done = run("explanation/httpx.md", api)
+    assert done["notes"] == []
+    assert "GET http" in capsys.readouterr().out
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"a,b")
+    assert done["upload"](path).status_code == 404  # This server takes no files.
+    printed = capsys.readouterr().out
+    assert printed.startswith("0 of ")
+    assert "404 Not Found" in printed
+
+
 class Mail:
     """Stands for ``smtplib.SMTP``; keeps the letters."""
 
@@ -287,7 +303,7 @@ def test_every_page_with_python_has_a_test() -> None:
     guides = {f"docs/{guide.page}" for guide in GUIDES}
     others = ("desktop-and-adapters", "testing", "verify-any-issuer")
     how_to = {f"docs/how-to/{one}.md" for one in others}
-    assert run_here == {"README.md"} | guides | how_to
+    assert run_here == {"README.md", "docs/explanation/httpx.md"} | guides | how_to
 
 
 def run(page: str, api: str, *, replacing: dict[str, str] | None = None, **given: Any) -> Namespace:

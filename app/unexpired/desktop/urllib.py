@@ -81,7 +81,19 @@ class _CarefulRedirects(urllib.request.HTTPRedirectHandler):
 
 
 class _NamesItsSocket(HTTPConnection):
-    """Leaves the socket with the response: http.client hides it."""
+    """Leaves the socket with the response, and reads one that comes before all is sent."""
+
+    def request(self, method: str, url: str, body: Any = None, *args: Any, **options: Any) -> None:
+        """Send the request.
+
+        A server that refuses a body may respond and hang up before it has read it (RFC 9112,
+        section 9.5): then its response is there to be read.
+        """
+        try:
+            super().request(method, url, body, *args, **options)
+        except (BrokenPipeError, ConnectionResetError):
+            if self.sock is None or getattr(body, "failure", None) is not None:
+                raise
 
     def getresponse(self) -> HTTPResponse:
         """Return the response."""
