@@ -59,7 +59,7 @@ async def start() -> None:
     if client.user is not None and not {"id", "username"} <= client.user.keys():
         await client.sign_out()  # Another program stored a user whom this page cannot show.
     await client.ready()
-    Features(client).start()
+    Features(FetchTransport(), str(settings.get("base_url", ""))).start()
     SessionBanner(client, sign_in=f"#{SIGN_IN}").start()
     SessionStatus(client, sign_in=f"#{SIGN_IN}").start()
     Router(

@@ -106,15 +106,20 @@ def test_an_api_that_does_not_allow_the_origin_is_unreachable(
     watch.forgive("blocked by CORS policy", "Same Origin Policy")
 
 
-@pytest.mark.usefixtures("other_api")
-def test_pages_of_one_host_have_separate_sessions(person: Person, watch: Watch) -> None:
+def test_pages_of_one_host_have_separate_sessions(
+    person: Person, watch: Watch, other_api: ServerProcess
+) -> None:
     """They share one storage; a token is sent only to the API that issued it."""
+    watch.admit(other_api.url)
     signed_in_session(person, NOTES)
     person.new_note.fill("for this page only")
     person.opens(OTHER).is_at_sign_in()
     person.opens(NOTES).is_at_notes()
     expect(person.new_note).to_have_value("for this page only")
     assert watch.count("POST /api/login") == 1
+    # The other page asks its API, which does not allow the origin, what it offers.
+    assert not any(shows_secrets(sent) for sent in watch.sent if sent.origin == other_api.url)
+    watch.forgive("blocked by CORS policy", "Same Origin Policy")
 
 
 def shows_secrets(sent: Sent) -> bool:
