@@ -621,6 +621,35 @@ async def test_httpx_sends_through_our_transport(
 
 
 @BOTH
+async def test_httpx_streams_through_our_transport(
+    program: Program, foreign_server: ForeignServer, library: Any
+) -> None:
+    """A body arrives in pieces; one that stands still or breaks off raises httpx's own errors."""
+    client, was_read = program.open_async(), threading.Event()
+
+    def send_half(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("content-length", "10")
+        handler.end_headers()
+        handler.wfile.write(b"first")
+        was_read.wait(20)
+
+    foreign_server.behaviours["/half"] = send_half
+    url = f"{foreign_server.url}/half"
+    async with (
+        library.AsyncClient(transport=client.httpx_transport()) as http,
+        http.stream("GET", url, timeout=20) as response,
+    ):
+        pieces = response.aiter_bytes()
+        assert await anext(pieces) == b"first"
+        with pytest.raises(library.ReadTimeout):
+            await http.get(url, timeout=0.2)
+        was_read.set()
+        with pytest.raises(library.ReadError):
+            await anext(pieces)
+
+
+@BOTH
 async def test_a_sync_auth_in_an_async_client_raises_type_error(
     program: Program, library: Any
 ) -> None:

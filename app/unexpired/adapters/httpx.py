@@ -6,7 +6,7 @@ installed. What they return or raise belongs to the library that made the reques
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import aclosing, closing
 from importlib import import_module
 from types import ModuleType
@@ -16,7 +16,8 @@ from unexpired.content import check_has_body
 from unexpired.errors import Unreachable, missing_extra
 from unexpired.messages import Body, Headers, Request, Response
 from unexpired.policy import AsyncExchange, Exchange
-from unexpired.ports import Transport
+from unexpired.ports import Transport, open_stream
+from unexpired.streams import AsyncResponseStream
 from unexpired.timers import timeout_after
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
     class _AsyncTransport(httpx.AsyncBaseTransport, httpx2.AsyncBaseTransport):
         async def handle_async_request(self, request: Any) -> Any: ...
+
+    class _AsyncByteStream(httpx.AsyncByteStream, httpx2.AsyncByteStream):
+        pass
 
 
 def _installed() -> list[ModuleType]:
@@ -55,6 +59,7 @@ if not TYPE_CHECKING:
     _AsyncTransport = type(
         "_AsyncTransport", tuple(one.AsyncBaseTransport for one in LIBRARIES), {}
     )
+    _AsyncByteStream = type("_AsyncByteStream", tuple(one.AsyncByteStream for one in LIBRARIES), {})
 
 AUTH_FAILURES = {401, 403}
 
@@ -127,7 +132,8 @@ class FetchAdapterTransport(_AsyncTransport):
     """Sends the requests of an ``httpx.AsyncClient`` where httpx has no network, as in a page.
 
     Args:
-        transport: Sends the requests; the read timeout of httpx limits the whole exchange.
+        transport: Sends the requests; the read timeout of httpx limits the wait for the head, and
+            for each piece of the body.
     """
 
     def __init__(self, transport: Transport) -> None:
@@ -135,17 +141,54 @@ class FetchAdapterTransport(_AsyncTransport):
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send the request; see ``httpx.AsyncBaseTransport``."""
-        library = _library_of(request)
+        library, seconds = _library_of(request), _read_timeout(request)
         await request.aread()
         try:
-            async with timeout_after(request.extensions.get("timeout", {}).get("read")):
-                response = await self._transport.send(_without_connection_headers(request))
+            async with timeout_after(seconds):
+                stream = await open_stream(self._transport, _without_connection_headers(request))
         except TimeoutError as error:
             raise library.ReadTimeout(str(error), request=request) from error
         except Unreachable as error:
             raise library.ConnectError(str(error), request=request) from error
-        headers = dict(response.headers)
-        return library.Response(response.status_code, headers=headers, content=response.content)
+        headers = dict(stream.headers)
+        body = _BodyForHttpx(stream, request)
+        return library.Response(stream.status_code, headers=headers, stream=body)
+
+
+class _BodyForHttpx(_AsyncByteStream):
+    """A body that an ``httpx.AsyncClient`` reads as it arrives.
+
+    Args:
+        stream: The response.
+        request: The request of httpx.
+    """
+
+    def __init__(self, stream: AsyncResponseStream, request: Any) -> None:
+        self._stream = stream
+        self._request = request
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        library = _library_of(self._request)
+        try:
+            while piece := await self._read():
+                yield piece
+        except TimeoutError as error:
+            raise library.ReadTimeout(str(error), request=self._request) from error
+        except Unreachable as error:
+            raise library.ReadError(str(error), request=self._request) from error
+
+    async def _read(self) -> bytes:
+        async with timeout_after(_read_timeout(self._request)):
+            return await self._stream.body.read()
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        self._stream.abandon()
+
+
+def _read_timeout(theirs: Any) -> float | None:
+    seconds: float | None = theirs.extensions.get("timeout", {}).get("read")
+    return seconds
 
 
 def _library_of(theirs: Any) -> Any:
