@@ -1,7 +1,7 @@
 # make run and make test are all that a newcomer needs; `make help` lists the rest.
 # For GNU make 3.81, which macOS has, and any POSIX sh: so no .SHELLFLAGS, .ONESHELL or $(file).
 .DELETE_ON_ERROR:
-.PHONY: help setup run site wheel release-check test-install example docs test lint types check unit e2e notebooks hosts chromium firefox webkit cluster cluster-packages simulate explore fuzz browser lock clean bench
+.PHONY: help setup run site wheel release-check test-install example shop docs test lint types check unit e2e notebooks hosts chromium firefox webkit cluster cluster-packages simulate explore fuzz browser lock clean bench
 
 # The Python that .venv was made with stays the default, so it has to be named only once.
 MADE_WITH := $(shell cat .venv/.python 2>/dev/null)
@@ -97,6 +97,11 @@ build/release-env/.ready: tools/release.lock
 example: vendor/.ready ## Serve a page of examples/ beside the API in demo mode: NAME=ten_lines
 	$(BIN)/python tools/build_example.py $(NAME) build/example
 	$(BIN)/python -m server serve --demo --port $(PORT) --page-dir build/example
+
+shop: vendor/.ready ## Serve the shop of examples/, a FastAPI application with users of its own
+	$(BIN)/python tools/build_example.py shop build/shop
+	SHOP_PAGE=build/shop SHOP_DATA=data $(BIN)/python -m uvicorn shop.main:app \
+	  --app-dir examples/shop --port $(PORT)
 
 docs: .venv/.ready ## Build build/docs/, the documentation; a warning is an error
 	$(BIN)/sphinx-build -aE -W -n --keep-going -q docs build/docs

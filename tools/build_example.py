@@ -20,7 +20,9 @@ def build(name: str, target: Path) -> None:
         target: The folder to build, for ``python -m server serve --page-dir``.
     """
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(ROOT / "examples" / name, target)
+    example = ROOT / "examples" / name
+    page = example / "page"  # Where there is a server, too, the page has a folder of its own.
+    shutil.copytree(page if page.is_dir() else example, target)
     shutil.copytree(ROOT / "vendor", target / "vendor")
     build_library(target / "vendor")
 

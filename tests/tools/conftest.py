@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from build_wheels import build
-from tests.tools.distributions import LIBRARY_WHEEL, SERVER_WHEEL
+from tests.tools.distributions import LIBRARY_WHEEL, SERVER_WHEEL, install
 
 
 @pytest.fixture(scope="session")
@@ -24,8 +22,5 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder in which both wheels are installed, and nothing else."""
     folder = tmp_path_factory.mktemp("installed")
-    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
-    options = ("--no-index", "--no-deps", "--target", str(folder))
-    both = (str(wheels / LIBRARY_WHEEL), str(wheels / SERVER_WHEEL))
-    subprocess.run([*pip, *options, *both], check=True)  # noqa: S603 - Our own words.
+    install(wheels, folder)
     return folder

@@ -43,6 +43,14 @@ def metadata(wheel: Path) -> Message:
     return Parser().parsestr(described(wheel))
 
 
+def install(wheels: Path, folder: Path) -> None:
+    """Install both wheels, and nothing else, into a folder."""
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
+    options = ("--no-index", "--no-deps", "--target", str(folder))
+    both = (str(wheels / LIBRARY_WHEEL), str(wheels / SERVER_WHEEL))
+    subprocess.run([*pip, *options, *both], check=True)  # noqa: S603 - Our own words.
+
+
 def run_installed(installed: Path, folder: Path, *arguments: str, stdin: str = "") -> str:
     """Run a program in a folder, as someone does who has installed the wheels and no clone.
 
