@@ -13,7 +13,7 @@ from typing import Any, NotRequired, TypedDict, final
 from unexpired.base_client import RequestMethods
 from unexpired.content import PROGRESS_OPTIONS, RequestOptions, build_request, read_body
 from unexpired.errors import UnexpiredError
-from unexpired.messages import Auth, Headers, Response
+from unexpired.messages import Auth, Headers, Request, Response
 
 DEFAULT_NAMES = (Response.code_field, Response.message_field)
 
@@ -123,10 +123,16 @@ def _response_message(response: Response) -> WorkerResponse:
     return message if names == DEFAULT_NAMES else {**message, "error_fields": names}
 
 
-def response_from(result: WorkerResult) -> Response:
-    """Return the response, or raise what the page's client raised."""
+def response_from(result: WorkerResult, message: WorkerRequest) -> Response:
+    """Return the response to a request, or raise what the page's client raised."""
+    request = Request(
+        message["method"], message["url"], Headers(message["headers"]), message["body"]
+    )
     if "error" in result:
-        raise _error_from(result)
+        error = _error_from(result)
+        if isinstance(error, UnexpiredError):
+            error.note_request(request)
+        raise error
     headers, content = Headers(result["headers"]), bytes(result["content"])
     code_field, message_field = result.get("error_fields", DEFAULT_NAMES)
     return Response(
@@ -136,6 +142,7 @@ def response_from(result: WorkerResult) -> Response:
         result["url"],
         code_field=code_field,
         message_field=message_field,
+        request=request,
     )
 
 

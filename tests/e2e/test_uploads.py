@@ -253,3 +253,26 @@ def test_a_path_is_sent_as_the_body(library: Library, server: UploadServer) -> N
     assert library.run("(await post(content=Path('big')))[0]") == 201
     assert [len(body) for _, body in server.received()] == [SIZE]
     assert_complete(library.run("seen"), SIZE)
+
+
+BLOCKING = """
+from pyodide.ffi import create_once_callable
+from unexpired import Client
+sync = Client.in_browser(session_of=client)
+done = asyncio.Future()
+def run(*_):
+    try: done.set_result(sync.post(url, content=file, upload_progress=lambda *at: seen.append(at)))
+    except Exception as error: done.set_exception(error)
+js.setTimeout(create_once_callable(run), 0)
+(await done).status_code
+"""
+
+
+def test_a_blocking_upload_reports_its_start_and_its_end(
+    library: Library, server: UploadServer
+) -> None:
+    """The page stands still meanwhile."""
+    library.run(f"{FILE}\nNone")
+    assert library.run(BLOCKING) == 201
+    assert library.run("seen") == [[0, 5], [5, 5]]
+    assert server.received() == [("image/png", b"hello")]

@@ -552,10 +552,11 @@ async def test_raise_for_status_speaks_the_dialect(
     sync_client = Client(SyncServer(), base_url=API, dialect=dialect)
     client = AsyncClient(Server(), base_url=API, dialect=dialect)
     own_token = {"authorization": "Basic x"}
+    sent = worker_request("GET", "/", {"headers": own_token})
     responses = [
         sync_client.get("/", headers=own_token),
         await client.get("/", headers=own_token),
-        response_from(await perform(worker_request("GET", "/", {"headers": own_token}), client)),
+        response_from(await perform(sent, client), sent),
     ]
     for each in responses:
         with pytest.raises(BadReply) as failed:

@@ -13,9 +13,11 @@ from unexpired import (
     AsyncClient,
     BadCredentials,
     BadReply,
+    Headers,
     NotSignedIn,
     RateLimited,
     ReplayImpossible,
+    Request,
     Response,
     SecondStepRequired,
     SessionEnded,
@@ -49,7 +51,10 @@ async def test_a_call_arrives_as_it_was_made_and_its_response_comes_back(
     message = worker_request(
         "post", "/api/notes", {"params": {"a": "b"}, "json": {"text": "hi"}, "headers": {"X": "1"}}
     )
-    response = response_from(await perform(message, client))
+    response = response_from(await perform(message, client), message)
+    assert response.request == Request(
+        "POST", "/api/notes?a=b", Headers(message["headers"]), message["body"]
+    )
     assert (response.status_code, response.content, response.url) == (418, b"\xff", f"{API}/tea")
     (sent,) = server.received
     assert (sent.method, sent.url, sent.body) == ("POST", f"{API}/api/notes?a=b", b'{"text": "hi"}')
@@ -65,7 +70,7 @@ async def test_a_view_of_memory_is_as_good_as_bytes(
     result: Any = await perform(message, client)
     assert server.received[0].body == b"abc"
     crossed: Any = {**result, "content": memoryview(b"def")}
-    response = response_from(crossed)
+    response = response_from(crossed, message)
     assert response.content == b"def"
     assert isinstance(response.content, bytes)
 
@@ -149,11 +154,13 @@ async def test_an_error_is_raised_again_in_the_worker(
 ) -> None:
     """Each error of the library keeps its type, message and attributes."""
     fails(raised)
-    result = await perform(worker_request("GET", "/x", {}), client)
+    message = worker_request("GET", "/x", {})
+    result = await perform(message, client)
     with pytest.raises(UnexpiredError) as info:
-        response_from(result)
+        response_from(result, message)
     assert type(info.value) is type(raised)
-    assert (str(info.value), vars(info.value)) == (str(raised), vars(raised))
+    named = {"request": Request("GET", "/x")}
+    assert (str(info.value), vars(info.value)) == (str(raised), {**vars(raised), **named})
 
 
 def test_every_error_is_among_the_examples() -> None:
@@ -164,9 +171,10 @@ def test_every_error_is_among_the_examples() -> None:
 async def test_a_value_error_is_raised_in_the_worker(client: AsyncClient, fails: Fails) -> None:
     """A request that cannot be sent raises where it was made."""
     fails(ValueError("no such URL"))
-    result = await perform(worker_request("GET", "/x", {}), client)
+    message = worker_request("GET", "/x", {})
+    result = await perform(message, client)
     with pytest.raises(ValueError, match="no such URL"):
-        response_from(result)
+        response_from(result, message)
 
 
 async def test_an_unexpected_exception_in_the_page_reveals_nothing(
@@ -174,9 +182,10 @@ async def test_an_unexpected_exception_in_the_page_reveals_nothing(
 ) -> None:
     """The worker gets a result; only the type is logged, because the text may quote a token."""
     fails(KeyError("Bearer secret"))
-    result = await perform(worker_request("GET", "/x", {}), client)
+    message = worker_request("GET", "/x", {})
+    result = await perform(message, client)
     with pytest.raises(RuntimeError, match="the page could not make the request"):
-        response_from(result)
+        response_from(result, message)
     assert "KeyError" in caplog.text
     assert "secret" not in f"{caplog.text}{result}"
 
@@ -187,5 +196,6 @@ async def test_an_expired_token_is_renewed_on_the_pages_side(
     """The worker's side sees the 200 of the second attempt."""
     answers = [error_response(401, "TOKEN_EXPIRED"), Response(200)]
     server.responses["/x"] = lambda _: answers.pop(0)
-    assert response_from(await perform(worker_request("GET", "/x", {}), client)).status_code == 200
+    message = worker_request("GET", "/x", {})
+    assert response_from(await perform(message, client), message).status_code == 200
     assert server.count("/api/refresh") == 1

@@ -15,7 +15,7 @@ from pyodide.ffi import JsException, to_js
 
 from unexpired.browser.host import is_online, page_url
 from unexpired.browser.request_body import whole_body
-from unexpired.browser.upload import NOT_SENDABLE, reports_progress, upload
+from unexpired.browser.upload import NOT_SENDABLE, reported_at_its_ends, reports_progress, upload
 from unexpired.errors import Unreachable
 from unexpired.hints import network_hint
 from unexpired.messages import Headers, Progress, Request, Response
@@ -47,7 +47,8 @@ class FetchTransport:
             return AsyncResponseStream.of(response)
         js_abort = js.AbortController.new()
         try:
-            js_response = await js.fetch(request.url, _init(request, body, js_abort.signal))
+            with reported_at_its_ends(request, body):
+                js_response = await js.fetch(request.url, _init(request, body, js_abort.signal))
         except asyncio.CancelledError:
             js_abort.abort()
             raise

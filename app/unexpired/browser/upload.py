@@ -8,7 +8,8 @@ refuse a redirect. Of another origin the browser asks for permission first, in a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import js
@@ -60,6 +61,19 @@ async def upload(request: Request, js_body: Any, progress: Progress) -> Received
         js_xhr.abort()  # It does nothing to a request that is complete.
         for proxy in (js_sent, js_received, js_failed):
             proxy.destroy()
+
+
+@contextmanager
+def reported_at_its_ends(request: Request, js_body: Any) -> Iterator[None]:
+    """Report the start and the end of an upload, where there is no way to know more."""
+    progress = None if js_body is None else request.upload_progress
+    if progress is None:
+        yield
+        return
+    total = len(js_body) if isinstance(js_body, bytes) else int(js_body.size)
+    progress(0, total)
+    yield
+    progress(total, total)
 
 
 def _open(js_xhr: Any, request: Request) -> None:

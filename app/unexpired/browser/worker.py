@@ -125,7 +125,8 @@ class WorkerClient(RequestMethods[Awaitable[Response]]):
 
     async def request(self, method: str, url: str, **options: Unpack[RequestOptions]) -> Response:
         """Make one request; see ``AsyncClient.request``."""
-        return response_from(await self._connection.request(worker_request(method, url, options)))
+        message = worker_request(method, url, options)
+        return response_from(await self._connection.request(message), message)
 
 
 class SyncWorkerClient(RequestMethods[Response]):
@@ -140,7 +141,8 @@ class SyncWorkerClient(RequestMethods[Response]):
         Raises:
             RuntimeError: If the engine cannot wait here.
         """
-        return response_from(self._result_of(worker_request(method, url, options)))
+        message = worker_request(method, url, options)
+        return response_from(self._result_of(message), message)
 
     def _result_of(self, message: WorkerRequest) -> WorkerResult:
         if can_run_sync():

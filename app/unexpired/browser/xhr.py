@@ -14,6 +14,7 @@ from pyodide.ffi import JsException
 from unexpired.browser.fetch import decoded_headers, unreachable
 from unexpired.browser.host import page_url
 from unexpired.browser.request_body import whole_body_now
+from unexpired.browser.upload import reported_at_its_ends
 from unexpired.messages import Headers, Request, Response
 from unexpired.origins import origin_of
 
@@ -33,16 +34,17 @@ class XhrTransport:
         Raises:
             ModuleNotFoundError: If pyodide-http is not installed.
         """
-        xhr = _pyodide_http()
+        xhr, body = _pyodide_http(), whole_body_now(request.body)
         theirs = xhr.Request(
             request.method,
             request.url,
-            body=whole_body_now(request.body),
+            body=body,
             headers=_headers(request),
             timeout=timeout or 0,
         )
         try:
-            response = xhr.send(theirs)
+            with reported_at_its_ends(request, body):
+                response = xhr.send(theirs)
         except JsException as error:
             if error.name not in {"NetworkError", "TimeoutError"}:
                 raise
