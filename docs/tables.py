@@ -23,6 +23,7 @@ from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
 from server.notes_routes import OPERATIONS as NOTES_OPERATIONS
+from unexpired.dialect import Dialect
 from unexpired_server.cli import main
 from unexpired_server.errors import Failure
 from unexpired_server.http.openapi import Operation
@@ -108,8 +109,7 @@ def _attributes(kind: type) -> dict[str, str]:
 
 def _default(field: Field[Any]) -> str:
     if field.default is MISSING:
-        value = field.default_factory() if field.default_factory is not MISSING else "required"
-        return f"`{value}`" if value else "none"
+        return "`Dialect()`" if field.default_factory is Dialect else "none"
     value = field.default
     if isinstance(value, frozenset):
         return ", ".join(f"`{one}`" for one in sorted(value)) or "none"

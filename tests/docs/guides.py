@@ -33,6 +33,8 @@ class Guide:
         verifies: Whether its tokens come from another server (``API``), so that it has no users.
         needs_user: Whether the documentation's user is added by ``unexpired-server user add``;
             otherwise the guide's own code has that user, or the other server.
+        username: The name of the documentation's user.
+        given: The module in ``tests.docs.given`` that makes what the guide's reader has already.
     """
 
     page: str
@@ -45,6 +47,8 @@ class Guide:
     prefix: str = "/api"
     verifies: bool = False
     needs_user: bool = True
+    username: str = "ada"
+    given: str = ""
 
     @property
     def path(self) -> Path:
@@ -96,6 +100,41 @@ GUIDES = (
     ),
     Guide("how-to/accounts.md", "fastapi", "auth.user"),
     Guide("how-to/streaming.md", "fastapi", "auth.user"),
+    Guide(
+        "how-to/from-simplejwt.md",
+        "django",
+        "api_view()",
+        routes_in="urls.py",
+        needs_user=False,
+        given="django_tables",
+    ),
+    Guide(
+        "how-to/from-flask-jwt-extended.md",
+        "starlette",
+        '__import__("unexpired_server").requires()',
+        app="accounts",
+        module="accounts",
+        routes_in="accounts.py",
+        needs_user=False,
+        given="flask_tables",
+    ),
+    Guide(
+        "how-to/from-flask-jwt-extended.md",
+        "flask",
+        "user_required",
+        module="shop",
+        routes_in="shop.py",
+        verifies=True,
+        needs_user=False,
+    ),
+    Guide(
+        "how-to/from-fastapi-users.md",
+        "fastapi",
+        "either",
+        needs_user=False,
+        username="ada@example.com",
+        given="existing_users",
+    ),
 )
 
 

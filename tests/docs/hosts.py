@@ -91,10 +91,11 @@ class Host:
             headers["Authorization"] = f"Bearer {token}"
         return httpx.request(method, self.url + path, headers=headers, timeout=TIMEOUT, **options)
 
-    def sign_in(self, username: str = USER, password: str = PASSWORD) -> str:
+    def sign_in(self, username: str = "", password: str = PASSWORD) -> str:
         """Sign in where the host's tokens come from; return an access token."""
         prefix = self.guide.prefix if self.guide and not self.guide.verifies else "/api"
-        body = {"username": username, "password": password}
+        known = USER if self.guide is None or self.guide.verifies else self.guide.username
+        body = {"username": username or known, "password": password}
         response = httpx.post(f"{self.api}{prefix}/login", json=body, timeout=TIMEOUT)
         assert response.status_code == 200, response.text
         return str(response.json()["accessToken"])
@@ -119,7 +120,7 @@ class Host:
         store = MemoryStore()
         if not self.guide.verifies:
             paths = {f"{one}_path": f"{self.guide.prefix}/{one}" for one in ("login", "refresh")}
-            await _client(store, base_url=self.url, **paths).sign_in(USER, PASSWORD)
+            await _client(store, base_url=self.url, **paths).sign_in(self.guide.username, PASSWORD)
 
         def in_browser(**options: Any) -> AsyncClient:
             return _client(store, **{"base_url": self.url, **options})
@@ -177,8 +178,10 @@ def serving_guide(guide: Guide, folder: Path, api: str) -> Iterator[Host]:
         api: The address of a server of ours, which stands for the reader's API.
     """
     Files.of(guide, api).write(folder)
+    if guide.given:
+        _run(folder, f"tests.docs.given.{guide.given}")
     if guide.needs_user:
-        _add_user(folder)
+        _run(folder, "unexpired_server", "user", "add", USER, stdin=f"{PASSWORD}\n")
     with _serving(guide.framework, guide.target, folder) as url:
         yield Host(guide, url, folder, api if guide.verifies else url)
 
@@ -226,16 +229,17 @@ def _until_timeout() -> Iterator[None]:
         time.sleep(0.02)
 
 
-def _add_user(folder: Path) -> None:
-    subprocess.run(  # noqa: S603 - Our own program.
-        [sys.executable, "-m", "unexpired_server", "user", "add", USER],
+def _run(folder: Path, module: str, *arguments: str, stdin: str = "") -> None:
+    done = subprocess.run(  # noqa: S603 - Our own program.
+        [sys.executable, "-m", module, *arguments],
         cwd=folder,
         env=_environment(),
-        input=f"{PASSWORD}\n",
+        input=stdin,
         text=True,
-        check=True,
+        check=False,
         capture_output=True,
     )
+    assert not done.returncode, done.stderr
 
 
 def _environment() -> dict[str, str]:

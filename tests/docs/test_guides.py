@@ -50,12 +50,14 @@ def test_a_hosts_own_failures_keep_their_form(
     assert form(ours) == form(bare)
 
 
-@pytest.mark.parametrize("page", sorted({guide.page for guide in GUIDES if guide.for_pages}))
+@pytest.mark.parametrize(
+    ("page", "app"), sorted({one.page: one.app for one in GUIDES if one.for_pages}.items())
+)
 def test_python_for_pages_runs_against_the_guides_application(
-    page: str, serve_guide: ServeGuide
+    page: str, app: str, serve_guide: ServeGuide
 ) -> None:
     """What the guide has its reader write on both sides fits together."""
-    serve_guide(page).run_client()
+    serve_guide(page, app).run_client()
 
 
 def test_a_sign_up_opens_a_session_and_a_second_step_is_asked_for(serve_guide: ServeGuide) -> None:
