@@ -142,3 +142,31 @@ async def test_is_expiring_soon_reads_the_expiry_in_the_token(start_device: Star
     token = device.tokens().access_token
     assert not is_expiring_soon(token, now=device.clock() + 839)
     assert is_expiring_soon(token, now=device.clock() + 840)
+
+
+async def test_a_wrong_current_password_is_handed_back_and_a_changed_one_keeps_the_session(
+    start_device: StartDevice,
+) -> None:
+    """A 401 about a password is none about the session."""
+    device = await start_device()
+    for current, status in (("wrong", 401), (PASSWORD, 204)):
+        passwords = {"currentPassword": current, "newPassword": "staple battery"}
+        response = await device.client.post("/api/password", json=passwords)
+        assert response.status_code == status
+        assert device.client.state == "active"
+    assert device.refreshes() == 0
+    device.clock.advance(901)
+    assert (await device.client.get("/api/me")).status_code == 200
+    assert device.refreshes() == 1
+
+
+async def test_a_sign_up_is_adopted(start_device: StartDevice) -> None:
+    """The response to a sign-up starts a session, as a sign-in does."""
+    device = await start_device(signup=True)
+    account = {"username": "carol", "password": "staple battery"}
+    response = await device.client.post("/api/signup", json=account, auth=False)
+    assert response.status_code == 201
+    await device.client.adopt(response)
+    assert (await device.client.get("/api/me")).json()["username"] == "carol"
+    device.clock.advance(901)
+    assert (await device.client.get("/api/me")).status_code == 200
