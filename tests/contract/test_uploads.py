@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 import os
@@ -119,6 +120,28 @@ async def test_an_exception_in_the_function_is_the_callers(client: Any, error: E
 
     with pytest.raises(type(error), match="enough"):
         await post(client, content=b"a", upload_progress=refuse)
+
+
+async def test_a_cancelled_upload_reports_nothing_more_and_ends(
+    server: ForeignServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread does not go on sending."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    client = AsyncClient.on_desktop(store=MemoryStore(), base_url=server.url)
+    progress: list[int] = []
+    tasks: list[asyncio.Task[Any]] = []
+
+    def report(so_far: int, _: int | None) -> None:
+        progress.append(so_far)
+        tasks[0].cancel()
+
+    upload = client.post("/upload", auth=False, content=b"a" * SIZE, upload_progress=report)
+    tasks.append(asyncio.ensure_future(upload))
+    await asyncio.wait(tasks)
+    await client.get("/next", auth=False)  # By then the thread would have reported more.
+    assert tasks[0].cancelled()
+    assert progress == [0]
+    assert all(len(body) < SIZE for *_, body in server.seen)
 
 
 async def test_a_file_that_is_shortened_is_no_failure_of_the_network(

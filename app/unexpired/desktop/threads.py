@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -35,43 +37,67 @@ class ThreadedTransport:
     async def send(self, request: Request) -> Response:
         """Send the request; see ``Transport``."""
         loop, send = asyncio.get_running_loop(), self._transport.send
-        return await loop.run_in_executor(self._threads, send, _reporting_here(request), TIMEOUT)
+        with _reporting_here(request) as sent:
+            return await loop.run_in_executor(self._threads, send, sent, TIMEOUT)
 
     async def open(self, request: Request) -> AsyncResponseStream:
         """Send the request; see ``StreamingTransport``."""
-        sent = _reporting_here(request)
-        opening = self._threads.submit(open_sync_stream, self._transport, sent, TIMEOUT)
-        try:
-            stream = await asyncio.wrap_future(opening)
-        except asyncio.CancelledError:
-            opening.add_done_callback(_close)
-            raise
+        with _reporting_here(request) as sent:
+            opening = self._threads.submit(open_sync_stream, self._transport, sent, TIMEOUT)
+            try:
+                stream = await asyncio.wrap_future(opening)
+            except asyncio.CancelledError:
+                opening.add_done_callback(_close)
+                raise
         body = _ThreadedBody(stream.body, self._readers)
         return AsyncResponseStream(stream.status_code, stream.headers, body, url=stream.url)
 
 
-def _reporting_here(request: Request) -> Request:
-    """Return the request, whose progress is reported in the thread of the event loop."""
-    progress = request.upload_progress
-    if progress is None:
-        return request
-    loop = asyncio.get_running_loop()
+class _Reports:
+    """Reports the progress of an upload in the thread of the event loop, until it is over.
 
-    def report(so_far: int, total: int | None) -> None:
+    Args:
+        progress: The caller's function.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._loop = asyncio.get_running_loop()
+        self._is_over = False
+
+    def __call__(self, so_far: int, total: int | None) -> None:
+        """Report, from another thread; raise what the caller's function raises."""
         reported: Future[None] = Future()
-        loop.call_soon_threadsafe(_report, reported, progress, so_far, total)
+        self._loop.call_soon_threadsafe(self._report, reported, so_far, total)
         reported.result(TIMEOUT)
 
-    return replace(request, upload_progress=report)
+    def end(self) -> None:
+        """End the upload at its next report: nobody waits for it anymore."""
+        self._is_over = True
+
+    def _report(self, reported: Future[None], so_far: int, total: int | None) -> None:
+        if self._is_over:
+            reported.set_exception(ConnectionAbortedError())
+            return
+        try:
+            self._progress(so_far, total)
+        except BaseException as error:  # noqa: BLE001 - it is raised where the upload is awaited
+            reported.set_exception(error)
+        else:
+            reported.set_result(None)
 
 
-def _report(reported: Future[None], progress: Progress, so_far: int, total: int | None) -> None:
+@contextmanager
+def _reporting_here(request: Request) -> Iterator[Request]:
+    """Yield the request, whose progress is reported here for as long as this block runs."""
+    if request.upload_progress is None:
+        yield request
+        return
+    reports = _Reports(request.upload_progress)
     try:
-        progress(so_far, total)
-    except BaseException as error:  # noqa: BLE001 - it is raised where the upload is awaited
-        reported.set_exception(error)
-    else:
-        reported.set_result(None)
+        yield replace(request, upload_progress=reports)
+    finally:
+        reports.end()
 
 
 def _close(opening: Future[ResponseStream]) -> None:
