@@ -86,3 +86,4 @@ async def say(event: Any) -> None:
     with errors_shown():
         chat.send({"text": event.target.elements.text.value})
         event.target.reset()
+        event.target.elements.text.focus()
