@@ -35,7 +35,8 @@ html_theme_options = {
 html_title = f"Unexpired {release}"
 html_short_title = "Unexpired"
 html_last_updated_fmt = None  # Two builds of the same files are equal.
-html_static_path = ["pictures"]
+html_static_path = ["pictures", "styles"]
+html_css_files = ["narrow.css"]
 html_copy_source = False
 html_show_sphinx = False
 

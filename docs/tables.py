@@ -78,7 +78,7 @@ class SettingsList(SphinxDirective):
         term["ids"], term["names"] = [anchor], [anchor]
         self.state.document.note_explicit_target(term)
         names = (name, f"UNEXPIRED_{name.upper()}")
-        entries = [("single", f"{one} (setting)", anchor, "", None) for one in names]
+        entries = [("single", f"{one} (setting)", anchor, "main", None) for one in names]
         term.insert(0, addnodes.index(entries=entries))
 
 

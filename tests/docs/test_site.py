@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import runpy
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 import unexpired
 from tests.docs.pages import DOCS, everything, snippets
+from unexpired_server.settings import Settings
 
 LOADED = {"img": "src", "script": "src", "link": "href", "source": "srcset", "iframe": "src"}
 
@@ -87,6 +89,14 @@ def test_every_public_name_is_in_the_reference(site: Path, pages: dict[Path, Pag
     reference = {site / "reference" / f"{name}.html" for name in ("client", "errors")}
     anchors = set().union(*(pages[path].anchors for path in reference))
     assert {f"unexpired.{name}" for name in unexpired.__all__} - anchors == set()
+
+
+def test_the_search_finds_each_setting_by_both_of_its_names(site: Path) -> None:
+    """As a main entry, which leads to the setting itself and is listed first."""
+    index = (site / "searchindex.js").read_text()
+    for name in Settings.model_fields:
+        for shown in (name, f"unexpired_{name}"):
+            assert re.search(rf'"{shown} \(setting\)":\[\[\d+,"setting-{name}",true\]\]', index)
 
 
 def test_every_name_that_a_snippet_imports_is_in_the_reference(
