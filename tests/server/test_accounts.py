@@ -76,9 +76,11 @@ async def reset(node: TestServer, token: object, password: str = NEW) -> httpx.R
 
 
 async def delivered(node: TestServer, mailbox: Mailbox, username: str = "ada") -> str:
-    """Ask for a link, and return its token."""
+    """Ask for a link, and return its token; no other one was delivered before it."""
     assert (await forget(node, username)).status_code == 204
-    return (await mailbox.next()).token
+    letter = await mailbox.next()
+    assert letter.user.username == username
+    return letter.token
 
 
 def code_of(response: httpx.Response) -> tuple[int, str]:
