@@ -16,6 +16,8 @@ import pytest
 
 import unexpired
 from tests.docs.pages import DOCS, everything, snippets
+from unexpired.token_response import ENDINGS, EXPIRED, REFUSALS
+from unexpired_server.sessions.audit import Cause
 from unexpired_server.settings import Settings
 
 LOADED = {"img": "src", "script": "src", "link": "href", "source": "srcset", "iframe": "src"}
@@ -89,6 +91,22 @@ def test_every_public_name_is_in_the_reference(site: Path, pages: dict[Path, Pag
     reference = {site / "reference" / f"{name}.html" for name in ("client", "errors")}
     anchors = set().union(*(pages[path].anchors for path in reference))
     assert {f"unexpired.{name}" for name in unexpired.__all__} - anchors == set()
+
+
+def test_the_front_page_leads_to_every_page(site: Path, pages: dict[Path, PageParser]) -> None:
+    """By a link in its text or beside it: no page is found by chance only."""
+    front = pages[site / "index.html"].links
+    assert {str(one.relative_to(DOCS).with_suffix(".html")) for one in DOCS.rglob("*.md")} - {
+        *front,
+        "index.html",
+    } == set()
+
+
+def test_troubleshooting_explains_every_way_in_which_a_session_ends() -> None:
+    """Each code that the client gets, and each cause in the table of events."""
+    text = (DOCS / "how-to" / "troubleshooting.md").read_text()
+    expected = {*REFUSALS, *ENDINGS, EXPIRED, *Cause}
+    assert {one for one in expected if f"| `{one}` |" not in text} == set()
 
 
 def test_the_search_finds_each_setting_by_both_of_its_names(site: Path) -> None:
