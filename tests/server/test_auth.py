@@ -167,11 +167,12 @@ def test_a_prefix_that_is_no_text_is_refused(auth: Auth) -> None:
         auth.install(Starlette(), prefix=5)  # type: ignore[arg-type]
 
 
-def test_a_hosts_own_route_names_stay_its_own(auth: Auth) -> None:
+@pytest.mark.parametrize("make_app", [Starlette, FastAPI])
+def test_a_hosts_own_route_names_stay_its_own(auth: Auth, make_app: Any) -> None:
     async def login(_request: Request) -> Response:
         return PlainTextResponse("the host's")
 
-    app = Starlette()
+    app = make_app()
     auth.install(app)
     app.router.routes.append(Route("/sign-in", login))
     assert app.url_path_for("login") == "/sign-in"
