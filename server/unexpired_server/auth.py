@@ -246,6 +246,6 @@ class Auth:
 
         Raises:
             Failure: The user was not let in. The WebSocket is closed, and the exception is handled.
-            ValueError: One is not a scope (RFC 6749, section 3.3).
+            ValueError: One is not a scope (RFC 6749, section 3.3), or ``origins`` is one text.
         """
         return signed_in_socket(websocket, self._authenticator, scopes, origins)

@@ -227,6 +227,15 @@ def test_only_named_origins_may_connect_where_origins_are_named(
             assert socket.receive_json()["type"] == "ready"
 
 
+def test_one_text_in_place_of_origins_is_refused_as_parts_of_it_would_be_let_in(auth: Auth) -> None:
+    app = Room(auth, origins="https://app.example.com").app()
+    with (
+        pytest.raises(ValueError, match="origins"),
+        connected(app, origin="https://app.example.co"),
+    ):
+        pass
+
+
 # -- While it is open ------------------------------------------------------------------------------
 
 

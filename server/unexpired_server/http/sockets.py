@@ -241,6 +241,7 @@ async def signed_in_socket(
 
     Raises:
         Failure: It was refused, and is closed; the handler of ``install`` does nothing more.
+        ValueError: A scope is none, or ``origins`` is one text.
     """
     needed = checked_scopes(scopes)
     ensure_handler(websocket.scope, strict=authenticator.strict)
@@ -303,6 +304,8 @@ async def _first_token(websocket: WebSocket) -> str:
 
 
 def _check_origin(websocket: WebSocket, origins: Collection[str] | None) -> None:
+    if isinstance(origins, str):  # Of which every part would be let in.
+        raise ValueError(f"origins are a list of texts, not one text: write [{origins!r}]")  # noqa: TRY004 - as for scopes
     origin = websocket.headers.get("origin")
     if origins is not None and origin is not None and origin not in origins:
         raise Forbidden("Pages of this origin may not connect.")
