@@ -17,6 +17,7 @@ from tests.server.stores import rows
 from tests.support.clock import FakeClock
 from unexpired_server import (
     ClaimsHook,
+    Forbidden,
     Passwords,
     SecondStepRequired,
     Service,
@@ -25,6 +26,7 @@ from unexpired_server import (
     UserStore,
 )
 from unexpired_server.errors import BadCredentials
+from unexpired_server.sessions import directory, grants
 
 STORES = ("sqlite", "postgres")
 LONG_ID = "https://example.com/user/" + "ü" * 30
@@ -341,6 +343,95 @@ async def test_the_applications_own_failures_are_answered_as_such(
 ) -> None:
     people.outage = BadCredentials()
     assert await failed(await shop.login("bob")) == (401, "BAD_CREDENTIALS")
+
+
+async def test_a_wrong_password_that_the_application_raises_is_limited_as_one(
+    open_shop: Open, people: People
+) -> None:
+    people.outage = BadCredentials()
+    shop = await open_shop(people, login_limit="2 per hour")
+    outcomes = [await failed(await shop.login("bob")) for _ in range(3)]
+    assert outcomes == [(401, "BAD_CREDENTIALS")] * 2 + [(429, "RATE_LIMITED")]
+
+
+class Locked(People):
+    """Says that an account is locked after a right password, once another guess was wrong."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_go_on = asyncio.Event()
+
+    async def authenticate(self, username: str, password: str, *_: Any) -> Person | None:
+        if await super().authenticate(username, password) is None:
+            return None
+        await self.may_go_on.wait()
+        raise Forbidden
+
+
+async def test_what_the_application_raises_reveals_no_password_beyond_the_limit(
+    open_shop: Open,
+) -> None:
+    people = Locked()
+    shop = await open_shop(people, login_limit="1 per hour")
+    right = asyncio.create_task(shop.login("bob"))
+    while not people.seen:
+        await asyncio.sleep(0)
+    assert await failed(await shop.login("bob", "wrong password")) == (401, "BAD_CREDENTIALS")
+    people.may_go_on.set()
+    assert await failed(await right) == (429, "RATE_LIMITED")
+
+
+class Hanging(People):
+    """Answers nothing while it hangs."""
+
+    hangs = False
+
+    async def authenticate(self, *args: Any, **fields: Any) -> Person | None:
+        await self._hang()
+        return await super().authenticate(*args, **fields)
+
+    async def find(self, user_id: str) -> Person | None:
+        await self._hang()
+        return await super().find(user_id)
+
+    async def claims(self, _user: User) -> dict[str, Any]:
+        await self._hang()
+        return {}
+
+    async def _hang(self) -> None:
+        if self.hangs:
+            await asyncio.Event().wait()
+
+
+async def test_a_method_that_hangs_is_given_up_and_ends_nothing(
+    open_shop: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    people = Hanging()
+    shop = await open_shop(people)
+    tokens = await shop.sign_in("bob")
+    people.hangs = True
+    monkeypatch.setattr(directory, "SECONDS", 0.01)
+    monkeypatch.setattr(directory, "SIGN_IN_SECONDS", 0.01)
+    assert await failed(await shop.login("bob")) == (503, "UNAVAILABLE")
+    assert await failed(await shop.refresh(tokens["refreshToken"])) == (503, "UNAVAILABLE")
+    assert await failed(await shop.me(tokens["accessToken"])) == (503, "UNAVAILABLE")
+    assert await rows(shop.settings.database_url, "SELECT counter FROM sessions") == [(0,)]
+    assert "TimeoutError" in caplog.text
+    people.hangs = False
+    await shop.refreshed(tokens["refreshToken"])
+
+
+async def test_a_hook_that_hangs_is_given_up_and_ends_nothing(
+    open_shop: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = Hanging()
+    shop = await open_shop(None, people.claims)
+    tokens = await shop.sign_in()
+    people.hangs = True
+    monkeypatch.setattr(grants, "SECONDS", 0.01)
+    assert await failed(await shop.login()) == (503, "UNAVAILABLE")
+    assert await failed(await shop.refresh(tokens["refreshToken"])) == (503, "UNAVAILABLE")
+    assert await rows(shop.settings.database_url, "SELECT counter FROM sessions") == [(0,)]
 
 
 class Careless(People):

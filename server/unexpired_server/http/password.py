@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from unexpired_server.errors import BadCredentials, SecondStepRequired
+from unexpired_server.errors import BadCredentials, Failure, SecondStepRequired
 from unexpired_server.http.rate_limits import SignInLimits
 from unexpired_server.sessions.directory import Checked, Directory
 from unexpired_server.sessions.sessions import Sessions
@@ -81,8 +81,12 @@ class PasswordAuthenticator:
     ) -> Checked:
         try:
             return await self._directory.check(username, password, fields)
-        except SecondStepRequired:
-            # It reveals that the password is right, so it is limited like a success.
+        except BadCredentials:  # The application may raise it in place of returning None.
+            await self.refuse(username, None, address)
+            raise
+        except Failure as failure:
+            # It may reveal that the password is right, so it is limited like a success.
             await self._limits.check(canonical(username), address)
-            self._limits.count_success(canonical(username))
+            if isinstance(failure, SecondStepRequired):
+                self._limits.count_success(canonical(username))
             raise

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +15,12 @@ from unexpired_server.ops.background import log_fault
 from unexpired_server.sessions.passwords import Passwords
 from unexpired_server.sessions.user import User, UserStore
 from unexpired_server.sessions.users import Users
+
+SECONDS = 10.0
+"""How long an application may take to find a user, or the claims of one."""
+
+SIGN_IN_SECONDS = 60.0
+"""How long it may take to authenticate one, who may have to confirm it on another device."""
 
 logger: logging.Logger = logging.getLogger("unexpired.server")
 
@@ -118,12 +126,14 @@ class OwnDirectory:
             self._signature.bind(username, password, **wanted)
         except TypeError:
             raise BadRequest("The sign-in lacks a field.") from None
-        user = await _call("authenticate", self._store.authenticate, username, password, **wanted)
-        return Checked(user)
+        async with _bounded("authenticate", SIGN_IN_SECONDS):
+            called = self._store.authenticate(username, password, **wanted)
+            return Checked(_user("authenticate", await _awaitable("authenticate", called)))
 
     async def find(self, user_id: str) -> User | None:
         """Return the user as of now; None when gone or disabled."""
-        user = await _call("find", self._store.find, user_id)
+        async with _bounded("find", SECONDS):
+            user = _user("find", await _awaitable("find", self._store.find(user_id)))
         if user is not None and user.id != user_id:
             logger.error("UserStore.find returned a user with another id than it was asked for")
             raise ServerFault
@@ -143,20 +153,25 @@ class OwnDirectory:
         return {name: value for name, value in fields.items() if name in names}
 
 
-async def _call(name: str, method: Callable[..., object], *args: Any, **named: Any) -> User | None:
-    """Call the application's method; return the user that it returns, or None."""
+@asynccontextmanager
+async def _bounded(name: str, seconds: float) -> AsyncIterator[None]:
+    """Call the application's method for at most some seconds; whatever it raises is an outage."""
     try:
-        user = await _awaitable(name, method(*args, **named))
+        async with asyncio.timeout(seconds):
+            yield
     except Failure:
         raise
     except Exception as exc:  # noqa: BLE001 - whatever the application raises
         logger.error("UserStore.%s failed", name)  # noqa: TRY400 - the message may quote a password
         log_fault(exc)
         raise Unavailable from None
-    if user is not None and not isinstance(user, User):
-        logger.error("UserStore.%s returned no User, but a %s", name, type(user).__name__)
+
+
+def _user(name: str, returned: object) -> User | None:
+    if returned is not None and not isinstance(returned, User):
+        logger.error("UserStore.%s returned no User, but a %s", name, type(returned).__name__)
         raise ServerFault
-    return user
+    return returned
 
 
 def _awaitable(name: str, called: object) -> Awaitable[object]:

@@ -6,6 +6,7 @@ its tokens.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import Any
 
 from unexpired_server.errors import Failure, ServerFault, Unavailable
 from unexpired_server.ops.background import log_fault
+from unexpired_server.sessions.directory import SECONDS
 from unexpired_server.sessions.user import ClaimsHook, User
 from unexpired_server.sessions.users import Account
 from unexpired_server.tokens.access_tokens import AccessTokens
@@ -58,7 +60,8 @@ class Grants:
             return {}
         try:
             claims = self._hook(user.without_password() if isinstance(user, Account) else user)
-            return await claims if inspect.isawaitable(claims) else claims
+            async with asyncio.timeout(SECONDS):
+                return await claims if inspect.isawaitable(claims) else claims
         except Failure:
             raise
         except Exception as exc:  # noqa: BLE001 - whatever the application raises

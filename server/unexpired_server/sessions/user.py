@@ -48,6 +48,7 @@ class UserStore(Protocol):
 
     Rate limits, audit events and sessions work as with the built-in table. An exception in a
     method is logged without its message and answered with 503 ``UNAVAILABLE``; nothing changes.
+    So is a method that takes too long: ``find`` more than 10 seconds, ``authenticate`` 60.
     """
 
     async def authenticate(
@@ -79,4 +80,7 @@ class UserStore(Protocol):
 
 
 ClaimsHook = Callable[[User], Mapping[str, Any] | Awaitable[Mapping[str, Any]]]
-"""Returns further claims for a user's access token, at sign-in and at each refresh."""
+"""Returns further claims for a user's access token, at sign-in and at each refresh.
+
+An exception, or more than 10 seconds, is answered with 503 ``UNAVAILABLE``; nothing changes.
+"""
