@@ -60,12 +60,14 @@ class CallLog:
             hint: What a developer can do about it.
             is_mistake: Whether the settings must be wrong, which is logged once as a warning.
         """
-        status, code = response.status_code, _code_of(response)
-        _log.debug("%s %s: %d", request.method, shown(request.url), status)
+        status = response.status_code
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("%s %s: %d", request.method, shown(request.url), status)
         if is_mistake and hint not in self._warned:
             self._warned.add(hint)
             _log.warning("%s", hint)
         if response.is_error or hint:
+            code = _code_of(response)  # It costs a look into the body.
             named = f"{status} and the code {code}" if code else f"{status}"
             reason = f"The server responded with {named}. {hint}".rstrip()
             self._add(request, now, status=status, code=code, reason=reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import math
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, TypedDict, cast
 from urllib.parse import quote
@@ -62,8 +62,16 @@ OPTION_NAMES = sorted(RequestOptions.__optional_keys__)
 PROGRESS_OPTIONS = ("upload_progress", "download_progress")
 
 
-def build_request(method: str, url: str, options: RequestOptions) -> Request:
+def build_request(
+    method: str, url: str, options: RequestOptions, resolve: Callable[[str], str] = str
+) -> Request:
     """Return the request that these options describe.
+
+    Args:
+        method: The HTTP method.
+        url: The URL, without ``params``.
+        options: The options of the call.
+        resolve: Returns the URL to send to for one with them.
 
     Raises:
         TypeError: If there is no such option, or one is of the wrong type; it names the option.
@@ -81,7 +89,7 @@ def build_request(method: str, url: str, options: RequestOptions) -> Request:
     headers = headers_of(options.get("headers") or {})
     request = Request(
         method.upper(),
-        merge_params(url, options.get("params")),
+        resolve(merge_params(url, options.get("params"))),
         headers,
         body,
         auth=options.get("auth", True),

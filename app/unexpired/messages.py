@@ -114,8 +114,17 @@ class Request:
 
     def with_header(self, name: str, value: str) -> Request:
         """Return this request with one header field set."""
-        kept = {known: self.headers[known] for known in self.headers if known != name.lower()}
-        return replace(self, headers=Headers({**kept, name.lower(): value}))
+        headers = Headers({**self.headers, name.lower(): value})
+        return Request(  # Several times for each call: ``replace`` takes four times as long.
+            self.method,
+            self.url,
+            headers,
+            self.body,
+            sensitive=self.sensitive,
+            keepalive=self.keepalive,
+            auth=self.auth,
+            upload_progress=self.upload_progress,
+        )
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.url.partition('?')[0].partition('#')[0]}>"

@@ -17,7 +17,7 @@ from contextlib import (
     contextmanager,
     suppress,
 )
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard, runtime_checkable
 
 from unexpired.errors import Unreachable
 from unexpired.messages import Request, Response
@@ -109,7 +109,7 @@ async def open_stream(transport: Transport, request: Request) -> AsyncResponseSt
     Raises:
         TypeError: If the response has no end, and the transport can only read it whole.
     """
-    if isinstance(transport, StreamingTransport):
+    if _can_stream(transport):
         return await transport.open(request)
     _check_has_end(request)
     return AsyncResponseStream.of(await transport.send(request))
@@ -119,10 +119,18 @@ def open_sync_stream(
     transport: SyncTransport, request: Request, timeout: float | None
 ) -> ResponseStream:
     """``open_stream`` for a transport that blocks."""
-    if isinstance(transport, SyncStreamingTransport):
+    if _can_stream_sync(transport):
         return transport.open(request, timeout)
     _check_has_end(request)
     return ResponseStream.of(transport.send(request, timeout))
+
+
+def _can_stream(transport: Transport) -> TypeGuard[StreamingTransport]:
+    return hasattr(transport, "open")  # ``isinstance`` with a protocol costs as much as a request.
+
+
+def _can_stream_sync(transport: SyncTransport) -> TypeGuard[SyncStreamingTransport]:
+    return hasattr(transport, "open")
 
 
 def _check_has_end(request: Request) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from unexpired.content import RequestOptions, build_request
@@ -189,8 +188,7 @@ class SessionManager:
         Raises:
             ValueError: If the URL or the body cannot be sent.
         """
-        request = build_request(method, url, options)
-        request = replace(request, url=self.options.resolve(request.url))
+        request = build_request(method, url, options, self.options.resolve)
         return self.with_idempotency_key(self.options.with_headers(request))
 
     def reading(self, request: Request, options: RequestOptions) -> Reading:
@@ -204,7 +202,7 @@ class SessionManager:
             request=request,
             silence=options.get("timeout", self.options.timeout),
             progress=options.get("download_progress"),
-            name=lambda response: replace(self.options.dialect.named(response), request=request),
+            name=self.options.dialect.named,
             lose=lambda error: self.note_no_response(request, error),
         )
 

@@ -86,7 +86,6 @@ class _Stream(ResponseHead):
         self.is_closed: bool = False
         self._reading = Reading()
         self._preview: list[bytes] = []
-        self._error: Response | None = None
         self._whole: Response | None = None
         self._is_consumed = False
         self._is_complete = False
@@ -110,7 +109,7 @@ class _Stream(ResponseHead):
     @property
     def head(self) -> Response:
         """The response without its body; of an error, with the beginning of it."""
-        return self._reading.name(self._error or self._response(b""))
+        return self._reading.name(self._previewed())
 
     @property
     def _total(self) -> int | None:
@@ -120,7 +119,10 @@ class _Stream(ResponseHead):
         return int(length) if is_known else None
 
     def _response(self, content: bytes) -> Response:
-        return Response(self.status_code, self.headers, content, self.url)
+        return Response(self.status_code, self.headers, content, self.url, request=self.request)
+
+    def _previewed(self) -> Response:
+        return self._response(b"".join(self._preview) if self.is_error else b"")
 
     def _begin(self) -> Iterator[bytes]:
         """Return what has been read ahead, when the reading begins.
@@ -135,6 +137,11 @@ class _Stream(ResponseHead):
         self._check_open()
         self._is_consumed = True
         return iter(self._preview)
+
+    def _take_whole(self, content: bytes) -> None:
+        """Take a body that has been read already, so that nothing is waited for."""
+        self._preview = [content] if content else []
+        self._is_complete = True
 
     def _check_open(self) -> None:
         if self.is_closed and not self._is_complete:
@@ -151,7 +158,7 @@ class _Stream(ResponseHead):
             self._report_progress()  # Of an empty body: it is complete.
 
     def _wants_more(self) -> bool:
-        return not self._is_complete and sum(map(len, self._preview)) < PREVIEW
+        return self.is_error and not self._is_complete and sum(map(len, self._preview)) < PREVIEW
 
     def _report_progress(self) -> None:
         if self._reading.progress is not None:
@@ -190,7 +197,9 @@ class AsyncResponseStream(_Stream):
     def of(cls, response: Response) -> AsyncResponseStream:
         """Return a response that has been read already, as a stream of one piece."""
         body = _AsyncPiece(response.content)
-        return cls(response.status_code, response.headers, body, url=response.url)
+        stream = cls(response.status_code, response.headers, body, url=response.url)
+        stream._take_whole(response.content)
+        return stream
 
     async def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
         """Iterate over the body.
@@ -255,12 +264,9 @@ class AsyncResponseStream(_Stream):
 
     async def preview(self) -> Response:
         """Return the response for the policy: of an error, with the beginning of its body."""
-        if not self.is_error:
-            return self._response(b"")
         while self._wants_more() and (piece := await self._next()):
             self._preview.append(piece)
-        self._error = self._response(b"".join(self._preview))
-        return self._error
+        return self._previewed()
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         for piece in self._begin():
@@ -313,7 +319,9 @@ class ResponseStream(_Stream):
     def of(cls, response: Response) -> ResponseStream:
         """Return a response that has been read already, as a stream of one piece."""
         body = _SyncPiece(response.content)
-        return cls(response.status_code, response.headers, body, url=response.url)
+        stream = cls(response.status_code, response.headers, body, url=response.url)
+        stream._take_whole(response.content)
+        return stream
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """Iterate over the body.
