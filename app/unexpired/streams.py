@@ -17,6 +17,9 @@ from unexpired.timers import timeout_after
 PREVIEW = 65_536
 """How much of an error's body is read ahead, in bytes: its code and its message are in there."""
 
+PREVIEW_TIMEOUT = 30.0
+"""How long reading ahead may take, in seconds, also where a caller has set no limit."""
+
 STALLED = "The server stopped sending in the middle of its response. Please try again."
 
 
@@ -86,6 +89,7 @@ class _Stream(ResponseHead):
         self.is_closed: bool = False
         self._reading = Reading()
         self._preview: list[bytes] = []
+        self._preview_left = PREVIEW
         self._whole: Response | None = None
         self._is_consumed = False
         self._is_complete = False
@@ -158,7 +162,11 @@ class _Stream(ResponseHead):
             self._report_progress()  # Of an empty body: it is complete.
 
     def _wants_more(self) -> bool:
-        return self.is_error and not self._is_complete and sum(map(len, self._preview)) < PREVIEW
+        return self.is_error and not self._is_complete and self._preview_left > 0
+
+    def _keep(self, piece: bytes) -> None:
+        self._preview.append(piece)
+        self._preview_left -= len(piece)
 
     def _report_progress(self) -> None:
         if self._reading.progress is not None:
@@ -264,8 +272,12 @@ class AsyncResponseStream(_Stream):
 
     async def preview(self) -> Response:
         """Return the response for the policy: of an error, with the beginning of its body."""
-        while self._wants_more() and (piece := await self._next()):
-            self._preview.append(piece)
+        try:
+            async with timeout_after(PREVIEW_TIMEOUT if self._wants_more() else None):
+                while self._wants_more() and (piece := await self._next()):
+                    self._keep(piece)
+        except TimeoutError:
+            raise Unreachable(STALLED) from None
         return self._previewed()
 
     async def _pieces(self) -> AsyncIterator[bytes]:
@@ -376,14 +388,20 @@ class ResponseStream(_Stream):
         self.is_closed = True
         self.body.close()
 
-    def preview(self, timeout: float | None) -> Response:
-        """Return the response for the policy: of an error, with the beginning of its body."""
-        if not self.is_error:
-            return self._response(b"")
-        while self._wants_more() and (piece := self._next(timeout)):
-            self._preview.append(piece)
-        self._error = self._response(b"".join(self._preview))
-        return self._error
+    def preview(self, deadline: float | None, monotonic: Callable[[], float]) -> Response:
+        """Return the response for the policy: of an error, with the beginning of its body.
+
+        Args:
+            deadline: When to give up, in monotonic seconds.
+            monotonic: Returns the monotonic time.
+
+        Raises:
+            Unreachable: If the beginning did not arrive in time.
+        """
+        end = min(deadline, monotonic() + PREVIEW_TIMEOUT)
+        while self._wants_more() and (piece := self._next(end - monotonic())):
+            self._keep(piece)
+        return self._previewed()
 
     def _pieces(self) -> Iterator[bytes]:
         for piece in self._begin():
@@ -397,6 +415,8 @@ class ResponseStream(_Stream):
             return b""
         self._check_open()
         try:
+            if timeout is not None and timeout <= 0:
+                raise Unreachable(STALLED)
             piece = self.body.read(timeout)
         except BaseException as error:
             self.close()

@@ -450,7 +450,7 @@ class Client(BaseClient[Response]):
     def _open(self, request: Request, reading: Reading, timeout: float | None) -> ResponseStream:
         """Make one request; return the response when its head has arrived within ``timeout``."""
         self._call_hooks("request", request)
-        opening = _Opening(self._transport)
+        opening = _Opening(self._transport, self._clock)
         try:
             with closing(self.exchange(request, timeout=timeout)) as steps:
                 _run(steps, opening.receive)
@@ -594,17 +594,20 @@ class _Opening:
 
     Args:
         transport: Sends the request, as often as it must be sent.
+        clock: The time.
     """
 
-    def __init__(self, transport: SyncTransport) -> None:
+    def __init__(self, transport: SyncTransport, clock: Clock) -> None:
         self._transport = transport
+        self._monotonic = clock.monotonic
         self._stream: ResponseStream | None = None
 
     def receive(self, send: Send) -> Response:
         """Send a request; return what the policy looks at."""
         self.close()
+        deadline = self._monotonic() + (NO_LIMIT if send.timeout is None else send.timeout)
         self._stream = open_sync_stream(self._transport, send.request, send.timeout)
-        return self._stream.preview(send.timeout)
+        return self._stream.preview(deadline, self._monotonic)
 
     def finish(self, reading: Reading) -> ResponseStream:
         """Return the last response."""

@@ -227,6 +227,21 @@ async def test_of_an_errors_body_a_bounded_part_is_read_ahead(world: World) -> N
         assert stream.num_bytes_downloaded == 500_000
 
 
+@pytest.mark.parametrize("timeout", [5.0, None])
+@in_virtual_time
+async def test_an_errors_body_that_drips_without_end_is_unreachable(
+    world: World, timeout: float | None
+) -> None:
+    """The beginning of it is read ahead, for a bounded time also where the caller sets no limit."""
+    world.streams.add("/big", *[b" ", 2.0] * 1000, status=500)
+    before = world.passed
+    with pytest.raises(Unreachable):
+        async with world.stream("/big", timeout=timeout):
+            pass
+    assert world.passed - before <= (timeout or 30.0)
+    assert world.streams.opened[0].is_closed
+
+
 @in_virtual_time
 async def test_an_error_status_raises_with_its_code_and_message(world: World) -> None:
     error = error_response(409, "TAKEN").content
