@@ -388,7 +388,7 @@ class ResponseStream(_Stream):
         self.is_closed = True
         self.body.close()
 
-    def preview(self, deadline: float | None, monotonic: Callable[[], float]) -> Response:
+    def preview(self, deadline: float, monotonic: Callable[[], float]) -> Response:
         """Return the response for the policy: of an error, with the beginning of its body.
 
         Args:
@@ -415,9 +415,7 @@ class ResponseStream(_Stream):
             return b""
         self._check_open()
         try:
-            if timeout is not None and timeout <= 0:
-                raise Unreachable(STALLED)
-            piece = self.body.read(timeout)
+            piece = _read_within(timeout, self.body)
         except BaseException as error:
             self.close()
             if isinstance(error, Unreachable):
@@ -427,6 +425,12 @@ class ResponseStream(_Stream):
             self._is_complete = True
             self.close()
         return piece
+
+
+def _read_within(timeout: float | None, body: SyncBody) -> bytes:
+    if timeout is not None and timeout <= 0:
+        raise Unreachable(STALLED)
+    return body.read(timeout)
 
 
 class _SyncPiece:

@@ -13,7 +13,12 @@ import pytest
 from tests.simulation.loop import run
 from tests.support.clock import FakeClock
 from tests.support.fake_server import API, AsyncFakeServer, error_response
-from tests.support.streaming_server import AsyncStreamingServer, Streams, SyncStreamingServer
+from tests.support.streaming_server import (
+    AsyncStreamingServer,
+    Piece,
+    Streams,
+    SyncStreamingServer,
+)
 from unexpired import (
     AsyncClient,
     BadReply,
@@ -25,6 +30,7 @@ from unexpired import (
     Unreachable,
 )
 
+DRIPS: list[Piece] = [b" ", 2.0] * 1000
 FEED: dict[str, Any] = {"content_type": "text/event-stream"}
 
 
@@ -227,18 +233,18 @@ async def test_of_an_errors_body_a_bounded_part_is_read_ahead(world: World) -> N
         assert stream.num_bytes_downloaded == 500_000
 
 
-@pytest.mark.parametrize("timeout", [5.0, None])
+@pytest.mark.parametrize("limit", [5.0, None])
 @in_virtual_time
 async def test_an_errors_body_that_drips_without_end_is_unreachable(
-    world: World, timeout: float | None
+    world: World, limit: float | None
 ) -> None:
     """The beginning of it is read ahead, for a bounded time also where the caller sets no limit."""
-    world.streams.add("/big", *[b" ", 2.0] * 1000, status=500)
+    world.streams.add("/big", *DRIPS, status=500)
     before = world.passed
     with pytest.raises(Unreachable):
-        async with world.stream("/big", timeout=timeout):
+        async with world.stream("/big", timeout=limit):
             pass
-    assert world.passed - before <= (timeout or 30.0)
+    assert world.passed - before <= (limit or 30.0)
     assert world.streams.opened[0].is_closed
 
 
