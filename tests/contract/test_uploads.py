@@ -65,6 +65,21 @@ async def test_a_file_is_sent_with_its_length(
     assert "transfer-encoding" not in headers
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(b"a=1", None), (BytesIO(b"a=1"), None), ("a=1", "text/plain; charset=utf-8")],
+    ids=["bytes", "file", "text"],
+)
+async def test_content_is_not_called_a_form(
+    client: Any, server: ForeignServer, content: Any, expected: str | None
+) -> None:
+    """It has the type that the caller gives, else what a page would send; urllib says a form."""
+    await post(client, content=content)
+    await post(client, content=content, headers={"Content-Type": "text/csv"})
+    types = [headers.get("content-type") for _, headers, _ in server.seen]
+    assert types == [expected, "text/csv"]
+
+
 def test_a_large_file_is_never_in_memory(server: ForeignServer, big: Path) -> None:
     """The client has one piece of it at a time."""
     client = Client.on_desktop(store=MemoryStore(), base_url=server.url)

@@ -108,13 +108,28 @@ class _SecurelyNamesItsSocket(_NamesItsSocket, HTTPSConnection):
 
 
 class _Http(urllib.request.HTTPHandler):
+    def http_request(self, request: urllib.request.Request) -> urllib.request.Request:
+        return _without_guessed_type(super().http_request(request))
+
     def do_open(self, http_class: Any, req: urllib.request.Request, **http_conn_args: Any) -> Any:  # noqa: ARG002 - the parent's signature
         return super().do_open(_NamesItsSocket, req, **http_conn_args)
 
 
 class _Https(urllib.request.HTTPSHandler):
+    def https_request(self, request: urllib.request.Request) -> urllib.request.Request:
+        return _without_guessed_type(super().https_request(request))
+
     def do_open(self, http_class: Any, req: urllib.request.Request, **http_conn_args: Any) -> Any:  # noqa: ARG002
         return super().do_open(_SecurelyNamesItsSocket, req, **http_conn_args)
+
+
+def _without_guessed_type(request: urllib.request.Request) -> urllib.request.Request:
+    """Return the request without the type of a form, which urllib adds to any body.
+
+    What it adds itself is apart from the headers that it was given.
+    """
+    request.unredirected_hdrs.pop("Content-type", None)
+    return request
 
 
 class _Body:
