@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     from unexpired.streams import AsyncBody
 
 TIMEOUT = 60.0  # s. The caller gives up earlier; by then the thread must end by itself.
-THREADS = 64  # Slow requests could occupy asyncio's few default threads, and block a refresh.
+
+# Slow requests could occupy asyncio's few default threads, and block a refresh. A thread is started
+# when there is no idle one. A stream of events holds one for as long as it lasts.
+THREADS = 64
+TOKEN_THREADS = 4
+READERS = 1024
 
 
 class ThreadedTransport:
@@ -31,14 +36,18 @@ class ThreadedTransport:
     def __init__(self, transport: SyncTransport) -> None:
         self._transport = transport
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="unexpired")
-        # Many long bodies must not keep a request from being sent.
-        self._readers = ThreadPoolExecutor(THREADS, thread_name_prefix="unexpired-body")
+        # Many long bodies must not keep a request from being sent, nor slow requests a refresh.
+        self._token_threads = ThreadPoolExecutor(
+            TOKEN_THREADS, thread_name_prefix="unexpired-tokens"
+        )
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="unexpired-body")
 
     async def send(self, request: Request) -> Response:
         """Send the request; see ``Transport``."""
         loop, send = asyncio.get_running_loop(), self._transport.send
+        threads = self._token_threads if request.sensitive else self._threads
         with _reporting_here(request) as sent:
-            return await loop.run_in_executor(self._threads, send, sent, TIMEOUT)
+            return await loop.run_in_executor(threads, send, sent, TIMEOUT)
 
     async def open(self, request: Request) -> AsyncResponseStream:
         """Send the request; see ``StreamingTransport``."""
