@@ -55,7 +55,8 @@ class Auth:
 
     Attributes:
         user: The current user, verified without a query: a dependency of FastAPI
-            (``Annotated[User, Depends(auth.user)]``), elsewhere ``await auth.user(request)``.
+            (``Annotated[User, Depends(auth.user)]``), elsewhere ``await auth.user(request)``. On a
+            WebSocket without the header it takes the first message, as ``socket`` does.
         optional: The same, and None without a token; a bad token is refused all the same.
 
     Raises:

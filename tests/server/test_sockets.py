@@ -480,13 +480,23 @@ def test_requires_guards_a_socket_by_its_header(auth: Auth, clock: FakeClock) ->
     token = with_scopes(auth, clock, "chat")
     with connected(app, authorization=f"Bearer {token}") as socket:
         assert socket.receive_json() == {"user": "00", "scopes": ["authenticated", "chat"]}
-    for headers, status, code in (
-        ({}, 401, "NO_TOKEN"),
-        ({"authorization": f"Bearer {with_scopes(auth, clock)}"}, 403, "FORBIDDEN"),
-    ):
-        with pytest.raises(WebSocketDenialResponse) as refused, connected(app, **headers):
-            pass
-        assert (refused.value.status_code, refused.value.json()["code"]) == (status, code)
+    headers = {"authorization": f"Bearer {with_scopes(auth, clock)}"}
+    with pytest.raises(WebSocketDenialResponse) as refused, connected(app, **headers):
+        pass
+    assert (refused.value.status_code, refused.value.json()["code"]) == (403, "FORBIDDEN")
+
+
+def test_requires_guards_a_socket_by_its_first_message(auth: Auth, clock: FakeClock) -> None:
+    app = Starlette(routes=[WebSocketRoute("/chat", by_header)], lifespan=auth.lifespan)
+    auth.install(app)
+    with connected(app) as socket:
+        socket.send_json({"token": with_scopes(auth, clock, "chat")})
+        assert socket.receive_json()["type"] == "ready"
+        assert socket.receive_json() == {"user": "00", "scopes": ["authenticated", "chat"]}
+    with connected(app) as socket:
+        socket.send_json({"token": with_scopes(auth, clock)})
+        assert socket.receive_json()["type"] == "ready"
+        assert closing(socket) == ("FORBIDDEN", 4403, "FORBIDDEN")
 
 
 def test_in_fastapi_the_user_is_a_dependency_of_a_socket_with_a_header(
@@ -503,7 +513,7 @@ def test_in_fastapi_the_user_is_a_dependency_of_a_socket_with_a_header(
 
     with connected(app, authorization=f"Bearer {with_scopes(auth, clock)}") as socket:
         assert socket.receive_json() == "0" * 32
-    with pytest.raises(WebSocketDenialResponse) as refused, connected(app):
+    with pytest.raises(WebSocketDenialResponse) as refused, connected(app, authorization="Bearer"):
         pass
     assert (refused.value.status_code, refused.value.json()["code"]) == (401, "NO_TOKEN")
 
@@ -539,3 +549,99 @@ def test_a_fastapi_application_that_is_mounted_refuses_quietly(auth: Auth) -> No
     with connected(app, "/sub/chat") as socket:
         socket.send_json({"token": "x"})
         assert closing(socket) == ("INVALID_TOKEN", 4401, "INVALID_TOKEN")
+
+
+# -- As a dependency of FastAPI --------------------------------------------------------------------
+
+
+def dependency_room(auth: Auth, *scopes: str) -> tuple[FastAPI, list[str]]:
+    """A FastAPI application whose WebSocket is written as any other; and how each one ended."""
+    app, ended = FastAPI(lifespan=auth.lifespan), []
+    auth.install(app)
+    dependency = auth.requires(*scopes) if scopes else auth.user
+
+    @app.websocket("/chat")
+    async def chat(websocket: WebSocket, user: Annotated[User, Depends(dependency)]) -> None:
+        await websocket.accept()
+        try:
+            async for message in websocket.iter_json():
+                await websocket.send_json({"user": user.id[:2], "said": message})
+        finally:
+            ended.append("over")
+
+    return app, ended
+
+
+def test_the_current_user_of_a_websocket_route_sends_the_token_first(
+    auth: Auth, clock: FakeClock
+) -> None:
+    """The route accepts, receives and sends as any other; later tokens are not among it."""
+    app, ended = dependency_room(auth)
+    with connected(app) as socket:
+        socket.send_json({"token": with_scopes(auth, clock, "chat")})
+        assert socket.receive_json() == {"type": "ready", "expiresIn": LIFE}
+        socket.send_json({"text": "hello"})
+        assert socket.receive_json() == {"user": "00", "said": {"text": "hello"}}
+        clock.advance(LIFE - 1)
+        socket.send_json({"token": with_scopes(auth, clock, "chat")})
+        assert socket.receive_json() == {"type": "ready", "expiresIn": LIFE}
+        clock.advance(LIFE - 1)
+        socket.send_json({"text": "still here"})
+        assert socket.receive_json() == {"user": "00", "said": {"text": "still here"}}
+    assert ended == ["over"]
+    assert not sockets._serving  # Nothing follows it any more.
+
+
+def test_a_websocket_route_ends_when_its_users_token_expires(auth: Auth, clock: FakeClock) -> None:
+    app, ended = dependency_room(auth)
+    with connected(app) as socket:
+        socket.send_json({"token": with_scopes(auth, clock, "chat")})
+        socket.receive_json()
+        clock.advance(LIFE + 1)
+        assert closing(socket) == ("TOKEN_EXPIRED", 4401, "TOKEN_EXPIRED")
+    assert ended == ["over"]
+
+
+def test_a_websocket_route_may_have_no_user(auth: Auth) -> None:
+    """Without the header nothing is waited for, because a public WebSocket may send anything."""
+    app = FastAPI(lifespan=auth.lifespan)
+    auth.install(app)
+
+    @app.websocket("/chat")
+    async def chat(
+        websocket: WebSocket, user: Annotated[User | None, Depends(auth.optional)]
+    ) -> None:
+        await websocket.accept()
+        await websocket.send_json(user and user.id)
+
+    with connected(app) as socket:
+        assert socket.receive_json() is None
+
+
+def test_a_websocket_route_refuses_a_bad_first_message(auth: Auth) -> None:
+    app, ended = dependency_room(auth)
+    with connected(app) as socket:
+        socket.send_json({"text": "hello"})
+        assert closing(socket) == ("NO_TOKEN", 4401, "NO_TOKEN")
+    assert ended == []
+
+
+def test_a_websocket_route_that_needs_a_scope_refuses_a_user_without_it(
+    auth: Auth, clock: FakeClock
+) -> None:
+    app, ended = dependency_room(auth, "moderate")
+    with connected(app) as socket:
+        socket.send_json({"token": with_scopes(auth, clock, "chat")})
+        assert socket.receive_json()["type"] == "ready"
+        assert closing(socket) == ("FORBIDDEN", 4403, "FORBIDDEN")
+    assert ended == []
+
+
+def test_a_program_may_send_the_token_of_a_websocket_route_in_the_header(
+    auth: Auth, clock: FakeClock
+) -> None:
+    app, _ = dependency_room(auth)
+    token = with_scopes(auth, clock, "chat")
+    with connected(app, Authorization=f"Bearer {token}") as socket:
+        socket.send_json({"text": "hello"})
+        assert socket.receive_json() == {"user": "00", "said": {"text": "hello"}}

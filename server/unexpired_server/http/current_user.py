@@ -11,10 +11,12 @@ from inspect import Signature
 from typing import ClassVar
 
 from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocket
 
 from unexpired_server.errors import Failure, Forbidden, SessionRevoked, TokenMissing
 from unexpired_server.http.authenticators import Authenticator, user_of
 from unexpired_server.http.exception_handlers import ensure_handler
+from unexpired_server.http.sockets import signed_in_user
 from unexpired_server.scopes import checked_scopes
 from unexpired_server.sessions.user import User
 
@@ -61,8 +63,11 @@ class CurrentUser(Dependency):
     async def __call__(self, request: HTTPConnection, user: object = None) -> User:  # noqa: ARG002 - FastAPI gives it
         """Return the user: id, scopes and claims, as of when the token was issued.
 
+        A WebSocket without the header is accepted, and its first message is the token, as with
+        ``Auth.socket``; the application then accepts and uses it as any other.
+
         Args:
-            request: The request, or a WebSocket with the token in its header.
+            request: The request, or a WebSocket that is not accepted yet.
             user: Given by FastAPI.
 
         Raises:
@@ -70,6 +75,8 @@ class CurrentUser(Dependency):
             Unavailable: The service does not run, so revocations are unknown.
         """
         try:
+            if isinstance(request, WebSocket) and "authorization" not in request.headers:
+                return await signed_in_user(request, self.authenticator)
             return user_of(await self.authenticator.authenticate(request))
         except Failure:
             ensure_handler(request.scope, strict=self.authenticator.strict)
@@ -98,6 +105,8 @@ class OptionalUser(Dependency):
             Challenge: The token is refused; the code says why.
             Unavailable: The service does not run, so revocations are unknown.
         """
+        if isinstance(request, WebSocket) and "authorization" not in request.headers:
+            return None  # Whether a token comes is not known before it is accepted.
         try:
             return await self._current(request)
         except TokenMissing:
@@ -120,7 +129,7 @@ class RequiredScopes(Dependency):
         """Return the user.
 
         Args:
-            request: The request, or a WebSocket with the token in its header.
+            request: The request, or a WebSocket that is not accepted yet.
             user: Given by FastAPI.
 
         Raises:

@@ -32,6 +32,9 @@ FORBIDDEN = 4403
 _REFUSED = "unexpired.refused"
 """In the scope of a WebSocket: an outer handler may have an object of its own for it."""
 
+_ACCEPTED = "unexpired.accepted"
+"""In the scope of a WebSocket that was accepted before its application did so: that WebSocket."""
+
 logger: logging.Logger = logging.getLogger("unexpired.server")
 
 
@@ -79,6 +82,7 @@ async def refuse_socket(websocket: WebSocket, failure: Failure, *, strict: bool 
     if websocket.scope.get(_REFUSED):
         return
     websocket.scope[_REFUSED] = True
+    websocket = websocket.scope.get(_ACCEPTED, websocket)
     code, reason = close_code(failure), failure.code
     if is_open(websocket):
         with suppress(WebSocketDisconnect):
@@ -89,6 +93,11 @@ async def refuse_socket(websocket: WebSocket, failure: Failure, *, strict: bool 
             await websocket.send_denial_response(error_response(failure, strict=strict))
         else:
             await websocket.close(code, reason)
+
+
+def note_accepted(websocket: WebSocket) -> None:
+    """Note that a WebSocket is open although its application has not accepted it yet."""
+    websocket.scope[_ACCEPTED] = websocket
 
 
 def is_open(websocket: WebSocket) -> bool:

@@ -32,6 +32,7 @@ from unexpired_server.http.exception_handlers import (
     ensure_handler,
     error_message,
     is_open,
+    note_accepted,
     refuse_socket,
 )
 from unexpired_server.ops.background import log_fault
@@ -128,10 +129,11 @@ class Guard:
         await self._use(token, await self._verified(token))
 
     async def serve(self) -> None:
-        """Pass messages on and follow the token, until this is cancelled."""
+        """Pass messages on and follow the token, until the client has gone."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._whole(self._pump()))
-            tasks.create_task(self._whole(self._watch()))
+            watching = tasks.create_task(self._whole(self._watch()))
+            await self._whole(self._pump())
+            watching.cancel()
 
     async def refuse(self, failure: Failure) -> None:
         """Send the failure and close; the application receives only that it is closed."""
@@ -276,6 +278,64 @@ def _is_disconnect(exc: Exception) -> bool:
     if isinstance(exc, ExceptionGroup):
         return exc.split(WebSocketDisconnect)[1] is None
     return isinstance(exc, WebSocketDisconnect)
+
+
+async def signed_in_user(websocket: WebSocket, authenticator: Authenticator) -> User:
+    """Let in the user of a WebSocket by its first message; the application goes on as with any.
+
+    It accepts, receives and sends as if nothing had happened, and never receives a token.
+
+    Args:
+        websocket: The application's, not accepted yet.
+        authenticator: Verifies access tokens.
+
+    Raises:
+        Failure: The user was refused, and the WebSocket is closed.
+    """
+    # Whoever asks for the user has this object already, so its ends are exchanged in place.
+    accepted = WebSocket(websocket.scope, websocket._receive, websocket._send)  # noqa: SLF001
+    await accepted.accept()
+    note_accepted(accepted)
+    guard = Guard(accepted, authenticator, frozenset())
+    try:
+        await guard.sign_in(await _first_token(accepted))
+    except Failure as failure:
+        await guard.refuse(failure)
+        raise
+    ends = _AcceptedEnds(AuthSocket(guard))
+    websocket._receive, websocket._send = ends.receive, ends.send  # noqa: SLF001
+    serving = asyncio.create_task(guard.serve())
+    _serving.add(serving)
+    serving.add_done_callback(_serving.discard)
+    return guard.user
+
+
+_serving: set[asyncio.Task[None]] = set()
+"""A task that nothing refers to may disappear before its end."""
+
+
+class _AcceptedEnds:
+    """An accepted WebSocket's ends, for an application that is still to accept it.
+
+    Args:
+        socket: Of the signed-in user.
+    """
+
+    def __init__(self, socket: AuthSocket) -> None:
+        self._socket = socket
+        self._is_connecting = True
+
+    async def receive(self) -> Message:
+        """Return the connection first, and then each message."""
+        if self._is_connecting:
+            self._is_connecting = False
+            return {"type": "websocket.connect"}
+        return await self._socket.receive()
+
+    async def send(self, message: Message) -> None:
+        """Send each message but the acceptance, which was sent before the token came."""
+        if message["type"] != "websocket.accept":
+            await self._socket.send(message)
 
 
 def token_in(message: Message) -> str | None:
