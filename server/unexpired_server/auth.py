@@ -26,14 +26,14 @@ from unexpired_server.http.current_user import (
     RequiredScopes,
 )
 from unexpired_server.http.exception_handlers import ensure_handler, failure_handlers
-from unexpired_server.http.prefix import DEFAULT_PREFIX, checked_prefix
+from unexpired_server.http.prefix import DEFAULT_PREFIX, check_reachable, checked_prefix
 from unexpired_server.http.requires import install_user
 from unexpired_server.http.routes.system import KEYS
 from unexpired_server.http.sockets import AuthSocket, signed_in_socket
 from unexpired_server.service import Service
 from unexpired_server.sessions.deliveries import Deliver
 from unexpired_server.sessions.user import ClaimsHook, User, UserStore
-from unexpired_server.settings import Settings
+from unexpired_server.settings import Settings, load_settings
 from unexpired_server.tokens.jwks_verifier import JWKSVerifier
 
 
@@ -88,7 +88,7 @@ class Auth:
         authenticator: Authenticator
         if verifier is None:
             self._service = Service(
-                Settings() if settings is None else settings,
+                load_settings() if settings is None else settings,
                 users=users,
                 claims=claims,
                 deliver=deliver,
@@ -152,7 +152,8 @@ class Auth:
         Raises:
             TypeError: ``app`` is neither a Starlette nor a FastAPI application.
             ValueError: ``prefix`` is no such prefix.
-            RuntimeError: The application has started, or was given to ``install`` before.
+            RuntimeError: The application has started, was given to ``install`` before, or has a
+                route or a mount that would take the requests of ours, such as ``/{path:path}``.
         """
         if not isinstance(app, Starlette):
             raise TypeError(
@@ -161,6 +162,7 @@ class Auth:
         if app.middleware_stack is not None:
             raise RuntimeError("Call install() before the application starts")
         routes = self._routes(app, checked_prefix(prefix))
+        check_reachable(routes, app.routes)
         install_user(app.router, self.user)
         app.router.routes.extend(routes)
         if Failure not in app.exception_handlers:
@@ -218,7 +220,10 @@ class Auth:
             BadCredentials: The built-in table has no such user, or sign-in is disabled.
             Unavailable: The database does not respond, or the service does not run.
             RuntimeError: Another server issues the tokens.
+            TypeError: ``user`` is no ``User``.
         """
+        if not isinstance(user, User):
+            raise TypeError(f"user is a User, not {type(user).__name__}")
         service = self.service
         try:
             signed_in = await service.open_session(user, request)

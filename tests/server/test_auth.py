@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import httpx
@@ -21,7 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Host, Mount, Route
+from starlette.routing import BaseRoute, Host, Mount, Route, Router
 from starlette.types import ASGIApp
 
 from tests.server.harness import HASHER, PASSWORD, bearer, sign
@@ -33,6 +34,7 @@ from unexpired_server import (
     JWKSVerifier,
     Service,
     Settings,
+    SettingsError,
     TokenMissing,
     User,
     failure_handlers,
@@ -203,6 +205,49 @@ async def test_installing_after_the_application_has_started_is_refused(auth: Aut
 def test_installing_in_what_is_no_application_is_refused(auth: Auth, thing: Any) -> None:
     with pytest.raises(TypeError, match="application itself, not"):
         auth.install(thing)
+
+
+@pytest.mark.parametrize("make_app", [Starlette, FastAPI])
+@pytest.mark.parametrize(
+    "catch_all",
+    [Mount("/", Starlette()), Route("/{path:path}", lambda _: Response()), Mount("/api", Router())],
+)
+def test_installing_after_a_route_that_takes_every_request_is_refused(
+    auth: Auth, make_app: Any, catch_all: BaseRoute
+) -> None:
+    app = make_app()
+    app.router.routes.append(catch_all)
+    with pytest.raises(RuntimeError, match=r"before .* is added: it would answer /api/"):
+        auth.install(app)
+
+
+async def test_a_host_may_have_routes_of_its_own_before_and_a_catch_all_after_ours(
+    auth: Auth,
+) -> None:
+    def say(text: str) -> Any:
+        return lambda _: PlainTextResponse(text)
+
+    own = [Route("/api/me", say("the host's")), Route("/api/{x}", say(""), methods=["PUT"])]
+    app = Starlette(routes=[*own, Mount("/static", Starlette())], lifespan=auth.lifespan)
+    auth.install(app)
+    app.mount("/", Starlette())
+    async with running(app) as http:
+        await sign_in(http)
+        assert (await http.get("/api/me")).text == "the host's"
+
+
+def test_settings_of_the_environment_that_cannot_be_used_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("UNEXPIRED_SECRET", "weak")
+    with pytest.raises(SettingsError, match="Setting secret: is too weak"):
+        Auth()
+
+
+async def test_a_session_is_opened_only_for_a_user(auth: Auth) -> None:
+    request = Request({"type": "http", "headers": [], "client": None})
+    with pytest.raises(TypeError, match="user is a User, not SimpleNamespace"):
+        await auth.open_session(SimpleNamespace(id=7), request)  # type: ignore[arg-type]
 
 
 def test_a_verifier_excludes_what_an_issuer_needs(make_settings: Callable[..., Settings]) -> None:
@@ -726,8 +771,9 @@ async def test_in_starlette_the_user_is_awaited_with_the_request(auth: Auth) -> 
 async def test_requires_works_in_mounted_applications(
     auth: Auth, clock: FakeClock, nested: Any, make_app: Any
 ) -> None:
-    app = make_app(routes=[nested()], lifespan=auth.lifespan)
+    app = make_app(lifespan=auth.lifespan)
     auth.install(app)
+    app.router.routes.append(nested())
     async with running(app) as http:
         response = await http.get("/sub/whoami", headers=bearer(with_scopes(auth, clock)))
         assert response.status_code == 200
