@@ -589,7 +589,7 @@ def test_the_current_user_of_a_websocket_route_sends_the_token_first(
         socket.send_json({"text": "still here"})
         assert socket.receive_json() == {"user": "00", "said": {"text": "still here"}}
     assert ended == ["over"]
-    assert not sockets._serving  # Nothing follows it any more.
+    assert not sockets.SERVING  # Nothing follows it any more.
 
 
 def test_a_websocket_route_ends_when_its_users_token_expires(auth: Auth, clock: FakeClock) -> None:

@@ -292,7 +292,7 @@ async def signed_in_user(websocket: WebSocket, authenticator: Authenticator) -> 
     Raises:
         Failure: The user was refused, and the WebSocket is closed.
     """
-    # Whoever asks for the user has this object already, so its ends are exchanged in place.
+    # The caller has this object already, so its ends are exchanged in place.
     accepted = WebSocket(websocket.scope, websocket._receive, websocket._send)  # noqa: SLF001
     await accepted.accept()
     note_accepted(accepted)
@@ -305,12 +305,12 @@ async def signed_in_user(websocket: WebSocket, authenticator: Authenticator) -> 
     ends = _AcceptedEnds(AuthSocket(guard))
     websocket._receive, websocket._send = ends.receive, ends.send  # noqa: SLF001
     serving = asyncio.create_task(guard.serve())
-    _serving.add(serving)
-    serving.add_done_callback(_serving.discard)
+    SERVING.add(serving)
+    serving.add_done_callback(SERVING.discard)
     return guard.user
 
 
-_serving: set[asyncio.Task[None]] = set()
+SERVING: set[asyncio.Task[None]] = set()
 """A task that nothing refers to may disappear before its end."""
 
 
