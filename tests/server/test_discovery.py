@@ -168,6 +168,17 @@ async def test_an_https_issuer_cannot_point_to_this_machine(clock: FakeClock) ->
     assert fetched == [f"{ISSUER}{OIDC}", f"{ISSUER}{OAUTH}"]
 
 
+@pytest.mark.parametrize("path", [OIDC, "/keys"])
+async def test_the_log_names_the_address_that_has_no_document(
+    issuer: FakeIssuer, clock: FakeClock, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    """So that its reader can open it, and sees which of the two addresses is wrong."""
+    issuer.answers[path] = (404, {}, b"")
+    with pytest.raises(Unavailable):
+        await verifier_of(issuer, clock).verify(issuer.token())
+    assert f"({issuer.url}{path}: the response has status 404)" in caplog.text
+
+
 BROKEN: list[Answer] = [
     (302, {"Location": "/elsewhere"}, b""),
     (200, {"Content-Type": "text/html"}, b"<html>Sign in</html>"),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 MAXIMUM_AGE = 300.0
 """Seconds after which a document is fetched again when its response does not say; so long a
@@ -22,6 +23,8 @@ SOCKET_TIMEOUT = 5.0
 FETCH_TIMEOUT = 15.0
 MAXIMUM_BYTES = 64 * 1024
 CHUNK = 8 * 1024
+LONGEST_SHOWN = 200
+"""Characters of an address that go into the log."""
 
 MAX_AGE = re.compile(r"(?:^|[\s,])max-age\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 NO_CACHE = re.compile(r"(?:^|[\s,])no-(?:cache|store)\b", re.IGNORECASE)
@@ -91,12 +94,14 @@ def get_document(address: str) -> Document:
             while chunk := response.read1(CHUNK):
                 content += chunk
                 if len(content) > MAXIMUM_BYTES or time.monotonic() > until:
-                    raise WrongDocumentError("the document is too large or too slow")
+                    raise WrongDocumentError(
+                        f"the document at {_shown(address)} is too large or too slow"
+                    )
             return Document(content, dict(response.headers))
     except urllib.error.HTTPError as exc:
-        raise _refusal(exc) from None
+        raise _refusal(exc, _shown(address)) from None
     except urllib.error.URLError as exc:
-        raise FetchError(f"there is no connection: {exc.reason}") from None
+        raise FetchError(f"{_shown(address)}: there is no connection: {exc.reason}") from None
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -106,10 +111,17 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Follow none, so that the response is an error."""
 
 
-def _refusal(exc: urllib.error.HTTPError) -> OSError:
+def _shown(address: str) -> str:
+    """Return an address for the log, without what may be a secret in it."""
+    parts = urlsplit(address)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"[:LONGEST_SHOWN]
+
+
+def _refusal(exc: urllib.error.HTTPError, shown: str) -> OSError:
     asks = exc.code in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
     seconds = exc.headers.get("Retry-After", "").strip() if asks else ""
     exc.close()
     if seconds.isascii() and seconds.isdecimal() and len(seconds) < 10:  # noqa: PLR2004 - ages
         return RetryLaterError(float(seconds))
-    return FetchError(f"the response has status {exc.code}")
+    return FetchError(f"{shown}: the response has status {exc.code}")
