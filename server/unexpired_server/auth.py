@@ -61,7 +61,8 @@ class Auth:
 
     Raises:
         SettingsError: The keys or the database URL cannot be used, or an extra is missing.
-        TypeError: ``verifier`` is given together with another argument.
+        TypeError: ``verifier`` is given together with another argument, or ``settings`` or
+            ``verifier`` is something else.
 
     In FastAPI::
 
@@ -84,6 +85,8 @@ class Auth:
         now: Callable[[], float] | None = None,
         hasher: PasswordHasher | None = None,
     ) -> None:
+        _check_type("settings", settings, Settings)
+        _check_type("verifier", verifier, JWKSVerifier)
         self._service: Service | None = None
         authenticator: Authenticator
         if verifier is None:
@@ -255,3 +258,8 @@ class Auth:
             ValueError: One is not a scope (RFC 6749, section 3.3), or ``origins`` is one text.
         """
         return signed_in_socket(websocket, self._authenticator, scopes, origins)
+
+
+def _check_type(name: str, value: object, expected: type) -> None:
+    if value is not None and not isinstance(value, expected):
+        raise TypeError(f"{name} is of the class {expected.__name__}, not {type(value).__name__}")

@@ -250,6 +250,19 @@ async def test_a_session_is_opened_only_for_a_user(auth: Auth) -> None:
         await auth.open_session(SimpleNamespace(id=7), request)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"settings": {"signup": True}}, "settings is of the class Settings, not dict"),
+        ({"verifier": "https://x.example"}, "verifier is of the class JWKSVerifier, not str"),
+    ],
+)
+def test_an_argument_of_another_class_is_named(arguments: dict[str, Any], message: str) -> None:
+    """At once, and not when the first token is verified."""
+    with pytest.raises(TypeError, match=message):
+        Auth(**arguments)
+
+
 def test_a_verifier_excludes_what_an_issuer_needs(make_settings: Callable[..., Settings]) -> None:
     verifier = JWKSVerifier("https://sign-in.example/.well-known/jwks.json")
     with pytest.raises(TypeError, match="verifier and settings exclude"):
