@@ -91,7 +91,7 @@ class BlobPart:
     def __init__(self, js_blob: Any) -> None:
         self.js_blob = js_blob
         self.size: int | None = int(js_blob.size)
-        self.type = str(getattr(js_blob, "type", ""))
+        self.type: str = str(getattr(js_blob, "type", ""))
 
     def __iter__(self) -> Iterator[bytes]:
         raise TypeError("a Blob can only be sent by the page")

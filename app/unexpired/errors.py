@@ -103,7 +103,7 @@ class SecondStepRequired(UnexpiredError):  # noqa: N818
         self.fields = fields
         self.code = code
         if response is not None:
-            self.response = response
+            self.response: Response | None = response
 
 
 class RateLimited(UnexpiredError):  # noqa: N818

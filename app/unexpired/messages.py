@@ -421,7 +421,8 @@ class BadReply(UnexpiredError):  # noqa: N818
         self.status_code = status_code
         self.code = code
         if response is not None:
-            self.response, self.request = response, response.request
+            self.response: Response | None = response
+            self.request: Request | None = response.request
 
 
 def _charset(content_type: str) -> str:

@@ -327,7 +327,7 @@ class Forbidden(Challenge):
 
     def __init__(self, message: str | None = None, *, scopes: Iterable[str] = ()) -> None:
         super().__init__(message)
-        self.scopes = checked_scopes(scopes)
+        self.scopes: frozenset[str] = checked_scopes(scopes)
 
 
 class RefreshExpired(Challenge):
