@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import pytest
 
-from tests.simulation.loop import run
 from tests.support.clock import FakeClock
 from tests.support.fake_server import API, AsyncFakeServer, error_response
 from tests.support.streaming_server import (
@@ -19,6 +18,7 @@ from tests.support.streaming_server import (
     Streams,
     SyncStreamingServer,
 )
+from tests.support.virtual_loop import run
 from unexpired import (
     AsyncClient,
     BadReply,

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from tests.simulation.loop import VirtualLoop, run
 from tests.simulation.profile import DAY, HOUR, MINUTE, Profile
 from tests.simulation.tab import CALL_BOUND, Tab
 from tests.simulation.world import Report, World
+from tests.support.virtual_loop import VirtualLoop, run
 from unexpired import Unreachable
 from unexpired.timers import STEPS
 
