@@ -219,7 +219,8 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
 
         A connection that ends is made again, with the last event's id and a fresh token, after the
         time that the server has set, at first 3 s; during an outage ever later, or as its
-        ``Retry-After`` asks. Leaving the loop, or ``aclose()``, closes the connection.
+        ``Retry-After`` asks. Leaving the loop, or ``aclose()``, closes the connection. When the
+        person signs out, or another one signs in, it ends with ``SessionEnded``.
 
         Args:
             url: Absolute, or relative to the base URL or the page.
@@ -244,6 +245,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
     async def _events(
         self, source: EventSource, request: Request, reading: Reading, seconds: float | None
     ) -> AsyncGenerator[ServerSentEvent, None]:
+        watch = self._manager.watch(request)
         while True:
             asked_for = 0.0
             try:
@@ -252,14 +254,20 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
                     await self._call_hooks("response", stream)
                     if not source.connect(stream.head, self._manager.policy.clock.now()):
                         return
-                    async for piece in stream.aiter_bytes():
-                        for event in source.feed(piece):
-                            yield event
+                    with watch.connected(stream.abandon):
+                        async for piece in stream.aiter_bytes():
+                            for event in source.feed(piece):
+                                watch.check()
+                                yield event
+                                watch.check()
             except Unreachable as error:
                 asked_for = error.retry_after or 0.0
+            watch.check()
             delay = source.next_delay()
             await asyncio.sleep(asked_for)  # Nothing wakes it: the server asked for that long.
             await self._wakeup.sleep(max(delay - asked_for, 0.0))
+            await self._reload()
+            watch.check()
 
     async def _call_hooks(
         self, event: Literal["request", "response"], message: Request | ResponseHead

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from unexpired.content import RequestOptions, build_request
@@ -28,7 +29,7 @@ from unexpired.options import Options
 from unexpired.policy import Effect, Policy, Send
 from unexpired.ports import Clock, MemoryStore, Navigator, TokenStore
 from unexpired.session import Session
-from unexpired.session_record import Record, UnknownRecord, loads
+from unexpired.session_record import Generation, Record, UnknownRecord, loads
 from unexpired.sign_in_redirect import is_sign_in, reason_for, return_path, sign_in_url
 from unexpired.streams import Reading
 from unexpired.token_response import parse_token_response
@@ -206,6 +207,10 @@ class SessionManager:
             lose=lambda error: self.note_no_response(request, error),
         )
 
+    def watch(self, request: Request) -> SessionWatch:
+        """Return what ends a request of several connections with the session it began in."""
+        return SessionWatch(self, request)
+
     def with_idempotency_key(self, request: Request) -> Request:
         """Return a POST to a trusted origin with one key for all its attempts.
 
@@ -276,6 +281,68 @@ class SessionManager:
             "hints": [hint] if hint else [],
             "last_failures": self.policy.log.last_failures,
         }
+
+
+class SessionWatch:
+    """Ends a request of several connections when the person signs out or is replaced.
+
+    What it brings is of the person who it began with, and so is the place where it goes on.
+
+    Args:
+        manager: The session of the client.
+        request: The request.
+    """
+
+    def __init__(self, manager: SessionManager, request: Request) -> None:
+        self._manager = manager
+        self._request = request
+        self._began_in: Generation | None = None
+
+    def check(self) -> None:
+        """Raise if the session that the request began in was signed out or replaced.
+
+        Raises:
+            SessionEnded: If it was. A session that the server has ended is no matter here.
+        """
+        if self._was_replaced():
+            error = SessionEnded("SIGNED_OUT")
+            error.note_request(self._request)
+            raise error
+
+    @contextmanager
+    def connected(self, close: Callable[[], None]) -> Iterator[None]:
+        """Watch over one connection, from when its head has arrived.
+
+        Args:
+            close: Closes the connection.
+
+        Raises:
+            SessionEnded: See ``check``.
+        """
+        self.check()
+        record = self._manager.session.record
+        if self._began_in is None and record is not None and self._carries_token():
+            self._began_in = record.generation
+
+        def on_change(*_: object) -> None:
+            if self._was_replaced():
+                close()
+
+        offs = [self._manager.emitter.on(name, on_change) for name in ("signed_in", "signed_out")]
+        try:
+            yield
+        finally:
+            for off in offs:
+                off()
+
+    def _carries_token(self) -> bool:
+        request = self._request
+        is_ours = "authorization" not in request.headers
+        return bool(request.auth) and is_ours and self._manager.options.trusts(request.url)
+
+    def _was_replaced(self) -> bool:
+        began_in = self._began_in
+        return began_in is not None and self._manager.session.was_replaced(began_in)
 
 
 def new_attempt() -> str:

@@ -270,6 +270,7 @@ class Client(BaseClient[Response]):
     def _events(
         self, source: EventSource, request: Request, reading: Reading, timeout: float | None
     ) -> Generator[ServerSentEvent, None, None]:
+        watch = self._manager.watch(request)
         while True:
             asked_for = 0.0
             try:
@@ -277,14 +278,21 @@ class Client(BaseClient[Response]):
                     self._call_hooks("response", stream)
                     if not source.connect(stream.head, self._clock.now()):
                         return
-                    for piece in stream.iter_bytes():
-                        yield from source.feed(piece)
+                    with watch.connected(stream.close):
+                        for piece in stream.iter_bytes():
+                            for event in source.feed(piece):
+                                watch.check()
+                                yield event
+                                watch.check()
             except Unreachable as error:
                 asked_for = error.retry_after or 0.0
+            watch.check()
             delay = max(source.next_delay(), asked_for)
             if delay > self._max_backoff:
                 raise Unreachable(retry_after=delay)
             self._clock.sleep(delay)
+            self.ready()
+            watch.check()
 
     def _call_hooks(
         self, event: Literal["request", "response"], message: Request | ResponseHead

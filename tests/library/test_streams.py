@@ -82,14 +82,22 @@ class World:
             "Response", await self.result((stream.aread if self.is_async else stream.read)())
         )
 
+    async def next(self, events: Any) -> ServerSentEvent:
+        if self.is_async:
+            return cast("ServerSentEvent", await anext(events))
+        try:
+            return cast("ServerSentEvent", next(events))
+        except StopIteration:
+            raise StopAsyncIteration from None
+
     async def take(self, count: int, **options: Any) -> list[ServerSentEvent]:
         """Return the first events of the feed, then leave it; all of them if it ends before."""
         found: list[ServerSentEvent] = []
         events = self.client.events("/feed", **options)
         while len(found) < count:
             try:
-                found.append(await anext(events) if self.is_async else next(events))
-            except (StopIteration, StopAsyncIteration):
+                found.append(await self.next(events))
+            except StopAsyncIteration:
                 break
         await self.result(events.aclose() if self.is_async else events.close())
         return found
@@ -435,6 +443,53 @@ async def test_a_session_that_ends_ends_the_events(world: World) -> None:
     with pytest.raises(SessionEnded):
         await world.take(2)
     assert world.client.state == "expired"
+
+
+@pytest.mark.parametrize("is_replaced", [True, False])
+@in_virtual_time
+async def test_events_of_a_person_who_signs_out_end_at_once(
+    world: World,
+    is_replaced: bool,  # noqa: FBT001 - by the next person
+) -> None:
+    """What the connection brings then is still of the person who has left."""
+    world.streams.add("/feed", b"data: a\n\ndata: b\n\n", 1000.0, b"data: c\n\n", **FEED)
+    events = world.client.events("/feed")
+    await world.next(events)
+    await world.result(world.client.sign_out())
+    assert world.streams.opened[0].is_closed
+    if is_replaced:
+        await world.sign_in()
+    with pytest.raises(SessionEnded) as caught:
+        await world.next(events)
+    assert caught.value.code == "SIGNED_OUT"
+    assert caught.value.request is not None
+    assert caught.value.request.url == f"{API}/feed"
+    assert len(world.streams.opened) == 1
+
+
+@in_virtual_time
+async def test_events_never_go_on_as_another_person(world: World) -> None:
+    """Who signs in while a connection is made again, has not asked for them."""
+    world.streams.add("/feed", b"data: a\n\n", **FEED)
+    taken: list[str] = []
+    events = world.client.events("/feed")
+    taken.append((await world.next(events)).data)
+    await world.sign_in()
+    with pytest.raises(SessionEnded):
+        await world.next(events)
+    assert taken == ["a"]
+    assert world.paths.count("/feed") == 0
+
+
+@in_virtual_time
+async def test_events_with_a_token_of_the_callers_own_are_of_nobody_here(world: World) -> None:
+    world.streams.add("/feed", b"data: a\n\n", b"data: b\n\n", **FEED)
+    token = await world.result(world.client.token())
+    events = world.client.events("/feed", headers={"Authorization": f"Bearer {token}"})
+    first = await world.next(events)
+    await world.result(world.client.sign_out())
+    second = await world.next(events)
+    assert [first.data, second.data] == ["a", "b"]
 
 
 @in_virtual_time
