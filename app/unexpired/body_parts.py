@@ -38,11 +38,14 @@ class FilePart:
 
     Raises:
         TypeError: If the file was opened as text.
+        ValueError: If it is closed.
     """
 
     def __init__(self, name: str, file: IO[bytes] | TextIOBase) -> None:
         if isinstance(file, TextIOBase):
             raise TypeError(f"{name}: the file is opened as text; open it with 'rb'")
+        if getattr(file, "closed", False):
+            raise ValueError(f"{name}: the file is closed")
         self._name = name
         self._file = file
         self.is_replayable: bool = _is_seekable(file)
@@ -163,6 +166,7 @@ def part_of(name: str, value: Any) -> Part | None:
 
     Raises:
         TypeError: If the file was opened as text.
+        ValueError: If the file is closed.
         OSError: If the path cannot be read.
     """
     if isinstance(value, Path):

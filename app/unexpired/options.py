@@ -79,7 +79,8 @@ class Options:
             None: only with this project's own dialect. Of another origin, a server that does not
             know the header may refuse it (CORS).
         headers: Header fields of every request to the origins that may see the token, including
-            those for tokens; a request's own win. Other origins never see them.
+            those for tokens; a request's own win. No request to another origin has them. A redirect
+            to one leaves them out in a program; in a page that origin may allow them (CORS).
         event_hooks: Functions to call, as in httpx: ``request`` ones with each ``Request`` before
             it is sent, without our token; ``response`` ones with each ``Response``. They are called
             once for each call of yours, however often it is sent. Their exceptions propagate.

@@ -201,6 +201,22 @@ def test_a_redirect_carries_no_token_to_another_origin(
     assert set(other_server.tokens) == {None}
 
 
+def test_a_redirect_carries_no_key_to_another_origin(
+    program: Program, foreign_server: ForeignServer, other_server: ForeignServer
+) -> None:
+    """Any header field that a page could not send there unasked may be a credential."""
+    foreign_server.behaviours["/away"] = redirect_to(f"{other_server.url}/there")
+    client = Client.on_desktop(
+        store=program.store, base_url=foreign_server.url, headers={"X-Api-Key": "KEY"}
+    )
+    given = {"Cookie": "a=b", "Accept": "text/csv"}
+    client.get("/away", auth=False, headers=given).raise_for_status()
+    [(_, sent, _)], [(_, followed, _)] = foreign_server.seen, other_server.seen
+    assert {"x-api-key", "cookie"} <= sent.keys()
+    assert not {"x-api-key", "cookie"} & followed.keys()
+    assert followed["accept"] == "text/csv"
+
+
 @EACH_LIBRARY
 def test_an_expired_token_is_refreshed_after_a_redirect(
     program: Program, foreign_server: ForeignServer, call: Call

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from unexpired import Headers, Request, Response, ResponseStream
+from unexpired.content import read_body
 from unexpired.desktop.threads import THREADS, ThreadedTransport
 
 SLOW = Request("GET", "https://api.example/slow")
@@ -45,7 +46,7 @@ class Slow:
         """Send the request."""
         if not request.sensitive:
             self.gate.wait(timeout)
-        return Response(200)
+        return Response(200, content=read_body(request.body) or b"")
 
     def open(self, request: Request, timeout: float | None) -> ResponseStream:  # noqa: ARG002 - the contract of a transport
         """Send the request."""
@@ -79,3 +80,13 @@ async def test_a_body_does_not_wait_for_streams_of_events(gate: threading.Event)
         assert (await stream.aread()).content == b"x"
     gate.set()
     await asyncio.gather(*waiting)
+
+
+async def test_an_asynchronous_body_is_read_before_a_thread_sends_it(gate: threading.Event) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"a"
+        yield b"b"
+
+    gate.set()
+    request = Request("POST", "https://api.example/notes", body=pieces())
+    assert (await ThreadedTransport(Slow(gate)).send(request)).content == b"ab"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from unexpired.content import join
 from unexpired.messages import Progress, Request, Response
 from unexpired.ports import SyncTransport, open_sync_stream
 from unexpired.streams import AsyncResponseStream, ResponseStream, SyncBody
@@ -45,13 +46,14 @@ class ThreadedTransport:
     async def send(self, request: Request) -> Response:
         """Send the request; see ``Transport``."""
         loop, send = asyncio.get_running_loop(), self._transport.send
+        request = await _without_async_body(request)
         threads = self._token_threads if request.sensitive else self._threads
         with _reporting_here(request) as sent:
             return await loop.run_in_executor(threads, send, sent, TIMEOUT)
 
     async def open(self, request: Request) -> AsyncResponseStream:
         """Send the request; see ``StreamingTransport``."""
-        with _reporting_here(request) as sent:
+        with _reporting_here(await _without_async_body(request)) as sent:
             opening = self._threads.submit(open_sync_stream, self._transport, sent, TIMEOUT)
             try:
                 stream = await asyncio.wrap_future(opening)
@@ -60,6 +62,13 @@ class ThreadedTransport:
                 raise
         body = _ThreadedBody(stream.body, self._readers)
         return AsyncResponseStream(stream.status_code, stream.headers, body, url=stream.url)
+
+
+async def _without_async_body(request: Request) -> Request:
+    """Return the request with a body that a thread can read."""
+    if not isinstance(request.body, AsyncIterable):
+        return request
+    return replace(request, body=join([piece async for piece in request.body]))
 
 
 class _Reports:

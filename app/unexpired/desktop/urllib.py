@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from unexpired.streams import SyncBody
 
 CHUNK = 65_536  # bytes
+
+# CORS-safelisted request header (Fetch Standard): what any page may send to any origin.
+SAFELISTED = {"accept", "accept-language", "content-language", "content-type", "range"}
 SCHEMES = ("http", "https")
 CLOSED_MEANWHILE = (ValueError, AttributeError)  # What http.client raises then.
 
@@ -66,7 +69,11 @@ class UrllibTransport:
 
 
 class _CarefulRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects as browsers do: a credential never goes to another origin."""
+    """Follows redirects as browsers do: a credential never goes to another origin.
+
+    Any other header field may be one, too, such as the key of an API. A browser asks that origin
+    whether it wants them; we leave them out.
+    """
 
     def redirect_request(  # noqa: PLR0913, PLR0917 - urllib's own signature
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
@@ -76,7 +83,9 @@ class _CarefulRedirects(urllib.request.HTTPRedirectHandler):
             return None  # Without an origin we could not tell whether the token may follow.
         further = super().redirect_request(req, fp, code, msg, headers, newurl)
         if further is not None and origin_of(newurl) != origin_of(req.full_url):
-            further.remove_header("Authorization")
+            for name in {*further.headers, *further.unredirected_hdrs}:
+                if name.lower() not in SAFELISTED:
+                    further.remove_header(name)
         return further
 
 
