@@ -107,6 +107,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         self._tick = tick
         self._refresh_task: asyncio.Task[UnexpiredError | None] | None = None
         self._exchange: asyncio.Task[Any] | None = None
+        self._refreshed_session = ""  # Whose refresh these two are.
         self._background: set[asyncio.Task[Any]] = set()
         self._stay_ahead_task: asyncio.Task[None] | None = None
         self._wakeup = Wakeup()
@@ -579,7 +580,9 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         if self._manager.session.is_stale(effect.stale):
             self._manager.session.record_for(effect.stale)
             return
-        task = self._refresh_task
+        task, session = self._refresh_task, effect.stale.session
+        if session != self._refreshed_session:  # That of a session which was replaced is no help.
+            self._refreshed_session, self._exchange, task = session, None, None
         if task is None or task.done():
             task = self._refresh_task = asyncio.ensure_future(self._renew(effect.stale))
         if not await _is_done_within(effect.within, task):

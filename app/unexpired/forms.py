@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
@@ -155,6 +154,8 @@ def _name_of(file: Any) -> str:
 
 
 def _guessed(filename: str) -> str:
+    import mimetypes  # noqa: PLC0415 - few pages need it
+
     return mimetypes.guess_type(filename)[0] or OCTETS
 
 

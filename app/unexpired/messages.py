@@ -9,7 +9,6 @@ import re
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from http import HTTPStatus
 from typing import Any, Literal, Self, TypeVar
 
 from unexpired.body_parts import PartedBody
@@ -169,6 +168,8 @@ class ResponseHead:
 
         It is not what the server sent: HTTP/2 has no reason phrase, and fetch shows none.
         """
+        from http import HTTPStatus  # noqa: PLC0415 - few pages need it
+
         try:
             return HTTPStatus(self.status_code).phrase
         except ValueError:

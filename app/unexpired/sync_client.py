@@ -108,6 +108,7 @@ class Client(BaseClient[Response]):
         # No other thread may run between reading the session and writing it.
         self._mutex = threading.RLock()
         self._exchange: _Exchange | None = None
+        self._exchanged_session = ""  # Whose refresh it is.
         if session_of is None:
             self._manager.load()
 
@@ -563,7 +564,9 @@ class Client(BaseClient[Response]):
         if session.failures > failures:
             raise Unreachable
         exchange, self._exchange = self._exchange, None
-        if exchange is None:
+        name = session.require().generation.session
+        if exchange is None or name != self._exchanged_session:
+            self._exchanged_session = name
             flow = self._manager.policy.renew(is_locked=is_locked)
             exchange = _Exchange(self._transport, self._steps(flow, NO_LIMIT))
         if not exchange.finish(self._manager.options.refresh_timeout):

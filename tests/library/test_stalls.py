@@ -23,7 +23,7 @@ from tests.support.fake_server import (
     json_response,
     token_fields,
 )
-from unexpired import AsyncClient, Client, Dialect, Request, Response, Unreachable
+from unexpired import AsyncClient, Client, Dialect, Request, Response, SessionEnded, Unreachable
 from unexpired.ports import MemoryStore, SystemClock
 from unexpired.timers import timeout_after
 
@@ -159,6 +159,60 @@ def test_a_program_uses_a_late_response_at_its_next_call() -> None:
     program.client.refresh()
     assert program.client.state == "active"
     assert program.server.count("/api/refresh") == 1
+
+
+# -- A session that was replaced during its refresh ----------------------------------------------
+
+
+class LateRefresh(SlowServer):
+    """Responds to the first refresh when the test lets it."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.late: list[asyncio.Event] = [asyncio.Event()]
+
+    async def send(self, request: Request) -> Response:
+        if request.url.endswith("/api/refresh") and self.late:
+            self.received.append(request)
+            await self.late.pop().wait()
+            return self.respond(request)
+        return await super().send(request)
+
+
+async def test_a_refresh_of_a_replaced_session_ends_no_other_one() -> None:
+    server = LateRefresh(FakeClock())
+    [answer] = server.late
+    client = await signed_in(server)
+    replaced = asyncio.ensure_future(client.refresh())
+    await until(lambda: server.count("/api/refresh") == 1)
+    await client.adopt(token_fields(7))
+    server.clock.advance(1000)
+    call = asyncio.ensure_future(client.get("/api/notes"))
+    await asyncio.sleep(0)
+    answer.set()
+    assert (await call).status_code == 200
+    with pytest.raises(SessionEnded):
+        await replaced
+
+
+def test_a_program_does_not_go_on_with_a_refresh_of_a_replaced_session() -> None:
+    program = Program()
+    program.client = program.open(refresh_timeout=0.1)
+    program.client.sign_in("ada", "pw")
+    answer = threading.Event()
+
+    def hang(request: Request) -> Response:
+        answer.wait(10)
+        return program.server.issue(request)
+
+    program.server.responses["/api/refresh"] = hang
+    with pytest.raises(Unreachable):
+        program.client.refresh()
+    program.client.adopt(token_fields(7))
+    program.server.responses["/api/refresh"] = program.server.issue
+    program.client.refresh()
+    answer.set()
+    assert program.events[-1] == ("refreshed",)
 
 
 # -- Pace ------------------------------------------------------------------------------------------
