@@ -85,12 +85,13 @@ class SecondStepRequired(UnexpiredError):  # noqa: N818
 
     Attributes:
         fields: The JSON object of the response. Its values may be secrets, such as an
-            ``mfa_token``, so neither ``str`` nor ``repr`` shows them.
+            ``mfa_token``, so neither ``str`` nor ``repr`` shows them, and a pickled copy has none.
         code: The server's own code for it, or None.
         response: The response.
     """
 
     message = "One more step is needed to sign in."
+    fields: Mapping[str, Any] = {}
 
     def __init__(
         self,

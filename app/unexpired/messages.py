@@ -388,11 +388,11 @@ class UnexpiredError(Exception):
         return copied
 
     def __reduce__(self) -> tuple[Any, ...]:
-        plain = {name: value for name, value in vars(self).items() if name not in _EXCHANGE}
+        plain = {name: value for name, value in vars(self).items() if name not in _NOT_PICKLED}
         return _rebuilt, (type(self), self.args), plain
 
 
-_EXCHANGE = {"request", "response"}
+_NOT_PICKLED = {"request", "response", "fields"}
 
 
 def _rebuilt(kind: type[UnexpiredError], args: tuple[Any, ...]) -> UnexpiredError:
