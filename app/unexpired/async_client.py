@@ -262,13 +262,21 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
                                 yield event
                                 watch.check()
             except Unreachable as error:
-                asked_for = error.retry_after or 0.0
+                asked_for = self._asked_for(error)
             watch.check()
             delay = source.next_delay()
             await asyncio.sleep(asked_for)  # Nothing wakes it: the server asked for that long.
             await self._wakeup.sleep(max(delay - asked_for, 0.0))
             await self._reload()
             watch.check()
+
+    def _asked_for(self, error: Unreachable) -> float:
+        """Return the seconds that the server asked to wait before the next connection.
+
+        An error from before the stream names its request, and may have our own back-off.
+        """
+        is_ours = error.request is not None
+        return (self.retry_after if is_ours else error.retry_after) or 0.0
 
     async def _call_hooks(
         self, event: Literal["request", "response"], message: Request | ResponseHead

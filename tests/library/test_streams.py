@@ -24,6 +24,7 @@ from unexpired import (
     BadReply,
     Client,
     NotSignedIn,
+    Request,
     Response,
     ServerSentEvent,
     SessionEnded,
@@ -565,6 +566,32 @@ async def test_waking_the_client_shortens_a_delay_but_not_a_retry_after() -> Non
     world.client.wake()  # The rest of the stream's own delay.
     assert [event.data for event in await taken] == ["a", "b"]
     assert 60 <= world.passed <= 70
+
+
+@in_virtual_time
+async def test_waking_the_client_shortens_the_back_off_of_a_refresh_that_events_wait_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody asked for it: the network may be back."""
+    world = World(is_async=True)
+    monkeypatch.setattr(world.clock, "monotonic", asyncio.get_running_loop().time)
+    monkeypatch.setattr("unexpired.session.backoff", lambda *_: 30.0)
+    await world.sign_in()
+    world.streams.add("/feed", b"data: a\n\n", **FEED)
+    world.clock.advance(1000)
+
+    def fail(_: Request) -> Response:
+        raise Unreachable
+
+    world.server.responses["/api/refresh"] = fail
+    taken = asyncio.ensure_future(world.take(1))
+    await asyncio.sleep(10)
+    assert not taken.done()
+    del world.server.responses["/api/refresh"]
+    before = world.passed
+    world.client.wake(resume=True)
+    assert [event.data for event in await taken] == ["a"]
+    assert world.passed - before < 1
 
 
 @in_virtual_time
