@@ -229,6 +229,18 @@ async def test_failed_sign_ins_are_limited_by_account(open_shop: Open, people: P
     await shop.sign_in("ada@example.com")
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    ["ADA LOVELACE", "ada\u00a0 lovelace", "Ada\u200b Lovelace\u00ad", "\uff21da Lovelace"],
+)
+async def test_spellings_that_a_table_may_take_for_one_name_are_limited_as_one(
+    open_shop: Open, people: People, spelling: str
+) -> None:
+    shop = await open_shop(people, login_limit="1 per hour")
+    assert await failed(await shop.login("Ada Lovelace")) == (401, "BAD_CREDENTIALS")
+    assert await failed(await shop.login(spelling)) == (429, "RATE_LIMITED")
+
+
 async def test_guesses_from_elsewhere_do_not_lock_the_owner_out(
     open_shop: Open, people: People
 ) -> None:

@@ -24,7 +24,6 @@ always answered: its count runs in the background, and takes effect at the next 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
 from collections.abc import Awaitable, Callable
 from ipaddress import IPv6Address, IPv6Network
@@ -34,6 +33,7 @@ from limits import parse
 from unexpired_server.errors import RateLimited
 from unexpired_server.http.client_address import parse_address
 from unexpired_server.ops.counters import Counters
+from unexpired_server.sessions.usernames import account_hash
 from unexpired_server.settings import Settings
 
 IPV6_PREFIX = 64
@@ -48,7 +48,7 @@ RECENT_SECONDS = 60.0
 
 def account_key(username: str) -> str:
     """Return the key of an account, hashed, because people type passwords as usernames."""
-    return "account " + hashlib.sha256(username.encode("utf-8", "replace")).hexdigest()[:32]
+    return "account " + account_hash(username)
 
 
 def session_key(session_id: str) -> str:

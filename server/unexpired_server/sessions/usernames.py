@@ -43,8 +43,18 @@ def canonical(typed: str) -> str:
 
 
 def account_hash(typed: str) -> str:
-    """Return what is stored of a name to recognise its account, whatever was typed as a name."""
-    return hashlib.sha256(canonical(typed).encode("utf-8", "replace")).hexdigest()[:32]
+    """Return by what an account is recognised, whatever was typed as its name.
+
+    An application's table may overlook the case, spaces and invisible characters also of names
+    that ours would not have; guesses for all of these spellings are for one account.
+    """
+    return hashlib.sha256(_folded(typed).encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def _folded(typed: str) -> str:
+    compatible = unicodedata.normalize("NFKC", canonical(typed)).casefold()
+    visible = "".join(one for one in compatible if not unicodedata.category(one).startswith("C"))
+    return unicodedata.normalize("NFKC", " ".join(visible.split()))
 
 
 def spellings(typed: str) -> tuple[str, ...]:
