@@ -592,6 +592,53 @@ def test_the_current_user_of_a_websocket_route_sends_the_token_first(
     assert not sockets.SERVING  # Nothing follows it any more.
 
 
+def test_a_websocket_route_may_ask_for_its_user_as_often_as_it_wants(
+    auth: Auth, clock: FakeClock
+) -> None:
+    app = FastAPI(lifespan=auth.lifespan, dependencies=[Depends(auth.requires("chat"))])
+    auth.install(app)
+
+    @app.websocket("/chat")
+    async def chat(websocket: WebSocket, user: Annotated[User, Depends(auth.user)]) -> None:
+        await websocket.accept()
+        await websocket.send_json([user.id, (await auth.user(websocket)).id])
+
+    with connected(app) as socket:
+        socket.send_json({"token": with_scopes(auth, clock, "chat")})
+        assert socket.receive_json()["type"] == "ready"
+        assert socket.receive_json() == ["0" * 32] * 2
+
+
+def test_a_websocket_route_ends_with_a_token_that_has_lost_its_scope(
+    auth: Auth, clock: FakeClock
+) -> None:
+    app, ended = dependency_room(auth, "chat")
+    with connected(app) as socket:
+        socket.send_json({"token": with_scopes(auth, clock, "chat")})
+        socket.receive_json()
+        socket.send_json({"token": with_scopes(auth, clock)})
+        assert closing(socket) == ("FORBIDDEN", 4403, "FORBIDDEN")
+    assert ended == ["over"]
+
+
+def test_a_websocket_is_signed_in_once(auth: Auth, clock: FakeClock) -> None:
+    app = FastAPI(lifespan=auth.lifespan)
+    auth.install(app)
+
+    @app.websocket("/chat")
+    async def chat(websocket: WebSocket, user: Annotated[User, Depends(auth.user)]) -> None:
+        with pytest.raises(RuntimeError, match="has signed in already"):
+            async with auth.socket(websocket):
+                raise AssertionError(user)
+        await websocket.accept()
+        await websocket.send_json("refused")
+
+    with connected(app) as socket:
+        socket.send_json({"token": with_scopes(auth, clock, "chat")})
+        assert socket.receive_json()["type"] == "ready"
+        assert socket.receive_json() == "refused"
+
+
 def test_a_websocket_route_ends_when_its_users_token_expires(auth: Auth, clock: FakeClock) -> None:
     app, ended = dependency_room(auth)
     with connected(app) as socket:

@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket
 from unexpired_server.errors import Failure, Forbidden, SessionRevoked, TokenMissing
 from unexpired_server.http.authenticators import Authenticator, user_of
 from unexpired_server.http.exception_handlers import ensure_handler
-from unexpired_server.http.sockets import signed_in_user
+from unexpired_server.http.sockets import require_scopes, signed_in_user
 from unexpired_server.scopes import checked_scopes
 from unexpired_server.sessions.user import User
 
@@ -141,6 +141,7 @@ class RequiredScopes(Dependency):
         if not self.scopes <= found.scopes:
             ensure_handler(request.scope, strict=self._current.authenticator.strict)
             raise Forbidden(scopes=self.scopes)
+        require_scopes(request.scope, self.scopes)
         return found
 
 

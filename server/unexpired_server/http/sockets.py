@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from starlette.types import Message
+from starlette.types import Message, Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from unexpired_server.errors import (
@@ -57,6 +57,9 @@ CLOSE_SECONDS = 5.0
 
 OUTAGE_SECONDS = 300.0
 """How long after its token's ``exp`` a WebSocket stays open while nothing can be verified."""
+
+_GUARD = "unexpired.guard"
+"""In the scope of a WebSocket that a dependency has signed in: what follows its token."""
 
 
 class AuthSocket(WebSocket):
@@ -129,11 +132,16 @@ class Guard:
         await self._use(token, await self._verified(token))
 
     async def serve(self) -> None:
-        """Pass messages on and follow the token, until the client has gone."""
+        """Pass messages on and follow the token, until the client has gone or is refused."""
         async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(self._whole(self._watch()))
-            await self._whole(self._pump())
-            watching.cancel()
+            both = [tasks.create_task(self._whole(one)) for one in (self._pump(), self._watch())]
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            for task in both:
+                task.cancel()
+
+    def require(self, scopes: frozenset[str]) -> None:
+        """Need further scopes, also of each next token."""
+        self._scopes |= scopes
 
     async def refuse(self, failure: Failure) -> None:
         """Send the failure and close; the application receives only that it is closed."""
@@ -244,8 +252,11 @@ async def signed_in_socket(
     Raises:
         Failure: It was refused, and is closed; the handler of ``install`` does nothing more.
         ValueError: A scope is none, or ``origins`` is one text.
+        RuntimeError: ``signed_in_user`` was called with it before.
     """
     needed = checked_scopes(scopes)
+    if _GUARD in websocket.scope:
+        raise RuntimeError("A dependency has signed in already: use auth.user or auth.socket")
     ensure_handler(websocket.scope, strict=authenticator.strict)
     _check_origin(websocket, origins)
     if websocket.application_state is WebSocketState.CONNECTING:
@@ -283,7 +294,8 @@ def _is_disconnect(exc: Exception) -> bool:
 async def signed_in_user(websocket: WebSocket, authenticator: Authenticator) -> User:
     """Let in the user of a WebSocket by its first message; the application goes on as with any.
 
-    It accepts, receives and sends as if nothing had happened, and never receives a token.
+    It accepts, receives and sends as if nothing had happened, and never receives a token. It may
+    ask again, as several dependencies of one route do.
 
     Args:
         websocket: The application's, not accepted yet.
@@ -292,6 +304,11 @@ async def signed_in_user(websocket: WebSocket, authenticator: Authenticator) -> 
     Raises:
         Failure: The user was refused, and the WebSocket is closed.
     """
+    guard = websocket.scope.get(_GUARD)
+    if isinstance(guard, Guard):
+        if guard.failure:
+            raise guard.failure
+        return guard.user
     # The caller has this object already, so its ends are exchanged in place.
     accepted = WebSocket(websocket.scope, websocket._receive, websocket._send)  # noqa: SLF001
     await accepted.accept()
@@ -302,12 +319,20 @@ async def signed_in_user(websocket: WebSocket, authenticator: Authenticator) -> 
     except Failure as failure:
         await guard.refuse(failure)
         raise
+    websocket.scope[_GUARD] = guard
     ends = _AcceptedEnds(AuthSocket(guard))
     websocket._receive, websocket._send = ends.receive, ends.send  # noqa: SLF001
     serving = asyncio.create_task(guard.serve())
     SERVING.add(serving)
     serving.add_done_callback(SERVING.discard)
     return guard.user
+
+
+def require_scopes(scope: Scope, scopes: frozenset[str]) -> None:
+    """Need some scopes also of each next token, where this is a WebSocket that is followed."""
+    guard = scope.get(_GUARD)
+    if isinstance(guard, Guard):
+        guard.require(scopes)
 
 
 SERVING: set[asyncio.Task[None]] = set()
