@@ -298,22 +298,30 @@ class Service:
             SettingsError: The SQLite file cannot be used, or the demo was given a real database.
         """
         try:
+            await self._begin()
+            jobs = (
+                (POLL_INTERVAL, self._follow),
+                (POLL_INTERVAL, self._reload_keys),
+                (PURGE_INTERVAL, self._purge),
+                (PUBLISH_INTERVAL, self.metrics.publish),
+            )
+            async with repeating(*jobs):
+                self._check.is_running = True
+                try:
+                    yield
+                finally:
+                    self._check.is_running = False
+        finally:  # Also where the application fails, whose lifespan this is in.
+            await self._close()
+
+    async def _begin(self) -> None:
+        try:
             await self._follow()
         except Unavailable:
             # Access tokens are verified all the same, and the rest follows by itself.
             logger.warning("starting without the database")
-        jobs = (
-            (POLL_INTERVAL, self._follow),
-            (POLL_INTERVAL, self._reload_keys),
-            (PURGE_INTERVAL, self._purge),
-            (PUBLISH_INTERVAL, self.metrics.publish),
-        )
-        async with repeating(*jobs):
-            self._check.is_running = True
-            try:
-                yield
-            finally:
-                self._check.is_running = False
+
+    async def _close(self) -> None:
         if self._deliveries:
             await self._deliveries.close()
         self.passwords.close()

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -205,6 +206,21 @@ async def test_installing_after_the_application_has_started_is_refused(auth: Aut
 def test_installing_in_what_is_no_application_is_refused(auth: Auth, thing: Any) -> None:
     with pytest.raises(TypeError, match="application itself, not"):
         auth.install(thing)
+
+
+async def test_a_host_that_fails_while_it_runs_leaves_no_thread_of_ours(auth: Auth) -> None:
+    before = set(threading.enumerate())
+
+    async def run() -> None:
+        async with auth.lifespan():
+            await auth.service.directory.find("0" * 32)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await run()
+    for thread in {*threading.enumerate()} - before:
+        thread.join(10)
+        assert not thread.is_alive(), thread
 
 
 @pytest.mark.parametrize("make_app", [Starlette, FastAPI])
