@@ -14,7 +14,7 @@ from tests.server.harness import PASSWORD, StartServer, TestServer, add_user, be
 from tests.server.mailbox import Mailbox, node_with_mail
 from tests.server.stores import rows
 from tests.support.clock import FakeClock
-from unexpired_server import Service, Settings, User
+from unexpired_server import Delivery, Service, Settings, User
 from unexpired_server.http.rate_limits import Limit
 from unexpired_server.sessions import passwords, reset_tokens
 from unexpired_server.sessions.deliveries import Deliveries
@@ -307,6 +307,16 @@ async def test_a_forgotten_password_is_replaced_and_every_session_ends(
     assert (await mailed.login(password=PASSWORD)).status_code == 401
     assert (await mailed.login(password=NEW)).status_code == 200
     assert (await kinds(mailed))[1:3] == [("password_reset", None), ("session_revoked", "password")]
+
+
+async def test_a_hook_that_is_not_async_is_named_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    deliveries = Deliveries(lambda _: None)  # type: ignore[arg-type,return-value]
+    await deliveries.start(lambda: Delivery(User("7"), "pr1.token", 1800))
+    await deliveries.close()
+    assert "write async def" in caplog.text
+    assert "could not be delivered" not in caplog.text
 
 
 async def test_a_link_works_once(mailed: TestServer, mailbox: Mailbox) -> None:

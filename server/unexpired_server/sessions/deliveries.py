@@ -7,6 +7,7 @@ mail server does.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -76,9 +77,16 @@ class Deliveries:
     async def _send(self, write: Callable[[], Delivery]) -> None:
         try:
             async with asyncio.timeout(TIMEOUT):
-                await self._deliver(write())
+                await self._sending(write())
         except Exception as exc:  # noqa: BLE001 - whatever a mail library raises
             # Only its type: the message and the traceback may quote the mail, with the token.
             logger.error(  # noqa: TRY400
                 "A link for a forgotten password could not be delivered: %s", type(exc).__name__
             )
+
+    async def _sending(self, delivery: Delivery) -> None:
+        sending: object = self._deliver(delivery)
+        if inspect.isawaitable(sending):
+            await sending
+        else:  # It is sent, and everybody else has waited for it.
+            logger.error("deliver= is not async: write async def, so that no request waits for it")
