@@ -306,7 +306,9 @@ def test_only_http_urls_are_called(program: Program, url: str) -> None:
         program.client.get(url)
 
 
-@pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http://ada:secret@127.0.0.1/"])
+@pytest.mark.parametrize(
+    "url", ["ftp://127.0.0.1/", "http://ada:secret@127.0.0.1/", "http://[::x/"]
+)
 def test_a_redirect_is_followed_to_plain_http_urls_only(
     program: Program, foreign_server: ForeignServer, url: str
 ) -> None:

@@ -75,6 +75,18 @@ class _CarefulRedirects(urllib.request.HTTPRedirectHandler):
     whether it wants them; we leave them out.
     """
 
+    def http_error_302(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any
+    ) -> Any:
+        """Follow a redirect, or return None to hand it to the caller if it leads nowhere."""
+        try:
+            urlsplit(headers.get("location") or headers.get("uri") or "")
+        except ValueError:
+            return None
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
     def redirect_request(  # noqa: PLR0913, PLR0917 - urllib's own signature
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
