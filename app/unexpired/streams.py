@@ -20,7 +20,16 @@ PREVIEW = 65_536
 PREVIEW_TIMEOUT = 30.0
 """How long reading ahead may take, in seconds, also where a caller has set no limit."""
 
+SMALL = 16_384
+"""Up to this size, in bytes, a body costs less at once than piece by piece."""
+
 STALLED = "The server stopped sending in the middle of its response. Please try again."
+
+
+def is_small(headers: Headers) -> bool:
+    """Return whether a body is better read at once than piece by piece."""
+    length = headers.get("content-length", "")
+    return length.isascii() and length.isdigit() and int(length[:10]) <= SMALL
 
 
 class AsyncBody(Protocol):
@@ -272,8 +281,10 @@ class AsyncResponseStream(_Stream):
 
     async def preview(self) -> Response:
         """Return the response for the policy: of an error, with the beginning of its body."""
+        if not self._wants_more():
+            return self._previewed()
         try:
-            async with timeout_after(PREVIEW_TIMEOUT if self._wants_more() else None):
+            async with timeout_after(PREVIEW_TIMEOUT):
                 while self._wants_more() and (piece := await self._next()):
                     self._keep(piece)
         except TimeoutError:

@@ -19,7 +19,7 @@ from unexpired.browser.upload import NOT_SENDABLE, reported_at_its_ends, reports
 from unexpired.errors import Unreachable
 from unexpired.hints import network_hint
 from unexpired.messages import Headers, Progress, Request, Response
-from unexpired.streams import AsyncResponseStream
+from unexpired.streams import AsyncResponseStream, is_small
 from unexpired.timers import timeout_after
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from unexpired.streams import AsyncBody
 
 PROBE_SECONDS = 5.0
-SMALL = 16_384  # bytes
 NETWORK_ERRORS = {"TypeError", "AbortError", "NetworkError", "TimeoutError"}
 
 
@@ -58,7 +57,7 @@ class FetchTransport:
         return AsyncResponseStream(
             js_response.status,
             decoded_headers(headers),
-            _FetchBody(js_response, js_abort, is_small=_is_small(headers)),
+            _FetchBody(js_response, js_abort, is_small=is_small(headers)),
             url=js_response.url,
         )
 
@@ -82,11 +81,6 @@ class FetchTransport:
         except JsException:
             return False
         return True
-
-
-def _is_small(headers: Headers) -> bool:
-    length = headers.get("content-length", "")
-    return length.isascii() and length.isdigit() and int(length[:10]) <= SMALL
 
 
 class _FetchBody:
