@@ -609,6 +609,25 @@ def test_a_websocket_route_may_ask_for_its_user_as_often_as_it_wants(
         assert socket.receive_json() == ["0" * 32] * 2
 
 
+def test_the_user_of_one_auth_is_not_that_of_another(
+    auth: Auth, clock: FakeClock, make_settings: Callable[..., Settings]
+) -> None:
+    staff = Auth(make_settings(leeway=0, audience="staff"), now=clock, hasher=HASHER)
+    app = FastAPI(lifespan=auth.lifespan)
+    auth.install(app)
+
+    @app.websocket("/chat")
+    async def chat(websocket: WebSocket, user: Annotated[User, Depends(auth.user)]) -> None:
+        assert user.id == "0" * 32
+        await staff.user(websocket)
+        raise AssertionError("the staff has another Auth")
+
+    with connected(app) as socket:
+        socket.send_json({"token": with_scopes(auth, clock)})
+        assert socket.receive_json()["type"] == "ready"
+        assert closing(socket) == ("NO_TOKEN", 4401, "NO_TOKEN")
+
+
 def test_a_websocket_route_ends_with_a_token_that_has_lost_its_scope(
     auth: Auth, clock: FakeClock
 ) -> None:

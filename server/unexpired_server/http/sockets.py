@@ -139,6 +139,19 @@ class Guard:
             for task in both:
                 task.cancel()
 
+    def user_for(self, authenticator: Authenticator) -> User:
+        """Return the user again.
+
+        Raises:
+            TokenMissing: Another authenticator has let them in, whose users are others.
+            Failure: They may no longer use the WebSocket.
+        """
+        if authenticator is not self._authenticator:
+            raise TokenMissing
+        if self.failure:
+            raise self.failure
+        return self.user
+
     def require(self, scopes: frozenset[str]) -> None:
         """Need further scopes, also of each next token."""
         self._scopes |= scopes
@@ -306,9 +319,7 @@ async def signed_in_user(websocket: WebSocket, authenticator: Authenticator) -> 
     """
     guard = websocket.scope.get(_GUARD)
     if isinstance(guard, Guard):
-        if guard.failure:
-            raise guard.failure
-        return guard.user
+        return guard.user_for(authenticator)
     # The caller has this object already, so its ends are exchanged in place.
     accepted = WebSocket(websocket.scope, websocket._receive, websocket._send)  # noqa: SLF001
     await accepted.accept()
