@@ -76,6 +76,8 @@ async def sign_up(new: NewPerson, request: Request) -> JSONResponse:
         person = await people.add(new.username, new.password)
     except NameTakenError:
         raise HTTPException(409, "Somebody has this name already.") from None
+    except ValueError as exc:
+        raise HTTPException(422, str(exc)) from None
     tokens = await auth.open_session(person, request)
     return JSONResponse(tokens, 201, headers={"Cache-Control": "no-store"})
 

@@ -60,17 +60,20 @@ class People:
 
         Raises:
             NameTakenError: Somebody has this name.
+            ValueError: The password cannot be used; the message is one sentence.
         """
-        return await asyncio.to_thread(self._add, name, password)
+        # A few at a time, as each takes much memory: so many sign-ups at once do no harm.
+        password_hash = await self._passwords.hash_new(password)
+        return await asyncio.to_thread(self._add, name, password_hash)
 
     def set_role(self, name: str, role: str) -> bool:
         """Give a person another role, from their next refresh on; return whether there is one."""
         return self._database.run("UPDATE people SET role = ? WHERE name = ?", role, name) == 1
 
-    def _add(self, name: str, password: str) -> Person:
+    def _add(self, name: str, password_hash: str) -> Person:
         is_first = self._database.one("SELECT 1 FROM people LIMIT 1") is None
         user_id, role = secrets.token_hex(8), "staff" if is_first else "customer"
-        values = user_id, name, self._passwords.hash(password), role
+        values = user_id, name, password_hash, role
         try:
             self._database.run("INSERT INTO people VALUES (?, ?, ?, ?)", *values)
         except sqlite3.IntegrityError:
