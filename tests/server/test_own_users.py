@@ -446,6 +446,23 @@ async def test_a_hook_that_hangs_is_given_up_and_ends_nothing(
     assert await rows(shop.settings.database_url, "SELECT counter FROM sessions") == [(0,)]
 
 
+class Nameless(People):
+    def _person(self, row: Any) -> Person:
+        return Person(row[0], None)  # type: ignore[arg-type]
+
+
+async def test_a_name_that_is_no_text_opens_no_session(open_shop: Open) -> None:
+    shop = await open_shop(Nameless())
+    assert await failed(await shop.login("bob")) == (503, "UNAVAILABLE")
+    assert await rows(shop.settings.database_url, "SELECT counter FROM sessions") == []
+
+
+@pytest.mark.parametrize("name", [None, 5, "half a character: \ud83d"])
+def test_a_users_name_is_text(name: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match="username"):
+        User("7", name)
+
+
 class Careless(People):
     async def authenticate(self, *_: Any, **__: Any) -> Any:
         return {"id": 7}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -11,6 +12,8 @@ from unexpired_server.tokens.read_only import ReadOnlyDict
 
 ID_LENGTH = 255
 """In characters."""
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,9 @@ class User:
         claims: All claims of the access token, where the user comes from one.
 
     Raises:
-        TypeError: ``id`` is not text, or a scope is not.
-        ValueError: ``id`` is empty, too long or not printable, or a scope is none.
+        TypeError: ``id`` or ``username`` is not text, or a scope is not.
+        ValueError: ``id`` is empty, too long or not printable, ``username`` has half a character,
+            or a scope is none.
     """
 
     id: str
@@ -35,11 +39,15 @@ class User:
     claims: Mapping[str, Any] = field(default_factory=ReadOnlyDict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Check the id and the scopes."""
+        """Check the id, the name and the scopes."""
         if not isinstance(self.id, str):
             raise TypeError(f"User.id is text, not {type(self.id).__name__}: write str(id)")
         if not 0 < len(self.id) <= ID_LENGTH or not self.id.isprintable():
             raise ValueError(f"User.id has 1 to {ID_LENGTH} printable characters")
+        if not isinstance(self.username, str):
+            raise TypeError(f"User.username is text, not {type(self.username).__name__}")
+        if not self.username.isascii() and _SURROGATES.search(self.username):
+            raise ValueError("User.username has half a character, which nobody can send")
         object.__setattr__(self, "scopes", checked_scopes(self.scopes))
 
 
