@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from unexpired.content import join
 from unexpired.messages import Progress, Request, Response
 from unexpired.ports import SyncTransport, open_sync_stream
-from unexpired.streams import AsyncResponseStream, ResponseStream, SyncBody, is_small
+from unexpired.streams import AsyncResponseStream, ResponseStream, SyncBody
 
 if TYPE_CHECKING:
     from unexpired.ports import StreamingTransport
@@ -60,7 +60,7 @@ class ThreadedTransport:
             except asyncio.CancelledError:
                 opening.add_done_callback(_close)
                 raise
-        body = _ThreadedBody(stream.body, self._readers, is_small=is_small(stream.headers))
+        body = _ThreadedBody(stream.body, self._readers)
         return AsyncResponseStream(stream.status_code, stream.headers, body, url=stream.url)
 
 
@@ -125,35 +125,16 @@ def _close(opening: Future[ResponseStream]) -> None:
 
 
 class _ThreadedBody:
-    """A body that is read in threads.
+    """A body that is read in threads."""
 
-    Args:
-        body: The body.
-        threads: The threads.
-        is_small: Whether it is read at once: each way to a thread and back costs time.
-    """
-
-    def __init__(self, body: SyncBody, threads: ThreadPoolExecutor, *, is_small: bool) -> None:
+    def __init__(self, body: SyncBody, threads: ThreadPoolExecutor) -> None:
         self._body = body
         self._threads = threads
-        self._is_small = is_small
-        self._is_complete = False
 
     async def read(self) -> bytes:
         """Return the next piece; see ``AsyncBody``. Closing the body ends the thread's wait."""
-        if self._is_complete:
-            return b""
         loop = asyncio.get_running_loop()
-        read = self._read_whole if self._is_small else self._read_piece
-        piece = await loop.run_in_executor(self._threads, read)
-        self._is_complete = self._is_small
-        return piece
-
-    def _read_piece(self) -> bytes:
-        return self._body.read(None)
-
-    def _read_whole(self) -> bytes:
-        return b"".join(iter(self._read_piece, b""))
+        return await loop.run_in_executor(self._threads, self._body.read, None)
 
     def close(self) -> None:
         """Close the connection."""
