@@ -169,7 +169,7 @@ def test_no_part_of_a_token_reaches_a_worker(outdated: Workers) -> None:
 @pytest.mark.parametrize(
     ("arrange", "expected"),
     [
-        ("await client.sign_out()", ["NotSignedIn", {}]),
+        ("await client.sign_out()", ["NotSignedIn", {"request": ME}]),
         ("await client.refresh()", 200),
     ],
 )
@@ -183,7 +183,7 @@ def test_workers_share_the_pages_session(workers: Workers, arrange: str, expecte
 def test_errors_keep_their_type_and_attributes(workers: Workers, context: BrowserContext) -> None:
     """An outage, the end of the session, and a call that cannot be sent."""
     context.set_offline(offline=True)
-    assert kind(workers.run_in("first", GET_ME)) == ["Unreachable", {"retry_after": None}]
+    assert kind(workers.run_in("first", GET_ME)) == ["Unreachable", {"request": ME}]
     context.set_offline(offline=False)
     bad = "await outcome(client.get('/two words'))"
     assert kind(workers.run_in("first", bad))[0] == "ValueError"
@@ -191,7 +191,8 @@ def test_errors_keep_their_type_and_attributes(workers: Workers, context: Browse
     workers.page.route("**/api/refresh", lambda route: route.fulfill(status=401, json=refusal))
     workers.reopen(expiresAt=time.time() - 1)
     workers.run(SERVE)
-    assert kind(workers.run_in("first", GET_ME)) == ["SessionExpired", {"code": "REFRESH_EXPIRED"}]
+    expired = ["SessionExpired", {"code": "REFRESH_EXPIRED", "request": ME}]
+    assert kind(workers.run_in("first", GET_ME)) == expired
 
 
 def test_bodies_pass_between_worker_and_page_unchanged(

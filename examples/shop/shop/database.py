@@ -34,8 +34,8 @@ class Database:
             connection.executescript(TABLES)
 
     def all(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        """Return the rows of a query."""
-        with closing(self._connect()) as connection:
+        """Return the rows of a query, or what a statement returns."""
+        with closing(self._connect()) as connection, connection:
             return connection.execute(query, values).fetchall()
 
     def one(self, query: str, *values: Any) -> sqlite3.Row | None:

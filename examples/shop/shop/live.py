@@ -29,12 +29,14 @@ class Channel:
         numbered = self.count, json.dumps(message)
         self._last.append(numbered)
         for queue in self._queues:
+            if queue.full():
+                queue.get_nowait()  # Who does not keep up misses the oldest.
             queue.put_nowait(numbered)
 
     @contextmanager
     def listening(self, after: int | None = None) -> Iterator[asyncio.Queue[tuple[int, str]]]:
         """Collect messages, and those that came after one that the listener knows."""
-        queue: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
+        queue: asyncio.Queue[tuple[int, str]] = asyncio.Queue(REMEMBERED)
         for numbered in self._last:
             if after is not None and numbered[0] > after:
                 queue.put_nowait(numbered)

@@ -71,15 +71,19 @@ class People:
         return self._database.run("UPDATE people SET role = ? WHERE name = ?", role, name) == 1
 
     def _add(self, name: str, password_hash: str) -> Person:
-        is_first = self._database.one("SELECT 1 FROM people LIMIT 1") is None
-        user_id, role = secrets.token_hex(8), "staff" if is_first else "customer"
-        values = user_id, name, password_hash, role
+        # One statement, so that of two who are first at once only one runs the shop.
+        statement = """
+            INSERT INTO people (id, name, password_hash, role)
+            SELECT ?, ?, ?, CASE WHEN EXISTS (SELECT 1 FROM people) THEN 'customer' ELSE 'staff' END
+            RETURNING id, name, role
+        """
         try:
-            self._database.run("INSERT INTO people VALUES (?, ?, ?, ?)", *values)
+            row = self._database.one(statement, secrets.token_hex(8), name, password_hash)
         except sqlite3.IntegrityError:
             raise NameTakenError from None
-        return _person({"id": user_id, "name": name, "role": role})
+        assert row is not None  # noqa: S101 - an INSERT returns its row
+        return _person(row)
 
 
-def _person(row: sqlite3.Row | dict[str, str]) -> Person:
+def _person(row: sqlite3.Row) -> Person:
     return Person(row["id"], row["name"], SCOPES[row["role"]], role=row["role"])
