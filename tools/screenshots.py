@@ -113,6 +113,10 @@ def _tour(browser: Browser, url: str, name: str, size: tuple[int, int], scheme: 
     page.goto("/#/login")
     page.locator("[data-ready=true]").wait_for()
     shoot("sign-in")
+    for view, heading in VISITORS_VIEWS.items():
+        page.goto(f"/#/{view}")
+        page.get_by_role("heading", name=heading).wait_for()
+        shoot(view)
     _sign_in(page, "/#/notes")
     page.get_by_role("listitem").first.wait_for()
     shoot("notes")
@@ -179,7 +183,14 @@ def _come_near_the_end(page: Page) -> None:
     page.get_by_label("New note").fill("A thought that must not be lost")
 
 
+def _show_change(page: Page) -> None:
+    page.get_by_role("heading", name="Change password").wait_for()
+
+
+VISITORS_VIEWS = {"sign-up": "Create account", "forgot": "Forgotten password"}
+
 VIEWS: dict[str, Callable[[Page], None]] = {
+    "password": _show_change,
     "devices": _show_devices,
     "secret-key": _show_secret_key,
     "activity": _show_activity,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from unexpired_server.app import build_app, create_app
     from unexpired_server.auth import Auth
     from unexpired_server.errors import (
+        BadCredentials,
         BadRequest,
         Challenge,
         Failure,
@@ -66,7 +67,7 @@ if TYPE_CHECKING:
     )
     from unexpired_server.service import Service
     from unexpired_server.sessions.deliveries import Delivery
-    from unexpired_server.sessions.passwords import Passwords
+    from unexpired_server.sessions.passwords import InvalidPasswordError, Passwords
     from unexpired_server.sessions.user import ClaimsHook, User, UserStore
     from unexpired_server.settings import Settings, SettingsError, load_settings
     from unexpired_server.storage.database import Database
@@ -83,6 +84,7 @@ __all__ = [
     "PAGE_PARAMETERS",
     "Auth",
     "AuthSocket",
+    "BadCredentials",
     "BadRequest",
     "BearerAuthenticator",
     "BearerBackend",
@@ -95,6 +97,7 @@ __all__ = [
     "FailureResponse",
     "Forbidden",
     "IdempotencyMismatch",
+    "InvalidPasswordError",
     "JWKSVerifier",
     "NonEmptyStr",
     "NotFound",
@@ -135,7 +138,7 @@ __all__ = [
 _MODULES = {
     "app": "build_app create_app",
     "auth": "Auth",
-    "errors": "BadRequest Challenge Failure Forbidden IdempotencyMismatch NotFound "
+    "errors": "BadCredentials BadRequest Challenge Failure Forbidden IdempotencyMismatch NotFound "
     "SecondStepRequired SessionRevoked TokenError TokenExpired TokenInvalid TokenMissing "
     "Unavailable",
     "http.bearer": "BearerAuthenticator",
@@ -151,7 +154,7 @@ _MODULES = {
     "http.starlette_backend": "BearerBackend SignedInUser on_bearer_error",
     "service": "Service",
     "sessions.deliveries": "Delivery",
-    "sessions.passwords": "Passwords",
+    "sessions.passwords": "InvalidPasswordError Passwords",
     "sessions.user": "ClaimsHook User UserStore",
     "settings": "Settings SettingsError load_settings",
     "storage.database": "Database",

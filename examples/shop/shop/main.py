@@ -20,7 +20,7 @@ from shop.database import Database
 from shop.live import Channel, event_stream
 from shop.people import SCOPES, NameTakenError, People
 from shop.stock import Stock
-from unexpired_server import Auth, Passwords, Settings, User
+from unexpired_server import Auth, InvalidPasswordError, Passwords, Settings, User
 
 DATA = Path(os.environ.get("SHOP_DATA", "data"))
 PAGE = os.environ.get("SHOP_PAGE", "page")
@@ -76,7 +76,7 @@ async def sign_up(new: NewPerson, request: Request) -> JSONResponse:
         person = await people.add(new.username, new.password)
     except NameTakenError:
         raise HTTPException(409, "Somebody has this name already.") from None
-    except ValueError as exc:
+    except InvalidPasswordError as exc:
         raise HTTPException(422, str(exc)) from None
     tokens = await auth.open_session(person, request)
     return JSONResponse(tokens, 201, headers={"Cache-Control": "no-store"})

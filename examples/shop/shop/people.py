@@ -60,7 +60,7 @@ class People:
 
         Raises:
             NameTakenError: Somebody has this name.
-            ValueError: The password cannot be used; the message is one sentence.
+            InvalidPasswordError: The password cannot be used; the message is one sentence.
         """
         # A few at a time, as each takes much memory: so many sign-ups at once do no harm.
         password_hash = await self._passwords.hash_new(password)
