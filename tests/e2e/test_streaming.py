@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import BrowserContext
@@ -19,6 +19,18 @@ from unexpired import Client, Unreachable
 async def failure(work):
     try: await work
     except Exception as error: return type(error).__name__
+"""
+
+BLOCKING = """
+from pyodide.ffi import create_once_callable
+
+outcome = asyncio.Future()
+def run(*_):
+    try: outcome.set_result(len(Client.in_browser(session_of=client).get(files + '/big').content))
+    except Unreachable as error: outcome.set_result(type(error).__name__)
+    except Exception as error: outcome.set_exception(error)
+js.setTimeout(create_once_callable(run), 0)
+await outcome
 """
 
 
@@ -115,17 +127,22 @@ def test_leaving_a_stream_aborts_the_download(library: Library, server: Download
     assert is_gone.wait(TIMEOUT)
 
 
+def breaking_off(size: int) -> Callable[[Handler], None]:
+    """Send half of a body."""
+
+    def respond(handler: Handler) -> None:
+        handler.start(200, content_length=str(size))
+        handler.write("a" * (size // 2))
+
+    return respond
+
+
 @pytest.mark.parametrize("size", [1_000, 1_000_000])
 def test_a_body_that_breaks_off_is_unreachable(
     library: Library, server: DownloadServer, size: int, watch: Watch
 ) -> None:
     """Small bodies are read at once, large ones in pieces; neither is cut off in silence."""
-
-    def break_off(handler: Handler) -> None:
-        handler.start(200, content_length=str(size))
-        handler.write("a" * (size // 2))
-
-    server.behaviours["/api/big"] = break_off
+    server.behaviours["/api/big"] = breaking_off(size)
     outcome = library.run(
         "async with client.stream('GET', files + '/big') as stream:\n"
         "    outcome = [stream.status_code, await failure(stream.aread())]\n"
@@ -133,6 +150,15 @@ def test_a_body_that_breaks_off_is_unreachable(
     )
     assert outcome == [200, "Unreachable"]
     watch.forgive("Failed to load resource", "loopback")  # Chromium's own next attempt.
+
+
+def test_a_body_that_breaks_off_is_unreachable_for_a_call_that_blocks(
+    library: Library, server: DownloadServer, watch: Watch
+) -> None:
+    """Not every browser says so of an XMLHttpRequest."""
+    server.behaviours["/api/big"] = breaking_off(1_000_000)
+    assert library.run(BLOCKING) == "Unreachable"
+    watch.forgive("Failed to load resource", "loopback", "Synchronous XMLHttpRequest")
 
 
 def test_a_body_that_stands_still_is_unreachable_and_aborted(

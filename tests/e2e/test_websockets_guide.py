@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, WebSocket
+from playwright.sync_api import BrowserContext, Page
 
 from tests.docs.pages import API, DOCS, snippets
 from tests.e2e.browser_library import Library
@@ -15,6 +15,10 @@ from tests.e2e.conftest import ContextFactory
 from tests.support.served_app import PASSWORD, USER, ServedApp
 
 GUIDE = DOCS / "how-to" / "websockets.md"
+COUNT = """
+texts = []
+add_event_listener(socket, "message", lambda event: texts.append(event.data))
+"""
 LIFE = 4
 
 CORS = """
@@ -75,15 +79,10 @@ def test_a_pages_socket_is_renewed_by_the_client_and_outlives_its_token(
     """The page's code runs unchanged; the socket is used after more than one token's life."""
     (snippet,) = (one for one in snippets(GUIDE, "python") if one.needs_browser)
     text = snippet.text.replace(API.replace("https", "wss"), chat.url.replace("http", "ws"))
-    library, received = Library(page), list[str]()
-
-    def listen(socket: WebSocket) -> None:
-        socket.on("framereceived", lambda frame: received.append(str(frame)))
-
-    page.on("websocket", listen)
+    library = Library(page)
     library.run(SIGN_IN.format(api=chat.url, user=USER, password=PASSWORD))
-    library.run(f"{text.replace(API, chat.url)}\nNone")
-    until(page, lambda: sum('"ready"' in frame for frame in received) > 2)
+    library.run(f"{text.replace(API, chat.url)}\n{COUNT}\nNone")
+    until(page, lambda: library.run("sum('ready' in text for text in texts)") > 2)
     library.run("socket.send(json.dumps({'text': 'hello'}))\nNone")
     until(page, lambda: bool(library.run("printed")))
     ((who, said),) = library.run("printed")

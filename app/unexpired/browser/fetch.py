@@ -19,6 +19,7 @@ from unexpired.browser.upload import NOT_SENDABLE, reported_at_its_ends, reports
 from unexpired.errors import Unreachable
 from unexpired.hints import network_hint
 from unexpired.messages import Headers, Progress, Request, Response
+from unexpired.origins import origin_of
 from unexpired.streams import AsyncResponseStream, is_small
 from unexpired.timers import timeout_after
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from unexpired.ports import ProbingTransport, StreamingTransport
     from unexpired.streams import AsyncBody
 
+MAX_DIGITS = 15
+OVERHEAD = 64  # bytes that an encoding may add, besides a thousandth
 PROBE_SECONDS = 5.0
 NETWORK_ERRORS = {"TypeError", "AbortError", "NetworkError", "TimeoutError"}
 
@@ -57,7 +60,12 @@ class FetchTransport:
         return AsyncResponseStream(
             js_response.status,
             decoded_headers(headers),
-            _FetchBody(js_response, js_abort, is_small=is_small(headers)),
+            _FetchBody(
+                js_response,
+                js_abort,
+                is_small=is_small(headers),
+                least=least_length(request, headers, is_own=js_response.type == "basic"),
+            ),
             url=js_response.url,
         )
 
@@ -83,6 +91,24 @@ class FetchTransport:
         return True
 
 
+def least_length(request: Request, headers: Headers, *, is_own: bool) -> int:
+    """Return how many bytes the body of a response has at least.
+
+    Fewer were cut off, which Firefox does not say. Of another origin nobody sees whether the body
+    is encoded; then the length is that of the encoded one, which is hardly ever longer.
+
+    Args:
+        request: The request.
+        headers: The response's header fields.
+        is_own: Whether the response is of the page's own origin.
+    """
+    length = headers.get("content-length", "")
+    if request.method == "HEAD" or "content-encoding" in headers or not length.isdecimal():
+        return 0
+    size = int(length[:MAX_DIGITS])
+    return size if is_own else size - OVERHEAD - size // 1000
+
+
 class _FetchBody:
     """The body of a response of fetch.
 
@@ -90,12 +116,14 @@ class _FetchBody:
         js_response: The response.
         js_abort: Aborts the request.
         is_small: Whether the body is read at once, which costs less than piece by piece.
+        least: How many bytes it has at least; fewer were cut off, which not every browser says.
     """
 
-    def __init__(self, js_response: Any, js_abort: Any, *, is_small: bool) -> None:
+    def __init__(self, js_response: Any, js_abort: Any, *, is_small: bool, least: int) -> None:
         self._js_response = js_response
         self._js_abort = js_abort
         self._is_small = is_small
+        self._missing = least
         self._js_reader: Any = None
         self._is_complete = js_response.body is None
 
@@ -112,8 +140,9 @@ class _FetchBody:
 
     async def _read_whole(self) -> bytes:
         js_buffer = await self._js_response.arrayBuffer()
-        self._is_complete = True
         content: bytes = js_buffer.to_bytes()
+        self._missing -= len(content)
+        self._end()
         return content
 
     async def _read_piece(self) -> bytes:
@@ -122,9 +151,15 @@ class _FetchBody:
         while not (js_result := await self._js_reader.read()).done:
             if js_result.value.length:
                 piece: bytes = js_result.value.to_bytes()
+                self._missing -= len(piece)
                 return piece
-        self._is_complete = True
+        self._end()
         return b""
+
+    def _end(self) -> None:
+        if self._missing > 0:
+            raise Unreachable
+        self._is_complete = True
 
     def close(self) -> None:
         """Abort the download, unless it is complete."""
@@ -137,7 +172,19 @@ async def _upload(request: Request, body: Any, progress: Progress) -> Response:
         status, headers, content, url = await upload(request, body, progress)
     except ConnectionError:
         raise unreachable(request) from None
+    check_length(request, headers, content)
     return Response(status, decoded_headers(headers), content, url)
+
+
+def check_length(request: Request, headers: Headers, content: bytes) -> None:
+    """Check that a body which was read at once is whole.
+
+    Raises:
+        Unreachable: If it was cut off.
+    """
+    is_own = origin_of(request.url) == origin_of(page_url())
+    if len(content) < least_length(request, headers, is_own=is_own):
+        raise unreachable(request)
 
 
 def _init(request: Request, body: Any, js_signal: Any) -> Any:

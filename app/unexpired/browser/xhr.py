@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyodide.ffi import JsException
 
-from unexpired.browser.fetch import decoded_headers, unreachable
+from unexpired.browser.fetch import check_length, decoded_headers, unreachable
 from unexpired.browser.host import page_url
 from unexpired.browser.request_body import whole_body_now
 from unexpired.browser.upload import reported_at_its_ends
@@ -49,8 +49,9 @@ class XhrTransport:
             if error.name not in {"NetworkError", "TimeoutError"}:
                 raise
             raise unreachable(request) from None
-        headers = decoded_headers(Headers(response.headers))
-        return Response(response.status_code, headers, response.body, request.url)
+        headers = Headers(response.headers)
+        check_length(request, headers, response.body)
+        return Response(response.status_code, decoded_headers(headers), response.body, request.url)
 
 
 def _headers(request: Request) -> dict[str, str]:
