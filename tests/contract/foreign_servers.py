@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from http.server import BaseHTTPRequestHandler
+
+from tests.support.threaded_server import QuietHandler, ThreadedServer
 
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
 
 
-class ForeignServer:
+class ForeignServer(ThreadedServer):
     """A server on a free port, in a thread.
 
     Args:
@@ -20,19 +20,7 @@ class ForeignServer:
     def __init__(self, behaviours: Mapping[str, Behaviour] | None = None) -> None:
         self.behaviours = dict(behaviours or {})
         self.seen: list[tuple[str, Mapping[str, str], bytes]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        """Start serving."""
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop serving."""
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(self._handler())
 
     @property
     def tokens(self) -> list[str | None]:
@@ -42,7 +30,7 @@ class ForeignServer:
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         server = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def respond(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 headers = {name.lower(): value for name, value in self.headers.items()}
@@ -50,9 +38,6 @@ class ForeignServer:
                 server.behaviours.get(self.path, text_response("hello"))(self)
 
             do_GET = do_POST = do_OPTIONS = respond  # noqa: N815 - the base class names them
-
-            def log_message(self, *_: object) -> None:
-                """Log nothing."""
 
         return Handler
 

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+
+from tests.support.threaded_server import QuietHandler, ThreadedServer
 
 TIMEOUT = 60.0  # s, for a busy machine
 
 Behaviour = Callable[["Handler"], None]
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(QuietHandler):
     """Responds to one request, with CORS for any page."""
 
     behaviours: dict[str, Behaviour]
     served: list[tuple[str, dict[str, str]]]
 
-    def do_OPTIONS(self) -> None:
+    def do_OPTIONS(self) -> None:  # noqa: N802 - the base class names it
         """Allow what a page asks for."""
         self.start(204, access_control_allow_headers="authorization, last-event-id")
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the base class names it
         """Respond as the test has it."""
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.served.append((self.path, headers))
@@ -48,15 +47,11 @@ class Handler(BaseHTTPRequestHandler):
         while self.connection.recv(1):
             pass
 
-    def log_message(self, *_: object) -> None:
-        """Log nothing."""
 
-
-class DownloadServer:
+class DownloadServer(ThreadedServer):
     """The server, in threads.
 
     Attributes:
-        url: Its address.
         behaviours: What it does, by path.
         served: The path and the headers of each request so far.
     """
@@ -65,19 +60,7 @@ class DownloadServer:
         self.behaviours: dict[str, Behaviour] = {}
         self.served: list[tuple[str, dict[str, str]]] = []
         names = {"behaviours": self.behaviours, "served": self.served}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), names))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        """Start serving."""
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop serving."""
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(type("Bound", (Handler,), names))
 
     def reset(self) -> None:
         """Forget what a test has set."""

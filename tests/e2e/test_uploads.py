@@ -6,7 +6,7 @@ from contextlib import closing, suppress
 from email.parser import BytesParser
 from email.policy import HTTP
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ import pytest
 from tests.contract.foreign_servers import text_response, token_expired
 from tests.e2e.browser_library import Library
 from tests.e2e.conftest import ContextFactory, ServerFactory
+from tests.support.threaded_server import QuietHandler, ThreadedServer
 
 SIZE = 3_000_000
 POST = """
@@ -29,7 +30,7 @@ BOTH_WAYS = pytest.mark.parametrize(
 )
 
 
-class UploadServer:
+class UploadServer(ThreadedServer):
     """The API's server behind one that takes uploads itself.
 
     Args:
@@ -46,14 +47,7 @@ class UploadServer:
         self.expired = 0
         self.gate = threading.Event()
         self._api = urlsplit(api)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def close(self) -> None:
-        """Stop serving."""
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(self._handler())
 
     def reset(self) -> None:
         """Forget what was sent."""
@@ -67,7 +61,7 @@ class UploadServer:
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         server = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def respond(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 respond = server.take if self.path == "/upload" else server.pass_on
@@ -75,9 +69,6 @@ class UploadServer:
                     respond(self, body)
 
             do_GET = do_POST = do_HEAD = respond  # noqa: N815 - the base class names them
-
-            def log_message(self, *_: object) -> None:
-                """Log nothing."""
 
         return Handler
 
@@ -109,7 +100,7 @@ class UploadServer:
 @pytest.fixture(scope="session")
 def upload_server(serve: ServerFactory) -> Iterator[UploadServer]:
     """The server of the page."""
-    with closing(UploadServer(serve().url)) as server:
+    with UploadServer(serve().url) as server:
         yield server
 
 

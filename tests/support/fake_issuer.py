@@ -7,13 +7,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
+
+from tests.support.threaded_server import QuietHandler, ThreadedServer
 
 AUDIENCE = "https://orders.example"
 OIDC = "/.well-known/openid-configuration"
@@ -22,7 +24,7 @@ OAUTH = "/.well-known/oauth-authorization-server"
 Answer = tuple[int, dict[str, str], bytes]
 
 
-class FakeIssuer:
+class FakeIssuer(ThreadedServer):
     """An issuer on a free port of this machine, in a thread.
 
     Args:
@@ -35,9 +37,8 @@ class FakeIssuer:
         self, path: str = "", discovery: str = OIDC, now: Callable[[], float] = time.time
     ) -> None:
         self._now = now
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}{path}"
+        super().__init__(self._handler())
+        self.url += path
         self.requests: Counter[str] = Counter()
         self.answers: dict[str, Answer] = {}
         """Answers by path in place of its own."""
@@ -52,16 +53,10 @@ class FakeIssuer:
         self.keys: dict[str, rsa.RSAPrivateKey] = {}
         self.rotate("one")
 
-    def __enter__(self) -> Self:
-        """Start serving."""
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
     def __exit__(self, *_: object) -> None:
         """Stop serving."""
         self.open.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__exit__()
 
     def rotate(self, kid: str) -> None:
         """Sign with a new key, the only one that it publishes."""
@@ -108,8 +103,8 @@ class FakeIssuer:
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         issuer = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
+        class Handler(QuietHandler):
+            def do_GET(self) -> None:  # noqa: N802 - the base class names it
                 issuer.requests[self.path] += 1
                 issuer.open.wait(60)
                 status, headers, body = issuer.answer(self.path)
@@ -118,8 +113,5 @@ class FakeIssuer:
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                """Log nothing."""
 
         return Handler
