@@ -275,11 +275,7 @@ async def signed_in_socket(
     if websocket.application_state is WebSocketState.CONNECTING:
         await websocket.accept()
     guard = Guard(websocket, authenticator, needed)
-    try:
-        await guard.sign_in(await _first_token(websocket))
-    except Failure as failure:
-        await guard.refuse(failure)
-        raise
+    await _let_in(guard)
     serving = asyncio.create_task(guard.serve())
     try:
         yield AuthSocket(guard)
@@ -325,11 +321,7 @@ async def signed_in_user(websocket: WebSocket, authenticator: Authenticator) -> 
     await accepted.accept()
     note_accepted(accepted)
     guard = Guard(accepted, authenticator, frozenset())
-    try:
-        await guard.sign_in(await _first_token(accepted))
-    except Failure as failure:
-        await guard.refuse(failure)
-        raise
+    await _let_in(guard)
     websocket.scope[_GUARD] = guard
     ends = _AcceptedEnds(AuthSocket(guard))
     websocket._receive, websocket._send = ends.receive, ends.send  # noqa: SLF001
@@ -385,6 +377,15 @@ def token_in(message: Message) -> str | None:
         return None
     token = members.get("token")
     return token if len(members) == 1 and isinstance(token, str) else None
+
+
+async def _let_in(guard: Guard) -> None:
+    """Let the user in by the first message, or refuse the WebSocket."""
+    try:
+        await guard.sign_in(await _first_token(guard.websocket))
+    except Failure as failure:
+        await guard.refuse(failure)
+        raise
 
 
 async def _first_token(websocket: WebSocket) -> str:

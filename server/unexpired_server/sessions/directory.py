@@ -126,13 +126,13 @@ class OwnDirectory:
             self._signature.bind(username, password, **wanted)
         except TypeError:
             raise BadRequest("The sign-in lacks a field.") from None
-        async with _bounded("authenticate", SIGN_IN_SECONDS):
+        async with bounded("UserStore.authenticate", SIGN_IN_SECONDS):
             called = self._store.authenticate(username, password, **wanted)
             return Checked(_user("authenticate", await _awaitable("authenticate", called)))
 
     async def find(self, user_id: str) -> User | None:
         """Return the user as of now; None when gone or disabled."""
-        async with _bounded("find", SECONDS):
+        async with bounded("UserStore.find", SECONDS):
             user = _user("find", await _awaitable("find", self._store.find(user_id)))
         if user is not None and user.id != user_id:
             logger.error("UserStore.find returned a user with another id than it was asked for")
@@ -154,15 +154,24 @@ class OwnDirectory:
 
 
 @asynccontextmanager
-async def _bounded(name: str, seconds: float) -> AsyncIterator[None]:
-    """Call the application's method for at most some seconds; whatever it raises is an outage."""
+async def bounded(name: str, seconds: float) -> AsyncIterator[None]:
+    """Call the application for at most some seconds; whatever it raises is an outage.
+
+    Args:
+        name: What is called, for the log.
+        seconds: The longest that it may take.
+
+    Raises:
+        Unavailable: It failed, or took longer. The log has no message of its: it may quote a
+            password or a claim.
+    """
     try:
         async with asyncio.timeout(seconds):
             yield
     except Failure:
         raise
     except Exception as exc:  # noqa: BLE001 - whatever the application raises
-        logger.error("UserStore.%s failed", name)  # noqa: TRY400 - the message may quote a password
+        logger.error("%s failed", name)  # noqa: TRY400 - without the message
         log_fault(exc)
         raise Unavailable from None
 

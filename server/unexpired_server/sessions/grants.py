@@ -6,15 +6,13 @@ its tokens.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 from collections.abc import Mapping
 from typing import Any
 
-from unexpired_server.errors import Failure, ServerFault, Unavailable
-from unexpired_server.ops.background import log_fault
-from unexpired_server.sessions.directory import SECONDS
+from unexpired_server.errors import ServerFault
+from unexpired_server.sessions.directory import SECONDS, bounded
 from unexpired_server.sessions.user import ClaimsHook, User
 from unexpired_server.sessions.users import Account
 from unexpired_server.tokens.access_tokens import AccessTokens
@@ -58,13 +56,6 @@ class Grants:
     async def _asked(self, user: User) -> Mapping[str, Any]:
         if self._hook is None:
             return {}
-        try:
+        async with bounded("the claims= hook", SECONDS):
             claims = self._hook(user.without_password() if isinstance(user, Account) else user)
-            async with asyncio.timeout(SECONDS):
-                return await claims if inspect.isawaitable(claims) else claims
-        except Failure:
-            raise
-        except Exception as exc:  # noqa: BLE001 - whatever the application raises
-            logger.error("the claims= hook failed")  # noqa: TRY400 - the message may quote claims
-            log_fault(exc)
-            raise Unavailable from None
+            return await claims if inspect.isawaitable(claims) else claims
