@@ -233,8 +233,10 @@ def test_what_a_customer_may_not_do_is_forbidden_and_ends_nothing(
     shopper: Callable[[], Shopper], shop: ShopProcess
 ) -> None:
     """The response is 403 FORBIDDEN, with the scope in its challenge."""
-    person = shopper().enters("Create account")
-    token = person.watch.calls("GET /api/orders")[-1].headers["authorization"]
+    person = shopper()
+    with person.page.expect_request("**/api/orders") as call:
+        person.enters("Create account")
+    token = call.value.headers["authorization"]
     response = person.page.request.put(
         f"{shop.url}/api/people/olga/role?role=customer", headers={"Authorization": token}
     )

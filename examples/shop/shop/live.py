@@ -61,8 +61,9 @@ async def event_stream(channel: Channel, last_id: str, seconds: float) -> AsyncI
     until = loop.time() + seconds
     last_id = last_id if last_id.isdecimal() else ""
     with channel.listening(int(last_id) if last_id else None) as queue:
-        # The first id is of no event: who comes back before there was one misses none either.
-        yield f"retry: 500\nid: {last_id or channel.count}\n\n"
+        # Who comes for the first time reads now how things are; what happens next is in the feed.
+        start = f"id: {last_id}" if last_id else f"id: {channel.count}\ndata: null"
+        yield f"retry: 500\n{start}\n\n"
         while (left := until - loop.time()) > 0:
             try:
                 number, text = await asyncio.wait_for(queue.get(), min(left, HEARTBEAT))

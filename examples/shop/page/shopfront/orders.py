@@ -8,8 +8,8 @@ from typing import Any
 
 from pyscript import when
 
+from shopfront import teas
 from shopfront.page import client, errors_shown, find, items
-from shopfront.teas import show_product
 from unexpired import UnexpiredError
 
 
@@ -25,7 +25,10 @@ async def follow() -> None:
     """Show what changes in the shop, for as long as the session lives."""
     try:
         async for event in client.events("/api/feed"):
-            show_product(json.loads(event.data))
+            if product := json.loads(event.data):
+                teas.show_product(product)
+            else:  # The feed begins: from now on it says what changes.
+                await teas.show()
             await show()
     except UnexpiredError:
         return  # Signed out: who signs in again follows again.
@@ -51,13 +54,9 @@ class Following:
     def start(self) -> None:
         """Follow, and show the orders."""
         self.stop()
-        self._task = asyncio.ensure_future(self._run())
+        self._task = asyncio.ensure_future(follow())
 
     def stop(self) -> None:
         """Stop following."""
         if self._task is not None:
             self._task.cancel()
-
-    async def _run(self) -> None:
-        await show()
-        await follow()
