@@ -1,7 +1,10 @@
 // npm oidc-provider: its token endpoint with rotation, its revocation, and its userinfo as the API.
 // The password grant, which it does not have, is added, for that is what Dialect.oauth() signs in by.
+// The client "notes-dpop" must prove its key (RFC 9449), each time with a nonce of the server's.
+import { randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import Provider, { errors } from "oidc-provider";
+import validateDpop from "oidc-provider/lib/helpers/validate_dpop.js"; // As its own grants do.
 
 if (!URL.parse) { // Set-up is content with Node.js 18, oidc-provider is not.
   console.log(`oidc-provider needs a later Node.js than ${process.version}`);
@@ -16,11 +19,14 @@ const server = createServer();
 server.listen(0, "127.0.0.1", () => {
   const url = `http://127.0.0.1:${server.address().port}`;
   const provider = new Provider(url, {
-    clients: [{
-      client_id: "notes", token_endpoint_auth_method: "none", response_types: [], redirect_uris: [],
-      grant_types: ["refresh_token", "password"],
-    }],
-    features: { devInteractions: { enabled: false }, revocation: { enabled: true }, userinfo: { enabled: true } },
+    clients: ["notes", "notes-dpop"].map((client_id) => ({
+      client_id, token_endpoint_auth_method: "none", response_types: [], redirect_uris: [],
+      grant_types: ["refresh_token", "password"], dpop_bound_access_tokens: client_id === "notes-dpop",
+    })),
+    features: {
+      devInteractions: { enabled: false }, revocation: { enabled: true }, userinfo: { enabled: true },
+      dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true },
+    },
     findAccount: (_, id) => (id === account ? { accountId: id, claims: () => ({ sub: id }) } : undefined),
     rotateRefreshToken: true,
     clockTolerance: 0,
@@ -30,6 +36,8 @@ server.listen(0, "127.0.0.1", () => {
 
   provider.registerGrantType("password", async (ctx) => {
     const { client, params } = ctx.oidc;
+    const proof = await validateDpop(provider, ctx);
+    if (client.dpopBoundAccessTokens && !proof) throw new errors.InvalidGrant("DPoP proof JWT not provided");
     if (params.username !== account || params.password !== PASSWORD) throw new errors.InvalidGrant("invalid credentials");
     const accountId = params.username;
     const grant = new provider.Grant({ accountId, clientId: client.clientId });
@@ -37,6 +45,7 @@ server.listen(0, "127.0.0.1", () => {
     const common = { accountId, client, scope: SCOPE, claims: {}, gty: "password", grantId: await grant.save() };
     const access = new provider.AccessToken(common);
     const refresh = new provider.RefreshToken(common);
+    if (proof) [access, refresh].forEach((token) => token.setThumbprint("jkt", proof.thumbprint));
     ctx.oidc.entity("AccessToken", access);
     ctx.oidc.entity("RefreshToken", refresh);
     ctx.body = {
