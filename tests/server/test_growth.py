@@ -3,7 +3,7 @@
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -36,6 +36,7 @@ MANY = 7000
 
 BILLIONS = 5_000_000_000
 
+KEYS = (None, "k" * 43, "o" * 43)
 ATTEMPTS = (NO_ATTEMPT, LOST, hash_attempt("a" * 22), hash_attempt("b" * 22))
 
 
@@ -164,6 +165,21 @@ async def test_a_lowered_limit_is_reached_with_the_next_sign_in(start: Any) -> N
 # -- One refresh -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("jkt", KEYS[:2])
+async def test_a_refresh_at_the_store_is_one_statement(node: TestServer, jkt: str | None) -> None:
+    service = service_of(node)
+    ada = await service.users.find("ada")
+    assert ada is not None
+    tried = service.sessions._store  # noqa: SLF001 - the node's own
+    session = await tried.open_session(ada, "phone", node.clock(), jkt=jkt)
+    assert session is not None
+    with statements_of(node) as seen:
+        claims = RefreshTokenClaims(session.id, 0)
+        outcome = await tried.refresh(claims, node.clock(), None, "a" * 22, jkt=jkt)
+    assert outcome.decision is Decision.ROTATE
+    assert [one.split()[0] for one in seen] == ["UPDATE"]
+
+
 async def test_a_refresh_is_one_statement(node: TestServer) -> None:
     token = (await node.sign_in())["refreshToken"]
     for _ in range(6):
@@ -182,31 +198,34 @@ async def test_only_what_the_statement_does_not_find_is_looked_at(node: TestServ
     assert [one.split()[0] for one in seen] == ["UPDATE", "SELECT"]
 
 
-@pytest.mark.parametrize("rotation", [True, False])
+@pytest.mark.parametrize(("rotation", "asks"), [(True, True), (False, True), (True, False)])
 async def test_the_statement_does_what_the_rules_say(
-    node: TestServer, store: str, *, rotation: bool
+    node: TestServer, store: str, *, rotation: bool, asks: bool
 ) -> None:
-    policy = SessionPolicy(idle_ttl=100, absolute_ttl=300, grace=30, rotation=rotation)
+    policy = SessionPolicy(100, 300, grace=30, rotation=rotation, asks_for_proof=asks)
     database = Database(store)
     tried, randomness = Store(database, policy), random.Random(13)
     ada = await service_of(node).users.find("ada")
     assert ada is not None
     now, stepped = node.clock(), 0
-    for _ in range(150):
+    for _ in range(250):
         before = _any_session(randomness, ada.id, now)
+        jkt = randomness.choice([before.jkt, before.jkt, *KEYS])
         counter = max(0, before.counter + randomness.choice([-2, -1, 0, 0, 0, 0, 1]))
         attempt = randomness.choice([None, "a" * 22, "b" * 22])
-        decision = decide(before, counter, hash_attempt(attempt), now, policy)
+        decision = decide(before, counter, hash_attempt(attempt), now, policy, jkt=jkt)
         await _put(database, before)
-        outcome = await tried.refresh(RefreshTokenClaims(before.id, counter), now, None, attempt)
-        assert outcome.decision is decision, (before, counter, attempt)
+        claims = RefreshTokenClaims(before.id, counter)
+        outcome = await tried.refresh(claims, now, None, attempt, jkt=jkt)
+        assert outcome.decision is decision, (before, counter, attempt, jkt)
         kept = await _get(database, before.id)
         if decision in {Decision.ROTATE, Decision.KEEP, Decision.ROLL_FORWARD}:
             after = refreshed(before, counter, hash_attempt(attempt), now, policy)
             assert outcome.session == after == kept, before
             stepped += 1
         else:
-            assert (kept.counter, kept.attempts) == (before.counter, before.attempts)
+            ended = now if decision is Decision.REUSE else before.revoked_at
+            assert kept == replace(before, revoked_at=ended), (decision, jkt)
     assert stepped > 40
     await database.close()
 
@@ -222,6 +241,7 @@ def _any_session(randomness: random.Random, user_id: str, now: float) -> Session
         refreshed_at,
         randomness.choice([None, None, None, now - 1]),
         tuple(randomness.choice(ATTEMPTS) for _ in range(min(counter, randomness.randrange(5)))),
+        randomness.choice(KEYS[:2]),
     )
 
 

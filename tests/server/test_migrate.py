@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.server.stores import Postgres, rows
 from unexpired_server.cli import main
+from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims
+from unexpired_server.sessions.rules import Decision, SessionPolicy
+from unexpired_server.sessions.store import Store
 from unexpired_server.sessions.users import Users
 from unexpired_server.settings import SettingsError
 from unexpired_server.storage import migrate
@@ -89,6 +92,7 @@ async def test_a_file_of_the_first_version_keeps_its_data(
             "ALTER TABLE events DROP COLUMN address",
             "ALTER TABLE sessions DROP COLUMN address",
             "ALTER TABLE sessions DROP COLUMN attempts",
+            "ALTER TABLE sessions DROP COLUMN jkt",
         ):
             await connection.execute(text(statement))
 
@@ -97,6 +101,21 @@ async def test_a_file_of_the_first_version_keeps_its_data(
     assert await Users(database).find("ada")
     assert await rows(url, "SELECT kind, address FROM events") == [("x", None)]
     await database.close()
+
+
+@pytest.fixture
+def go_back_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Make this code a version without a migration and later ones, until ``monkeypatch.undo``."""
+
+    def go_back(revision: str) -> None:
+        before = tmp_path / "before"
+        shutil.copytree(migrate.FOLDER, before)
+        for file in (before / "versions").glob("r*.py"):
+            if file.name >= f"r{revision}":
+                file.unlink()
+        monkeypatch.setattr(migrate, "FOLDER", before)
+
+    return go_back
 
 
 FIRST_SESSION = (
@@ -108,12 +127,9 @@ FIRST_SESSION = (
 
 @pytest.mark.parametrize("empty_store", STORES, indirect=True)
 async def test_sessions_from_before_scopes_go_on_and_users_may_be_elsewhere(
-    empty_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty_store: str, go_back_before: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = tmp_path / "before"
-    shutil.copytree(migrate.FOLDER, before)
-    (before / "versions" / "r0006_own_users.py").unlink()
-    monkeypatch.setattr(migrate, "FOLDER", before)
+    go_back_before("0006")
     database = Database(empty_store)
     await database.migrate()
     await rows(empty_store, "INSERT INTO users VALUES ('u', 'ada', 'hash', 1, NULL)")
@@ -131,6 +147,38 @@ async def test_sessions_from_before_scopes_go_on_and_users_may_be_elsewhere(
     assert await rows(empty_store, "SELECT kind, user_id FROM events") == [("x", "u")]
     # Nodes of the version before write as they did, and others for users of any other table.
     await rows(empty_store, FIRST_SESSION.format(id="s3", user_id="x" * 255, revoked_at="NULL"))
+    await database.close()
+
+
+OWN_SESSION = (
+    "INSERT INTO sessions (id, user_id, counter, created_at, refreshed_at, device, attempts, "
+    "account) VALUES ('{id}', 'u', 7, 1, 2, 'phone', '', NULL)"
+)
+"""As the version before bound sessions writes it."""
+
+
+@pytest.mark.parametrize("empty_store", STORES, indirect=True)
+async def test_sessions_from_before_keys_go_on_unbound_and_so_do_those_of_older_nodes(
+    empty_store: str, go_back_before: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_back_before("0007")
+    database = Database(empty_store)
+    await database.migrate()
+    await rows(
+        empty_store,
+        "INSERT INTO users (id, username, password_hash, created_at) VALUES ('u', 'ada', 'h', 1)",
+    )
+    await rows(empty_store, OWN_SESSION.format(id="s1"))
+    monkeypatch.undo()
+    await database.migrate()
+    await rows(empty_store, OWN_SESSION.format(id="s2"))
+    store = Store(database, SessionPolicy(idle_ttl=100, absolute_ttl=300, grace=30))
+    assert [one.is_bound for one in await store.live(3, "u")] == [False, False]
+    for session_id, jkt in (("s1", None), ("s1", "k" * 43), ("s2", None), ("s2", "k" * 43)):
+        (row,) = await rows(empty_store, f"SELECT counter FROM sessions WHERE id = '{session_id}'")  # noqa: S608
+        outcome = await store.refresh(RefreshTokenClaims(session_id, row[0]), 3, jkt=jkt)
+        assert outcome.decision is Decision.ROTATE
+    assert await rows(empty_store, "SELECT counter, jkt FROM sessions") == [(9, None)] * 2
     await database.close()
 
 

@@ -24,6 +24,7 @@ from unexpired_server.tokens.keys import Key, ring_of
 
 POLICY = SessionPolicy(idle_ttl=1000, absolute_ttl=5000, grace=30)
 FRESH = Session("1" * 32, "2" * 32, counter=5, created_at=100, refreshed_at=200)
+KEY, ANOTHER_KEY = "k" * 43, "o" * 43
 OWN, OTHER = hash_attempt("own" * 10), hash_attempt("other" * 5)
 RING = ring_of(Key("ab" * 8, bytes(range(32))), Key("cd" * 8, bytes(range(1, 33))))
 TOKENS = RefreshTokens(RING)
@@ -126,6 +127,34 @@ def test_a_hash_is_never_taken_for_a_mark_and_fits_its_column() -> None:
 def test_a_revoked_session_stays_revoked(counter: int, now: float) -> None:
     revoked = dataclasses.replace(FRESH, revoked_at=150)
     assert decide(revoked, counter, OWN, now, POLICY) is Decision.REVOKED
+
+
+@given(
+    counter=st.integers(0, 10),
+    attempts=st.lists(st.sampled_from([OWN, OTHER, NO_ATTEMPT, LOST]), max_size=4),
+    revoked_at=st.none() | st.just(150.0),
+    now=st.floats(0, 10_000),
+)
+def test_who_does_not_prove_the_key_learns_nothing_and_who_does_is_as_unbound(
+    counter: int, attempts: list[str], revoked_at: float | None, now: float
+) -> None:
+    unbound = dataclasses.replace(FRESH, attempts=tuple(attempts), revoked_at=revoked_at)
+    bound = dataclasses.replace(unbound, jkt=KEY)
+    asked = counter, OWN, now, POLICY
+    assert decide(bound, *asked) is Decision.NO_PROOF
+    assert decide(bound, *asked, jkt=ANOTHER_KEY) is Decision.OTHER_KEY
+    expected = decide(unbound, *asked)
+    assert decide(bound, *asked, jkt=KEY) is expected
+    # Nobody's proof binds a session afterwards.
+    assert decide(unbound, *asked, jkt=KEY) is expected
+    trusting = dataclasses.replace(POLICY, asks_for_proof=False)
+    assert decide(bound, *asked[:3], trusting) is expected
+    assert decide(bound, *asked[:3], trusting, jkt=ANOTHER_KEY) is expected
+
+
+def test_a_refresh_keeps_the_key() -> None:
+    bound = dataclasses.replace(FRESH, jkt=KEY)
+    assert refreshed(bound, 5, OWN, 300, POLICY).jkt == KEY
 
 
 def test_without_rotation_the_current_token_is_kept() -> None:

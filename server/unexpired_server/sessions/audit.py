@@ -32,6 +32,7 @@ class Kind(StrEnum):
     PASSWORD_RESET = "password_reset"  # noqa: S105 - a kind
     REFRESH_REUSED = "refresh_reused"
     REFRESH_ROLLED_FORWARD = "refresh_rolled_forward"
+    REFRESH_PROOF_REFUSED = "refresh_proof_refused"
     SESSION_REVOKED = "session_revoked"
 
 
@@ -40,7 +41,7 @@ HARMLESS = frozenset({Kind.SIGN_IN, Kind.SIGN_UP, Kind.PASSWORD_CHANGED, Kind.PA
 
 
 class Cause(StrEnum):
-    """Why a session was revoked."""
+    """Why a session was revoked, or a proof of its key was refused."""
 
     SIGN_OUT = "sign_out"
     SIGN_OUT_ELSEWHERE = "sign_out_elsewhere"
@@ -52,6 +53,8 @@ class Cause(StrEnum):
     REUSE = "reuse"
     LOST = "lost"
     """Revoked before; the database had lost it."""
+    NO_PROOF = "no_proof"
+    OTHER_KEY = "other_key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class Event:
         user_id: The user, where known.
         session_id: The session, where there is one.
         address: The client's address, where a client caused it.
-        cause: Why a session was revoked.
+        cause: Why a session was revoked, or a proof of its key was refused.
     """
 
     at: float

@@ -4,6 +4,10 @@ A session has one counter. Its refresh token is the counter's value under a MAC.
 comes the client's ``attempt``: the id of this one refresh, which it keeps until the result is
 stored, so that it can ask again for a response that it did not get.
 
+A session may be bound to a key (RFC 9449). Then the key is asked for first: NO_PROOF and OTHER_KEY
+refuse, say nothing of the session and change nothing, because a stolen token must not be able to
+end the session either. All below is for a request that proves the key, or for an unbound session.
+
     presented counter  attempt                      decision
     > the session's    any                          ROLL_FORWARD: the *database* lost data
     = the session's    any                          ROTATE (KEEP without rotation)
@@ -13,8 +17,8 @@ stored, so that it can ask again for a response that it did not get.
     further behind     that step's own, or lost     SUPERSEDED: a late duplicate, nothing is revoked
     further behind     another, forgotten, or none  REUSE: every honest client holds a later token
 
-Revoked and expired sessions refuse before any of this. The successor of a token is a function of
-the token: a repeated request, a second tab or a crash between commit and response all get the
+Revoked and expired sessions refuse before any of the table. The successor of a token is a function
+of the token: a repeated request, a second tab or a crash between commit and response all get the
 same successor, and the database holds nothing that could be presented. That includes attempts, of
 which it has only hashes.
 
@@ -56,6 +60,7 @@ class Session:
         revoked_at: When it was signed out or revoked, or None.
         attempts: The hashes of the last steps' attempts, oldest first, or NO_ATTEMPT or LOST in
             their place. Fewer than the counter in a session older than this rule.
+        jkt: The thumbprint of the key that it is bound to (RFC 7638), or None. It never changes.
     """
 
     id: str
@@ -65,17 +70,29 @@ class Session:
     refreshed_at: float
     revoked_at: float | None = None
     attempts: tuple[str, ...] = ()
+    jkt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SessionPolicy:
-    """How long sessions last, in seconds; whether tokens rotate; how many a user may have."""
+    """The rules that the settings decide; times are in seconds.
+
+    Attributes:
+        idle_ttl: How long a session lasts without a refresh.
+        absolute_ttl: How long it lasts at most.
+        grace: How long a token that was used up is still accepted.
+        rotation: Whether a refresh replaces the token.
+        sessions_per_user: How many live sessions a user may have.
+        asks_for_proof: Whether a bound session's key is asked for. Without, it is as unbound, so
+            that nobody is signed out by the setting, and as bound as before once it is asked for.
+    """
 
     idle_ttl: float
     absolute_ttl: float
     grace: float
     rotation: bool = True
     sessions_per_user: int = 100
+    asks_for_proof: bool = True
 
 
 class Decision(Enum):
@@ -89,6 +106,8 @@ class Decision(Enum):
     REUSE = auto()
     EXPIRED = auto()
     REVOKED = auto()
+    NO_PROOF = auto()
+    OTHER_KEY = auto()
 
 
 def hash_attempt(attempt: str | None) -> str:
@@ -98,8 +117,14 @@ def hash_attempt(attempt: str | None) -> str:
     return urlsafe_b64encode(hashlib.sha256(attempt.encode()).digest()[:16]).rstrip(b"=").decode()
 
 
-def decide(
-    session: Session, counter: int, attempt: str, now: float, policy: SessionPolicy
+def decide(  # noqa: PLR0913 - a decision is made of these
+    session: Session,
+    counter: int,
+    attempt: str,
+    now: float,
+    policy: SessionPolicy,
+    *,
+    jkt: str | None = None,
 ) -> Decision:
     """Decide on an authentic refresh token.
 
@@ -109,11 +134,21 @@ def decide(
         attempt: The hash of the request's attempt, or NO_ATTEMPT.
         now: Unix seconds.
         policy: The lifetimes.
+        jkt: The thumbprint of the key that the request proves, or None.
     """
+    if is_bound(session, policy) and jkt != session.jkt:
+        return Decision.NO_PROOF if jkt is None else Decision.OTHER_KEY
     if session.revoked_at is not None:
         return Decision.REVOKED
     if seconds_left(session, now, policy) <= 0:
         return Decision.EXPIRED
+    return _by_counter(session, counter, attempt, now, policy)
+
+
+def _by_counter(
+    session: Session, counter: int, attempt: str, now: float, policy: SessionPolicy
+) -> Decision:
+    """Decide by the table."""
     if counter > session.counter:
         return Decision.ROLL_FORWARD
     if counter == session.counter:
@@ -125,6 +160,11 @@ def decide(
         return Decision.SUPERSEDED if is_duplicate else Decision.REUSE
     window = policy.grace if attempt == NO_ATTEMPT else min(TAB_SECONDS, policy.grace)
     return Decision.REPEAT if is_own or now < session.refreshed_at + window else Decision.REUSE
+
+
+def is_bound(session: Session, policy: SessionPolicy) -> bool:
+    """Return whether only the holder of the session's key may refresh it."""
+    return policy.asks_for_proof and session.jkt is not None
 
 
 def _is_own(session: Session, counter: int, attempt: str) -> bool:

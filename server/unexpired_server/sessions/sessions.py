@@ -25,13 +25,14 @@ token that is given out for a state that was never committed would be refused, o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from unexpired_server.errors import (
     BadCredentials,
     Failure,
     RefreshExpired,
+    RefreshInvalid,
     RefreshReused,
     RefreshSuperseded,
     ResetInvalid,
@@ -43,7 +44,7 @@ from unexpired_server.sessions.directory import Directory
 from unexpired_server.sessions.grants import Grants
 from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims, RefreshTokens
 from unexpired_server.sessions.revocations import Revocations
-from unexpired_server.sessions.rules import Decision, Session, seconds_left
+from unexpired_server.sessions.rules import Decision, Session, is_bound, seconds_left
 from unexpired_server.sessions.store import BATCH, SessionInfo, Store
 from unexpired_server.sessions.user import User
 from unexpired_server.sessions.usernames import account_hash
@@ -55,6 +56,8 @@ REFUSALS: dict[Decision, type[Failure]] = {
     Decision.EXPIRED: RefreshExpired,
     Decision.REVOKED: SessionRevoked,
     Decision.SUPERSEDED: RefreshSuperseded,
+    Decision.NO_PROOF: RefreshInvalid,
+    Decision.OTHER_KEY: RefreshInvalid,
 }
 
 
@@ -67,12 +70,14 @@ class SessionTokens:
         expires_in: Its lifetime.
         refresh_token: The refresh token; None when the server issues none.
         refresh_expires_in: Its lifetime.
+        is_bound: Whether only the holder of the session's key may refresh it.
     """
 
     access_token: str
     expires_in: int
     refresh_token: str | None = None
     refresh_expires_in: int | None = None
+    is_bound: bool = False
 
     def __repr__(self) -> str:
         return f"SessionTokens(expires_in={self.expires_in})"
@@ -258,7 +263,13 @@ class Sessions(SessionAdmin):
         return self._refresh_tokens.read(token) if self._refresh_tokens else None
 
     async def open(
-        self, user: User, device: str, address: str | None = None, *, username: str = ""
+        self,
+        user: User,
+        device: str,
+        address: str | None = None,
+        *,
+        username: str = "",
+        jkt: str | None = None,
     ) -> SessionTokens:
         """Open a session for a user who has been authenticated.
 
@@ -267,6 +278,7 @@ class Sessions(SessionAdmin):
             device: The client's name for itself, at most 200 characters.
             address: The client's address.
             username: As typed, where the user signed in with one.
+            jkt: The thumbprint of the key that the session is bound to, if any.
 
         Raises:
             BadCredentials: The user was disabled or the password changed meanwhile.
@@ -276,13 +288,20 @@ class Sessions(SessionAdmin):
         further = await self._grants.of(user)
         account = account_hash(username) if username else None
         now = self._now()
-        session = await self._store.open_session(user, device, now, address, account=account)
+        session = await self._store.open_session(
+            user, device, now, address, account=account, jkt=jkt
+        )
         if session is None:
             raise BadCredentials
         return self._tokens(session, user.scopes, further)
 
     async def refresh(
-        self, claims: RefreshTokenClaims, address: str | None = None, attempt: str | None = None
+        self,
+        claims: RefreshTokenClaims,
+        address: str | None = None,
+        attempt: str | None = None,
+        *,
+        jkt: str | None = None,
     ) -> SessionTokens:
         """Refresh a session.
 
@@ -290,9 +309,12 @@ class Sessions(SessionAdmin):
             claims: Of an authentic refresh token.
             address: The client's address.
             attempt: The client's id of this refresh, if it gave one.
+            jkt: The thumbprint of the key that the request proves, if any.
 
         Raises:
+            InvalidProof: The session is bound, and the request proves no key; nothing has changed.
             RefreshExpired: The session has ended by itself.
+            RefreshInvalid: The session is bound to another key; nothing has changed.
             RefreshReused: The token was used before, so the session is revoked.
             RefreshSuperseded: This is a late duplicate of a refresh that is done.
             SessionRevoked: The session was revoked before, or its user is gone.
@@ -303,9 +325,9 @@ class Sessions(SessionAdmin):
         if self._revocations.has_recorded(claims.session_id):
             raise SessionRevoked  # Whatever the database says: it may have been restored.
         # Before the step: what is committed is always answered.
-        user = await self._user_of(claims.session_id, address) if self._asks else None
+        user = await self._user_of(claims.session_id, jkt, address) if self._asks else None
         further = await self._grants.of(user) if user else NO_CLAIMS
-        outcome = await self._store.refresh(claims, self._now(), address, attempt)
+        outcome = await self._store.refresh(claims, self._now(), address, attempt, jkt=jkt)
         if outcome.decision is Decision.ROLL_FORWARD:
             self._revocations.reread()
         if outcome.decision in {Decision.REUSE, Decision.REVOKED}:
@@ -319,13 +341,29 @@ class Sessions(SessionAdmin):
         """Whether the application is asked about a user at each refresh."""
         return self._directory.is_own or self._grants.has_hook
 
-    async def _user_of(self, session_id: str, address: str | None) -> User | None:
+    async def note_refused_proof(
+        self, session_id: str, address: str | None, *, has_proof: bool
+    ) -> None:
+        """Record a refresh that raised ``InvalidProof`` or ``RefreshInvalid``.
+
+        Args:
+            session_id: The session.
+            address: The client's address.
+            has_proof: Whether the request proved a key, which was another one.
+        """
+        cause = Cause.OTHER_KEY if has_proof else Cause.NO_PROOF
+        await self._store.note_refused_proof(session_id, self._now(), address, cause=cause)
+
+    async def _user_of(self, session_id: str, jkt: str | None, address: str | None) -> User | None:
         """Return the user of a session as of now; None when the session has ended.
+
+        None, too, when it is bound to another key than the request proves: who does not have the
+        key may not even ask the application, which could end the session.
 
         Raises:
             SessionRevoked: The application has no such user any more, so the session has ended.
         """
-        known = await self._store.user_of(session_id)
+        known = await self._store.user_of(session_id, jkt)
         if known is None or not self._directory.is_own:
             return known
         user = await self._directory.find(known.id)
@@ -346,7 +384,9 @@ class Sessions(SessionAdmin):
         left = seconds_left(session, self._now(), self._store.policy)
         issue = self._access_tokens.issue
         access = issue(session.user_id, session.id, left, scopes, further)
-        tokens = access.token, access.expires_in
+        bound = is_bound(session, self._store.policy)
+        tokens = SessionTokens(access.token, access.expires_in, is_bound=bound)
         if self._refresh_tokens is None:
-            return SessionTokens(*tokens)
-        return SessionTokens(*tokens, self._refresh_tokens.write(session), int(left))
+            return tokens
+        written = self._refresh_tokens.write(session)
+        return replace(tokens, refresh_token=written, refresh_expires_in=int(left))

@@ -41,6 +41,7 @@ from unexpired_server.sessions.rules import (
     decide,
     ends_at,
     hash_attempt,
+    is_bound,
     refreshed,
 )
 from unexpired_server.sessions.user import User
@@ -75,6 +76,7 @@ COLUMNS = (
     sessions.c.refreshed_at,
     sessions.c.revoked_at,
     sessions.c.attempts,
+    sessions.c.jkt,
 )
 
 SCOPES = (
@@ -89,14 +91,12 @@ SCOPES = (
 NO_SCOPES = literal("").label("scopes")
 """Where the application says what its own users may do."""
 
-_IS_NOT_REVOKED = (sessions.c.id == bindparam("session_id")) & sessions.c.revoked_at.is_(None)
-_OWN_USER = select(sessions.c.user_id, literal("").label("username"), NO_SCOPES).where(
-    _IS_NOT_REVOKED
-)
-_USER = (
-    select(sessions.c.user_id, users.c.username, users.c.scopes)
-    .join(users, users.c.id == sessions.c.user_id)
-    .where(_IS_NOT_REVOKED)
+IS_BY_ITS_KEY = sessions.c.jkt.is_(None) | (sessions.c.jkt == bindparam("proven", type_=String()))
+"""Whether the session is not bound, or bound to the key that the request proves."""
+
+_OWN_USER = select(sessions.c.user_id, literal("").label("username"), NO_SCOPES)
+_USER = select(sessions.c.user_id, users.c.username, users.c.scopes).join(
+    users, users.c.id == sessions.c.user_id
 )
 
 # Built once: building a statement costs SQLAlchemy as much as running it.
@@ -126,12 +126,14 @@ class SessionInfo:
         device: The client's name for itself, from when the user signed in.
         address: The address that last used it.
         ends_at: When it ends without another refresh, in Unix seconds.
+        is_bound: Whether only the holder of its key may refresh it.
     """
 
     session: Session
     device: str
     address: str | None
     ends_at: float
+    is_bound: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +153,13 @@ class RefreshOutcome:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What is asked for: the token, the hash of the attempt, when, and from where."""
+    """What is asked for: the token, the hash of the attempt, when, from where, by which key."""
 
     token: RefreshTokenClaims
     attempt: str
     now: float
     address: str | None
+    jkt: str | None
 
 
 class Store:
@@ -185,10 +188,14 @@ class Store:
         self.policy = policy
         columns = (*COLUMNS, NO_SCOPES if has_own_users else SCOPES)
         self._step_statement = _step_statement(policy).returning(*columns)
-        self._user_statement = _OWN_USER if has_own_users else _USER
+        self._user_statement = (_OWN_USER if has_own_users else _USER).where(
+            sessions.c.id == bindparam("session_id"),
+            sessions.c.revoked_at.is_(None),
+            *_by_its_key(policy),
+        )
         self._read_statement = select(*columns).where(sessions.c.id == bindparam("session_id"))
 
-    async def open_session(
+    async def open_session(  # noqa: PLR0913 - each is a part of the row
         self,
         user: User,
         device: str,
@@ -196,6 +203,7 @@ class Store:
         address: str | None = None,
         *,
         account: str | None = None,
+        jkt: str | None = None,
     ) -> Session | None:
         """Insert a session; None when the user was disabled or the password changed meanwhile.
 
@@ -207,8 +215,9 @@ class Store:
             now: Unix seconds.
             address: The client's address.
             account: The hash of the username, where the users are in an application's own table.
+            jkt: The thumbprint of the key that it is bound to, if any.
         """
-        session = Session(secrets.token_hex(16), user.id, 0, now, now)
+        session = Session(secrets.token_hex(16), user.id, 0, now, now, jkt=jkt)
         opened = Event(now, Kind.SIGN_IN, user.id, session.id, address)
 
         async def work(connection: AsyncConnection) -> list[Event] | None:
@@ -245,6 +254,8 @@ class Store:
         now: float,
         address: str | None = None,
         attempt: str | None = None,
+        *,
+        jkt: str | None = None,
     ) -> RefreshOutcome:
         """Refresh a session, or revoke it when its token was reused.
 
@@ -253,8 +264,9 @@ class Store:
             now: Unix seconds.
             address: The client's address; stored when the refresh succeeds.
             attempt: The client's id of this refresh, if it gave one.
+            jkt: The thumbprint of the key that the request proves, if any.
         """
-        asked = _Asked(presented, hash_attempt(attempt), now, address)
+        asked = _Asked(presented, hash_attempt(attempt), now, address, jkt)
 
         runs = 0
 
@@ -276,9 +288,39 @@ class Store:
             await self._record(kind, outcome.session, asked)
         return outcome
 
-    async def user_of(self, session_id: str) -> User | None:
-        """Return the user of a session that is not revoked, of one's own users only the id."""
-        rows = await self._database.rows(self._user_statement.params(session_id=session_id))
+    async def note_refused_proof(
+        self, session_id: str, now: float, address: str | None, *, cause: Cause
+    ) -> None:
+        """Record that the refresh of a bound session was refused, which has not changed it.
+
+        Args:
+            session_id: The session.
+            now: Unix seconds.
+            address: The client's address.
+            cause: Why.
+        """
+
+        async def work(connection: AsyncConnection) -> list[Event]:
+            owner = select(sessions.c.user_id).where(sessions.c.id == session_id)
+            user_id = (await connection.execute(owner)).scalar()
+            kind = Kind.REFRESH_PROOF_REFUSED
+            refused = [Event(now, kind, user_id, session_id, address, cause)]
+            await audit.store_events(connection, refused)
+            return refused
+
+        self._log(await self._database.transaction(work))
+
+    async def user_of(self, session_id: str, jkt: str | None = None) -> User | None:
+        """Return the user of a session, of one's own users only the id.
+
+        None when it is revoked, or bound to another key than the request proves.
+
+        Args:
+            session_id: The session.
+            jkt: The thumbprint of the key that the request proves, if any.
+        """
+        values = {"session_id": session_id, **self._key(jkt)}
+        rows = await self._database.rows(self._user_statement.params(values))
         if not rows:
             return None
         return User(rows[0].user_id, rows[0].username, split_scopes(rows[0].scopes))
@@ -457,6 +499,7 @@ class Store:
             "device": device,
             "address": address,
             "attempts": "",
+            "jkt": session.jkt,
         }
         if self._has_own_users:
             query = insert(sessions).values(**row, account=account)
@@ -482,8 +525,13 @@ class Store:
         )
 
     def _info(self, row: Row[*tuple[Any, ...]]) -> SessionInfo:
-        session = _session(row)
-        return SessionInfo(session, row.device, row.address, ends_at(session, self.policy))
+        session, policy = _session(row), self.policy
+        ends, bound = ends_at(session, policy), is_bound(session, policy)
+        return SessionInfo(session, row.device, row.address, ends, bound)
+
+    def _key(self, jkt: str | None) -> dict[str, str | None]:
+        """Return the parameter of ``IS_BY_ITS_KEY``, where that is asked."""
+        return {"proven": jkt} if self.policy.asks_for_proof else {}
 
     def _step(self, connection: Connection, asked: _Asked) -> RefreshOutcome | None:
         """Refresh with the current token of a live session; None when this is not one."""
@@ -493,6 +541,7 @@ class Store:
             "attempt": asked.attempt,
             "now": asked.now,
             "origin": asked.address,
+            **self._key(asked.jkt),
         }
         row = connection.execute(self._step_statement, values).first()
         decision = Decision.ROTATE if self.policy.rotation else Decision.KEEP
@@ -507,7 +556,8 @@ class Store:
         if row is None:
             return RefreshOutcome(Decision.EXPIRED, None)
         session, scopes = _session(row), _scopes(row)
-        decision = decide(session, asked.token.counter, asked.attempt, now, self.policy)
+        presented = asked.token.counter
+        decision = decide(session, presented, asked.attempt, now, self.policy, jkt=asked.jkt)
         if decision in {Decision.ROTATE, Decision.KEEP}:
             return None  # It has become the current one since the step.
         if decision is Decision.REUSE and is_again and _is_this_step(session, asked):
@@ -518,7 +568,7 @@ class Store:
             connection.execute(update(sessions).where(ours).values(revoked_at=now))
         if decision is not Decision.ROLL_FORWARD:
             return RefreshOutcome(decision, session, scopes)
-        successor = refreshed(session, asked.token.counter, asked.attempt, now, self.policy)
+        successor = refreshed(session, presented, asked.attempt, now, self.policy)
         replaced = _replace(connection, session, successor, asked.address)
         return RefreshOutcome(decision, successor, scopes) if replaced else None
 
@@ -593,6 +643,11 @@ def _of_unchanged(user: User, values: Sequence[object]) -> Any:
     )
 
 
+def _by_its_key(policy: SessionPolicy) -> tuple[ColumnElement[bool], ...]:
+    """Return the condition on a session's key, where that is asked for."""
+    return (IS_BY_ITS_KEY,) if policy.asks_for_proof else ()
+
+
 def _step_statement(policy: SessionPolicy) -> Update:
     """Return the statement that refreshes with a session's current token.
 
@@ -611,6 +666,7 @@ def _step_statement(policy: SessionPolicy) -> Update:
             sessions.c.revoked_at.is_(None),
             sessions.c.created_at + policy.absolute_ttl > now,
             sessions.c.refreshed_at + policy.idle_ttl > now,
+            *_by_its_key(policy),
         )
         .values(
             refreshed_at=now,
@@ -676,6 +732,7 @@ def _session(row: Row[*tuple[Any, ...]]) -> Session:
         row.refreshed_at,
         row.revoked_at,
         tuple(row.attempts.split(SEPARATOR)) if row.attempts else (),
+        row.jkt,
     )
 
 

@@ -51,6 +51,8 @@ sessions: Table = Table(
     Column("attempts", String(128), nullable=False, server_default=""),
     # The hash of the username, where the users are in an application's own table.
     Column("account", String(32)),
+    # The thumbprint of the key that it is bound to (RFC 7638); empty in one that is not bound.
+    Column("jkt", String(43)),
 )
 # No index holds a column that a refresh changes, so a refresh writes none.
 Index(

@@ -1,0 +1,101 @@
+"""Sessions that are bound to a key: who has only the refresh token has nothing."""
+
+import pytest
+
+from tests.server.harness import TestServer
+from tests.server.stores import rows
+from unexpired_server.sessions.audit import Cause
+from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims
+from unexpired_server.sessions.rules import Decision, SessionPolicy
+from unexpired_server.sessions.sessions import Sessions
+from unexpired_server.sessions.store import Store
+from unexpired_server.sessions.users import Account
+from unexpired_server.storage.database import Database
+
+STORES = ("sqlite", "postgres")
+POLICY = SessionPolicy(idle_ttl=1000, absolute_ttl=5000, grace=30)
+KEY, ANOTHER_KEY = "k" * 43, "o" * 43
+
+
+@pytest.fixture
+def sessions(node: TestServer) -> Sessions:
+    found: Sessions = node.app.state.service.sessions
+    return found
+
+
+@pytest.fixture
+async def ada(node: TestServer) -> Account:
+    found: Account | None = await node.app.state.service.users.find("ada")
+    assert found is not None
+    return found
+
+
+async def state_of(store: str) -> list[tuple[object, ...]]:
+    return await rows(
+        store, "SELECT counter, attempts, refreshed_at, revoked_at, address, jkt FROM sessions"
+    )
+
+
+# -- The rows --------------------------------------------------------------------------------------
+
+
+async def test_neither_an_early_nor_a_late_token_changes_anything_without_the_key(
+    sessions: Sessions, ada: Account, node: TestServer, store: str
+) -> None:
+    """Not even reuse ends the session: else any thief could end it."""
+    rows_of = sessions._store  # noqa: SLF001 - the node's own
+    session = await rows_of.open_session(ada, "phone", node.clock(), "192.0.2.1", jkt=KEY)
+    assert session is not None
+    for counter in range(3):
+        claims = RefreshTokenClaims(session.id, counter)
+        await rows_of.refresh(claims, node.clock(), "192.0.2.1", "a" * 22, jkt=KEY)
+    node.clock.advance(60)
+    before = await state_of(store)
+    for counter in (0, 1, 2, 3, 4, 10**9):
+        claims = RefreshTokenClaims(session.id, counter)
+        for attempt in (None, "a" * 22, "b" * 22):
+            without = await rows_of.refresh(claims, node.clock(), "203.0.113.9", attempt)
+            assert without.decision is Decision.NO_PROOF
+            other = await rows_of.refresh(
+                claims, node.clock(), "203.0.113.9", attempt, jkt=ANOTHER_KEY
+            )
+            assert other.decision is Decision.OTHER_KEY
+    assert await state_of(store) == before
+    right = await rows_of.refresh(RefreshTokenClaims(session.id, 3), node.clock(), None, jkt=KEY)
+    assert right.decision is Decision.ROTATE
+
+
+async def test_a_session_that_is_no_longer_asked_for_its_key_is_as_bound_as_before_afterwards(
+    ada: Account, store: str
+) -> None:
+    database = Database(store)
+    asking = Store(database, POLICY)
+    trusting = Store(database, SessionPolicy(1000, 5000, grace=30, asks_for_proof=False))
+    session = await asking.open_session(ada, "phone", 1, jkt=KEY)
+    assert session is not None
+    claims = [RefreshTokenClaims(session.id, counter) for counter in range(3)]
+    assert [one.is_bound for one in await asking.live(2, ada.id)] == [True]
+    assert (await trusting.refresh(claims[0], 2)).decision is Decision.ROTATE
+    assert [one.is_bound for one in await trusting.live(2, ada.id)] == [False]
+    assert (await asking.refresh(claims[1], 3)).decision is Decision.NO_PROOF
+    assert (await asking.refresh(claims[1], 3, jkt=KEY)).decision is Decision.ROTATE
+    assert (await trusting.refresh(claims[2], 4, jkt=ANOTHER_KEY)).decision is Decision.ROTATE
+    await database.close()
+
+
+async def test_a_refused_proof_leaves_an_event_with_its_address_and_ends_nothing(
+    sessions: Sessions, ada: Account, store: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await sessions.open(ada, "phone", "192.0.2.1", jkt=KEY)
+    ((session_id,),) = await rows(store, "SELECT id FROM sessions")
+    await sessions.note_refused_proof(session_id, "203.0.113.9", has_proof=False)
+    await sessions.note_refused_proof(session_id, "203.0.113.9", has_proof=True)
+    query = "SELECT session_id, user_id, address, cause FROM events WHERE kind = '{}' ORDER BY id"
+    assert await rows(store, query.format("refresh_proof_refused")) == [
+        (session_id, ada.id, "203.0.113.9", Cause.NO_PROOF),
+        (session_id, ada.id, "203.0.113.9", Cause.OTHER_KEY),
+    ]
+    logged = [one for one in caplog.records if one.message == "audit: refresh_proof_refused"]
+    assert {one.levelname for one in logged} == {"WARNING"}
+    assert len(logged) == 2
+    assert KEY not in caplog.text
