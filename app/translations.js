@@ -172,6 +172,7 @@ globalThis.translations = {
     "Where you are signed in. Revoke any device that you do not recognise.": "Hier sind Sie angemeldet. Melden Sie jedes Gerät ab, das Sie nicht erkennen.",
     "Wrong device clock": "Falsche Geräteuhr",
     "You stay signed in here. All other devices are signed out.": "Hier bleiben Sie angemeldet. Alle anderen Geräte werden abgemeldet.",
+    "Your session has ended: this browser no longer has its key. Please sign in again.": "Ihre Sitzung ist beendet: Dieser Browser hat ihren Schlüssel nicht mehr. Bitte melden Sie sich neu an.",
     "You were signed out in another tab or window.": "Sie wurden in einem anderen Tab oder Fenster abgemeldet.",
     "You will have to sign in again on every device, including this one.": "Danach müssen Sie sich auf jedem Gerät neu anmelden, auch auf diesem.",
     "Your notes are where you left them.": "Ihre Notizen sind da, wo Sie sie gelassen haben.",

@@ -36,14 +36,17 @@ from unexpired.ports import (
     MemoryStore,
     Navigator,
     NoNavigator,
+    NoProver,
     PreloadedStore,
     ProbingTransport,
+    Prover,
     RefreshLock,
     SystemClock,
     TokenStore,
     Transport,
     open_stream,
 )
+from unexpired.proofs import KeyLost, Proof, signed
 from unexpired.session_manager import SessionManager, new_session_name
 from unexpired.session_record import Generation
 from unexpired.streams import AsyncResponseStream, Reading
@@ -76,6 +79,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         lock: Lets one client at a time refresh; by default among the requests of this client.
         navigator: Redirects to the sign-in page; by default nothing is redirected.
         clock: The time.
+        prover: Keeps the keys that sessions are bound to; by default they are bound to none.
         is_watched: Returns whether the page is visible; only then is the token refreshed early.
         tick: How often the clock is read, in seconds.
         **options: See ``Options``.
@@ -89,16 +93,19 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         lock: RefreshLock | None = None,
         navigator: Navigator | None = None,
         clock: Clock | None = None,
+        prover: Prover | None = None,
         is_watched: Callable[[], bool] = lambda: True,
         tick: float = TICK_INTERVAL,
         **options: Unpack[ClientOptions],
     ) -> None:
+        self._prover: Prover = prover or NoProver()
         super().__init__(
             SessionManager(
                 Options.of(**options),
                 store or MemoryStore(),
                 navigator or NoNavigator(),
                 clock or SystemClock(),
+                self._prover.forget,
             )
         )
         self.transport = transport
@@ -315,8 +322,9 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             BadReply: If the server refuses for another reason.
         """
         await self._reload()
+        key = await self._new_key() if self._manager.options.sends_proofs else None
         await self._drive(
-            self._manager.policy.sign_in(new_session_name(), username, password, fields)
+            self._manager.policy.sign_in(new_session_name(), username, password, fields, key)
         )
         self._report_ends()  # Nobody has to wait for the end of another session.
 
@@ -360,6 +368,38 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             self._manager.redirect_if_signed_out(error)
             raise
         return self._manager.session.require().tokens.access_token
+
+    async def proof(self, method: str, url: str) -> str | None:
+        """Return a proof for one request or WebSocket of others, to send beside the token.
+
+        A server that binds access tokens to keys (``DPOP=all``) wants one with each use of
+        ``token()``: in the header ``DPoP``, or in a WebSocket's first message. It holds for the
+        token that ``token()`` has just returned, and can be used once.
+
+        Args:
+            method: The HTTP method; of a WebSocket it is ``GET``.
+            url: Absolute, or relative to the base URL or the page.
+
+        Returns None where calls need no proof.
+
+        Raises:
+            NotSignedIn: If there is no session.
+            SessionExpired: If the session has expired, or its key is gone.
+            SessionEnded: If the session was revoked or signed out.
+            Unreachable: If the key cannot be used now.
+        """
+        await self._reload()
+        manager = self._manager
+        url = manager.options.resolve(url)
+        proof = manager.policy.proof_for(url, manager.session.require())
+        if proof is None:
+            return None
+        try:
+            return await self._sign(method.upper(), url, proof)
+        except KeyLost:
+            error = manager.policy.end_without_key(proof)
+            manager.commit()
+            raise error from None
 
     async def sign_out(self) -> None:
         """Sign out: here at once, and at the server if it can be reached."""
@@ -499,7 +539,8 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         opening = _Opening(self.transport)
         try:
             async with timeout_after(seconds):
-                await self._drive(self._manager.policy.call(request), opening.receive)
+                key = await self._key_for(request)
+                await self._drive(self._manager.policy.call(request, key), opening.receive)
         except BaseException as error:
             opening.close()
             if isinstance(error, TimeoutError):
@@ -549,10 +590,10 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
                 outcome = None
                 try:
                     if isinstance(effect, Send):
-                        outcome = yield effect
+                        outcome = yield await self._proved(effect) if effect.proof else effect
                     else:
                         await self._wait(effect)
-                except UnexpiredError as error:
+                except (UnexpiredError, KeyLost) as error:
                     manager.reload_after(effect)
                     effect = flow.throw(error)
                 else:
@@ -567,6 +608,34 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         finally:
             flow.close()
             manager.commit()
+
+    async def _proved(self, send: Send) -> Send:
+        """Return a request that must prove something with its proof."""
+        if send.proof is None:
+            return send
+        request = send.request
+        try:
+            async with timeout_after(send.timeout):
+                proof = await self._sign(request.method, request.url, send.proof)
+        except TimeoutError:
+            raise Unreachable from None
+        return Send(request.with_header("dpop", proof), send.timeout)
+
+    async def _sign(self, method: str, url: str, proof: Proof) -> str:
+        key = await self._prover.open(proof.key)
+        message = self._manager.draft(key.public, method, url, proof)
+        return signed(message, await key.sign(message))
+
+    async def _key_for(self, request: Request) -> str | None:
+        """Return a new key for a request that is the application's own sign-in."""
+        if request.auth != "sign_in" or not self._manager.options.proves_sign_in(request):
+            return None
+        return await self._new_key()
+
+    async def _new_key(self) -> str | None:
+        key = await self._prover.create()
+        self._manager.session.unbound_because = None if key else "no_key"
+        return key
 
     async def _wait(self, effect: Sleep | Refresh) -> None:
         if isinstance(effect, Refresh):

@@ -39,7 +39,9 @@ class RequestOptions(TypedDict, total=False):
             takes, and of silence within its body; None for no limit; the client's by default.
         auth: Whether the request carries the token: True by default; False sends it without one,
             also when nobody is signed in, and never redirects to the sign-in page; ``"optional"``
-            sends it with a token if there is one, and never redirects either.
+            sends it with a token if there is one, and never redirects either; ``"sign_in"`` is as
+            False, for a request whose response is given to ``adopt``, as a sign-up's: its session
+            is bound to a key of this device, as after ``sign_in``.
         upload_progress: Is called while the body is sent, with the bytes so far and the total, or
             None where that is unknown; a repeated request starts again at 0.
         download_progress: Is called after each piece of the response's body, with the bytes so far
@@ -120,8 +122,8 @@ def _check(method: str, url: str, options: RequestOptions) -> None:
             raise TypeError(f"{name} is a text")
     _check_timeout(options.get("timeout"))
     auth = options.get("auth", True)
-    if not isinstance(auth, bool) and auth != "optional":
-        raise TypeError('auth is True, False or "optional"')
+    if not isinstance(auth, bool) and auth not in {"optional", "sign_in"}:
+        raise TypeError('auth is True, False, "optional" or "sign_in"')
     for name in PROGRESS_OPTIONS:
         callback = options.get(name)
         if callback is not None and not callable(callback):

@@ -8,7 +8,6 @@ listeners get the same codes from every server.
 from __future__ import annotations
 
 import json
-import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
@@ -16,6 +15,7 @@ from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import urlencode
 
+from unexpired.challenges import challenge_errors
 from unexpired.messages import Headers, Request, Response
 from unexpired.token_response import (
     BAD_CREDENTIALS,
@@ -36,10 +36,6 @@ _CHOICES = {
     "bare_401": ("handed_back", "expired"),
 }
 
-# Challenges are schemes and their parameters (RFC 9110, section 11.6.1), so words without and with
-# a value: `Bearer realm="…", error="invalid_token"` (RFC 6750, section 3).
-_CHALLENGE_PART = re.compile(r"""([\w!#$%&'*+.^`|~-]+)(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]*))?""")
-_SCHEMES = {"bearer", "dpop"}  # DPoP: RFC 9449, section 7.1.
 _INVALID_TOKEN = "invalid_token"  # noqa: S105 - a code
 # A new token helps against none of these: RFC 6750, 3.1; RFC 9449, 7.1 and 9; RFC 9470, 3.
 _NOT_FOR_REFRESH = {
@@ -67,6 +63,7 @@ class Dialect:
         expires_in: The seconds that the access token lives, in a response: a number, or a text of
             one. It takes precedence over a JWT's own times where they say otherwise.
         user: The user, an object in the response to a sign-in.
+        token_type: The scheme of the access token, in a response: ``Bearer`` or ``DPoP``.
         error_code: The machine-readable code, in an error response.
         message: A message for people, in an error response.
         username: The field of a sign-in that holds the username.
@@ -92,6 +89,9 @@ class Dialect:
             code. A successful response without an access token asks for one as well.
         bare_401: What a 401 without a known code means: it is ``handed_back``, or the token has
             ``expired``: refresh once, try once more, hand the second 401 back.
+        dpop: Whether a sign-in brings a proof of possession (RFC 9449). To this project's own
+            server it always does; another one that is of another origin than the page must allow
+            the header ``DPoP`` (CORS).
 
     Raises:
         ValueError: If a value is not of the kind that its attribute needs.
@@ -101,6 +101,7 @@ class Dialect:
     refresh_token: str = "refreshToken"  # noqa: S105 - a name
     expires_in: str = "expiresIn"
     user: str = "user"
+    token_type: str = "tokenType"  # noqa: S105 - a name
     error_code: str = "code"
     message: str = "error"
     username: str = "username"
@@ -122,6 +123,7 @@ class Dialect:
     bad_credentials: frozenset[str] = frozenset()
     second_step: frozenset[str] = frozenset({SECOND_STEP})
     bare_401: Literal["handed_back", "expired"] = "handed_back"
+    dpop: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         for attribute in fields(self):
@@ -133,6 +135,11 @@ class Dialect:
     def is_own(self) -> bool:
         """Whether this is the dialect of this project's own server."""
         return self == Dialect()
+
+    @property
+    def sends_proofs(self) -> bool:
+        """Whether a sign-in brings a proof of possession."""
+        return self.dpop or self.is_own
 
     # -- Common servers ------------------------------------------------------------------------
 
@@ -153,7 +160,7 @@ class Dialect:
         return cls(**value)
 
     @classmethod
-    def oauth(cls, client_id: str | None = None) -> Dialect:
+    def oauth(cls, client_id: str | None = None, *, dpop: bool = False) -> Dialect:
         """Return the dialect of an OAuth 2.0 token endpoint, for a first-party application.
 
         RFC 6749, sections 4.3 (password), 5 (responses) and 6 (refresh), with APIs that follow
@@ -163,12 +170,14 @@ class Dialect:
 
         Args:
             client_id: The application, if the server requires it.
+            dpop: Whether the server binds tokens to keys (RFC 9449).
         """
         client = {} if client_id is None else {"client_id": client_id}
         return cls(
             access_token="access_token",  # noqa: S106 - a name
             refresh_token="refresh_token",  # noqa: S106 - a name
             expires_in="expires_in",
+            token_type="token_type",  # noqa: S106 - a name
             error_code="error",
             message="",  # `error_description` is for developers.
             logout_field="token",
@@ -182,6 +191,7 @@ class Dialect:
             bad_credentials=frozenset({"invalid_grant"}),
             second_step=frozenset({"mfa_required"}),  # Of Auth0 and Okta; OAuth itself has none.
             bare_401="expired",
+            dpop=dpop,
         )
 
     @classmethod
@@ -373,7 +383,7 @@ class Dialect:
         return _is_final(response.status_code) and self.named(response).code in self.second_step
 
     def _meaning(self, response: Response) -> str | None:
-        challenges = _challenges(response)
+        challenges = challenge_errors(response)
         codes = {self.named(response).code, *challenges}
         for code in codes & self.ended:
             return code if code in ENDINGS else "SESSION_REVOKED"
@@ -397,6 +407,9 @@ class Dialect:
             "refreshToken": response.value_at(self.refresh_token),
             "expiresIn": response.value_at(self.expires_in),
             "user": response.value_at(self.user),
+            "tokenType": response.value_at(self.token_type),
+            "bound": self.is_own and response.fields.get("bound"),
+            "nonce": self.is_own and response.fields.get("nonce"),
             "error": self.named(response).message,
             "code": code,
         }
@@ -422,18 +435,6 @@ def response_with(tokens: object) -> Response:
     if not _is_json(values):
         raise ValueError("adopt: the mapping has a value that is not of JSON")
     return Response(200, content=json.dumps(values).encode())
-
-
-def _challenges(response: Response) -> set[str]:
-    """Return the errors in the challenges for our token; empty if there is none."""
-    errors, scheme = set(), ""
-    for match in _CHALLENGE_PART.finditer(response.headers.get("www-authenticate", "")):
-        name, value = match[1].lower(), match[2]
-        if value is None:
-            scheme = name
-        elif name == "error" and scheme in _SCHEMES:
-            errors.add(value.strip('"').lower())
-    return errors
 
 
 def _is_final(status: int) -> bool:
@@ -466,8 +467,10 @@ def _checked(name: str, value: Any, kind: type) -> Any:
         return _statuses(name, value) if name == "refused_statuses" else _codes(name, value)
     if kind is dict:
         return _constants(name, value)
-    if not isinstance(value, str):
-        raise ValueError(f"dialect: {name} is a text")  # noqa: TRY004 - options raise ValueError
+    if kind is bool and isinstance(value, bool):
+        return value
+    if kind is bool or not isinstance(value, str):
+        raise ValueError(f"dialect: {name} is {'True or False' if kind is bool else 'a text'}")
     if value not in _CHOICES.get(name, {value}):
         raise ValueError(f"dialect: {name} is one of: {', '.join(_CHOICES[name])}")
     return value

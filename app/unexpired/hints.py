@@ -16,12 +16,31 @@ from unexpired.messages import Request, Response
 from unexpired.options import Options
 from unexpired.origins import origin_of
 from unexpired.outside_text import PAGE_HINT
+from unexpired.proofs import DPOP, wants_another_proof
+from unexpired.session import Unbound
 from unexpired.token_response import is_outage, refusal
 
 PathOption = Literal["login_path", "refresh_path"]
 
 OWN_MACHINE = {"localhost", "127.0.0.1", "::1"}
-CORS_HEADERS = ("authorization", "content-type", "idempotency-key")
+CORS_HEADERS = ("authorization", "dpop", "content-type", "idempotency-key")
+
+PROOF_REFUSED = (
+    "The server refused a proof of possession (DPoP). Behind a proxy it has to know the address"
+    " that clients use: set PUBLIC_URL there."
+)
+_UNBOUND = {
+    "no_key": (
+        "No key can be kept: a page needs https or its own machine, and IndexedDB; a program needs"
+        " pip install 'unexpired[desktop]'."
+    ),
+    "refused": PROOF_REFUSED,
+    "cors": (
+        "The sign-in got no response with a proof, and one without: the API's CORS rules may not"
+        " allow the header DPoP."
+    ),
+    "not_bound": "The server did not bind the session: it does not know DPoP, or DPOP=off is set.",
+}
 
 EXAMINE = "Await client.examine() to find out which."
 LARGE_SKEW = 300.0  # s. Certificates, one-time codes and signatures begin to fail at about this.
@@ -61,6 +80,8 @@ def _refusal_hint(options: Options, option: PathOption, response: Response) -> s
         return ""
     if refusal(options.dialect.read_refresh(response)) is not None:
         return ""
+    if wants_another_proof(options.dialect.named(response)):
+        return PROOF_REFUSED
     return (
         f"The server did not refresh, with a {response.status_code} that the dialect does not know"
         " as a refusal, so the session is kept. If it is one, add its code to Dialect.refused or"
@@ -187,6 +208,22 @@ def skew_hint(skew: float | None) -> str:
     )
 
 
+def unbound_hint(options: Options, because: Unbound | None) -> str:
+    """Return why a session is bound to no key.
+
+    Args:
+        options: The client's options.
+        because: What its sign-in found; None if this client has not seen it.
+    """
+    if not options.sends_proofs:
+        return (
+            'The option dpop is "off".'
+            if options.dpop == "off"
+            else "Another server than this project's own gets proofs with Dialect(dpop=True)."
+        )
+    return _UNBOUND[because] if because else "The session began without a key."
+
+
 def _cors(request: Request, home: str) -> str:
     names = [name for name in CORS_HEADERS if name in request.headers]
     headers = f", or the headers {_titles(names)}" if names else ""
@@ -195,7 +232,7 @@ def _cors(request: Request, home: str) -> str:
 
 
 def _titles(names: tuple[str, ...] | list[str]) -> str:
-    return ", ".join(name.title() for name in names)
+    return ", ".join(name.title() for name in names).replace("Dpop", DPOP)
 
 
 def _is_own_machine(origin: str) -> bool:

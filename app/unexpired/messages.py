@@ -17,8 +17,9 @@ from unexpired.outside_text import PAGE_HINT, loads
 OneShot = AsyncIterable[bytes] | Iterable[bytes]
 Body = bytes | PartedBody | OneShot | None
 
-# Whether a request carries the token; "optional": if there is one.
-Auth = bool | Literal["optional"]
+# Whether a request carries the token; "optional": if there is one; "sign_in": none, but its
+# response will have tokens.
+Auth = bool | Literal["optional", "sign_in"]
 
 # Is called with the bytes so far and the total, which is None as long as it is unknown.
 Progress = Callable[[int, int | None], None]
@@ -74,7 +75,8 @@ class Request:
         body: Bytes, a body in parts, an iterable of bytes that can be sent once, or None.
         sensitive: Whether the body carries a credential: it is then neither cached nor redirected.
         keepalive: Whether the request outlives the page that sends it, as a sign-out must.
-        auth: Whether the request carries the token; ``"optional"``: if there is one.
+        auth: Whether the request carries the token; ``"optional"``: if there is one;
+            ``"sign_in"``: none, but its response will have tokens.
         upload_progress: Is called while the body is sent, with the bytes so far and the total.
 
     Raises:

@@ -45,6 +45,7 @@ class ClientOptions(TypedDict, total=False):
     timeout: float | None
     on_expired: Literal["redirect", "event"]
     idempotency_keys: bool | None
+    dpop: Literal["auto", "off"]
     headers: Mapping[str, str] | Iterable[tuple[str, str]]
     event_hooks: Hooks
     page_url: str
@@ -78,6 +79,10 @@ class Options:
         idempotency_keys: Whether each POST gets an ``Idempotency-Key``, one for all its attempts;
             None: only with this project's own dialect. Of another origin, a server that does not
             know the header may refuse it (CORS).
+        dpop: Whether a sign-in binds its session to a key of this device (RFC 9449), so that
+            stolen tokens cannot be refreshed elsewhere: ``auto`` where the dialect's server takes
+            proofs, a key can be kept and the server binds sessions; ``off`` never. A session that
+            is bound stays so.
         headers: Header fields of every request to the origins that may see the token, including
             those for tokens; a request's own win. No request to another origin has them. A redirect
             to one leaves them out in a program; in a page that origin may allow them (CORS).
@@ -107,6 +112,7 @@ class Options:
     timeout: float | None = 30
     on_expired: Literal["redirect", "event"] = "redirect"
     idempotency_keys: bool | None = None
+    dpop: Literal["auto", "off"] = "auto"
     headers: Headers = field(default_factory=Headers, hash=False)
     event_hooks: Hooks = field(default_factory=dict, repr=False, hash=False)
     page_url: str = field(default="", repr=False)
@@ -120,6 +126,8 @@ class Options:
             raise ValueError('storage is "local", "session" or "memory"')
         if self.on_expired not in {"redirect", "event"}:
             raise ValueError('on_expired is "redirect" or "event"')
+        if self.dpop not in {"auto", "off"}:
+            raise ValueError('dpop is "auto" or "off"')
         object.__setattr__(self, "dialect", Dialect.of(self.dialect))
         object.__setattr__(self, "headers", _default_headers(self.headers))
         object.__setattr__(self, "event_hooks", _hooks(self.event_hooks))
@@ -173,6 +181,20 @@ class Options:
     def sends_idempotency_keys(self) -> bool:
         """Whether each POST gets an ``Idempotency-Key``."""
         return self.dialect.is_own if self.idempotency_keys is None else self.idempotency_keys
+
+    @cached_property
+    def sends_proofs(self) -> bool:
+        """Whether a sign-in proves a key that its session is then bound to."""
+        return self.dpop == "auto" and self.dialect.sends_proofs
+
+    def proves_sign_in(self, request: Request) -> bool:
+        """Return whether a request is the application's own sign-in, and proves a key."""
+        return (
+            request.auth == "sign_in"
+            and self.sends_proofs
+            and "authorization" not in request.headers
+            and self.trusts(request.url)
+        )
 
     def resolve(self, url: str) -> str:
         """Return the absolute URL that a request goes to.

@@ -13,7 +13,7 @@ serves the async client, the sync client, a test that feeds it by hand, and a si
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Any, Final, cast
 
@@ -29,11 +29,27 @@ from unexpired.errors import (
     UnexpiredError,
     Unreachable,
 )
-from unexpired.hints import PathOption, exchange_hint, fitting_dialects, names_hint
+from unexpired.hints import (
+    PROOF_REFUSED,
+    PathOption,
+    exchange_hint,
+    fitting_dialects,
+    names_hint,
+)
 from unexpired.messages import Request, Response
 from unexpired.options import Options
 from unexpired.origins import origin_of
 from unexpired.ports import Clock
+from unexpired.proofs import (
+    BEARER,
+    KEY_LOST,
+    KeyLost,
+    Proof,
+    nonce_header,
+    nonce_in,
+    refuses_proof,
+    wants_another_proof,
+)
 from unexpired.session import Session
 from unexpired.session_record import Generation, Record
 from unexpired.token_response import (
@@ -59,10 +75,14 @@ REFRESH_AHEAD_SHARE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send the request; the outcome is its Response, or Unreachable after ``timeout`` seconds."""
+    """Send the request; the outcome is its Response, or Unreachable after ``timeout`` seconds.
+
+    With a proof, the request is signed first; the outcome is KeyLost if the key is gone.
+    """
 
     request: Request
     timeout: float | None = None
+    proof: Proof | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +136,23 @@ class Policy:
         options: The client's options.
         clock: The time: the device's clock for expiry, the monotonic one for waiting.
         log: What became of the requests.
+        nonces: What other servers gave to be signed next, by origin.
     """
 
     session: Session
     options: Options
     clock: Clock
     log: CallLog = field(default_factory=CallLog)
+    nonces: dict[str | None, str] = field(default_factory=dict)
 
     # -- A request -----------------------------------------------------------------------------
 
-    def call(self, request: Request) -> Flow:
+    def call(self, request: Request, key: str | None = None) -> Flow:
         """Make one request, with everything that its token needs.
+
+        Args:
+            request: The request.
+            key: A new key, for a request that is the application's own sign-in.
 
         Raises:
             NotSignedIn: If there is no session, unless the request needs none.
@@ -138,13 +164,28 @@ class Policy:
         if "authorization" in request.headers or not self.options.trusts(request.url):
             # The caller set its own Authorization, or the origin is not trusted: send unchanged.
             return (yield from self._send(request))
-        if not request.auth:
-            return (yield from self._send(request))
         if request.auth == "optional":
             return (yield from self._call_optionally(request))
+        if request.auth is not True:
+            return (yield from self._call_without_token(request, key))
         record = yield from self._usable_record()
-        response = yield from self._send(_with_token(request, record))
+        response = yield from self._send_with_token(request, record)
         return (yield from self._handle(request, response, record))
+
+    def _call_without_token(self, request: Request, key: str | None) -> Flow:
+        """Make one request that needs no session; with a key it may begin one."""
+        if key is None:
+            return (yield from self._send(request))
+        proved = None
+        try:
+            response, proved = yield from self._prove_new_key(request, key, None)
+            self._note_response(request, response)
+            return response
+        finally:
+            if proved is not None and response.is_success:
+                self.session.offer_key(request, proved)
+            else:
+                self.session.drop_key(key)
 
     def _call_optionally(self, request: Request) -> Flow:
         """Make one request, without the token if there is no session or it ends meanwhile.
@@ -157,7 +198,7 @@ class Policy:
         except (NotSignedIn, SessionExpired, SessionEnded):
             self.session.keep_end_quiet()
             return (yield from self._send(request))
-        response = yield from self._send(_with_token(request, record))
+        response = yield from self._send_with_token(request, record)
         try:
             return (yield from self._handle(request, response, record))
         except (SessionExpired, SessionEnded) as over:
@@ -180,7 +221,7 @@ class Policy:
     def _replay(self, request: Request, record: Record) -> Flow:
         if not request.is_replayable:
             raise ReplayImpossible
-        response = yield from self._send(_with_token(request, record))
+        response = yield from self._send_with_token(request, record)
         # It may end the session, but is not tried a third time.
         self._classify(request, response, record.generation)
         return response
@@ -198,19 +239,117 @@ class Policy:
             raise self.session.expire(sent, translated.code or EXPIRED)
         return outcome
 
-    def _send(self, request: Request) -> Flow:
-        response: Response = yield from self._exchange(request, None)
-        self.log.note_response(request, self.options.dialect.named(response), self.clock.now())
+    def _send_with_token(self, request: Request, record: Record) -> Flow:
+        # RFC 6750, section 2.1: only in the header, never in the query or the body.
+        tokens = record.tokens
+        sent = request.with_header("authorization", f"{tokens.scheme} {tokens.access_token}")
+        proof = None if tokens.scheme == BEARER else self.proof_for(request.url, record)
+        return self._send(sent, proof)
+
+    def _send(self, request: Request, proof: Proof | None = None) -> Flow:
+        try:
+            response: Response = yield from self._exchange(request, None, proof)
+        except KeyLost:
+            raise self.end_without_key(proof) from None
+        self._note_response(request, response, is_proved=proof is not None)
         return response
 
+    def _note_response(
+        self, request: Request, response: Response, *, is_proved: bool = False
+    ) -> None:
+        named = self.options.dialect.named(response)
+        hint = PROOF_REFUSED if is_proved and refuses_proof(named) else ""
+        self.log.note_response(request, named, self.clock.now(), hint=hint)
+
     def _exchange(
-        self, request: Request, timeout: float | None
+        self, request: Request, timeout: float | None, proof: Proof | None = None
     ) -> Generator[Send, Response, Response]:
         try:
-            return (yield Send(request, timeout))
+            response = yield Send(request, timeout, proof)
+            if proof is None:
+                return response
+            return (yield from self._prove_again(Send(request, timeout), proof, response))
         except Unreachable as error:
             self.log.note_no_response(request, error, self.clock.now())
             raise
+
+    # -- Proofs of possession ------------------------------------------------------------------
+
+    def proof_for(self, url: str, record: Record) -> Proof | None:
+        """Return what a call to a URL must prove besides its token; None for nothing."""
+        tokens = record.tokens
+        if record.key is None or tokens.scheme == BEARER:
+            return None
+        nonce = self.nonces.get(origin_of(url), tokens.nonce)
+        return Proof(record.key, tokens.access_token, nonce, tokens.skew)
+
+    def end_without_key(self, proof: Proof | None) -> UnexpiredError:
+        """End the session whose key is gone, if it is still this one; return the error."""
+        record = self.session.require()
+        if proof is None or record.key != proof.key:
+            return SessionEnded("SIGNED_OUT")
+        return self.session.expire(record.generation, KEY_LOST)
+
+    def _prove_again(
+        self, sent: Send, proof: Proof, response: Response
+    ) -> Generator[Send, Response, Response]:
+        """Return the response, or that to one more proof, if the server gives a nonce for it."""
+        if not _is_from_there(sent.request, response):
+            return response
+        nonce = nonce_in(response) if self._wants_another_proof(response) else None
+        if nonce is None or nonce == proof.nonce:
+            self._note_nonce(sent.request, proof, nonce or nonce_header(response))
+            return response
+        self._note_nonce(sent.request, proof, nonce)
+        if not sent.request.is_replayable:
+            raise ReplayImpossible
+        return (yield replace(sent, proof=replace(proof, nonce=nonce)))
+
+    def _wants_another_proof(self, response: Response) -> bool:
+        return wants_another_proof(self.options.dialect.named(response))
+
+    def _note_nonce(self, request: Request, proof: Proof, nonce: str | None) -> None:
+        """Keep the nonce for the next call; the session's record has the one for refreshes."""
+        if nonce is not None and proof.access_token is not None:
+            self.nonces[origin_of(request.url)] = nonce
+
+    def _prove_new_key(
+        self, request: Request, key: str, timeout: float | None
+    ) -> Generator[Send, Response, tuple[Response, str | None]]:
+        """Send a sign-in with a proof by a new key, or without one where that is refused.
+
+        Returns the response, and the key if it was proved.
+        """
+        record, sent_at = self.session.record, self.clock.monotonic()
+        proof = Proof(key, skew=record.tokens.skew if record else 0.0)
+        try:
+            response = yield from self._exchange(request, timeout, proof)
+        except KeyLost:
+            self.session.unbound_because = "no_key"
+        except Unreachable:
+            if not self._may_be_cors(request, sent_at):
+                raise
+            self.session.unbound_because = "cors"
+        else:
+            if not self._wants_another_proof(response) or not request.is_replayable:
+                return response, key
+            self._note_refused_proof(request, response)
+        return (yield from self._exchange(request, timeout)), None
+
+    def _may_be_cors(self, request: Request, sent_at: float) -> bool:
+        """Return whether a request without a response may be one that CORS did not let out.
+
+        A page learns no more than that (Fetch Standard, network error), but at once.
+        """
+        home = origin_of(self.options.page_url)
+        is_late = self.clock.monotonic() - sent_at >= self.options.exchange_timeout
+        is_other = home is not None and origin_of(request.url) != home
+        return is_other and request.is_replayable and not is_late
+
+    def _note_refused_proof(self, request: Request, response: Response) -> None:
+        self.session.unbound_because = "refused"
+        named, now = self.options.dialect.named(response), self.clock.now()
+        self.log.note_response(request, named, now, hint=PROOF_REFUSED, is_mistake=True)
 
     # -- A usable token ------------------------------------------------------------------------
 
@@ -318,24 +457,35 @@ class Policy:
         """Return the response in our names, and a hint for developers."""
         url, dialect = self.options.resolve(self.options.refresh_path), self.options.dialect
         request = dialect.refresh_request(url, record.tokens.refresh_token, attempt)
+        proof = record.key and Proof(record.key, nonce=record.tokens.nonce, skew=record.tokens.skew)
         self.session.is_refreshing = True
         try:
-            response = yield from self._fetch_tokens(request)
+            response = yield from self._fetch_tokens(request, proof or None)
+        except KeyLost:
+            raise self._lose_key(record) from None
         except Unreachable:
             self.session.note_failed_refresh(record.generation, self.clock.monotonic(), None)
             raise
         finally:
             self.session.is_refreshing = False
+        if record.key is None and refuses_proof(dialect.named(response)):
+            raise self._lose_key(record)  # The session is bound to a key, and here is none.
         translated = dialect.read_refresh(response)
         return translated, self._note_exchange("refresh_path", request, response, translated)
 
-    def _fetch_tokens(self, request: Request) -> Generator[Send, Response, Response]:
+    def _lose_key(self, record: Record) -> UnexpiredError:
+        """Note that the session cannot be refreshed without its key; return the error."""
+        self.session.record_for(record.generation)  # Raises if the session ended meanwhile.
+        self.session.lose_key(record.generation)
+        return SessionExpired(KEY_LOST)
+
+    def _fetch_tokens(
+        self, request: Request, proof: Proof | None = None
+    ) -> Generator[Send, Response, Response]:
         """Send a request for tokens; the response counts only if it is from where that went."""
         sent = self.options.with_headers(request)
-        response = yield from self._exchange(sent, self.options.exchange_timeout)
-        if not _is_from_there(request, response):
-            raise Unreachable
-        return response
+        response = yield from self._exchange(sent, self.options.exchange_timeout, proof)
+        return _from_there(request, response)
 
     def _note_exchange(
         self, option: PathOption, request: Request, response: Response, translated: Response
@@ -373,6 +523,11 @@ class Policy:
             self.session.note_failed_refresh(record.generation, self.clock.monotonic(), wait)
             raise _with_hint(Unreachable(retry_after=wait), hint)
         self.session.renew(record.generation, tokens, self.clock.monotonic())
+        self._forget_nonce()
+
+    def _forget_nonce(self) -> None:
+        """Let the tokens' own nonce count, which is newer than that of a call."""
+        self.nonces.pop(origin_of(self.options.resolve(self.options.refresh_path)), None)
 
     def sign_in(
         self,
@@ -380,6 +535,7 @@ class Policy:
         username: str,
         password: str,
         further: Mapping[str, Any] | None = None,
+        key: str | None = None,
     ) -> Generator[Send, Response, None]:
         """Exchange a username and a password for a session.
 
@@ -388,6 +544,7 @@ class Policy:
             username: The person's name.
             password: Sent once and stored nowhere.
             further: Further fields of the request's body.
+            key: A new key to bind the session to, which is dropped if the server does not.
 
         Raises:
             BadCredentials: If the server does not accept them.
@@ -399,8 +556,32 @@ class Policy:
         """
         requested_at = self.clock.now()
         url, dialect = self.options.resolve(self.options.login_path), self.options.dialect
-        request = dialect.sign_in_request(url, username, password, further)
-        response = yield from self._fetch_tokens(request)
+        try:
+            request = dialect.sign_in_request(url, username, password, further)
+            response, proved = yield from self._fetch_first_tokens(request, key)
+            self._accept_sign_in(session, request, response, requested_at, proved)
+        finally:
+            self.session.drop_key(key)
+
+    def _fetch_first_tokens(
+        self, request: Request, key: str | None
+    ) -> Generator[Send, Response, tuple[Response, str | None]]:
+        """Send a sign-in; return the response, and the key if it was proved."""
+        if key is None:
+            return (yield from self._fetch_tokens(request)), None
+        sent = self.options.with_headers(request)
+        response, proved = yield from self._prove_new_key(sent, key, self.options.exchange_timeout)
+        return _from_there(request, response), proved
+
+    def _accept_sign_in(
+        self,
+        session: str,
+        request: Request,
+        response: Response,
+        requested_at: float,
+        key: str | None,
+    ) -> None:
+        dialect = self.options.dialect
         translated = dialect.read_sign_in(response)
         tokens = parse_token_response(
             translated, requested_at=requested_at, received_at=self.clock.now()
@@ -408,7 +589,8 @@ class Policy:
         hint = self._note_exchange("login_path", request, response, translated)
         if tokens is None:
             raise _with_hint(self._sign_in_error(response, translated), hint)
-        self.session.sign_in(session, tokens, self.clock.monotonic())
+        self.session.sign_in(session, tokens, self.clock.monotonic(), key)
+        self._forget_nonce()
 
     def _sign_in_error(self, response: Response, translated: Response) -> UnexpiredError:
         dialect, fields = self.options.dialect, response.fields
@@ -510,12 +692,13 @@ def _is_from_there(request: Request, response: Response) -> bool:
     return not response.url or origin_of(response.url) == origin_of(request.url)
 
 
+def _from_there(request: Request, response: Response) -> Response:
+    if not _is_from_there(request, response):
+        raise Unreachable
+    return response
+
+
 def _with_hint(error: UnexpiredError, hint: str) -> UnexpiredError:
     if hint:
         error.add_note(hint)
     return error
-
-
-def _with_token(request: Request, record: Record) -> Request:
-    # RFC 6750, section 2.1: only in the header, never in the query or the body.
-    return request.with_header("authorization", f"Bearer {record.tokens.access_token}")

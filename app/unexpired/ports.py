@@ -9,7 +9,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -21,6 +21,7 @@ from typing import Protocol, TypeGuard, runtime_checkable
 
 from unexpired.errors import Unreachable
 from unexpired.messages import Request, Response
+from unexpired.proofs import KeyLost
 from unexpired.streams import AsyncResponseStream, ResponseStream
 from unexpired.timers import timeout_after
 
@@ -195,6 +196,118 @@ class SyncRefreshLock(Protocol):
             Unreachable: If the lock was not free in time.
         """
         ...
+
+
+class ProofKey(Protocol):
+    """A private key that signs and is never shown."""
+
+    @property
+    def public(self) -> Mapping[str, str]:
+        """The public key as a JWK (RFC 7517): ``kty``, ``crv``, ``x`` and ``y``."""
+        ...
+
+    async def sign(self, message: bytes) -> bytes:
+        """Return the signature by ES256 (RFC 7518, section 3.4): ``r`` and ``s``, 64 bytes.
+
+        Raises:
+            Unreachable: If the key cannot be used now.
+        """
+        ...
+
+
+class SyncProofKey(Protocol):
+    """``ProofKey`` for the client that blocks."""
+
+    @property
+    def public(self) -> Mapping[str, str]:
+        """The public key as a JWK (RFC 7517): ``kty``, ``crv``, ``x`` and ``y``."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the signature by ES256; see ``ProofKey``."""
+        ...
+
+
+class Prover(Protocol):
+    """Makes and keeps the keys that sessions are bound to (RFC 9449), one for each session.
+
+    A key is known by its handle, a text of letters, digits, ``-`` and ``_`` that is stored with the
+    session.
+    """
+
+    async def create(self) -> str | None:
+        """Make and keep a key; return its handle, or None where none can be kept."""
+        ...
+
+    async def open(self, key: str) -> ProofKey:
+        """Return a key.
+
+        Args:
+            key: Its handle.
+
+        Raises:
+            KeyLost: If it is gone for good.
+            Unreachable: If it cannot be read now.
+        """
+        ...
+
+    def forget(self, key: str) -> None:
+        """Remove a key, if it is still there; its session is over."""
+        ...
+
+
+class SyncProver(Protocol):
+    """``Prover`` for the client that blocks."""
+
+    def create(self) -> str | None:
+        """Make and keep a key; return its handle, or None where none can be kept."""
+        ...
+
+    def open(self, key: str) -> SyncProofKey:
+        """Return a key; see ``Prover``."""
+        ...
+
+    def forget(self, key: str) -> None:
+        """Remove a key, if it is still there; its session is over."""
+        ...
+
+
+class NoProver:
+    """For clients without keys: their sessions are bound to none."""
+
+    async def create(self) -> str | None:
+        """Return None."""
+        return None
+
+    async def open(self, key: str) -> ProofKey:  # noqa: ARG002 - it has none
+        """Raise, for there is no key.
+
+        Raises:
+            KeyLost: Always.
+        """
+        raise KeyLost
+
+    def forget(self, key: str) -> None:
+        """Do nothing."""
+
+
+class SyncNoProver:
+    """``NoProver`` for the client that blocks."""
+
+    def create(self) -> str | None:
+        """Return None."""
+        return None
+
+    def open(self, key: str) -> SyncProofKey:  # noqa: ARG002 - it has none
+        """Raise, for there is no key.
+
+        Raises:
+            KeyLost: Always.
+        """
+        raise KeyLost
+
+    def forget(self, key: str) -> None:
+        """Do nothing."""
 
 
 class Navigator(Protocol):

@@ -10,6 +10,7 @@ Every method keeps these rules:
 * Only a refusal, an expiry without a way to refresh, or a sign-out ends a session. An outage never
   signs anyone out.
 * Each real change adds one event, which waits in ``events`` until the change is stored.
+* The key of a session goes with it: it waits in ``dropped_keys`` until the change is stored.
 """
 
 from __future__ import annotations
@@ -20,11 +21,17 @@ from typing import Literal
 
 from unexpired.backoff import MIN_PACE, backoff, next_pace
 from unexpired.errors import NotSignedIn, SessionEnded, SessionExpired, UnexpiredError
+from unexpired.messages import Request
+from unexpired.proofs import KEY_LOST
 from unexpired.session_record import Generation, Record
 from unexpired.token_response import ENDINGS, Tokens, user_after_refresh
 
 State = Literal["anonymous", "active", "refreshing", "degraded", "expired"]
+Unbound = Literal["no_key", "refused", "cors", "not_bound"]
 Event = tuple[str, tuple[object, ...]]
+
+MAX_OFFERED_KEYS = 4
+"""How many sign-ins of the application's own may be under way, or never be adopted."""
 
 
 class Session:
@@ -41,6 +48,10 @@ class Session:
         self.is_refreshing: bool = False
         self.failures: int = 0
         self.unreported: list[Record] = []  # ended here, and the server does not know it yet
+        self.dropped_keys: list[str] = []  # of sessions that are over, and not forgotten yet
+        # Why the last sign-in bound its session to no key.
+        self.unbound_because: Unbound | None = None
+        self._offered_keys: list[tuple[Request, str]] = []  # proved, and not adopted yet
         self.ends_at: float = float("inf")  # when the announced end comes, in monotonic seconds
         self._jitter = jitter
         self._new_attempt = new_attempt
@@ -116,17 +127,22 @@ class Session:
 
     # -- Transitions ---------------------------------------------------------------------------
 
-    def sign_in(self, session: str, tokens: Tokens, now: float) -> None:
+    def sign_in(self, session: str, tokens: Tokens, now: float, key: str | None = None) -> None:
         """Start a new session; one that it replaces is over.
 
         Args:
             session: A new name for it.
             tokens: Its tokens.
             now: The monotonic time, in seconds.
+            key: The key that its sign-in has proved; the server may not bind the session to it.
         """
-        if self.record is not None:
+        # A session without its key may be a stolen copy, whose owner must not be signed out by it.
+        if self.record is not None and self.record.refused != KEY_LOST:
             self.unreported.append(self.record)
-        self._replace(Record(Generation(session, 1), tokens))
+        if key is not None:
+            self.unbound_because = None if tokens.is_bound else "not_bound"
+        key = key if tokens.is_bound else None
+        self._replace(Record(Generation(session, 1), tokens if key else tokens.unbound(), key=key))
         self._came_at = now
         self.events.append(("signed_in", ()))
 
@@ -166,7 +182,10 @@ class Session:
         self._pace = next_pace(self._pace, now - self._refreshed_at, known.lifetime)
         self._refreshed_at = now
         self._came_at = now
-        self._advance(Record(Generation(stale.session, stale.number + 1), merged))
+        # A server that binds sessions no longer says so by its silence.
+        key = self.record.key if tokens.is_bound else None
+        merged = merged if key else merged.unbound()
+        self._advance(Record(Generation(stale.session, stale.number + 1), merged, key=key))
         return True
 
     def adopt(self, record: Record | None, now: float, monotonic: float) -> None:
@@ -206,6 +225,15 @@ class Session:
         """Note that the server refused to refresh; the access token stays valid until its end."""
         if self.record is not None and self.record.generation == stale:
             self.record = replace(self.record, refused=code, attempt=None)
+            self._recover()
+
+    def lose_key(self, stale: Generation) -> None:
+        """Note that the session's key is gone; the access token stays valid until its end.
+
+        The attempt is kept: another tab may have opened the key, and be refreshing by it.
+        """
+        if self.record is not None and self.record.generation == stale:
+            self.record = replace(self.record, refused=KEY_LOST)
             self._recover()
 
     def note_failed_refresh(self, stale: Generation, now: float, retry_after: float | None) -> None:
@@ -283,6 +311,31 @@ class Session:
                 self.unreported.append(record)
         return record
 
+    # -- Keys ----------------------------------------------------------------------------------
+
+    def offer_key(self, request: Request, key: str) -> None:
+        """Keep the key that an application's own sign-in has proved, until it is adopted."""
+        self._offered_keys.append((request, key))
+        while len(self._offered_keys) > MAX_OFFERED_KEYS:
+            self.drop_key(self._offered_keys.pop(0)[1])
+
+    def take_key(self, request: Request | None) -> str | None:
+        """Return the key that a sign-in has proved, or None.
+
+        Args:
+            request: The request of the sign-in; None: the last one that proved a key.
+        """
+        for offered in reversed(self._offered_keys):
+            if request is None or offered[0] is request:
+                self._offered_keys.remove(offered)
+                return offered[1]
+        return None
+
+    def drop_key(self, key: str | None) -> None:
+        """Let a key be forgotten, unless the session is bound to it."""
+        if key is not None and (self.record is None or self.record.key != key):
+            self.dropped_keys.append(key)
+
     # -- Steps of a transition -----------------------------------------------------------------
 
     def _adopt_removal(self, now: float) -> None:
@@ -293,16 +346,22 @@ class Session:
         elif record is not None:
             self.sign_out("elsewhere")
 
+    def _set(self, record: Record | None) -> None:
+        """Replace the record; the key of the one before goes with it."""
+        before, self.record = self.record, record
+        self.drop_key(before.key if before is not None else None)
+
     def _replace(self, record: Record) -> None:
         if self.record is not None:
             self._ended_sessions.add(self.record.generation.session)
-        self.record, self._end_code, self.failures = record, None, 0
+        self._set(record)
+        self._end_code, self.failures = None, 0
         self.is_end_quiet = False
         self._backoff_until = self._retry_after_until = 0.0
         self._refreshed_at, self._pace = float("-inf"), MIN_PACE
 
     def _advance(self, record: Record) -> None:
-        self.record = record
+        self._set(record)
         self._backoff_until = self._retry_after_until = 0.0
         self.events.append(("refreshed", ()))
         self._recover()
@@ -315,7 +374,8 @@ class Session:
     def _forget(self) -> None:
         if self.record is not None:
             self._ended_sessions.add(self.record.generation.session)
-        self.record, self.failures, self.is_refreshing = None, 0, False
+        self._set(None)
+        self.failures, self.is_refreshing = 0, False
 
 
 def end_error(code: str) -> UnexpiredError:

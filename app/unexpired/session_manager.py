@@ -23,23 +23,29 @@ from unexpired.errors import (
     Unreachable,
 )
 from unexpired.events import EventEmitter
-from unexpired.hints import names_hint, skew_hint
+from unexpired.hints import names_hint, skew_hint, unbound_hint
 from unexpired.messages import Request, Response
 from unexpired.options import Options
 from unexpired.policy import Effect, Policy, Send
 from unexpired.ports import Clock, MemoryStore, Navigator, TokenStore
+from unexpired.proofs import Proof, draft
 from unexpired.session import Session
 from unexpired.session_record import Generation, Record, UnknownRecord, loads
 from unexpired.sign_in_redirect import is_sign_in, reason_for, return_path, sign_in_url
 from unexpired.streams import Reading
-from unexpired.token_response import parse_token_response
+from unexpired.token_response import Tokens, parse_token_response
 
 
 class SessionManager:
     """The session of one client, its store and its listeners."""
 
     def __init__(
-        self, options: Options, store: TokenStore, navigator: Navigator, clock: Clock
+        self,
+        options: Options,
+        store: TokenStore,
+        navigator: Navigator,
+        clock: Clock,
+        forget_key: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.options = options
         self.session: Session = Session(jitter=random.random, new_attempt=new_attempt)
@@ -48,6 +54,7 @@ class SessionManager:
         self._store = store
         self._navigator = navigator
         self._clock = clock
+        self._forget_key = forget_key
         self._text: str | None = None  # the stored text when it was last read or written
         self._written: Record | None = None  # the record in this text
         self._is_leaving = False
@@ -94,9 +101,12 @@ class SessionManager:
             self.reload()
 
     def commit(self) -> None:
-        """Persist the session if it changed, then emit its events."""
+        """Persist the session if it changed, forget the keys of others, then emit its events."""
         if self.session.record is not self._written:
             self._write(self.session.record)
+        dropped, self.session.dropped_keys = self.session.dropped_keys, []
+        for key in dropped:
+            self._forget_key(key)
         events, self.session.events = self.session.events, []
         for name, details in events:
             self._react(name, *details)
@@ -169,8 +179,7 @@ class SessionManager:
         translated = (Dialect() if is_ours else dialect).read_sign_in(response)
         parsed = parse_token_response(translated, requested_at=now, received_at=now)
         if parsed is not None:
-            self.session.sign_in(new_session_name(), parsed, self._clock.monotonic())
-            self.commit()
+            self._adopt(parsed, tokens.request if isinstance(tokens, Response) else None)
             return
         hint = names_hint(dialect, response.fields)
         if response is not tokens:
@@ -180,6 +189,17 @@ class SessionManager:
         if response.is_success:
             error.add_note(hint)
         raise error
+
+    def _adopt(self, tokens: Tokens, request: Request | None) -> None:
+        key = self.session.take_key(request) if tokens.is_bound else None
+        self.session.sign_in(new_session_name(), tokens, self._clock.monotonic(), key)
+        self.commit()
+
+    # -- Proofs of possession ------------------------------------------------------------------
+
+    def draft(self, public: Mapping[str, str], method: str, url: str, proof: Proof) -> bytes:
+        """Return what is to be signed for one request; see ``proofs.draft``."""
+        return draft(proof, public, method, url, now=self._clock.now(), jti=new_attempt())
 
     # -- Requests ------------------------------------------------------------------------------
 
@@ -262,6 +282,12 @@ class SessionManager:
         pause = self.session.pause_left(self._clock.monotonic())
         return max(record.due_at(self.options.margin) - self._clock.now(), pause, 0.0)
 
+    @property
+    def _unbound_hint(self) -> str | None:
+        record = self.session.record
+        is_unbound = record is not None and record.key is None
+        return unbound_hint(self.options, self.session.unbound_because) if is_unbound else None
+
     def diagnose(self) -> dict[str, Any]:
         """Return facts that help to find a fault, without secrets."""
         record = self.session.record
@@ -275,6 +301,8 @@ class SessionManager:
             "skew": record.tokens.skew if record else None,
             "can_renew": record.can_renew if record else False,
             "refused": record.refused if record else None,
+            "bound": record is not None and record.key is not None,
+            "dpop": self._unbound_hint,
             "failures": self.session.failures,
             "store": type(self._store).__name__,
             "margin": self.options.margin,
@@ -337,7 +365,7 @@ class SessionWatch:
 
     def _carries_token(self) -> bool:
         request = self._request
-        is_ours = "authorization" not in request.headers
+        is_ours = "authorization" not in request.headers and request.auth != "sign_in"
         return bool(request.auth) and is_ours and self._manager.options.trusts(request.url)
 
     def _was_replaced(self) -> bool:

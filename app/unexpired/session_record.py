@@ -12,9 +12,12 @@ from unexpired.claims import claims
 from unexpired.origins import origin_of
 from unexpired.outside_text import loads as outside
 from unexpired.ports import TokenStore
+from unexpired.proofs import BEARER, DPOP, KEY_LOST, checked_nonce
 from unexpired.token_response import MAX_SECONDS, Tokens, is_sendable
 
 VERSION = 1
+BOUND_VERSION = 2
+"""Of a record with a key. A page of an earlier version, which would lose the key, leaves it."""
 
 MAX_GENERATION = 2**53  # JavaScript counts exactly only to here.
 MAX_NAME = 100
@@ -25,6 +28,7 @@ NO_ATTEMPT = "." * 22
 """As long as an attempt, so that a full storage that holds the record has room for one."""
 
 _ATTEMPT = re.compile(r"[A-Za-z0-9_-]{22,64}")
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,1024}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +57,15 @@ class Record:
         tokens: The tokens, with their times by this device's clock.
         refused: The code with which the server refused to refresh them, or None.
         attempt: The id of the refresh that was begun and whose result is not stored, or None.
+        key: The handle of the key that the session is bound to, or None. In a program it is the
+            private key itself.
     """
 
     generation: Generation
     tokens: Tokens
     refused: str | None = None
     attempt: str | None = None
+    key: str | None = None
 
     @property
     def can_renew(self) -> bool:
@@ -86,9 +93,10 @@ class Record:
             api: The API that issued the tokens; empty if it is not known.
         """
         tokens = self.tokens
+        binding = {"key": self.key, "nonce": tokens.nonce, "scheme": tokens.scheme}
         return json.dumps(
             {
-                "version": VERSION,
+                "version": BOUND_VERSION if self.key else VERSION,
                 "api": api,
                 "session": self.generation.session,
                 "generation": self.generation.number,
@@ -98,8 +106,10 @@ class Record:
                 "lifetime": tokens.lifetime,
                 "skew": tokens.skew,
                 "user": tokens.user,
-                "refused": self.refused,
+                # Another tab may have opened the key while it was there.
+                "refused": None if self.refused == KEY_LOST else self.refused,
                 "attempt": self.attempt or NO_ATTEMPT,
+                **(binding if self.key else {}),
             }
         )
 
@@ -163,8 +173,8 @@ def _parse(text: str) -> tuple[Record, str]:
 
 def _check_version(value: object) -> None:
     version = _count(value)
-    if version != VERSION:
-        raise UnknownRecord(from_later_version=version > VERSION)
+    if version > BOUND_VERSION:
+        raise UnknownRecord(from_later_version=True)
 
 
 def _record(value: Mapping[str, Any]) -> Record:
@@ -175,6 +185,7 @@ def _record(value: Mapping[str, Any]) -> Record:
         lifetime=_optional(_lifetime, value["lifetime"]),
         skew=_seconds(value["skew"]),
         user=_optional(_user, value["user"]),
+        **_binding(value),
     )
     generation = Generation(_name(value["session"]), _count(value["generation"]))
     return Record(
@@ -182,7 +193,18 @@ def _record(value: Mapping[str, Any]) -> Record:
         tokens,
         refused=_optional(_name, value["refused"]),
         attempt=_attempt(value.get("attempt")),
+        key=_optional(_key, value.get("key")),
     )
+
+
+def _binding(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the tokens of a session with a key have besides."""
+    if value.get("key") is None:
+        return {}
+    scheme = value.get("scheme")
+    if scheme not in {BEARER, DPOP}:
+        raise UnknownRecord
+    return {"is_bound": True, "nonce": checked_nonce(value.get("nonce")), "scheme": scheme}
 
 
 def _optional(check: Callable[[Any], Checked], value: Any) -> Checked | None:
@@ -197,6 +219,12 @@ def _token(value: Any) -> str:
 
 def _name(value: Any) -> str:
     if isinstance(value, str) and 0 < len(value) <= MAX_NAME:
+        return value
+    raise UnknownRecord
+
+
+def _key(value: Any) -> str:
+    if isinstance(value, str) and _KEY.fullmatch(value):
         return value
     raise UnknownRecord
 

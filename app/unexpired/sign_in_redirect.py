@@ -13,6 +13,7 @@ MESSAGES = {
     "revoked": f"{EXPIRED} It was ended on another device or by the service.",
     "damaged": f"{EXPIRED} Its key on this device could no longer be used.",
     "signed_out": "You were signed out in another tab or window.",
+    "key_lost": "Your session has ended: this browser no longer has its key. Please sign in again.",
 }
 
 _REASONS = {
@@ -20,6 +21,7 @@ _REASONS = {
     "INVALID_TOKEN": "damaged",
     "NO_TOKEN": "damaged",
     "SIGNED_OUT": "signed_out",
+    "KEY_LOST": "key_lost",
 }
 
 

@@ -26,6 +26,8 @@ from unexpired.ports import (
     MemoryStore,
     Navigator,
     NoNavigator,
+    SyncNoProver,
+    SyncProver,
     SyncRefreshLock,
     SyncTransport,
     SystemClock,
@@ -33,6 +35,7 @@ from unexpired.ports import (
     TokenStore,
     open_sync_stream,
 )
+from unexpired.proofs import KeyLost, Proof, signed
 from unexpired.session_manager import SessionManager, new_session_name
 from unexpired.streams import Reading, ResponseStream
 
@@ -69,6 +72,7 @@ class Client(BaseClient[Response]):
         lock: Lets one client at a time refresh; by default among the threads of this client.
         navigator: Redirects to the sign-in page; by default nothing is redirected.
         clock: The time, and how to sleep.
+        prover: Keeps the keys that sessions are bound to; by default they are bound to none.
         max_backoff: The longest back-off, in seconds, that a request waits through before raising
             Unreachable; 0 in a page, which would freeze.
         **options: See ``Options``.
@@ -83,9 +87,11 @@ class Client(BaseClient[Response]):
         lock: SyncRefreshLock | None = None,
         navigator: Navigator | None = None,
         clock: Clock | None = None,
+        prover: SyncProver | None = None,
         max_backoff: float = NO_LIMIT,
         **options: Unpack[ClientOptions],
     ) -> None:
+        self._prover: SyncProver = prover or SyncNoProver()
         if session_of is not None and (options or store or navigator or clock):
             raise ValueError(SHARED)
         super().__init__(
@@ -96,6 +102,7 @@ class Client(BaseClient[Response]):
                 store or MemoryStore(),
                 navigator or NoNavigator(),
                 clock or SystemClock(),
+                self._prover.forget,
             )
         )
         for event, hooks in self._manager.options.event_hooks.items():
@@ -326,7 +333,10 @@ class Client(BaseClient[Response]):
             Unreachable: If no usable response came.
             BadReply: If the server refuses for another reason.
         """
-        self._drive(self._manager.policy.sign_in(new_session_name(), username, password, fields))
+        key = self._new_key() if self._manager.options.sends_proofs else None
+        self._drive(
+            self._manager.policy.sign_in(new_session_name(), username, password, fields, key)
+        )
         self._drive(self._manager.policy.report_ends())
 
     def adopt(self, tokens: Response | Mapping[str, Any]) -> None:
@@ -365,6 +375,34 @@ class Client(BaseClient[Response]):
             _run(steps, self._send)
         with self._mutex:
             return self._manager.session.require().tokens.access_token
+
+    def proof(self, method: str, url: str) -> str | None:
+        """Return a proof to send beside the token, or None; see ``AsyncClient.proof``.
+
+        Args:
+            method: The HTTP method; of a WebSocket it is ``GET``.
+            url: Absolute, or relative to the base URL or the page.
+
+        Raises:
+            NotSignedIn: If there is no session.
+            SessionExpired: If the session has expired, or its key is gone.
+            SessionEnded: If the session was revoked or signed out.
+            Unreachable: If the key cannot be used now.
+        """
+        self.ready()
+        manager = self._manager
+        url = manager.options.resolve(url)
+        with self._mutex:
+            proof = manager.policy.proof_for(url, manager.session.require())
+        if proof is None:
+            return None
+        try:
+            return self._sign(method.upper(), url, proof)
+        except KeyLost:
+            with self._mutex:
+                error = manager.policy.end_without_key(proof)
+                manager.commit()
+            raise error from None
 
     def sign_out(self) -> None:
         """Sign out: here at once, and at the server if it can be reached."""
@@ -431,7 +469,8 @@ class Client(BaseClient[Response]):
             request: The request, without its token.
             timeout: Seconds after which to give up; None for no limit.
         """
-        flow = self._manager.policy.call(self._manager.with_idempotency_key(request))
+        keyed = self._manager.with_idempotency_key(request)
+        flow = self._manager.policy.call(keyed, self._key_for(request))
         return cast("Response", (yield from self._bounded(flow, timeout, request)))
 
     def _bounded(
@@ -487,7 +526,7 @@ class Client(BaseClient[Response]):
             while True:
                 try:
                     outcome = yield from self._perform(effect, self._time_left(deadline))
-                except UnexpiredError as error:
+                except (UnexpiredError, KeyLost) as error:
                     outcome = None
                     effect = self._advance(flow.throw, error, effect)
                 else:
@@ -520,8 +559,11 @@ class Client(BaseClient[Response]):
 
     def _perform(self, effect: Effect, left: float) -> Generator[Send, Response, Response | None]:
         match effect:
-            case Send(request, timeout):
+            case Send(request, timeout, proof):
                 shortest = min(left, NO_LIMIT if timeout is None else timeout)
+                if proof is not None:
+                    text = self._sign(request.method, request.url, proof)
+                    request = request.with_header("dpop", text)
                 return (yield Send(request, None if shortest == NO_LIMIT else shortest))
             case Sleep(seconds, is_wakeable=False):
                 self._clock.sleep(seconds)
@@ -530,6 +572,23 @@ class Client(BaseClient[Response]):
             case _:
                 self._refresh(effect, left)
         return None
+
+    def _sign(self, method: str, url: str, proof: Proof) -> str:
+        key = self._prover.open(proof.key)
+        message = self._manager.draft(key.public, method, url, proof)
+        return signed(message, key.sign(message))
+
+    def _key_for(self, request: Request) -> str | None:
+        """Return a new key for a request that is the application's own sign-in."""
+        if request.auth != "sign_in" or not self._manager.options.proves_sign_in(request):
+            return None
+        return self._new_key()
+
+    def _new_key(self) -> str | None:
+        key = self._prover.create()
+        with self._mutex:
+            self._manager.session.unbound_because = None if key else "no_key"
+        return key
 
     def _sleep(self, seconds: float, left: float) -> None:
         if seconds > self._max_backoff:

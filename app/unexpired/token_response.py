@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -20,6 +20,7 @@ from unexpired.errors import (
 )
 from unexpired.messages import Response
 from unexpired.outside_text import loads
+from unexpired.proofs import BEARER, DPOP, nonce_in
 
 # The codes by which the server says that the session is dead. Nothing else ever ends a session.
 REFUSALS = frozenset({"REFRESH_EXPIRED", "REFRESH_INVALID", "REFRESH_REUSED", "SESSION_REVOKED"})
@@ -65,6 +66,9 @@ class Tokens:
         lifetime: How long the access token lives in total, in seconds; None if unknown.
         skew: The server's clock minus this device's, in seconds.
         user: The user, if the response has one.
+        is_bound: Whether the session is bound to the key that the request was signed with.
+        nonce: What the next proof of a bound session must sign; None if the server gave nothing.
+        scheme: How the access token is sent: ``Bearer``, or ``DPoP`` with a proof for each call.
     """
 
     access_token: str
@@ -73,6 +77,13 @@ class Tokens:
     lifetime: float | None
     skew: float = 0.0
     user: Mapping[str, Any] | None = None
+    is_bound: bool = False
+    nonce: str | None = None
+    scheme: str = BEARER
+
+    def unbound(self) -> Tokens:
+        """Return these tokens as those of a session without a key."""
+        return replace(self, is_bound=False, nonce=None, scheme=BEARER) if self.is_bound else self
 
     def __repr__(self) -> str:
         return f"<Tokens for {self.lifetime} s>"
@@ -97,7 +108,7 @@ def parse_token_response(
     end, lifetime, skew = _times(
         access, response.fields.get("expiresIn"), (requested_at + received_at) / 2, received_at
     )
-    return Tokens(
+    tokens = Tokens(
         access,
         refresh,
         expires_at=end,
@@ -105,6 +116,17 @@ def parse_token_response(
         skew=skew,
         user=_with_scopes(_user(response.fields.get("user")), scopes_in(access)),
     )
+    return _bound(tokens, response)
+
+
+def _bound(tokens: Tokens, response: Response) -> Tokens:
+    """Return the tokens with what the response says of the key that they are bound to."""
+    scheme = str(response.fields.get("tokenType") or "")
+    is_dpop = scheme.lower() == DPOP.lower()  # RFC 9449, section 5; RFC 6749, section 7.1.
+    if not is_dpop and response.fields.get("bound") is not True:
+        return tokens
+    scheme = DPOP if is_dpop else BEARER
+    return replace(tokens, is_bound=True, nonce=nonce_in(response), scheme=scheme)
 
 
 def is_sendable(token: str) -> bool:

@@ -222,9 +222,9 @@ async def test_garbage_in_the_store_is_ignored_and_removed(garbage: str) -> None
 
 async def test_the_record_of_a_later_version_is_kept() -> None:
     tab = Page()
-    tab.store.save('{"version": 2, "more": true}')
+    tab.store.save('{"version": 3, "more": true}')
     assert tab.open().state == "anonymous"
-    assert tab.store.load() == '{"version": 2, "more": true}'
+    assert tab.store.load() == '{"version": 3, "more": true}'
 
 
 async def test_an_exception_in_a_listener_is_logged_without_its_text(

@@ -131,7 +131,7 @@ def test_any_other_value_is_unknown(value: Any) -> None:
 
 
 def test_a_record_of_a_later_version_is_kept() -> None:
-    text = text_of(version=2, generation="x")
+    text = text_of(version=3, generation="x")
     store = stored(text)
     assert client_on(store).state == "anonymous"
     assert store.load() == text
