@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Failure,
         Forbidden,
         IdempotencyMismatch,
+        InvalidProof,
         NotFound,
         SecondStepRequired,
         SessionRevoked,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         TokenInvalid,
         TokenMissing,
         Unavailable,
+        UseDPoPNonce,
     )
     from unexpired_server.http.bearer import BearerAuthenticator
     from unexpired_server.http.bodies import read_body
@@ -98,6 +100,7 @@ __all__ = [
     "Forbidden",
     "IdempotencyMismatch",
     "InvalidPasswordError",
+    "InvalidProof",
     "JWKSVerifier",
     "NonEmptyStr",
     "NotFound",
@@ -117,6 +120,7 @@ __all__ = [
     "TokenInvalid",
     "TokenMissing",
     "Unavailable",
+    "UseDPoPNonce",
     "User",
     "UserStore",
     "__version__",
@@ -138,9 +142,9 @@ __all__ = [
 _MODULES = {
     "app": "build_app create_app",
     "auth": "Auth",
-    "errors": "BadCredentials BadRequest Challenge Failure Forbidden IdempotencyMismatch NotFound "
-    "SecondStepRequired SessionRevoked TokenError TokenExpired TokenInvalid TokenMissing "
-    "Unavailable",
+    "errors": "BadCredentials BadRequest Challenge Failure Forbidden IdempotencyMismatch "
+    "InvalidProof NotFound SecondStepRequired SessionRevoked TokenError TokenExpired "
+    "TokenInvalid TokenMissing Unavailable UseDPoPNonce",
     "http.bearer": "BearerAuthenticator",
     "http.bodies": "read_body",
     "http.exception_handlers": "failure_handlers",

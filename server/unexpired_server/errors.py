@@ -29,7 +29,9 @@ Only ``http.responses`` turns them into HTTP.
         ├── Forbidden            403 FORBIDDEN
         ├── RefreshExpired       401 REFRESH_EXPIRED
         ├── RefreshInvalid       401 REFRESH_INVALID
-        └── RefreshReused        401 REFRESH_REUSED
+        ├── RefreshReused        401 REFRESH_REUSED
+        ├── InvalidProof         401 INVALID_PROOF
+        └── UseDPoPNonce         401 USE_DPOP_NONCE
 
 No message quotes what the client sent, because error messages leak tokens into logs and pages.
 """
@@ -224,7 +226,9 @@ class Challenge(Failure):
 
     status = 401
     error: ClassVar[str | None] = "invalid_token"
-    """RFC 6750's error code, or None when the request had no token."""
+    """The error code of RFC 6750 or RFC 9449, or None when the request had no token."""
+    scheme: ClassVar[str] = 'Bearer realm="unexpired"'
+    """What the challenge begins with."""
 
 
 class BadCredentials(Challenge):
@@ -349,3 +353,29 @@ class RefreshReused(Challenge):
 
     code = "REFRESH_REUSED"
     message = "This refresh token was already used, so the session has been ended for safety."
+
+
+class InvalidProof(Challenge):
+    """No proof of the session's key, or one that is not valid for this request; never says why."""
+
+    code = "INVALID_PROOF"
+    error: ClassVar[str | None] = "invalid_dpop_proof"
+    scheme: ClassVar[str] = 'DPoP realm="unexpired", algs="ES256"'
+    message = "The proof of the session's key is missing or not valid."
+
+
+class UseDPoPNonce(Challenge):
+    """A valid proof that does not show when it was made (RFC 9449, section 8).
+
+    Args:
+        nonce: For the next proof, which will be accepted.
+    """
+
+    code = "USE_DPOP_NONCE"
+    error: ClassVar[str | None] = "use_dpop_nonce"
+    scheme: ClassVar[str] = 'DPoP realm="unexpired", algs="ES256"'
+    message = "The proof of the session's key needs the server's current nonce."
+
+    def __init__(self, nonce: str) -> None:
+        super().__init__()
+        self.nonce: str = nonce

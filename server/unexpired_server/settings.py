@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -52,6 +53,12 @@ CommaSeparatedSecrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidat
 
 Algorithm = Literal["HS256", "EdDSA", "ES256"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+DPoP = Literal["refresh", "all", "off"]
+
+PUBLIC_URL = re.compile(
+    r"https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?(/[a-z0-9._~-]+)*", re.IGNORECASE
+)
+"""An origin, and the path that a proxy serves the API under, if any."""
 
 
 class Settings(BaseSettings):
@@ -103,6 +110,17 @@ class Settings(BaseSettings):
     """The ``client_id`` claim of our access tokens (RFC 9068); not checked when one is verified."""
     cors_origins: CommaSeparated = ()
     """Other origins whose pages may call the API, exactly as browsers send them."""
+    dpop: DPoP = "refresh"
+    """Which requests need proof of the key that their session is bound to (DPoP, RFC 9449):
+    ``refresh``, or ``all`` for access tokens, too; ``off`` binds no session. A session is bound
+    when its sign-in has a proof."""
+    dpop_required: bool = False
+    """Whether to refuse sign-ins without a proof, from clients that cannot bind a session."""
+    public_url: str | None = None
+    """The URL that clients use for this server, such as https://api.example, with the path that a
+    proxy serves it under; the requests' ``Host`` where it is not given."""
+    cookies: bool = False
+    """Whether a sign-in may ask for its refresh token in a cookie, out of reach of scripts."""
     strict_rfc6750: bool = False
     """Whether an invalid token gets 401, as RFC 6750 says, in place of 403."""
     trusted_proxies: CommaSeparated = ()
@@ -194,6 +212,15 @@ class Settings(BaseSettings):
             raise ValueError("must be a Redis URL, such as redis://127.0.0.1:6379/0")
         return url or None
 
+    @field_validator("public_url")
+    @classmethod
+    def _public_urls(cls, url: str | None) -> str | None:
+        if url and not PUBLIC_URL.fullmatch(url.removesuffix("/")):
+            raise ValueError(
+                "must be the URL that clients use, such as https://api.example, without a query"
+            )
+        return url.removesuffix("/") if url else None
+
     @field_validator("trusted_proxies")
     @classmethod
     def _addresses(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
@@ -222,6 +249,12 @@ class Settings(BaseSettings):
                 f"a secret signs with HS256; for {self.algorithm} leave the secret out, and the "
                 "keys file will hold the private key"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _required_proofs_are_read(self) -> Self:
+        if self.dpop_required and self.dpop == "off":
+            raise ValueError("the setting dpop_required needs dpop=refresh or dpop=all")
         return self
 
     @model_validator(mode="after")

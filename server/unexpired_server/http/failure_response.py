@@ -28,11 +28,15 @@ from unexpired_server.errors import (
     TokenInvalid,
     TooLarge,
     Unavailable,
+    UseDPoPNonce,
 )
 from unexpired_server.http.models import ErrorOut, ReasonOut, ResponseModel, SecondStepOut
 from unexpired_server.scopes import join_scopes
 
 NO_STORE = {"Cache-Control": "no-store"}
+
+DPOP_NONCE = "DPoP-Nonce"
+"""The header with the nonce for the next proof (RFC 9449, section 8)."""
 
 NOT_DESCRIPTIVE = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 """What an ``error_description`` must not contain (RFC 6750, section 3)."""
@@ -77,6 +81,8 @@ def _error(failure: Failure) -> ResponseModel:
         case Unavailable() if failure.reasons:
             reasons = [ReasonOut(check=one.check, message=one.message) for one in failure.reasons]
             return error.model_copy(update={"reasons": reasons})
+        case UseDPoPNonce():
+            return error.model_copy(update={"nonce": failure.nonce})
         case SecondStepRequired():
             return SecondStepOut(**failure.fields, error=failure.message, code=failure.code)
     return error
@@ -84,6 +90,8 @@ def _error(failure: Failure) -> ResponseModel:
 
 def _headers(failure: Failure) -> dict[str, str]:
     match failure:
+        case UseDPoPNonce():
+            return {"WWW-Authenticate": _challenge(failure), DPOP_NONCE: failure.nonce}
         case Challenge():
             return {"WWW-Authenticate": _challenge(failure)}
         case MethodNotAllowed():
@@ -97,7 +105,7 @@ def _headers(failure: Failure) -> dict[str, str]:
 
 
 def _challenge(failure: Challenge) -> str:
-    challenge = 'Bearer realm="unexpired"'
+    challenge = failure.scheme
     if failure.error is None:
         return challenge
     description = NOT_DESCRIPTIVE.sub("?", failure.message)

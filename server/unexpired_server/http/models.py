@@ -50,6 +50,7 @@ class ErrorOut(ResponseModel):
     code: str
     expired_at: str | None = None
     reasons: list[ReasonOut] | None = None
+    nonce: str | None = None
 
 
 class SecondStepOut(ResponseModel):

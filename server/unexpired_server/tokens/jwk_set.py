@@ -129,14 +129,25 @@ def _rsa(jwk: dict[str, Any]) -> tuple[Collection[str], PublicKey]:
 
 
 def _elliptic(jwk: dict[str, Any]) -> tuple[Collection[str], PublicKey]:
-    alg, curve = CURVES[jwk["crv"]]
+    return (CURVES[jwk["crv"]][0],), elliptic_key(jwk)
+
+
+def elliptic_key(jwk: dict[str, Any]) -> ec.EllipticCurvePublicKey:
+    """Return the public key of a JWK on a curve (RFC 7518, section 6.2).
+
+    Raises:
+        KeyError: The curve is not one of ours, or a member is missing.
+        TypeError: A member is no text.
+        ValueError: A coordinate is not canonical, or the point is not on the curve.
+    """
+    _, curve = CURVES[jwk["crv"]]
     raw_x, raw_y = base64url.decode(jwk["x"]), base64url.decode(jwk["y"])
     # Each is as long as the field, leading zeros included (RFC 7518, section 6.2.1.2).
     if {len(raw_x), len(raw_y)} != {(curve.key_size + 7) // 8}:
         raise ValueError("coordinates of another length")
     x, y = int.from_bytes(raw_x, "big"), int.from_bytes(raw_y, "big")
     # It refuses a point that is not on the curve.
-    return (alg,), ec.EllipticCurvePublicNumbers(x, y, curve).public_key()
+    return ec.EllipticCurvePublicNumbers(x, y, curve).public_key()
 
 
 def _edwards(jwk: dict[str, Any]) -> tuple[Collection[str], PublicKey]:

@@ -39,17 +39,12 @@ def parse_compact(token: str, maximum_length: int = MAXIMUM_LENGTH) -> CompactJW
     Raises:
         TokenInvalid: It is not a compact JWT, or uses a feature that access tokens never need.
     """
-    if len(token) > maximum_length or not token.isascii():
-        raise TokenInvalid
-    message, _, signature = token.rpartition(".")
-    header, _, payload = message.partition(".")
-    if not (header and payload and signature):
-        raise TokenInvalid
     try:
+        header, payload, signature = split_compact(token, maximum_length)
         compact = CompactJWS(
             header=strict_json.read_object(base64url.decode(header)),
             payload=strict_json.read_object(base64url.decode(payload)),
-            message=message.encode("ascii"),
+            message=f"{header}.{payload}".encode("ascii"),
             signature=base64url.decode(signature),
         )
     except ValueError as exc:
@@ -57,3 +52,21 @@ def parse_compact(token: str, maximum_length: int = MAXIMUM_LENGTH) -> CompactJW
     if FORBIDDEN_HEADERS & compact.header.keys():
         raise TokenInvalid
     return compact
+
+
+def split_compact(token: str, maximum_length: int) -> tuple[str, str, str]:
+    """Return the three segments of a compact JWT, which are not decoded yet.
+
+    Args:
+        token: The text.
+        maximum_length: In characters.
+
+    Raises:
+        ValueError: It is too long, or not ASCII in three segments that are not empty.
+    """
+    if len(token) > maximum_length or not token.isascii():
+        raise ValueError("too long, or not ASCII")
+    segments = token.split(".", 3)
+    if len(segments) != 3 or not all(segments):  # noqa: PLR2004 - RFC 7515, section 7.1
+        raise ValueError("not three segments")
+    return segments[0], segments[1], segments[2]
