@@ -21,6 +21,7 @@ from unexpired_server.http.exception_handlers import OwnFailuresMiddleware, Runn
 from unexpired_server.http.openapi import Operation
 from unexpired_server.http.password import PasswordAuthenticator
 from unexpired_server.http.prefix import DEFAULT_PREFIX, checked_prefix, with_prefix
+from unexpired_server.http.proofs import ProofChecker
 from unexpired_server.http.rate_limits import RateLimits, address_key
 from unexpired_server.http.routes import account, authentication, features, passwords, signup
 from unexpired_server.http.routes.account import AccountRoutes
@@ -130,6 +131,7 @@ class Service:
         own = self.directory.is_own
         self._known_addresses = KnownAddresses(self.database, has_own_users=own)
         self.rates: RateLimits = RateLimits(settings, self._is_known, self.now)
+        self.proofs: ProofChecker = ProofChecker(settings, self.ring, self.now)
         self.access_tokens: AccessTokens = AccessTokens(self.ring, settings, self.now)
         refresh_tokens = RefreshTokens(self.ring) if settings.refresh else None
         store = Store(self.database, policy_of(settings), self._count_event, has_own_users=own)
@@ -315,6 +317,7 @@ class Service:
             await self._close()
 
     async def _begin(self) -> None:
+        self.proofs.advise()
         try:
             await self._follow()
         except Unavailable:
