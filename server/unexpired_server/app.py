@@ -107,6 +107,7 @@ def _middleware(settings: Settings, metrics: Metrics, policy: str) -> list[Middl
             Middleware(
                 JSONErrorCORSMiddleware,
                 allow_origins=settings.cors_origins,
+                allow_credentials=settings.cookies,
                 allow_methods=["GET", "HEAD", "POST", "DELETE"],
                 allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
                 expose_headers=["WWW-Authenticate", "Retry-After"],

@@ -10,6 +10,7 @@ from typing import Any
 from argon2 import PasswordHasher
 from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.websockets import WebSocket
 
@@ -208,7 +209,9 @@ class Auth:
             self._account = CurrentAccount(self.user, self.service.directory.find)
         return self._account
 
-    async def open_session(self, user: User, request: Request) -> dict[str, Any]:
+    async def open_session(
+        self, user: User, request: Request, *, response: Response | None = None
+    ) -> dict[str, Any]:
         """Sign in a user whom the application has authenticated itself, as by a link in an e-mail.
 
         Return the response to a sign-in, as the client expects it: the tokens, and ``user``. Send
@@ -218,9 +221,13 @@ class Auth:
         Args:
             user: The user. Of the built-in table only the id counts.
             request: The user's request, of which the session keeps the device and the address.
+            response: The response that you will send, for a page with ``storage="cookie"``: the
+                refresh token is set on it as a cookie, and is not in what is returned.
 
         Raises:
             BadCredentials: The built-in table has no such user, or sign-in is disabled.
+            BadRequest: A page of this origin may not have the cookie, or the setting ``cookies``
+                is off.
             Unavailable: The database does not respond, or the service does not run.
             RuntimeError: Another server issues the tokens.
             TypeError: ``user`` is no ``User``.
@@ -229,7 +236,7 @@ class Auth:
             raise TypeError(f"user is a User, not {type(user).__name__}")
         service = self.service
         try:
-            signed_in = await service.open_session(user, request)
+            signed_in = await service.open_session(user, request, response)
         except Failure:
             ensure_handler(request.scope, strict=self._authenticator.strict)
             raise

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 
 from argon2 import PasswordHasher
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from unexpired_server.errors import BadCredentials, Unavailable
@@ -35,6 +36,7 @@ from unexpired_server.http.routes.features import FeaturesOut, FeaturesRoutes
 from unexpired_server.http.routes.passwords import PasswordRoutes, ResetRoutes
 from unexpired_server.http.routes.signup import SignUpRoutes
 from unexpired_server.http.routes.system import KeyRoutes
+from unexpired_server.http.session_cookie import SessionCookie, without_refresh
 from unexpired_server.ops.background import repeating
 from unexpired_server.ops.draining import Draining
 from unexpired_server.ops.gauges import Across, Read
@@ -156,6 +158,11 @@ class Service:
             self._check,
             strict=settings.strict_rfc6750,
         )
+        self._cookie: SessionCookie = SessionCookie(
+            is_on=settings.cookies,
+            public_url=settings.public_url,
+            origins=settings.cors_origins,
+        )
         self.draining: Draining = Draining()
         self.readiness: Readiness = Readiness()
         self.readiness.add("database", self.database.problem)
@@ -210,6 +217,7 @@ class Service:
             self.bearer,
             rates,
             self.metrics,
+            cookie=self._cookie,
             has_own_users=directory.is_own,
         )
         account_routes = AccountRoutes(directory, sessions, self.bearer)
@@ -251,6 +259,7 @@ class Service:
                 passwords=hashes,
                 limits=self.rates,
                 metrics=self.metrics,
+                cookie=self._cookie,
                 now=self.now,
             )
             routes += sign_up.routes()
@@ -266,25 +275,34 @@ class Service:
             routes += reset.routes()
         return routes
 
-    async def open_session(self, user: User, request: Request) -> SignedInOut:
+    async def open_session(
+        self, user: User, request: Request, response: Response | None = None
+    ) -> SignedInOut:
         """Open a session for a user whom the application has authenticated itself.
 
         Args:
             user: The user. Of the built-in table only the id counts.
             request: The user's request, of which the session keeps the device and the address.
+            response: The response that gets the refresh token as a cookie; else it is returned.
 
         Raises:
             BadCredentials: The built-in table has no such user, or sign-in is disabled.
+            BadRequest: A page of this origin may not have the cookie, or the setting is off.
             Unavailable: The database does not respond, or the service does not run.
         """
         self._check()
+        self._cookie.check_sign_in(request, is_wanted=response is not None)
         with counted(self.metrics.sign_ins):
             known = user if self.directory.is_own else await self.directory.find(user.id)
             if known is None:
                 raise BadCredentials
             address, name = address_of(request), known.username
             tokens = await self.sessions.open(known, device_of(request), address, username=name)
-        return signed_in(known, tokens)
+        if response is None:
+            return signed_in(known, tokens)
+        await self._cookie.end_replaced(request, self.sessions)
+        self._cookie.put(tokens, response)
+        return signed_in(known, without_refresh(tokens))
 
     def purge_also(self, purge: Purge) -> None:
         """Call an application's own purge whenever ended sessions are purged."""

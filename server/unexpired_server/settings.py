@@ -7,6 +7,7 @@ import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
 from limits import parse
 from pydantic import (
@@ -258,6 +259,14 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _cookies_can_be_kept(self) -> Self:
+        if self.cookies and not self.refresh:
+            raise ValueError("cookies hold the refresh token, so they need refresh=on")
+        if self.cookies and self.public_url and _is_open_to_the_network(self.public_url):
+            raise ValueError("browsers keep the cookie only with https: public_url has http")
+        return self
+
+    @model_validator(mode="after")
     def _demo_on_loopback(self) -> Self:
         if self.demo and self.host not in LOOPBACK:
             raise ValueError("the demo has a known password, so it listens on loopback only")
@@ -282,6 +291,11 @@ def load_settings(**flags: object) -> Settings:
         return Settings(**given)
     except ValidationError as exc:
         raise SettingsError("; ".join(map(_sentence, exc.errors()))) from None
+
+
+def _is_open_to_the_network(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname not in LOOPBACK
 
 
 def _sentence(error: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
@@ -28,8 +29,9 @@ from unexpired_server.http.models import NonEmptyStr, RequestModel, ResponseMode
 from unexpired_server.http.openapi import BEARER_FAILURES, BODY_FAILURES, Operation
 from unexpired_server.http.password import PasswordAuthenticator
 from unexpired_server.http.rate_limits import RateLimits
-from unexpired_server.http.responses import json_response, no_content
+from unexpired_server.http.responses import error_response, no_content
 from unexpired_server.http.routes.account import UserOut, user_out
+from unexpired_server.http.session_cookie import SessionCookie
 from unexpired_server.ops.metrics import Metrics, counted
 from unexpired_server.sessions.passwords import MAXIMUM_LENGTH
 from unexpired_server.sessions.sessions import Sessions, SessionTokens
@@ -47,6 +49,10 @@ class Credentials(RequestModel):
 
     username: NonEmptyStr = Field(max_length=64)
     password: NonEmptyStr = Field(max_length=MAXIMUM_LENGTH, repr=False)
+    cookie: bool = Field(
+        default=False,
+        description="Whether to set the refresh token as a cookie, and leave it out of the body.",
+    )
 
 
 class OwnCredentials(Credentials):
@@ -62,9 +68,12 @@ class OwnCredentials(Credentials):
 
 
 class Refresh(RequestModel):
-    """A refresh token, and the id of this refresh: at least 128 bits, kept until it is done."""
+    """A refresh token, and the id of this refresh: at least 128 bits, kept until it is done.
 
-    refresh_token: str = Field(repr=False)
+    The token is left out where a cookie has it.
+    """
+
+    refresh_token: str | None = Field(default=None, repr=False)
     attempt: Attempt | None = None
 
 
@@ -75,7 +84,10 @@ class SignOut(RequestModel):
 
 
 class TokensOut(ResponseModel):
-    """A session's tokens; lives are in seconds. Without refresh there is no refresh token."""
+    """A session's tokens; lives are in seconds.
+
+    Without refresh there is no refresh token, and it is left out where it is set as a cookie.
+    """
 
     access_token: str
     token_type: Literal["Bearer"]
@@ -122,6 +134,7 @@ class AuthenticationRoutes:
         bearer: Authenticates requests by their access token.
         limits: The limits of sign-ins and refreshes.
         metrics: Counts the outcomes.
+        cookie: The cookie that may have the refresh token.
         has_own_users: Whether the users are in an application's own table.
     """
 
@@ -133,6 +146,7 @@ class AuthenticationRoutes:
         limits: RateLimits,
         metrics: Metrics,
         *,
+        cookie: SessionCookie,
         has_own_users: bool = False,
     ) -> None:
         self._sessions = sessions
@@ -140,6 +154,7 @@ class AuthenticationRoutes:
         self._bearer = bearer
         self._limits = limits
         self._metrics = metrics
+        self._cookie = cookie
         self._credentials = OwnCredentials if has_own_users else Credentials
 
     def routes(self) -> list[Route]:
@@ -156,6 +171,7 @@ class AuthenticationRoutes:
     async def login(self, request: Request) -> Response:
         """Open a session for a username and a password."""
         body, address = await read_body(request, self._credentials), address_of(request)
+        self._cookie.check_sign_in(request, is_wanted=body.cookie)
         fields, device = body.model_extra or {}, device_of(request)
         with counted(self._metrics.sign_ins):
             user = await self._passwords.authenticate(body.username, body.password, address, fields)
@@ -165,26 +181,36 @@ class AuthenticationRoutes:
                 await self._passwords.refuse(body.username, user.id, address)
                 raise
         self._limits.sign_in.count_success(canonical(body.username))
-        return json_response(signed_in(user, tokens))
+        await self._cookie.end_replaced(request, self._sessions)
+        build = partial(signed_in, user)
+        return self._cookie.answer(request, tokens, build, in_cookie=body.cookie)
 
     async def refresh(self, request: Request) -> Response:
         """Renew a session's tokens."""
         body = await read_body(request, Refresh)
+        if refused := self._cookie.refuse_doubled(request, body.refresh_token):
+            return refused
+        token, in_cookie = self._cookie.token_of(request, body.refresh_token)
         with counted(self._metrics.refreshes):
-            tokens = await self._refreshed(body, address_of(request))
-        return json_response(TokensOut(**_members(tokens)))
+            tokens = await self._refreshed(token, body.attempt, address_of(request))
+        return self._cookie.answer(request, tokens, _tokens_out, in_cookie=in_cookie)
 
     async def logout(self, request: Request) -> Response:
-        """End the session of a refresh token, or else of the request's access token.
+        """End the session of a refresh token, in the body or a cookie, or of the access token.
 
         The response is always the same: signing out twice is no mistake, and must not reveal
         whether a token was valid.
         """
         body = await read_body(request, SignOut)
-        session_id = self._session_id(request, body.refresh_token)
-        if session_id:
-            await self._sessions.sign_out(session_id, address_of(request))
-        return no_content()
+        if refused := self._cookie.refuse_doubled(request, body.refresh_token):
+            return refused
+        try:
+            for token in self._cookie.tokens_of(request) or [body.refresh_token]:
+                if session_id := self._session_id(request, token):
+                    await self._sessions.sign_out(session_id, address_of(request))
+        except Unavailable as failure:
+            return self._cookie.clear(request, error_response(failure))
+        return self._cookie.clear(request, no_content())
 
     async def logout_all(self, request: Request) -> Response:
         """End every session of the current user."""
@@ -192,14 +218,16 @@ class AuthenticationRoutes:
         await self._sessions.revoke_all(user_id, address_of(request))
         return no_content()
 
-    async def _refreshed(self, body: Refresh, address: str | None) -> SessionTokens:
-        claims = self._sessions.read_refresh_token(body.refresh_token)
+    async def _refreshed(
+        self, token: str, attempt: str | None, address: str | None
+    ) -> SessionTokens:
+        claims = self._sessions.read_refresh_token(token)
         if claims is None:
             await self._limits.refresh.count_forged(address)
             raise RefreshInvalid
         await self._limits.refresh.check(claims.session_id)
         try:
-            return await self._sessions.refresh(claims, address, body.attempt)
+            return await self._sessions.refresh(claims, address, attempt)
         finally:
             self._limits.refresh.count(claims.session_id)
 
@@ -222,6 +250,10 @@ def device_of(request: Request) -> str:
 def signed_in(user: User, tokens: SessionTokens) -> SignedInOut:
     """Return the response to a sign-in."""
     return SignedInOut(**_members(tokens), user=user_out(user.id, user.username, user.scopes))
+
+
+def _tokens_out(tokens: SessionTokens) -> TokensOut:
+    return TokensOut(**_members(tokens))
 
 
 def _members(tokens: SessionTokens) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from pydantic import Field
 from starlette.requests import Request
@@ -21,8 +22,8 @@ from unexpired_server.http.bodies import read_body
 from unexpired_server.http.models import RequestModel
 from unexpired_server.http.openapi import BODY_FAILURES, Operation
 from unexpired_server.http.rate_limits import RateLimits
-from unexpired_server.http.responses import json_response
 from unexpired_server.http.routes.authentication import SignedInOut, device_of, signed_in
+from unexpired_server.http.session_cookie import SessionCookie
 from unexpired_server.ops.metrics import Metrics, counted
 from unexpired_server.sessions.passwords import InvalidPasswordError, Passwords
 from unexpired_server.sessions.sessions import Sessions
@@ -35,6 +36,10 @@ class SignUp(RequestModel):
 
     username: str
     password: str = Field(repr=False)
+    cookie: bool = Field(
+        default=False,
+        description="Whether to set the refresh token as a cookie, and leave it out of the body.",
+    )
 
 
 OPERATIONS = (
@@ -55,6 +60,7 @@ class SignUpRoutes:
         passwords: Hashes their passwords.
         limits: The limits of sign-ups and sign-ins.
         metrics: Counts the outcomes.
+        cookie: The cookie that may have the refresh token.
         now: The clock of all nodes, in Unix seconds.
     """
 
@@ -66,6 +72,7 @@ class SignUpRoutes:
         passwords: Passwords,
         limits: RateLimits,
         metrics: Metrics,
+        cookie: SessionCookie,
         now: Callable[[], float],
     ) -> None:
         self._users = users
@@ -73,6 +80,7 @@ class SignUpRoutes:
         self._passwords = passwords
         self._limits = limits
         self._metrics = metrics
+        self._cookie = cookie
         self._now = now
 
     def routes(self) -> list[Route]:
@@ -82,11 +90,14 @@ class SignUpRoutes:
     async def sign_up(self, request: Request) -> Response:
         """Add a user, and open a session for them."""
         body, address = await read_body(request, SignUp), address_of(request)
+        self._cookie.check_sign_in(request, is_wanted=body.cookie)
         with counted(self._metrics.sign_ups):
             user = await self._added(body, address)
             tokens = await self._sessions.open(user, device_of(request), address)
         self._limits.sign_in.count_success(user.username)
-        return json_response(signed_in(user, tokens), 201)
+        await self._cookie.end_replaced(request, self._sessions)
+        build = partial(signed_in, user)
+        return self._cookie.answer(request, tokens, build, 201, in_cookie=body.cookie)
 
     async def _added(self, body: SignUp, address: str | None) -> Account:
         name = _checked(body.username)
