@@ -50,7 +50,8 @@ class SessionExpired(UnexpiredError):  # noqa: N818
     """The session has expired, or the server refused to refresh it.
 
     Attributes:
-        code: The server's code for it, such as ``REFRESH_EXPIRED``.
+        code: The server's code for it, such as ``REFRESH_EXPIRED``; or ``KEY_LOST``, if this device
+            no longer has the key that the session is bound to.
     """
 
     message = "Your session has expired. Please log in again."

@@ -48,6 +48,7 @@ from unexpired.proofs import (
     nonce_header,
     nonce_in,
     refuses_proof,
+    target_of,
     wants_another_proof,
 )
 from unexpired.session import Session
@@ -293,17 +294,29 @@ class Policy:
     def _prove_again(
         self, sent: Send, proof: Proof, response: Response
     ) -> Generator[Send, Response, Response]:
-        """Return the response, or that to one more proof, if the server gives a nonce for it."""
+        """Return the response, or that to one more proof, if another one can help."""
         if not _is_from_there(sent.request, response):
             return response
-        nonce = nonce_in(response) if self._wants_another_proof(response) else None
-        if nonce is None or nonce == proof.nonce:
-            self._note_nonce(sent.request, proof, nonce or nonce_header(response))
-            return response
+        again = self._next_proof(sent.request, proof, response)
+        nonce = nonce_header(response) or (again.nonce if again else None)
         self._note_nonce(sent.request, proof, nonce)
+        if again is None:
+            return response
         if not sent.request.is_replayable:
             raise ReplayImpossible
-        return (yield replace(sent, proof=replace(proof, nonce=nonce)))
+        return (yield replace(sent, proof=again))
+
+    def _next_proof(self, request: Request, proof: Proof, response: Response) -> Proof | None:
+        """Return the proof that a response asks for; None if it would be as the one before.
+
+        A redirect takes the proof along, which is for another URL than the one it leads to.
+        """
+        if not self._wants_another_proof(response):
+            return None
+        is_elsewhere = bool(response.url) and target_of(response.url) != target_of(request.url)
+        url = response.url if is_elsewhere else None
+        again = replace(proof, nonce=nonce_in(response) or proof.nonce, url=url)
+        return None if again == proof else again
 
     def _wants_another_proof(self, response: Response) -> bool:
         return wants_another_proof(self.options.dialect.named(response))

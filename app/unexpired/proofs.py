@@ -50,12 +50,14 @@ class Proof:
         access_token: The access token that the request carries; None for none.
         nonce: What the server gave to be signed; None if it has given nothing.
         skew: The server's clock minus this device's, in seconds.
+        url: The URL that is named where the server redirects to it; None: the request's own.
     """
 
     key: str
     access_token: str | None = None
     nonce: str | None = None
     skew: float = 0.0
+    url: str | None = None
 
     def __repr__(self) -> str:
         return "<Proof>"  # A program's key is its own handle.
@@ -75,7 +77,8 @@ def draft(  # noqa: PLR0913 - the claims of RFC 9449, section 4.2
         jti: An id that no other proof has.
     """
     header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": {name: public[name] for name in _JWK}}
-    claims = {"jti": jti, "htm": method, "htu": target_of(url), "iat": int(now + proof.skew)}
+    htu, iat = target_of(proof.url or url), int(now + proof.skew)
+    claims: dict[str, object] = {"jti": jti, "htm": method, "htu": htu, "iat": iat}
     if proof.access_token is not None:
         claims["ath"] = base64url(sha256(proof.access_token.encode()).digest())
     if proof.nonce is not None:

@@ -191,8 +191,10 @@ class SessionManager:
         raise error
 
     def _adopt(self, tokens: Tokens, request: Request | None) -> None:
-        key = self.session.take_key(request) if tokens.is_bound else None
+        has_key = request is not None or tokens.is_bound
+        key = self.session.take_key(request) if has_key else None
         self.session.sign_in(new_session_name(), tokens, self._clock.monotonic(), key)
+        self.session.drop_key(key)
         self.commit()
 
     # -- Proofs of possession ------------------------------------------------------------------

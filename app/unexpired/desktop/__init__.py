@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from unexpired.desktop.keys import ProgramProver, SyncProgramProver
 from unexpired.desktop.threads import ThreadedTransport
 from unexpired.desktop.urllib import UrllibTransport
 from unexpired.errors import missing_extra, no_desktop
@@ -48,6 +49,7 @@ def connect(
         transport or ThreadedTransport(UrllibTransport()),
         store=store or FileStore(path),
         lock=ProcessLock(path.with_suffix(".lock")),
+        prover=ProgramProver(),
         **options,
     )
 
@@ -65,6 +67,7 @@ def connect_sync(
         transport or UrllibTransport(),
         store=store or FileStore(path),
         lock=SyncProcessLock(path.with_suffix(".lock")),
+        prover=SyncProgramProver(),
         **options,
     )
 
