@@ -57,6 +57,7 @@ from unexpired.token_response import (
     ENDINGS,
     EXPIRED,
     SUPERSEDED,
+    Tokens,
     is_outage,
     parse_retry_after,
     parse_token_response,
@@ -299,7 +300,7 @@ class Policy:
             return response
         again = self._next_proof(sent.request, proof, response)
         nonce = nonce_header(response) or (again.nonce if again else None)
-        self._note_nonce(sent.request, proof, nonce)
+        self._note_nonce(sent.request, nonce)
         if again is None:
             return response
         if not sent.request.is_replayable:
@@ -321,9 +322,9 @@ class Policy:
     def _wants_another_proof(self, response: Response) -> bool:
         return wants_another_proof(self.options.dialect.named(response))
 
-    def _note_nonce(self, request: Request, proof: Proof, nonce: str | None) -> None:
-        """Keep the nonce for the next call; the session's record has the one for refreshes."""
-        if nonce is not None and proof.access_token is not None:
+    def _note_nonce(self, request: Request, nonce: str | None) -> None:
+        """Keep the nonce for the next proof; the session's record has the one for refreshes."""
+        if nonce is not None:
             self.nonces[origin_of(request.url)] = nonce
 
     def _prove_new_key(
@@ -535,12 +536,18 @@ class Policy:
             wait = parse_retry_after(response, self.clock.now())
             self.session.note_failed_refresh(record.generation, self.clock.monotonic(), wait)
             raise _with_hint(Unreachable(retry_after=wait), hint)
+        tokens = self._with_nonce(tokens, record.tokens.nonce)
         self.session.renew(record.generation, tokens, self.clock.monotonic())
-        self._forget_nonce()
 
-    def _forget_nonce(self) -> None:
-        """Let the tokens' own nonce count, which is newer than that of a call."""
-        self.nonces.pop(origin_of(self.options.resolve(self.options.refresh_path)), None)
+    def _with_nonce(self, tokens: Tokens, before: str | None = None) -> Tokens:
+        """Return new tokens with their own nonce, which is newer than that of a call.
+
+        A server that took a nonce need not give it again: it counts until there is another one (RFC
+        9449, section 8.2).
+        """
+        home = origin_of(self.options.resolve(self.options.refresh_path))
+        taken = self.nonces.pop(home, before)
+        return replace(tokens, nonce=tokens.nonce or taken) if tokens.is_bound else tokens
 
     def sign_in(
         self,
@@ -602,8 +609,8 @@ class Policy:
         hint = self._note_exchange("login_path", request, response, translated)
         if tokens is None:
             raise _with_hint(self._sign_in_error(response, translated), hint)
+        tokens = self._with_nonce(tokens)
         self.session.sign_in(session, tokens, self.clock.monotonic(), key)
-        self._forget_nonce()
 
     def _sign_in_error(self, response: Response, translated: Response) -> UnexpiredError:
         dialect, fields = self.options.dialect, response.fields

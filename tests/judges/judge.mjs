@@ -93,10 +93,13 @@ async function withNonce(request) { // As oauth4webapi's own examples do.
   }
 }
 
-// Signs in, makes `calls` calls and `refreshes` refreshes; returns what was sent, with its status.
-async function session({ server, username, password, calls, refreshes }) {
+// Signs in, calls, refreshes and calls again; returns what was sent, with its status. A forgetful
+// client starts each time with the same key and without the nonce that it was given before.
+async function session({ server, username, password, forgetful }) {
   const log = [];
-  const options = { DPoP: oauth.DPoP(CLIENT, keys.oauth4webapi), [oauth.customFetch]: inJson(log), ...OVER_HTTP };
+  const handle = () => oauth.DPoP(CLIENT, keys.oauth4webapi);
+  let options = { DPoP: handle(), [oauth.customFetch]: inJson(log), ...OVER_HTTP };
+  const forget = () => { if (forgetful) options = { ...options, DPoP: handle() }; };
   const grant = (path, kind, parameters) => withNonce(async () => {
     const endpoint = { issuer: server, token_endpoint: server + path };
     const response = await oauth.genericTokenEndpointRequest(endpoint, CLIENT, oauth.None(), kind, parameters, options);
@@ -112,10 +115,12 @@ async function session({ server, username, password, calls, refreshes }) {
     return oauth.protectedResourceRequest(token, "GET", url, undefined, null, { ...options, [oauth.customFetch]: recorded });
   });
   let tokens = await grant("/api/login", "password", { username, password });
-  for (let i = 0; i <= refreshes; i += 1) {
-    if (i) tokens = await grant("/api/refresh", "refresh_token", { refresh_token: tokens.refresh_token });
-    for (let j = 0; j < calls; j += 1) await call(tokens.access_token);
-  }
+  forget();
+  await call(tokens.access_token);
+  forget();
+  tokens = await grant("/api/refresh", "refresh_token", { refresh_token: tokens.refresh_token });
+  forget();
+  await call(tokens.access_token);
   return { log, tokenType: tokens.token_type };
 }
 

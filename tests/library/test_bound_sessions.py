@@ -154,6 +154,17 @@ async def test_an_old_nonce_costs_one_round_trip(device: Device) -> None:
     assert len(set(ids)) == len(ids)
 
 
+async def test_a_nonce_is_used_until_the_server_gives_another(device: Device) -> None:
+    """RFC 9449, section 8.2: a server that took one need not give it again."""
+    device.server.tells_nonce, device.server.proves_calls = False, True
+    await device.do("sign_in", "ada", "pw")
+    for _ in range(3):
+        await device.do("refresh")
+        await device.do("get", "/api/notes")
+    nonces = [proof.claims.get("nonce") for _, proof in device.server.proofs]
+    assert nonces == [None, None, *["nonce-1"] * 6]
+
+
 @pytest.mark.parametrize("wrong_by", [-HOUR, HOUR])
 async def test_a_wrong_clock_costs_one_round_trip_at_the_sign_in(
     kind: Kind, wrong_by: float

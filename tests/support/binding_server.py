@@ -33,6 +33,7 @@ class BindingServer(FakeServer):
         proves_calls: Whether calls need proofs, as with ``DPOP=all``.
         refuses_proofs: Whether it refuses every proof, as behind a proxy that it does not know.
         nonce: What it wants to be signed.
+        tells_nonce: Whether a token response brings the nonce again, as our own server's does.
         jwk: The key of the session; None if it is bound to none.
         proofs: Every proof so far, with the path that it was for; None where there was none.
     """
@@ -41,6 +42,7 @@ class BindingServer(FakeServer):
     proves_calls: bool = False
     refuses_proofs: bool = False
     nonce: str = "nonce-1"
+    tells_nonce: bool = True
     jwk: Mapping[str, str] | None = None
     proofs: list[tuple[str, ReadProof | None]] = field(default_factory=list)
 
@@ -104,7 +106,8 @@ class BindingServer(FakeServer):
         if self.jwk is None or not self.binds:
             return {}
         scheme = "DPoP" if self.proves_calls else "Bearer"
-        return {"bound": True, "nonce": self.nonce, "tokenType": scheme}
+        nonce = {"nonce": self.nonce} if self.tells_nonce else {}
+        return {"bound": True, "tokenType": scheme, **nonce}
 
     def check(self, request: Request) -> Response:
         """Respond to a call: 401 unless it carries the newest token."""
