@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from unexpired_server.http.client_address import ClientAddressMiddleware
 from unexpired_server.http.exception_handlers import application_handlers
+from unexpired_server.http.failure_response import DPOP_NONCE
 from unexpired_server.http.middleware import (
     NO_PAGE,
     JSONErrorCORSMiddleware,
@@ -109,8 +110,8 @@ def _middleware(settings: Settings, metrics: Metrics, policy: str) -> list[Middl
                 allow_origins=settings.cors_origins,
                 allow_credentials=settings.cookies,
                 allow_methods=["GET", "HEAD", "POST", "DELETE"],
-                allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
-                expose_headers=["WWW-Authenticate", "Retry-After"],
+                allow_headers=["Authorization", "Content-Type", "DPoP", "Idempotency-Key"],
+                expose_headers=["WWW-Authenticate", "Retry-After", DPOP_NONCE],
             )
         )
     return [*stack, Middleware(ServerErrorMiddleware)]

@@ -220,7 +220,8 @@ class Auth:
 
         Args:
             user: The user. Of the built-in table only the id counts.
-            request: The user's request, of which the session keeps the device and the address.
+            request: The user's request, of which the session keeps the device and the address. With
+                a proof of a key (``DPoP``), the session is bound to that key.
             response: The response that you will send, for a page with ``storage="cookie"``: the
                 refresh token is set on it as a cookie, and is not in what is returned.
 
@@ -228,6 +229,7 @@ class Auth:
             BadCredentials: The built-in table has no such user, or sign-in is disabled.
             BadRequest: A page of this origin may not have the cookie, or the setting ``cookies``
                 is off.
+            InvalidProof: The proof is not valid, or there has to be one.
             Unavailable: The database does not respond, or the service does not run.
             RuntimeError: Another server issues the tokens.
             TypeError: ``user`` is no ``User``.

@@ -427,7 +427,10 @@ def session() -> None:
 @database_flag
 @readable
 def list_sessions(name: str | None, database_url: str | None) -> None:
-    """List the live sessions, of all users or of the user NAME."""
+    """List the live sessions, of all users or of the user NAME.
+
+    A session that is bound can be refreshed only by the device that has its key.
+    """
 
     async def work(data: Data) -> None:
         user_id = (await data.user(name)).id if name else None
@@ -438,7 +441,8 @@ def list_sessions(name: str | None, database_url: str | None) -> None:
                 # An application's own users are not in the table.
                 username = await data.users.username_of(user_id) or user_id
                 at = iso(int(one.session.refreshed_at))
-                click.echo(shown(f"{one.session.id}  {at}  {username}  {one.device}"))
+                bound = "bound" if one.is_bound else "-"
+                click.echo(shown(f"{one.session.id}  {at}  {bound:5}  {username}  {one.device}"))
             after = page[-1].session.id
 
     _with_data(load_settings(database_url=database_url), work)

@@ -218,6 +218,7 @@ class Service:
             rates,
             self.metrics,
             cookie=self._cookie,
+            proofs=self.proofs,
             has_own_users=directory.is_own,
         )
         account_routes = AccountRoutes(directory, sessions, self.bearer)
@@ -258,6 +259,7 @@ class Service:
                 sessions,
                 passwords=hashes,
                 limits=self.rates,
+                proofs=self.proofs,
                 metrics=self.metrics,
                 cookie=self._cookie,
                 now=self.now,
@@ -282,10 +284,13 @@ class Service:
 
         Args:
             user: The user. Of the built-in table only the id counts.
-            request: The user's request, of which the session keeps the device and the address.
+            request: The user's request, of which the session keeps the device and the address. It
+                is bound to the key that the request proves, if any.
             response: The response that gets the refresh token as a cookie; else it is returned.
 
         Raises:
+            InvalidProof: The proof is not valid, or there has to be one.
+            UseDPoPNonce: The client has to make its proof again.
             BadCredentials: The built-in table has no such user, or sign-in is disabled.
             BadRequest: A page of this origin may not have the cookie, or the setting is off.
             Unavailable: The database does not respond, or the service does not run.
@@ -293,16 +298,19 @@ class Service:
         self._check()
         self._cookie.check_sign_in(request, is_wanted=response is not None)
         with counted(self.metrics.sign_ins):
+            jkt = self.proofs.sign_in_key(request)
             known = user if self.directory.is_own else await self.directory.find(user.id)
             if known is None:
                 raise BadCredentials
-            address, name = address_of(request), known.username
-            tokens = await self.sessions.open(known, device_of(request), address, username=name)
+            device, address = device_of(request), address_of(request)
+            tokens = await self.sessions.open(
+                known, device, address, username=known.username, jkt=jkt
+            )
         if response is None:
-            return signed_in(known, tokens)
+            return signed_in(known, tokens, self.proofs)
         await self._cookie.end_replaced(request, self.sessions)
         self._cookie.put(tokens, response)
-        return signed_in(known, without_refresh(tokens))
+        return signed_in(known, without_refresh(tokens), self.proofs)
 
     def purge_also(self, purge: Purge) -> None:
         """Call an application's own purge whenever ended sessions are purged."""
@@ -438,6 +446,7 @@ def policy_of(settings: Settings) -> SessionPolicy:
             settings.access_ttl,
             grace=0,
             sessions_per_user=settings.sessions_per_user,
+            asks_for_proof=settings.dpop == "all",
         )
     return SessionPolicy(
         idle_ttl=settings.refresh_idle_ttl,
@@ -445,6 +454,7 @@ def policy_of(settings: Settings) -> SessionPolicy:
         grace=settings.refresh_grace,
         rotation=settings.rotation,
         sessions_per_user=settings.sessions_per_user,
+        asks_for_proof=settings.dpop != "off",
     )
 
 

@@ -1,15 +1,23 @@
 """Sessions that are bound to a key: who has only the refresh token has nothing."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
-from tests.server.harness import TestServer
+from tests.server.harness import HASHER, TestServer
 from tests.server.stores import rows
+from tests.support.clock import FakeClock
+from unexpired_server.errors import InvalidProof, RefreshInvalid, SessionRevoked
+from unexpired_server.service import Service
 from unexpired_server.sessions.audit import Cause
 from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims
 from unexpired_server.sessions.rules import Decision, SessionPolicy
-from unexpired_server.sessions.sessions import Sessions
+from unexpired_server.sessions.sessions import Sessions, SessionTokens
 from unexpired_server.sessions.store import Store
+from unexpired_server.sessions.user import User
 from unexpired_server.sessions.users import Account
+from unexpired_server.settings import Settings
 from unexpired_server.storage.database import Database
 
 STORES = ("sqlite", "postgres")
@@ -34,6 +42,12 @@ async def state_of(store: str) -> list[tuple[object, ...]]:
     return await rows(
         store, "SELECT counter, attempts, refreshed_at, revoked_at, address, jkt FROM sessions"
     )
+
+
+def claims_of(sessions: Sessions, tokens: SessionTokens) -> RefreshTokenClaims:
+    claims = sessions.read_refresh_token(tokens.refresh_token or "")
+    assert claims is not None
+    return claims
 
 
 # -- The rows --------------------------------------------------------------------------------------
@@ -99,3 +113,64 @@ async def test_a_refused_proof_leaves_an_event_with_its_address_and_ends_nothing
     assert {one.levelname for one in logged} == {"WARNING"}
     assert len(logged) == 2
     assert KEY not in caplog.text
+
+
+# -- Users of the application's own ----------------------------------------------------------------
+
+
+class Members:
+    """An application's users, of whom one has gone; it notes who was looked for."""
+
+    def __init__(self) -> None:
+        self.looked_for: list[str] = []
+
+    async def authenticate(self, username: str, password: str) -> User | None:  # noqa: ARG002
+        return None
+
+    async def find(self, user_id: str) -> User | None:
+        self.looked_for.append(user_id)
+        return None
+
+
+async def test_who_lacks_the_key_asks_the_application_nothing_and_ends_nothing(
+    make_settings: Callable[..., Settings], clock: FakeClock
+) -> None:
+    """The application would say that the user has gone, and the session would end."""
+    members = Members()
+    service = Service(make_settings(), users=members, now=clock, hasher=HASHER)
+    async with service.running():
+        sessions = service.sessions
+        tokens = await sessions.open(User("7"), "phone", jkt=KEY)
+        claims = claims_of(sessions, tokens)
+        with pytest.raises(InvalidProof):
+            await sessions.refresh(claims)
+        with pytest.raises(RefreshInvalid):
+            await sessions.refresh(claims, jkt=ANOTHER_KEY)
+        assert members.looked_for == []
+        assert len(await sessions.live("7")) == 1
+        with pytest.raises(SessionRevoked):
+            await sessions.refresh(claims, jkt=KEY)
+        assert members.looked_for == ["7"]
+
+
+async def test_who_lacks_the_key_does_not_run_the_claims_hook(
+    make_settings: Callable[..., Settings], clock: FakeClock
+) -> None:
+    asked: list[str] = []
+
+    def claims_hook(user: User) -> dict[str, Any]:
+        asked.append(user.username)
+        return {"plan": "gold"}
+
+    service = Service(make_settings(), claims=claims_hook, now=clock, hasher=HASHER)
+    async with service.running():
+        sessions, ada = service.sessions, await service.users.find("ada")
+        assert ada is not None
+        tokens = await sessions.open(ada, "phone", jkt=KEY)
+        claims = claims_of(sessions, tokens)
+        with pytest.raises(InvalidProof):
+            await sessions.refresh(claims)
+        assert asked == ["ada"]
+        renewed = await sessions.refresh(claims, jkt=KEY)
+        assert asked == ["ada", "ada"]
+        assert renewed.is_bound

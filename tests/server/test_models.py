@@ -21,7 +21,14 @@ from unexpired_server.http.routes.account import SessionListOut, SessionOut, Use
 from unexpired_server.http.routes.authentication import SignedInOut, TokensOut
 
 SESSION = SessionOut(
-    id="a", device="b", address=None, created_at="c", refreshed_at="d", expires_at="e", current=True
+    id="a",
+    device="b",
+    address=None,
+    created_at="c",
+    refreshed_at="d",
+    expires_at="e",
+    current=True,
+    bound=False,
 )
 
 
@@ -35,6 +42,10 @@ SESSION = SessionOut(
         (
             TokensOut(access_token="a", token_type="Bearer", expires_in=1),
             '{"accessToken":"a","tokenType":"Bearer","expiresIn":1}',
+        ),
+        (
+            TokensOut(access_token="a", token_type="Bearer", expires_in=1, bound=True, nonce="n"),
+            '{"accessToken":"a","tokenType":"Bearer","expiresIn":1,"bound":true,"nonce":"n"}',
         ),
         (
             SignedInOut(
@@ -54,7 +65,7 @@ SESSION = SessionOut(
             SessionListOut(sessions=[SESSION]),
             (
                 '{"sessions":[{"id":"a","device":"b","address":null,"createdAt":"c",'
-                '"refreshedAt":"d","expiresAt":"e","current":true}]}'
+                '"refreshedAt":"d","expiresAt":"e","current":true,"bound":false}]}'
             ),
         ),
         (ErrorOut(error="e", code="C"), '{"error":"e","code":"C"}'),

@@ -18,6 +18,7 @@ from unexpired_server.errors import (
     BodyTimeout,
     Challenge,
     Failure,
+    InvalidProof,
     RateLimited,
     SessionRevoked,
     TokenError,
@@ -27,11 +28,21 @@ from unexpired_server.errors import (
     TooLarge,
     Unavailable,
     UnsupportedMediaType,
+    UseDPoPNonce,
 )
+from unexpired_server.http.failure_response import DPOP_NONCE
 from unexpired_server.http.models import ErrorOut, RequestModel, ResponseModel
 
 BODY_FAILURES = (BadRequest, UnsupportedMediaType, TooLarge, BodyTimeout)
 BEARER_FAILURES = (TokenMissing, TokenExpired, SessionRevoked, TokenInvalid, TokenError)
+PROOF_FAILURES = (InvalidProof, UseDPoPNonce)
+PROOF_PARAMETER: dict[str, Any] = {
+    "name": "DPoP",
+    "in": "header",
+    "required": False,
+    "description": "A proof of the key that the session is bound to (RFC 9449).",
+    "schema": {"type": "string"},
+}
 ID_PARAMETER: dict[str, Any] = {
     "name": "id",
     "in": "path",
@@ -68,6 +79,11 @@ class Operation:
     def needs_token(self) -> bool:
         """Whether it answers only with an access token."""
         return TokenMissing in self.failures
+
+    @property
+    def takes_proof(self) -> bool:
+        """Whether it takes a proof of a session's key."""
+        return UseDPoPNonce in self.failures
 
 
 def document(operations: Sequence[Operation]) -> dict[str, Any]:
@@ -124,7 +140,7 @@ def _schemas(operations: Iterable[Operation]) -> dict[str, Any]:
 def _operation(one: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "summary": one.summary,
-        "parameters": list(one.parameters),
+        "parameters": [*one.parameters, *([PROOF_PARAMETER] if one.takes_proof else [])],
         "responses": {str(one.status): _success(one), **_failures(one.failures)},
     }
     if one.request:
@@ -136,6 +152,8 @@ def _operation(one: Operation) -> dict[str, Any]:
 
 def _success(one: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {"description": one.summary}
+    if one.takes_proof:
+        described["headers"] = {DPOP_NONCE: _NONCE}
     return {**described, "content": _content(one.response)} if one.response else described
 
 
@@ -154,6 +172,8 @@ def _failure(kinds: Sequence[type[Failure]]) -> dict[str, Any]:
     }
     if issubclass(kinds[0], Challenge):
         described["headers"] = {"WWW-Authenticate": _TEXT}
+    if UseDPoPNonce in kinds:
+        described["headers"][DPOP_NONCE] = _NONCE
     if issubclass(kinds[0], RateLimited | Unavailable):
         described["headers"] = {"Retry-After": _SECONDS}
     return described
@@ -172,4 +192,5 @@ def _reference(model: type[BaseModel]) -> dict[str, str]:
 
 
 _TEXT = {"required": True, "schema": {"type": "string"}}
+_NONCE = {"description": "For the next proof.", "schema": {"type": "string"}}
 _SECONDS = {"required": True, "schema": {"type": "integer", "minimum": 1}}

@@ -6,7 +6,8 @@ setting             limits                        by
 ``login_limit``     failed sign-ins               account and address together
 ``account_limit``   failed sign-ins               account, over all addresses
 ``address_limit``   failed sign-ins, forged       address, over all accounts
-                    tokens, forgotten passwords
+                    tokens, tokens without their
+                    key, forgotten passwords
 ``sign_in_limit``   successful sign-ins           account
 ``refresh_limit``   refreshes                     session
 ``signup_limit``    sign-ups                      address
@@ -15,7 +16,8 @@ setting             limits                        by
 
 So a mistake costs the one who makes it. Ten colleagues behind one address may all mistype; a
 password that is guessed from elsewhere does not lock its owner out at once, and never where the
-owner has signed in before; forged refresh tokens do not stop an authentic one.
+owner has signed in before; forged refresh tokens do not stop an authentic one, and those that come
+without their session's key do not stop the session.
 
 A limit is checked before the effect that it limits, and counted after it. What is committed is
 always answered: its count runs in the background, and takes effect at the next check.
@@ -213,7 +215,7 @@ class RefreshLimits:
         self._recent.add(key)
 
     async def count_forged(self, address: str | None) -> None:
-        """Count a token that is not authentic.
+        """Count a token that is not authentic, or that comes without its session's key.
 
         Raises:
             RateLimited: The address has sent too many.

@@ -27,8 +27,7 @@ from starlette.responses import Response
 from unexpired_server.errors import BadRequest, RefreshInvalid, Unavailable
 from unexpired_server.http.bearer import address_of
 from unexpired_server.http.failure_response import NO_STORE
-from unexpired_server.http.models import ResponseModel
-from unexpired_server.http.responses import error_response, json_response
+from unexpired_server.http.responses import error_response
 from unexpired_server.sessions.sessions import Sessions, SessionTokens
 
 NAME = "__Host-unexpired"
@@ -131,8 +130,7 @@ class SessionCookie:
         self,
         request: Request,
         tokens: SessionTokens,
-        build: Callable[[SessionTokens], ResponseModel],
-        status: int = 200,
+        respond: Callable[[SessionTokens], Response],
         *,
         in_cookie: bool,
     ) -> Response:
@@ -141,13 +139,12 @@ class SessionCookie:
         Args:
             request: The request.
             tokens: The tokens.
-            build: Returns the response's body for the tokens that it may have.
-            status: The response's status.
+            respond: Returns the response with the tokens that it may have.
             in_cookie: Whether the refresh token is for the cookie, and not for the body.
         """
         if in_cookie:
-            return self.put(tokens, json_response(build(without_refresh(tokens)), status))
-        response = json_response(build(tokens), status)
+            return self.put(tokens, respond(without_refresh(tokens)))
+        response = respond(tokens)
         return self.clear(request, response) if self._values(request) else response
 
     def put(self, tokens: SessionTokens, response: Response) -> Response:

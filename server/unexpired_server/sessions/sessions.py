@@ -26,11 +26,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from unexpired_server.errors import (
     BadCredentials,
     Failure,
+    InvalidProof,
     RefreshExpired,
     RefreshInvalid,
     RefreshReused,
@@ -56,7 +57,7 @@ REFUSALS: dict[Decision, type[Failure]] = {
     Decision.EXPIRED: RefreshExpired,
     Decision.REVOKED: SessionRevoked,
     Decision.SUPERSEDED: RefreshSuperseded,
-    Decision.NO_PROOF: RefreshInvalid,
+    Decision.NO_PROOF: InvalidProof,
     Decision.OTHER_KEY: RefreshInvalid,
 }
 
@@ -71,6 +72,7 @@ class SessionTokens:
         refresh_token: The refresh token; None when the server issues none.
         refresh_expires_in: Its lifetime.
         is_bound: Whether only the holder of the session's key may refresh it.
+        token_type: How the access token is sent.
     """
 
     access_token: str
@@ -78,6 +80,7 @@ class SessionTokens:
     refresh_token: str | None = None
     refresh_expires_in: int | None = None
     is_bound: bool = False
+    token_type: Literal["Bearer", "DPoP"] = "Bearer"  # noqa: S105 - a type
 
     def __repr__(self) -> str:
         return f"SessionTokens(expires_in={self.expires_in})"

@@ -31,7 +31,8 @@ class UserOut(ResponseModel):
 class SessionOut(ResponseModel):
     """A session, as its owner may know it; times in ISO 8601.
 
-    The address is the one that the session was last used from: signed in, or refreshed.
+    The address is the one that the session was last used from: signed in, or refreshed. A bound
+    one can be refreshed only by the device that has its key.
     """
 
     id: str
@@ -41,6 +42,7 @@ class SessionOut(ResponseModel):
     refreshed_at: str
     expires_at: str
     current: bool
+    bound: bool
 
 
 class SessionListOut(ResponseModel):
@@ -134,4 +136,5 @@ def _session_out(info: SessionInfo, current_id: str) -> SessionOut:
         refreshed_at=iso(session.refreshed_at),
         expires_at=iso(info.ends_at),
         current=session.id == current_id,
+        bound=info.is_bound,
     )

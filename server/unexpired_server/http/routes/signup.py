@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from pydantic import Field
 from starlette.requests import Request
@@ -20,13 +19,23 @@ from unexpired_server.errors import (
 from unexpired_server.http.bearer import address_of
 from unexpired_server.http.bodies import read_body
 from unexpired_server.http.models import RequestModel
-from unexpired_server.http.openapi import BODY_FAILURES, Operation
+from unexpired_server.http.openapi import (
+    BODY_FAILURES,
+    PROOF_FAILURES,
+    Operation,
+)
+from unexpired_server.http.proofs import ProofChecker
 from unexpired_server.http.rate_limits import RateLimits
-from unexpired_server.http.routes.authentication import SignedInOut, device_of, signed_in
+from unexpired_server.http.routes.authentication import (
+    SignedInOut,
+    device_of,
+    signed_in,
+    tokens_response,
+)
 from unexpired_server.http.session_cookie import SessionCookie
 from unexpired_server.ops.metrics import Metrics, counted
 from unexpired_server.sessions.passwords import InvalidPasswordError, Passwords
-from unexpired_server.sessions.sessions import Sessions
+from unexpired_server.sessions.sessions import Sessions, SessionTokens
 from unexpired_server.sessions.usernames import InvalidUsernameError, new_username
 from unexpired_server.sessions.users import Account, UserExistsError, Users
 
@@ -45,7 +54,10 @@ class SignUp(RequestModel):
 OPERATIONS = (
     Operation(
         "post", "/api/signup", "Create an account, and sign in", SignedInOut,
-        (*BODY_FAILURES, InvalidUsername, WeakPassword, UsernameTaken, RateLimited, Unavailable),
+        (
+            *BODY_FAILURES, InvalidUsername, WeakPassword, UsernameTaken, *PROOF_FAILURES,
+            RateLimited, Unavailable,
+        ),
         status=201, request=SignUp,
     ),
 )  # fmt: skip
@@ -59,6 +71,7 @@ class SignUpRoutes:
         sessions: Opens their first session.
         passwords: Hashes their passwords.
         limits: The limits of sign-ups and sign-ins.
+        proofs: Checks the proofs of sessions' keys.
         metrics: Counts the outcomes.
         cookie: The cookie that may have the refresh token.
         now: The clock of all nodes, in Unix seconds.
@@ -71,6 +84,7 @@ class SignUpRoutes:
         *,
         passwords: Passwords,
         limits: RateLimits,
+        proofs: ProofChecker,
         metrics: Metrics,
         cookie: SessionCookie,
         now: Callable[[], float],
@@ -79,6 +93,7 @@ class SignUpRoutes:
         self._sessions = sessions
         self._passwords = passwords
         self._limits = limits
+        self._proofs = proofs
         self._metrics = metrics
         self._cookie = cookie
         self._now = now
@@ -92,12 +107,16 @@ class SignUpRoutes:
         body, address = await read_body(request, SignUp), address_of(request)
         self._cookie.check_sign_in(request, is_wanted=body.cookie)
         with counted(self._metrics.sign_ups):
+            jkt = self._proofs.sign_in_key(request)  # First: it may have to be made again.
             user = await self._added(body, address)
-            tokens = await self._sessions.open(user, device_of(request), address)
+            tokens = await self._sessions.open(user, device_of(request), address, jkt=jkt)
         self._limits.sign_in.count_success(user.username)
         await self._cookie.end_replaced(request, self._sessions)
-        build = partial(signed_in, user)
-        return self._cookie.answer(request, tokens, build, 201, in_cookie=body.cookie)
+
+        def respond(shown: SessionTokens) -> Response:
+            return tokens_response(signed_in(user, shown, self._proofs), 201)
+
+        return self._cookie.answer(request, tokens, respond, in_cookie=body.cookie)
 
     async def _added(self, body: SignUp, address: str | None) -> Account:
         name = _checked(body.username)
