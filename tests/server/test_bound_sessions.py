@@ -1,13 +1,17 @@
 """Sessions that are bound to a key: who has only the refresh token has nothing."""
 
+import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from tests.server.harness import HASHER, TestServer
 from tests.server.stores import rows
 from tests.support.clock import FakeClock
+from unexpired_server.cli import main
 from unexpired_server.errors import InvalidProof, RefreshInvalid, SessionRevoked
 from unexpired_server.service import Service
 from unexpired_server.sessions.audit import Cause
@@ -16,7 +20,7 @@ from unexpired_server.sessions.rules import Decision, SessionPolicy
 from unexpired_server.sessions.sessions import Sessions, SessionTokens
 from unexpired_server.sessions.store import Store
 from unexpired_server.sessions.user import User
-from unexpired_server.sessions.users import Account
+from unexpired_server.sessions.users import Account, Users
 from unexpired_server.settings import Settings
 from unexpired_server.storage.database import Database
 
@@ -113,6 +117,29 @@ async def test_a_refused_proof_leaves_an_event_with_its_address_and_ends_nothing
     assert {one.levelname for one in logged} == {"WARNING"}
     assert len(logged) == 2
     assert KEY not in caplog.text
+
+
+def test_operators_see_which_sessions_are_bound_and_none_is_where_no_key_is_asked_for(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def open_two() -> None:
+        database = Database(store)
+        rows_of, ada = Store(database, POLICY), await Users(database).find("ada")
+        assert ada is not None
+        for device, jkt in (("phone", KEY), ("script", None)):
+            await rows_of.open_session(ada, device, time.time(), jkt=jkt)
+        await database.close()
+
+    def listed() -> dict[str, str]:
+        result = CliRunner().invoke(main, ["session", "list", "--database-url", store])
+        assert result.exit_code == 0, result.output
+        lines = [line.split() for line in result.stdout.splitlines()]
+        return {device: bound for _, _, bound, _, device in lines}
+
+    asyncio.run(open_two())
+    assert listed() == {"phone": "bound", "script": "-"}
+    monkeypatch.setenv("UNEXPIRED_DPOP", "off")
+    assert listed() == {"phone": "-", "script": "-"}
 
 
 # -- Users of the application's own ----------------------------------------------------------------

@@ -128,8 +128,8 @@ def test_sessions_are_listed_and_revoked_from_the_command_line_within_five_secon
     tokens = process.sign_in("ada", PASSWORD)
     listed = run("session", "list", "ada").stdout
     assert run("session", "list").stdout == listed
-    session_id, when, username, device = listed.split()
-    assert (username, device.split("/")[0]) == ("ada", "Python-urllib")
+    session_id, when, bound, username, device = listed.split()
+    assert (bound, username, device.split("/")[0]) == ("-", "ada", "Python-urllib")
     assert when.endswith("Z")
     assert run("session", "revoke", session_id).stdout == "Revoked.\n"
     assert_soon_revoked(process, tokens["accessToken"])

@@ -121,6 +121,7 @@ async def test_the_list_has_live_sessions_newest_first_and_marks_the_current_one
         "refreshedAt": "2027-01-15T08:00:00Z",
         "expiresAt": "2027-01-22T08:00:00Z",
         "current": True,
+        "bound": False,
     }
     node.clock.advance(7 * 86_400 - 10)
     third = await node.sign_in()
