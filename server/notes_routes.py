@@ -104,14 +104,14 @@ class NotesRoutes:
 
     async def collection(self, request: Request) -> Response:
         """List the notes, or add one."""
-        user_id = self._bearer.authenticate(request).user_id
+        user_id = (await self._bearer.authenticate(request)).user_id
         if request.method == "POST":
             return json_response(_note_out(await self._add(request, user_id)), 201)
         return json_response(await self._page(user_id, read_page(request)))
 
     async def delete(self, request: Request) -> Response:
         """Delete a note; another user's does not exist for this one."""
-        user_id = self._bearer.authenticate(request).user_id
+        user_id = (await self._bearer.authenticate(request)).user_id
         note_id = _note_id(request.path_params["id"])
         if note_id is None or not await self._notes.delete(user_id, note_id):
             raise NotFound

@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from unexpired_server.storage.schema import metadata
     from unexpired_server.tokens.access_tokens import Claims
     from unexpired_server.tokens.jwks_verifier import JWKSVerifier
+    from unexpired_server.tokens.timed_proofs import Call
 
 __version__ = "0.1.0"
 
@@ -90,6 +91,7 @@ __all__ = [
     "BadRequest",
     "BearerAuthenticator",
     "BearerBackend",
+    "Call",
     "Challenge",
     "Claims",
     "ClaimsHook",
@@ -165,6 +167,7 @@ _MODULES = {
     "storage.schema": "metadata",
     "tokens.access_tokens": "Claims",
     "tokens.jwks_verifier": "JWKSVerifier",
+    "tokens.timed_proofs": "Call",
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 

@@ -221,14 +221,21 @@ class Unavailable(Failure):
         self.reasons = reasons
 
 
+BEARER = 'Bearer realm="unexpired"'
+"""The challenge for a bearer token (RFC 6750, section 3)."""
+
+DPOP = 'DPoP realm="unexpired", algs="ES256"'
+"""The challenge for a token that is bound to a key (RFC 9449, section 7.1)."""
+
+
 class Challenge(Failure):
     """The request is not authenticated; the response says how to do it (RFC 6750, section 3)."""
 
     status = 401
     error: ClassVar[str | None] = "invalid_token"
     """The error code of RFC 6750 or RFC 9449, or None when the request had no token."""
-    scheme: ClassVar[str] = 'Bearer realm="unexpired"'
-    """What the challenge begins with."""
+    scheme: str = BEARER
+    """What the challenge begins with; changed where the request has another scheme."""
 
 
 class BadCredentials(Challenge):
@@ -360,7 +367,7 @@ class InvalidProof(Challenge):
 
     code = "INVALID_PROOF"
     error: ClassVar[str | None] = "invalid_dpop_proof"
-    scheme: ClassVar[str] = 'DPoP realm="unexpired", algs="ES256"'
+    scheme: str = DPOP
     message = "The proof of the session's key is missing or not valid."
 
 
@@ -373,7 +380,7 @@ class UseDPoPNonce(Challenge):
 
     code = "USE_DPOP_NONCE"
     error: ClassVar[str | None] = "use_dpop_nonce"
-    scheme: ClassVar[str] = 'DPoP realm="unexpired", algs="ES256"'
+    scheme: str = DPOP
     message = "The proof of the session's key needs the server's current nonce."
 
     def __init__(self, nonce: str) -> None:

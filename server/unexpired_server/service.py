@@ -156,6 +156,8 @@ class Service:
             self.revocations,
             self.metrics,
             self._check,
+            self.proofs,
+            binds=settings.dpop == "all",
             strict=settings.strict_rfc6750,
         )
         self._cookie: SessionCookie = SessionCookie(

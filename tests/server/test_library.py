@@ -145,8 +145,8 @@ async def test_in_fastapi_the_routes_are_mounted_and_claims_are_a_dependency(
     app.router.routes.extend(service.routes())
     app.router.routes.append(Mount("/auth", routes=service.routes()))
 
-    def signed_in(request: Request) -> Claims:
-        return service.bearer.authenticate(request)
+    async def signed_in(request: Request) -> Claims:
+        return await service.bearer.authenticate(request)
 
     @app.get("/private")
     async def private(claims: Annotated[Claims, Depends(signed_in)]) -> dict[str, str]:

@@ -3,7 +3,8 @@
 import base64
 import json
 import socket
-from typing import Any
+from contextlib import suppress
+from typing import Any, Literal
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -181,6 +182,21 @@ async def test_subject_session_and_token_ids_must_be_strings(
     assert await node.code(node.forge(claims=node.claims(**{claim: value}))) == INVALID
 
 
+@pytest.mark.parametrize(
+    "cnf",
+    [
+        None, {}, "x", 1, [], {"jkt": None}, {"jkt": ""}, {"jkt": 5}, {"jkt": ["A" * 43]},
+        {"jkt": "A" * 42}, {"jkt": "A" * 44}, {"jkt": "A" * 42 + "B"}, {"jkt": "A" * 42 + "="},
+        {"jkt": "é" * 43}, {"x5t#S256": "A" * 43}, {"jkt": "A" * 43, "x5t#S256": "A" * 43},
+        {"jwk": {"kty": "EC"}},
+    ],
+)  # fmt: skip
+async def test_a_token_that_is_bound_to_anything_but_one_key_is_invalid(
+    node: TestServer, cnf: object
+) -> None:
+    assert await node.code(node.forge(claims={**node.claims(), "cnf": cnf})) == INVALID
+
+
 async def test_a_token_beyond_the_length_limit_is_invalid_whatever_is_in_it(
     node: TestServer,
 ) -> None:
@@ -193,6 +209,7 @@ async def test_a_token_beyond_the_length_limit_is_invalid_whatever_is_in_it(
 
 KEY = Key(kid="ab" * 8, secret=bytes(range(7, 39)))
 TOKENS = AccessTokens(ring_of(KEY), Settings(), lambda: START)
+THUMBPRINT = base64url.encode(bytes(range(32)))
 GOOD = TOKENS.issue("0" * 32, "1" * 32, 900).token
 
 
@@ -235,6 +252,30 @@ def test_a_signature_has_only_one_accepted_encoding() -> None:
 def test_random_text_is_invalid_and_raises_no_other_error(text: str) -> None:
     with pytest.raises(TokenInvalid):
         TOKENS.verify(text)
+
+
+@pytest.mark.parametrize(("dpop", "jkt"), [("all", THUMBPRINT), ("refresh", None), ("off", None)])
+def test_a_token_of_a_bound_session_names_its_key_where_calls_need_proof(
+    dpop: Literal["all", "refresh", "off"], jkt: str | None
+) -> None:
+    tokens = AccessTokens(ring_of(KEY), Settings(dpop=dpop), lambda: START)
+    claims = tokens.verify(tokens.issue("0" * 32, "1" * 32, 900, jkt=THUMBPRINT).token)
+    assert claims.jkt == jkt
+    assert claims.claims.get("cnf") == (jkt and {"jkt": jkt})
+    assert tokens.verify(tokens.issue("0" * 32, "1" * 32, 900).token).jkt is None
+
+
+def test_a_token_with_all_that_it_may_hold_can_also_be_bound() -> None:
+    tokens = AccessTokens(ring_of(KEY), Settings(dpop="all"), lambda: START)
+    further: dict[str, Any] = {}
+    with suppress(ValueError):
+        for size in range(3000):
+            tokens.check("u", (), {"pad": "x" * size})
+            further = {"pad": "x" * size}
+    issued = tokens.issue("u", "0" * 32, 900, (), further, jkt=THUMBPRINT)
+    assert tokens.verify(issued.token).jkt == THUMBPRINT
+    with pytest.raises(ValueError, match="at most"):
+        tokens.check("u", (), {"pad": further["pad"] + "x"})
 
 
 json_values = st.recursive(

@@ -10,13 +10,17 @@ from starlette.requests import HTTPConnection
 
 from unexpired_server.errors import TokenInvalid
 from unexpired_server.http.bearer import BearerAuthenticator, authorization
+from unexpired_server.http.request_urls import RequestURLs
 from unexpired_server.sessions.user import User
 from unexpired_server.tokens.access_tokens import Claims
-from unexpired_server.tokens.authorization import bearer_token
+from unexpired_server.tokens.authorization import access_token
 from unexpired_server.tokens.jwks_verifier import JWKSVerifier
+from unexpired_server.tokens.timed_proofs import Call
 
 NAMES = ("username", "preferred_username")
 """Claims with a name to show: one's own ``claims=``, and OpenID Connect Core 1.0, section 5.1."""
+
+URLS = RequestURLs()
 
 
 class Authenticator(Protocol):
@@ -34,8 +38,18 @@ class Authenticator(Protocol):
         """Return the verified claims of a request, or raise the failure."""
         ...
 
-    async def verify(self, token: str) -> Claims:
-        """Return the verified claims of a token, or raise the failure."""
+    async def verify(self, request: HTTPConnection, token: str, proof: str | None) -> Claims:
+        """Return the verified claims of a token from a message, or raise the failure.
+
+        Args:
+            request: What the proof is for.
+            token: The token.
+            proof: The proof that came with it.
+        """
+        ...
+
+    async def verify_again(self, token: str) -> Claims:
+        """Return the claims of a token that was verified before, or raise the failure."""
         ...
 
 
@@ -54,11 +68,17 @@ class LocalAuthenticator:
 
     async def authenticate(self, request: HTTPConnection) -> Claims:
         """Return the verified claims of a request; needs no query."""
-        return self._bearer.authenticate(request)
+        return await self._bearer.authenticate(request)
 
-    async def verify(self, token: str) -> Claims:
+    async def verify(self, request: HTTPConnection, token: str, proof: str | None) -> Claims:
         """Return the verified claims of a token; needs no query, and counts nothing."""
-        return self._bearer.verify(token)
+        if proof is None:
+            return self._bearer.verify(token)
+        return await self._bearer.verify_proven(request, token, proof)
+
+    async def verify_again(self, token: str) -> Claims:
+        """Return the claims of a token that was verified before; needs no query."""
+        return self._bearer.verify_again(token)
 
 
 class RemoteAuthenticator:
@@ -76,11 +96,32 @@ class RemoteAuthenticator:
 
     async def authenticate(self, request: HTTPConnection) -> Claims:
         """Return the verified claims of a request."""
-        return await self.verify(bearer_token(*authorization(request)))
+        headers = authorization(request)
+        scheme, token = access_token(*headers)
+        if scheme == "bearer":
+            return await self._verifier.verify(token)
+        return await self._verifier.authenticate(headers[0], call_of(request))
 
-    async def verify(self, token: str) -> Claims:
+    async def verify(self, request: HTTPConnection, token: str, proof: str | None) -> Claims:
         """Return the verified claims of a token."""
-        return await self._verifier.verify(token)
+        call = None if proof is None else call_of(request, proof)
+        return await self._verifier.verify(token, call)
+
+    async def verify_again(self, token: str) -> Claims:
+        """Return the claims of a token that was verified before."""
+        return await self._verifier.verify_again(token)
+
+
+def call_of(request: HTTPConnection, proof: str | None = None) -> Call:
+    """Return a request as a proof must name it.
+
+    Args:
+        request: The request, or a WebSocket.
+        proof: The proof that came in a message; the one in the headers when None.
+    """
+    # Several proofs are none: they are joined to what no proof can be.
+    text = ",".join(request.headers.getlist("dpop")) if proof is None else proof
+    return Call(request.scope.get("method", "GET"), URLS.of(request), text)
 
 
 def user_of(claims: Claims) -> User:

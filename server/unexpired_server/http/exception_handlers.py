@@ -22,6 +22,7 @@ from unexpired_server.errors import (
     MethodNotAllowed,
     NotFound,
     Unavailable,
+    UseDPoPNonce,
 )
 from unexpired_server.http.responses import error_response
 
@@ -108,7 +109,8 @@ def is_open(websocket: WebSocket) -> bool:
 
 def error_message(failure: Failure) -> dict[str, str]:
     """Return what a WebSocket's client receives of a failure."""
-    return {"type": "error", "code": failure.code, "error": failure.message}
+    message = {"type": "error", "code": failure.code, "error": failure.message}
+    return message | ({"nonce": failure.nonce} if isinstance(failure, UseDPoPNonce) else {})
 
 
 def close_code(failure: Failure) -> int:

@@ -1,7 +1,9 @@
 """WebSockets that are signed in by their first message, and renewed while they are open.
 
 A browser cannot set headers on a WebSocket, and a token in its address would be logged on the way.
-So the client sends ``{"token": "…"}`` first, and again whenever it has a newer one.
+So the client sends ``{"token": "…"}`` first, and again whenever it has a newer one. A token that is
+bound to a key comes with a proof, ``{"token": "…", "proof": "…"}``: of the method GET and of the
+WebSocket's address with http in place of ws (RFC 9449, section 4.2).
 
 A page of another site can open a WebSocket, but has no token to send: nothing is sent by itself,
 as a cookie would be. So the ``Origin`` is checked only where the application names origins.
@@ -10,8 +12,9 @@ as a cookie would be. So the ``Origin`` is checked only where the application na
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.types import Message, Scope
@@ -25,6 +28,7 @@ from unexpired_server.errors import (
     TokenInvalid,
     TokenMissing,
     Unavailable,
+    UseDPoPNonce,
 )
 from unexpired_server.http.authenticators import Authenticator, user_of
 from unexpired_server.http.exception_handlers import (
@@ -39,6 +43,7 @@ from unexpired_server.ops.background import log_fault
 from unexpired_server.scopes import checked_scopes
 from unexpired_server.sessions.user import User
 from unexpired_server.tokens import strict_json
+from unexpired_server.tokens.access_tokens import Claims
 
 FIRST_SECONDS = 10.0
 """How long a client may take to send its token."""
@@ -123,13 +128,13 @@ class Guard:
         self._token = ""
         self._expires_at = 0.0
 
-    async def sign_in(self, token: str) -> None:
+    async def sign_in(self, sent: SentToken) -> None:
         """Let the user in, and say how long the token is good for.
 
         Raises:
-            Failure: The token is refused, or has not all scopes.
+            Failure: The token or its proof is refused, or it has not all scopes.
         """
-        await self._use(token, await self._verified(token))
+        await self._use(sent.token, await self._verified(sent))
 
     async def serve(self) -> None:
         """Pass messages on and follow the token, until the client has gone or is refused."""
@@ -182,9 +187,9 @@ class Guard:
         """Pass the client's messages on to the application, but for those with a token."""
         while not self.failure:
             message = await self.websocket.receive()
-            token = token_in(message)
-            if token is not None:
-                await self._renew(token)
+            sent = token_in(message)
+            if sent is not None:
+                await self._renew(sent)
             elif not self.failure:
                 await self.inbox.put(message)
             if message["type"] == "websocket.disconnect":
@@ -196,7 +201,7 @@ class Guard:
             await asyncio.sleep(CHECK_SECONDS)
             token = self._token
             try:
-                await self._verified(token)
+                self._permitted(await self._authenticator.verify_again(token))
             except Unavailable:
                 if self._authenticator.now() > self._expires_at + OUTAGE_SECONDS:
                     await self.refuse(TokenExpired(self._expires_at))
@@ -204,32 +209,37 @@ class Guard:
                 if token == self._token:  # Else it was renewed meanwhile.
                     await self.refuse(failure)
 
-    async def _renew(self, token: str) -> None:
+    async def _renew(self, sent: SentToken) -> None:
         try:
-            user = await self._verified(token)
+            user = await self._verified(sent)
             if user.id != self.user.id:
                 raise TokenInvalid("The access token is another user's.")
-        except Unavailable as failure:
+        except (Unavailable, UseDPoPNonce) as failure:
             # The token before is still good; the client may try again.
-            await self._tell(error_message(failure))
+            await self.tell(error_message(failure))
         except Failure as failure:
             await self.refuse(failure)
         else:
-            await self._use(token, user)
+            await self._use(sent.token, user)
 
     async def _use(self, token: str, user: User) -> None:
         self._token, self.user = token, user
         self._expires_at = float(user.claims.get("exp", 0))
         left = max(0, int(self._expires_at - self._authenticator.now()))
-        await self._tell({"type": "ready", "expiresIn": left})
+        await self.tell({"type": "ready", "expiresIn": left})
 
-    async def _verified(self, token: str) -> User:
-        user = user_of(await self._authenticator.verify(token))
+    async def _verified(self, sent: SentToken) -> User:
+        verify = self._authenticator.verify
+        return self._permitted(await verify(self.websocket, sent.token, sent.proof))
+
+    def _permitted(self, claims: Claims) -> User:
+        user = user_of(claims)
         if not self._scopes <= user.scopes:
             raise Forbidden(scopes=self._scopes)
         return user
 
-    async def _tell(self, message: dict[str, Any]) -> None:
+    async def tell(self, message: dict[str, Any]) -> None:
+        """Send the client a message, if it is still there."""
         with suppress(WebSocketDisconnect):  # Receiving says so, too, after what came before.
             await self.websocket.send_json(message)
 
@@ -366,8 +376,16 @@ class _AcceptedEnds:
             await self._socket.send(message)
 
 
-def token_in(message: Message) -> str | None:
-    """Return the token in a message that is exactly ``{"token": "…"}``; None for all others."""
+@dataclass(frozen=True, slots=True)
+class SentToken:
+    """A token that came in a message, and the proof of its key, if there was one."""
+
+    token: str = field(repr=False)
+    proof: str | None = field(default=None, repr=False)
+
+
+def token_in(message: Message) -> SentToken | None:
+    """Return the token in a message that has nothing but it, or it and a proof; else None."""
     text = message.get("text") or ""
     if '"token"' not in text or len(text) > MAXIMUM_LENGTH:
         return None
@@ -375,29 +393,43 @@ def token_in(message: Message) -> str | None:
         members = strict_json.read_object(text.encode())
     except ValueError:
         return None
-    token = members.get("token")
-    return token if len(members) == 1 and isinstance(token, str) else None
+    is_token = members.keys() <= {"token", "proof"} and "token" in members
+    return SentToken(**members) if is_token and _are_texts(members.values()) else None
+
+
+def _are_texts(values: Iterable[object]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 async def _let_in(guard: Guard) -> None:
     """Let the user in by the first message, or refuse the WebSocket."""
     try:
-        await guard.sign_in(await _first_token(guard.websocket))
+        await _sign_in(guard)
     except Failure as failure:
         await guard.refuse(failure)
         raise
 
 
-async def _first_token(websocket: WebSocket) -> str:
+async def _sign_in(guard: Guard) -> None:
+    sent = await _first_token(guard.websocket)
+    try:
+        await guard.sign_in(sent)
+    except UseDPoPNonce as failure:
+        # Only the server knows the nonce; the client signs again with it.
+        await guard.tell(error_message(failure))
+        await guard.sign_in(await _first_token(guard.websocket))
+
+
+async def _first_token(websocket: WebSocket) -> SentToken:
     try:
         async with asyncio.timeout(FIRST_SECONDS):
             message = await websocket.receive()
     except TimeoutError:
         raise TokenMissing from None
-    token = token_in(message)
-    if token is None:
+    sent = token_in(message)
+    if sent is None:
         raise TokenMissing('The first message must be {"token": "…"}, with an access token.')
-    return token
+    return sent
 
 
 def _check_origin(websocket: WebSocket, origins: Collection[str] | None) -> None:

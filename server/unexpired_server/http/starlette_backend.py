@@ -1,7 +1,7 @@
 """Access tokens in other Starlette and FastAPI applications.
 
 ``@requires`` raises Starlette's own ``HTTPException``, which stays the application's;
-``service.bearer.authenticate(request)`` raises our failures.
+``await service.bearer.authenticate(request)`` raises our failures.
 
 With Starlette's own AuthenticationMiddleware, ``@requires("authenticated")`` and ``request.user``
 work as they do with any backend::
@@ -96,7 +96,7 @@ class BearerBackend(AuthenticationBackend):
                 says why.
         """
         try:
-            claims = self._bearer.authenticate(conn)
+            claims = await self._bearer.authenticate(conn)
         except TokenMissing:
             return None
         except Failure as failure:

@@ -386,7 +386,7 @@ class Sessions(SessionAdmin):
     ) -> SessionTokens:
         left = seconds_left(session, self._now(), self._store.policy)
         issue = self._access_tokens.issue
-        access = issue(session.user_id, session.id, left, scopes, further)
+        access = issue(session.user_id, session.id, left, scopes, further, jkt=session.jkt)
         bound = is_bound(session, self._store.policy)
         tokens = SessionTokens(access.token, access.expires_in, is_bound=bound)
         if self._refresh_tokens is None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from unexpired_server.errors import TokenError, TokenExpired, TokenInvalid
 from unexpired_server.scopes import join_scopes, split_scopes
 from unexpired_server.settings import Settings
+from unexpired_server.tokens import base64url
 from unexpired_server.tokens.further_claims import check_further
 from unexpired_server.tokens.issuer import near_miss
 from unexpired_server.tokens.jws import MAXIMUM_LENGTH, CompactJWS, parse_compact
@@ -29,6 +30,11 @@ logger: logging.Logger = logging.getLogger("unexpired.server")
 
 NO_CLAIMS: Mapping[str, Any] = ReadOnlyDict()
 
+THUMBPRINT_BYTES = 32
+"""A key's thumbprint is made with SHA-256 (RFC 9449, section 6.1)."""
+
+ANY_THUMBPRINT = base64url.encode(bytes(THUMBPRINT_BYTES))
+
 
 @dataclass(frozen=True, slots=True)
 class Claims:
@@ -39,12 +45,15 @@ class Claims:
         session_id: The ``sid``.
         scopes: The ``scope``: what the token's user may do (RFC 9068, section 2.2.3).
         claims: All claims. They cannot be changed, as tokens are cached; lists are tuples.
+        jkt: The thumbprint of the key that each request with the token must prove to have (RFC
+            9449, section 6.1); None for a bearer token.
     """
 
     user_id: str
     session_id: str
     scopes: frozenset[str] = frozenset()
     claims: Mapping[str, Any] = field(default_factory=ReadOnlyDict, repr=False, compare=False)
+    jkt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +157,7 @@ class OwnTokens:
             session_id=text_of(payload, "sid"),
             scopes=_scopes(payload),
             claims=read_only(payload),
+            jkt=bound_key(payload),
         )
         text_of(payload, "jti")
         issued_at, expires_at = time_of(payload, "iat"), time_of(payload, "exp")
@@ -274,14 +284,17 @@ class AccessTokens(Verifier):
         self._ring = ring
         self._ttl = settings.access_ttl
         self._client_id = settings.client_id
+        self._binds = settings.dpop == "all"
 
-    def issue(
+    def issue(  # noqa: PLR0913 - a token says all of these
         self,
         user_id: str,
         session_id: str,
         session_left: float,
         scopes: Collection[str] = (),
         further: Mapping[str, Any] = NO_CLAIMS,
+        *,
+        jkt: str | None = None,
     ) -> IssuedToken:
         """Issue a token for a session.
 
@@ -291,6 +304,8 @@ class AccessTokens(Verifier):
             session_left: Seconds until the session ends; the token does not outlive it.
             scopes: Become ``scope``, where there are any (RFC 9068, section 2.2.3).
             further: Claims of the application's, which ``check`` accepts.
+            jkt: The thumbprint of the session's key; becomes ``cnf`` where each call must prove
+                to have the key (RFC 9449, section 6.1).
         """
         issued_at = int(self._now())
         lifetime = max(1, min(self._ttl, int(session_left)))
@@ -307,6 +322,8 @@ class AccessTokens(Verifier):
         }
         if scopes:
             claims["scope"] = join_scopes(scopes)
+        if jkt and self._binds:
+            claims["cnf"] = {"jkt": jkt}
         return IssuedToken(self._ring.active.sign(claims, TYPE), lifetime)
 
     def check(self, user_id: str, scopes: Collection[str], further: Mapping[str, Any]) -> None:
@@ -318,7 +335,7 @@ class AccessTokens(Verifier):
                 verifiers accept.
         """
         check_further(further)
-        issued = self.issue(user_id, "0" * 32, self._ttl, scopes, further)
+        issued = self.issue(user_id, "0" * 32, self._ttl, scopes, further, jkt=ANY_THUMBPRINT)
         if len(issued.token) > MAXIMUM_LENGTH:
             raise ValueError(
                 f"the access token would have {len(issued.token)} characters, and at most "
@@ -336,6 +353,29 @@ def text_of(payload: dict[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value:
         raise TokenInvalid
     return value
+
+
+def bound_key(payload: dict[str, Any]) -> str | None:
+    """Return the thumbprint of the key that a token is bound to; None for a bearer token.
+
+    Raises:
+        TokenInvalid: The token is bound in another way, such as to a certificate (RFC 8705), which
+            nothing here verifies. If that were ignored, a thief could use the token.
+    """
+    if "cnf" not in payload:
+        return None
+    bound = payload["cnf"]
+    jkt = bound.get("jkt") if isinstance(bound, dict) and len(bound) == 1 else None
+    if not isinstance(jkt, str) or not _is_thumbprint(jkt):
+        raise TokenInvalid
+    return jkt
+
+
+def _is_thumbprint(text: str) -> bool:
+    try:
+        return len(base64url.decode(text)) == THUMBPRINT_BYTES
+    except ValueError:
+        return False
 
 
 def _scopes(payload: dict[str, Any]) -> frozenset[str]:

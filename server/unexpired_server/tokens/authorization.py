@@ -1,12 +1,18 @@
-"""The Authorization header of a request with a bearer token (RFC 6750, section 2.1)."""
+"""The Authorization header of a request with an access token (RFC 6750, RFC 9449)."""
 
 from __future__ import annotations
 
-from unexpired_server.errors import TokenInvalid, TokenMissing
+from typing import Literal
+
+from unexpired_server.errors import BEARER, DPOP, TokenInvalid, TokenMissing
+
+Scheme = Literal["bearer", "dpop"]
+
+CHALLENGES: dict[Scheme, str] = {"bearer": BEARER, "dpop": DPOP}
 
 
-def bearer_token(*headers: str | bytes) -> str:
-    """Return the one token in the Authorization headers of a request.
+def access_token(*headers: str | bytes) -> tuple[Scheme, str]:
+    """Return the one token in the Authorization headers of a request, and its scheme.
 
     With two headers or two tokens, both are refused: a proxy may have checked the other one.
 
@@ -14,7 +20,7 @@ def bearer_token(*headers: str | bytes) -> str:
         *headers: The value of each header; frameworks give text, or the bytes that were sent.
 
     Raises:
-        TokenMissing: There is no bearer token.
+        TokenMissing: There is no access token.
         TokenInvalid: There is more than one, or it is not ASCII.
     """
     if not headers:
@@ -22,7 +28,12 @@ def bearer_token(*headers: str | bytes) -> str:
     if len(headers) > 1 or not headers[0].isascii():
         raise TokenInvalid
     value = headers[0] if isinstance(headers[0], str) else headers[0].decode("ascii")
-    scheme, _, token = value.strip(" \t").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip(" "):
+    named, _, rest = value.strip(" \t").partition(" ")
+    scheme, token = named.lower(), rest.strip(" ")
+    if not token:
         raise TokenMissing
-    return token.strip(" ")
+    if scheme == "bearer":
+        return "bearer", token
+    if scheme == "dpop":  # RFC 9449, section 7.1
+        return "dpop", token
+    raise TokenMissing

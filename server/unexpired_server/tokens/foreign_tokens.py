@@ -17,6 +17,7 @@ from unexpired_server.tokens.access_tokens import (
     Claims,
     ExpectedClaims,
     ReadToken,
+    bound_key,
     text_of,
     time_of,
 )
@@ -74,7 +75,8 @@ class ForeignTokens:
         if expected.audience not in _texts(payload.get("aud")) or _is_id_token(compact):
             raise TokenInvalid
         session_id = text_of(payload, "sid") if "sid" in payload else ""
-        claims = Claims(text_of(payload, "sub"), session_id, _scopes(payload), read_only(payload))
+        user_id, scopes, jkt = text_of(payload, "sub"), _scopes(payload), bound_key(payload)
+        claims = Claims(user_id, session_id, scopes, read_only(payload), jkt)
         expires_at = time_of(payload, "exp")
         issued_at = time_of(payload, "iat") if "iat" in payload else min(now, expires_at)
         not_before = time_of(payload, "nbf") if "nbf" in payload else 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 
-from unexpired_server.errors import Unavailable
+from unexpired_server.errors import Challenge, InvalidProof, Unavailable
 from unexpired_server.settings import DAY
 from unexpired_server.tokens.access_tokens import (
     OWN_TOKENS,
@@ -19,12 +19,13 @@ from unexpired_server.tokens.access_tokens import (
     UnknownKey,
     Verifier,
 )
-from unexpired_server.tokens.authorization import bearer_token
+from unexpired_server.tokens.authorization import CHALLENGES, Scheme, access_token
 from unexpired_server.tokens.discovery import Discovery, KnownAddress
 from unexpired_server.tokens.flights import Fetch
 from unexpired_server.tokens.foreign_tokens import ForeignTokens
 from unexpired_server.tokens.jwk_set import ALGORITHMS
 from unexpired_server.tokens.remote_keys import RemoteKeys
+from unexpired_server.tokens.timed_proofs import Call, TimedProofs
 
 OWN_NAME = "unexpired"
 
@@ -49,6 +50,9 @@ class JWKSVerifier:
     ``at_hash`` or ``c_hash`` and without scopes is refused as an ID token; where the audience of
     a service is also a client's id, only ``types=("at+jwt",)`` excludes all ID tokens (RFC 9068,
     section 2.1).
+
+    A token that is bound to a key needs a proof with each request (RFC 9449, section 7). It is good
+    for the leeway, and once: of that, the verifier remembers what it needs, in each process.
 
     Args:
         address: The URL of the JWK set, such as https://sign-in.example/.well-known/jwks.json.
@@ -95,46 +99,80 @@ class JWKSVerifier:
         self._keys = RemoteKeys(source, frozenset(algorithms), now, fetch)
         expected = ExpectedClaims(issuer, audience, longest_life, leeway)
         self._verifier = Verifier(self._keys, expected, now, rules)
+        self._proofs = TimedProofs(leeway, now)
 
-    async def authenticate(self, header: str | bytes | None) -> Claims:
+    async def authenticate(self, header: str | bytes | None, call: Call | None = None) -> Claims:
         """Verify the token in the Authorization header of a request.
 
         Args:
             header: The header's value; None without one.
+            call: The request, with its proof; without it, tokens that are bound to a key are
+                refused.
 
         Raises:
-            TokenMissing: There is no bearer token.
+            TokenMissing: There is no access token.
             TokenInvalid: It is malformed, not the issuer's, or for another audience.
             TokenError: It is authentic, but not valid yet.
             TokenExpired: It is authentic, and has expired.
+            InvalidProof: It is bound to a key, and there is no proof of it for this request.
             Unavailable: The keys could not be fetched; see ``verify``.
         """
-        return await self.verify(_token_in(header))
+        scheme, token = _presented(header)
+        try:
+            claims = await self.verify_again(token)
+        except Challenge as failure:
+            failure.scheme = CHALLENGES[scheme]
+            raise
+        return self._proven_by(scheme, claims, token, call)
 
-    def authenticate_sync(self, header: str | bytes | None) -> Claims:
+    def authenticate_sync(self, header: str | bytes | None, call: Call | None = None) -> Claims:
         """Do as ``authenticate`` does, in a thread.
 
         Args:
             header: The header's value; None without one.
+            call: The request, with its proof; without it, tokens that are bound to a key are
+                refused.
 
         Raises:
-            TokenMissing: There is no bearer token.
+            TokenMissing: There is no access token.
             TokenInvalid: It is malformed, not the issuer's, or for another audience.
             TokenError: It is authentic, but not valid yet.
             TokenExpired: It is authentic, and has expired.
+            InvalidProof: It is bound to a key, and there is no proof of it for this request.
             Unavailable: The keys could not be fetched; see ``verify``.
         """
-        return self.verify_sync(_token_in(header))
+        scheme, token = _presented(header)
+        try:
+            claims = self._known_sync(token)
+        except Challenge as failure:
+            failure.scheme = CHALLENGES[scheme]
+            raise
+        return self._proven_by(scheme, claims, token, call)
 
-    async def verify(self, token: str) -> Claims:
-        """Verify a token.
+    async def verify(self, token: str, call: Call | None = None) -> Claims:
+        """Verify a token from elsewhere than a header.
+
+        Args:
+            token: The token.
+            call: What the proof that came with it must be for; without it, tokens that are bound
+                to a key are refused.
 
         Raises:
+            InvalidProof: It is bound to a key, and there is no proof of it.
             TokenInvalid: It is malformed, not the issuer's, or for another audience.
             TokenError: It is authentic, but not valid yet.
             TokenExpired: It is authentic, and has expired.
             Unavailable: No keys could be fetched yet, or the token names a key that is not known
                 and could not be looked up now.
+        """
+        claims = await self.verify_again(token)
+        return self._proven(claims, token, call)
+
+    async def verify_again(self, token: str) -> Claims:
+        """Verify a token whose proof was verified when it came; asks for none.
+
+        Raises:
+            Failure: The token is refused or cannot be verified, as in ``verify``.
         """
         await self._keys.ready()
         try:
@@ -144,16 +182,25 @@ class JWKSVerifier:
             await self._keys.look_again()
         return self._verify_again(token)
 
-    def verify_sync(self, token: str) -> Claims:
-        """Verify a token in a thread; blocks for at most 5 seconds while keys are fetched.
+    def verify_sync(self, token: str, call: Call | None = None) -> Claims:
+        """Do as ``verify`` does, in a thread; blocks for at most 5 seconds while keys are fetched.
+
+        Args:
+            token: The token.
+            call: What the proof that came with it must be for; without it, tokens that are bound
+                to a key are refused.
 
         Raises:
+            InvalidProof: It is bound to a key, and there is no proof of it.
             TokenInvalid: It is malformed, not the issuer's, or for another audience.
             TokenError: It is authentic, but not valid yet.
             TokenExpired: It is authentic, and has expired.
             Unavailable: No keys could be fetched yet, or the token names a key that is not known
                 and could not be looked up now.
         """
+        return self._proven(self._known_sync(token), token, call)
+
+    def _known_sync(self, token: str) -> Claims:
         self._keys.ready_sync()
         try:
             return self._verifier.verify(token)
@@ -169,6 +216,20 @@ class JWKSVerifier:
             if self._keys.has_failed:
                 raise Unavailable from None
             raise
+
+    def _proven_by(self, scheme: Scheme, claims: Claims, token: str, call: Call | None) -> Claims:
+        # Who accepts a bound token as a bearer token, accepts it from a thief (RFC 9449, 7.2).
+        if (scheme == "dpop") is (claims.jkt is None):
+            raise InvalidProof
+        return self._proven(claims, token, call)
+
+    def _proven(self, claims: Claims, token: str, call: Call | None) -> Claims:
+        if claims.jkt is None:
+            return claims
+        if call is None:
+            raise InvalidProof
+        self._proofs.check(call, token, claims.jkt)
+        return claims
 
 
 def _rules(types: Collection[str] | None, *, is_foreign: bool) -> TokenRules:
@@ -187,5 +248,5 @@ def _named(argument: str, value: str | None, *, is_foreign: bool) -> str:
     return value
 
 
-def _token_in(header: str | bytes | None) -> str:
-    return bearer_token() if header is None else bearer_token(header)
+def _presented(header: str | bytes | None) -> tuple[Scheme, str]:
+    return access_token() if header is None else access_token(header)

@@ -96,7 +96,7 @@ class AccountRoutes:
 
     async def me(self, request: Request) -> Response:
         """Return the current user."""
-        claims = self._bearer.authenticate(request)
+        claims = await self._bearer.authenticate(request)
         username = await self._directory.name_of(claims.user_id)
         if username is None:
             raise SessionRevoked
@@ -104,7 +104,7 @@ class AccountRoutes:
 
     async def sessions(self, request: Request) -> Response:
         """List their live sessions, newest first."""
-        claims, page = self._bearer.authenticate(request), read_page(request)
+        claims, page = await self._bearer.authenticate(request), read_page(request)
         live = await self._sessions.live(claims.user_id, after=page.after, limit=page.limit + 1)
         shown = live[: page.limit]
         return json_response(
@@ -116,7 +116,7 @@ class AccountRoutes:
 
     async def revoke(self, request: Request) -> Response:
         """End one of their sessions; another user's does not exist for them."""
-        user_id = self._bearer.authenticate(request).user_id
+        user_id = (await self._bearer.authenticate(request)).user_id
         session_id = request.path_params["id"]
         # PostgreSQL cannot take a NUL from the path; ids are letters and digits.
         if not session_id.isalnum() or not await self._sessions.revoke(

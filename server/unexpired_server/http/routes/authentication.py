@@ -22,6 +22,7 @@ from unexpired_server.errors import (
     SecondStepRequired,
     SessionRevoked,
     Unavailable,
+    UseDPoPNonce,
 )
 from unexpired_server.http.bearer import BearerAuthenticator, address_of
 from unexpired_server.http.bodies import read_body
@@ -231,7 +232,7 @@ class AuthenticationRoutes:
             return refused
         try:
             for token in self._cookie.tokens_of(request) or [body.refresh_token]:
-                if session_id := self._session_id(request, token):
+                if session_id := await self._session_id(request, token):
                     await self._sessions.sign_out(session_id, address_of(request))
         except Unavailable as failure:
             return self._cookie.clear(request, error_response(failure))
@@ -239,7 +240,7 @@ class AuthenticationRoutes:
 
     async def logout_all(self, request: Request) -> Response:
         """End every session of the current user."""
-        user_id = self._bearer.authenticate(request).user_id
+        user_id = (await self._bearer.authenticate(request)).user_id
         await self._sessions.revoke_all(user_id, address_of(request))
         return no_content()
 
@@ -269,12 +270,14 @@ class AuthenticationRoutes:
         await self._limits.refresh.count_forged(address)
         await self._sessions.note_refused_proof(session_id, address, has_proof=has_proof)
 
-    def _session_id(self, request: Request, refresh_token: object) -> str | None:
+    async def _session_id(self, request: Request, refresh_token: object) -> str | None:
         if self._sessions.can_refresh and isinstance(refresh_token, str):
             claims = self._sessions.read_refresh_token(refresh_token)
             return claims.session_id if claims else None
         try:
-            return self._bearer.authenticate(request).session_id
+            return (await self._bearer.authenticate(request)).session_id
+        except UseDPoPNonce:  # Else a client whose nonce is old would sign out in vain.
+            raise
         except Challenge:
             return None
 

@@ -113,7 +113,7 @@ class PasswordRoutes:
 
     async def change(self, request: Request) -> Response:
         """Replace the password; this session goes on, and the user's others end."""
-        claims = self._bearer.authenticate(request)
+        claims = await self._bearer.authenticate(request)
         body, address = await read_body(request, PasswordChange), address_of(request)
         _check(body.new_password)
         user = await self._verified(claims.user_id, body.current_password, address)

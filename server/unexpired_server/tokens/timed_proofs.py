@@ -1,0 +1,126 @@
+"""Proofs for the tokens of another server, judged by the time that they say (RFC 9449, 11.1).
+
+The server that issues tokens knows by its nonces when a proof was made. A service that only
+verifies gives out none: there a proof is good for as long as clocks may differ, and once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from threading import Lock
+
+from unexpired_server.errors import InvalidProof, Unavailable
+from unexpired_server.tokens.proof_urls import normal_url
+from unexpired_server.tokens.proofs import Proof, ProofVerifier
+
+REMEMBERED = 500_000
+"""Proofs in a generation, 16 bytes of each; verifying so many takes longer than they are good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request, as a proof must name it.
+
+    Attributes:
+        method: The method.
+        url: The URL, as the client has it; or several, where not all is known of a proxy. Their
+            queries do not count, and http counts as https, as a proxy may have ended TLS.
+        proof: The header ``DPoP``; None without one. Several headers that a framework has joined
+            are no proof.
+    """
+
+    method: str
+    url: str | Collection[str] = field(repr=False)
+    proof: str | None = field(default=None, repr=False)
+
+
+class TimedProofs:
+    """Verifies proofs by their time, in any thread.
+
+    Args:
+        leeway: How far clocks may differ, in seconds.
+        now: The clock, in Unix seconds.
+    """
+
+    def __init__(self, leeway: float, now: Callable[[], float]) -> None:
+        self._leeway = leeway
+        self._now = now
+        self._verifier = ProofVerifier()
+        # From a clock that is behind to one that is ahead.
+        self._accepted = Accepted(2 * leeway + 1, now)
+
+    def check(self, call: Call, token: str, jkt: str) -> None:
+        """Check that a request proves the key of its token.
+
+        Args:
+            call: The request.
+            token: The access token.
+            jkt: The thumbprint of the key that the token is bound to.
+
+        Raises:
+            InvalidProof: It does not, or the proof is too old or was presented before.
+            Unavailable: More proofs were accepted lately than can be remembered.
+        """
+        if call.proof is None:
+            raise InvalidProof
+        urls = [url for one in _texts(call.url) for url in _normal(one)]
+        proof = self._verifier.verify(call.proof, method=call.method, urls=urls, access_token=token)
+        if proof.jkt != jkt or abs(proof.issued_at - self._now()) > self._leeway:
+            raise InvalidProof
+        self._accepted.add(proof)
+
+
+class Accepted:
+    """Remembers proofs for as long as they could be presented again, in two generations.
+
+    Args:
+        lifetime: How long, at least, in seconds.
+        now: The clock, in Unix seconds.
+    """
+
+    def __init__(self, lifetime: float, now: Callable[[], float]) -> None:
+        self._lifetime = lifetime
+        self._now = now
+        self._lock = Lock()
+        self._began_at = now()
+        self._young: set[bytes] = set()
+        self._old: set[bytes] = set()
+
+    def add(self, proof: Proof) -> None:
+        """Remember a proof.
+
+        Raises:
+            InvalidProof: It is known already.
+            Unavailable: There is no room, until a generation is forgotten.
+        """
+        known = hashlib.sha256(f"{proof.jkt}.{proof.jti}".encode()).digest()[:16]
+        with self._lock:
+            self._forget()
+            if known in self._young or known in self._old:
+                raise InvalidProof
+            if len(self._young) >= REMEMBERED:
+                raise Unavailable
+            self._young.add(known)
+
+    def _forget(self) -> None:
+        age = self._now() - self._began_at
+        if age < self._lifetime:
+            return
+        self._old = self._young if age < 2 * self._lifetime else set()
+        self._young = set()
+        self._began_at += age
+
+
+def _texts(urls: str | Collection[str]) -> Collection[str]:
+    return [urls] if isinstance(urls, str) else urls
+
+
+def _normal(url: str) -> tuple[str, ...]:
+    """Return the forms of a URL that a proof may name; none where no client can have called it."""
+    try:
+        _, _, rest = normal_url(url.partition("?")[0].partition("#")[0]).partition("://")
+    except ValueError:
+        return ()
+    return f"http://{rest}", f"https://{rest}"
