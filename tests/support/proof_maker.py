@@ -80,8 +80,11 @@ class ProofMaker:
         head = {"typ": "dpop+jwt", "alg": "ES256", "jwk": self.jwk}
         return self.signed({**head, **(header or {})}, {**claims, **changes})
 
-    def signed(self, header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
-        """Return any header and claims, signed; members that are None are left out."""
+    def signed(self, header: Mapping[str, Any] | bytes, claims: Mapping[str, Any] | bytes) -> str:
+        """Return any header and claims, signed; members that are None are left out.
+
+        Bytes are JSON, or something else, as it is.
+        """
         message = f"{_segment(header)}.{_segment(claims)}"
         return f"{message}.{base64url.encode(self.signature(message.encode()))}"
 
@@ -91,6 +94,8 @@ class ProofMaker:
         return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 
-def _segment(members: Mapping[str, Any]) -> str:
+def _segment(members: Mapping[str, Any] | bytes) -> str:
+    if isinstance(members, bytes):
+        return base64url.encode(members)
     kept = {name: value for name, value in members.items() if value is not None}
     return base64url.encode(json.dumps(kept, separators=(",", ":")).encode())

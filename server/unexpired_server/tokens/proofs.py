@@ -35,9 +35,6 @@ HEADER_MEMBERS = frozenset({"typ", "alg", "jwk"})
 KEY_MEMBERS = frozenset({"kty", "crv", "x", "y"})
 """No other ones: each could change what is signed or by which key, or be a private key."""
 
-SIGNATURE_LENGTH = 64
-"""Two numbers of 32 bytes (RFC 7518, section 3.4)."""
-
 CACHE_SIZE = 10_000
 """How many keys are cached: 20 MB at most."""
 
@@ -97,9 +94,9 @@ class ProofVerifier:
     def _authenticate(self, proof: str) -> tuple[VerifyingKey, dict[str, Any]]:
         header, payload, signature = split_compact(proof, MAXIMUM_LENGTH)
         key = self._keys.get(header) or _key_in(header)
-        raw = base64url.decode(signature)
-        message = proof.rpartition(".")[0].encode("ascii")
-        if len(raw) != SIGNATURE_LENGTH or not key.verifies(message, raw):
+        message = f"{header}.{payload}".encode("ascii")
+        # Two numbers of exactly 32 bytes, neither in DER nor modulo n (RFC 7518, section 3.4).
+        if not key.verifies(message, base64url.decode(signature)):
             raise InvalidProof
         self._store(header, key)
         return key, strict_json.read_object(base64url.decode(payload))
