@@ -156,6 +156,7 @@ class Client(BaseClient[Response]):
             cls,
             session_of.transport,
             cls._manager_of(session_of).options.storage_key,
+            session_of._prover,  # noqa: SLF001 - the library's own
             session_of=session_of,
             **ports,
         )

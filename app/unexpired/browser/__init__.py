@@ -17,6 +17,7 @@ try:
     from unexpired.browser.fetch import FetchTransport
     from unexpired.browser.host import has_document, page_url
     from unexpired.browser.indexed_db import IndexedDBStore, SharedLock
+    from unexpired.browser.keys import MemoryKeys, PageKeys
     from unexpired.browser.lifecycle import Wakeable, is_visible, wake_on_events
     from unexpired.browser.locks import open_lock
     from unexpired.browser.navigation import BrowserNavigator
@@ -26,7 +27,7 @@ except ModuleNotFoundError as _error:
     raise no_browser(_error) from _error
 
 if TYPE_CHECKING:
-    from unexpired.ports import SyncTransport, Transport
+    from unexpired.ports import Prover, SyncTransport, Transport
 
 _log = logging.getLogger("unexpired")
 
@@ -53,6 +54,7 @@ def connect(
         transport or FetchTransport(),
         store=store,
         lock=SharedLock(lock, store) if isinstance(store, IndexedDBStore) else lock,
+        prover=_keys_for(store),
         navigator=_navigator(),
         is_watched=is_visible,
         page_url=page_url(),
@@ -70,12 +72,14 @@ def connect_sync(
 ) -> Built:
     """Return a sync client with a session of its own; see ``Client.in_browser``."""
     key = _storage_key(options)
+    store = _preloaded(_open_store(options, key))
     return share_session(
         build,
         FetchTransport(),
         key,
+        _keys_for(store),
         transport=transport,
-        store=_preloaded(_open_store(options, key)),
+        store=store,
         navigator=_navigator(),
         page_url=page_url(),
         **options,
@@ -86,6 +90,7 @@ def share_session(
     build: Callable[..., Built],
     fetch: Transport,
     storage_key: str,
+    keys: Prover,
     *,
     transport: SyncTransport | None = None,
     **options: Any,
@@ -96,15 +101,17 @@ def share_session(
         build: The class of the client.
         fetch: Sends the requests where the engine can wait for a promise.
         storage_key: The name the session is stored under.
+        keys: Keeps the key that the session is bound to.
         transport: Sends the requests instead of the page's own network.
         **options: Further arguments of the class.
     """
-    from unexpired.browser.jspi import JSPILock, JSPITransport  # noqa: PLC0415 - few pages block
+    from unexpired.browser.jspi import JSPIKeys, JSPILock, JSPITransport  # noqa: PLC0415 - few pages block
     from unexpired.browser.xhr import XhrTransport  # noqa: PLC0415
 
     return build(
         transport or JSPITransport(fetch, otherwise=XhrTransport()),
         lock=JSPILock(open_lock(_lock_name(storage_key))),
+        prover=JSPIKeys(keys),
         **{"max_backoff": 0, **options},
     )
 
@@ -120,6 +127,11 @@ def _preloaded(store: TokenStore) -> TokenStore:
         return MemoryStore()
     run_sync(store.preload())
     return store
+
+
+def _keys_for(store: TokenStore) -> Prover:
+    """Return keys that last as long as the sessions in a store."""
+    return MemoryKeys() if isinstance(store, MemoryStore) else PageKeys()
 
 
 def _navigator() -> Navigator:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import js
 from pyodide.ffi import JsException, create_proxy
 
+from unexpired.browser.database import IndexedDBError, first_event, open_database
 from unexpired.browser.host import js_global
 from unexpired.timers import timeout_after
 
@@ -27,10 +28,6 @@ OBJECTS = "sessions"
 OPEN_TIMEOUT = 5.0  # s. Some browsers never answer while another version of the page is open.
 
 _log = logging.getLogger("unexpired")
-
-
-class IndexedDBError(Exception):
-    """A request of the database failed; the text is the error's name."""
 
 
 class IndexedDBStore:
@@ -108,7 +105,7 @@ class IndexedDBStore:
     async def _open(self) -> None:
         try:
             async with timeout_after(OPEN_TIMEOUT):
-                js_database = await _open_database()
+                js_database = await open_database(DATABASE, OBJECTS)
                 text = await self._read(js_database)
         except (JsException, IndexedDBError, TimeoutError) as error:
             self._warn(error)
@@ -122,7 +119,7 @@ class IndexedDBStore:
 
     async def _read(self, js_database: Any) -> str | None:
         js_request = _objects(js_database, "readonly").get(self._key)
-        await _event(js_request, "onsuccess", "onerror")
+        await first_event(js_request, "onsuccess", "onerror")
         return js_request.result if isinstance(js_request.result, str) else None
 
     def _change(self, text: str | None) -> None:
@@ -144,7 +141,7 @@ class IndexedDBStore:
         except JsException as error:
             self._warn(error)
         else:
-            done = _event(js_objects.transaction, "oncomplete", "onabort")
+            done = first_event(js_objects.transaction, "oncomplete", "onabort")
             _start(self._finish(done, self._changes), self._writes)
 
     async def _finish(self, done: asyncio.Future[None], changes: int) -> None:
@@ -219,49 +216,8 @@ def _start(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> N
     task.add_done_callback(tasks.discard)
 
 
-async def _open_database() -> Any:
-    js_request = js.indexedDB.open(DATABASE)
-
-    def on_upgrade(_event: Any) -> None:
-        js_request.result.createObjectStore(OBJECTS)
-
-    upgraded = create_proxy(on_upgrade)
-    js_request.onupgradeneeded = upgraded
-    try:
-        await _event(js_request, "onsuccess", "onerror")
-    finally:
-        js_request.onupgradeneeded = None
-        upgraded.destroy()
-    return js_request.result
-
-
 def _objects(js_database: Any, mode: str) -> Any:
     return js_database.transaction(OBJECTS, mode).objectStore(OBJECTS)
-
-
-def _event(js_target: Any, succeeded: str, failed: str) -> asyncio.Future[None]:
-    """Return a future of the first of two events; the second raises IndexedDBError."""
-    outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def on_success(_event: Any) -> None:
-        if not outcome.done():
-            outcome.set_result(None)
-
-    def on_failure(_event: Any) -> None:
-        if not outcome.done():
-            outcome.set_exception(IndexedDBError(getattr(js_target.error, "name", "aborted")))
-
-    listeners = {succeeded: create_proxy(on_success), failed: create_proxy(on_failure)}
-
-    def forget(_outcome: asyncio.Future[None]) -> None:
-        for name, js_listener in listeners.items():
-            setattr(js_target, name, None)
-            js_listener.destroy()
-
-    for name, js_listener in listeners.items():
-        setattr(js_target, name, js_listener)
-    outcome.add_done_callback(forget)
-    return outcome
 
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ In other engines, and outside of tasks, the sync forms are used, which block the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,13 +20,23 @@ from unexpired.timers import timeout_after
 
 if TYPE_CHECKING:
     from unexpired.ports import (
+        ProofKey,
+        Prover,
         RefreshLock,
+        SyncProofKey,
+        SyncProver,
         SyncRefreshLock,
         SyncStreamingTransport,
         SyncTransport,
         Transport,
     )
     from unexpired.streams import SyncBody
+
+
+CANNOT_SIGN = (
+    "This session is bound to a key, and the engine cannot wait for a signature in the middle of"
+    " sync code. Refresh it with AsyncClient, which every page can have beside the Client."
+)
 
 
 class JSPITransport:
@@ -128,7 +138,58 @@ class JSPILock:
             run_sync(held.__aexit__(None, None, None))
 
 
+class JSPIKeys:
+    """Async keys for sync code; where the engine cannot wait for them, sessions begin without.
+
+    Args:
+        keys: The async keys.
+    """
+
+    def __init__(self, keys: Prover) -> None:
+        self._keys = keys
+
+    def create(self) -> str | None:
+        """Make a key; see ``SyncProver``."""
+        return run_sync(self._keys.create()) if can_run_sync() else None
+
+    def open(self, key: str) -> _JSPIKey:
+        """Return a key; see ``SyncProver``."""
+        _check_can_sign()
+        return _JSPIKey(run_sync(self._keys.open(key)))
+
+    def forget(self, key: str) -> None:
+        """Remove a key; see ``SyncProver``."""
+        self._keys.forget(key)
+
+
+class _JSPIKey:
+    """An async key for sync code."""
+
+    def __init__(self, key: ProofKey) -> None:
+        self._key = key
+
+    @property
+    def public(self) -> Mapping[str, str]:
+        """The public key; see ``SyncProofKey``."""
+        return self._key.public
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the signature; see ``SyncProofKey``."""
+        _check_can_sign()
+        signature: bytes = run_sync(self._key.sign(message))
+        return signature
+
+
+def _check_can_sign() -> None:
+    if not can_run_sync():
+        error = Unreachable()
+        error.add_note(CANNOT_SIGN)
+        raise error
+
+
 if TYPE_CHECKING:
+    _key: type[SyncProofKey] = _JSPIKey
+    _keys: type[SyncProver] = JSPIKeys
     _transport: type[SyncStreamingTransport] = JSPITransport
     _body: type[SyncBody] = _JSPIBody
     _lock: type[SyncRefreshLock] = JSPILock
