@@ -24,6 +24,7 @@ def build(name: str, target: Path) -> None:
     page = example / "page"  # Where there is a server, too, the page has a folder of its own.
     shutil.copytree(page if page.is_dir() else example, target)
     shutil.copytree(ROOT / "vendor", target / "vendor")
+    shutil.copy(ROOT / "app" / "trusted_types.js", target / "vendor")
     build_library(target / "vendor")
 
 

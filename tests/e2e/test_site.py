@@ -15,8 +15,10 @@ from playwright.sync_api import Page, expect
 from build_site import build
 from tests.e2e.conftest import ServerFactory
 from tests.e2e.person import Person
+from tests.e2e.test_injection import REFUSALS
 from tests.e2e.test_story import EXPIRED, REFRESH
 from tests.e2e.watch import Sent, Watch
+from tests.support.injection import SCRIPTS, SINKS, put
 from tests.support.paths import ROOT
 from tests.support.server_process import ServerProcess
 
@@ -120,6 +122,14 @@ def test_pages_of_one_host_have_separate_sessions(
     # The other page asks its API, which does not allow the origin, what it offers.
     assert not any(shows_secrets(sent) for sent in watch.sent if sent.origin == other_api.url)
     watch.forgive("blocked by CORS policy", "Same Origin Policy")
+
+
+def test_the_built_page_refuses_injected_html(person: Person, watch: Watch) -> None:
+    """No header says so here; the page itself has the policy and the script."""
+    page = person.opens(NOTES).page
+    assert page.evaluate(put(SINKS)) == []
+    assert page.evaluate(put(SCRIPTS, {"script": ""})) == []
+    watch.forgive(*REFUSALS)
 
 
 def shows_secrets(sent: Sent) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -52,7 +53,9 @@ class Reader:
         self._steps = iter(list(snippets(TUTORIAL, *LANGUAGES)))
         self._folder = folder / "hello"
         self._folder.mkdir()
-        (folder / "unexpired").mkdir()
+        script = folder / "unexpired" / "app" / "trusted_types.js"
+        script.parent.mkdir(parents=True)
+        shutil.copy(ROOT / "app" / script.name, script)
         self.port = _free_port()
         self._environment = os.environ | {
             "PATH": f"{_stand_ins(folder / 'bin')}{os.pathsep}{os.environ['PATH']}",
