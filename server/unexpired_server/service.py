@@ -357,6 +357,7 @@ class Service:
             await self._deliveries.close()
         self.passwords.close()
         await self.rates.close()
+        await self.proofs.close()
         await self.database.close()
 
     async def _follow(self) -> None:
@@ -409,6 +410,8 @@ class Service:
              lambda: self.clock.skew if self.clock else None),
             ("rate_limits_degraded", "1 while the limits' Redis is away.", "max",
              lambda: self.rates.is_degraded),
+            ("proofs_degraded", "1 while the proofs' Redis is away.", "max",
+             lambda: self.proofs.is_degraded),
             ("draining", "1 while this node is about to stop.", "max", self.draining),
         )  # fmt: skip
         for name, text, across, read in gauges:

@@ -128,7 +128,8 @@ class Settings(BaseSettings):
     """Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are used;
     ``unix:`` stands for a proxy on a Unix socket."""
     rate_limit_url: str | None = Field(default=None, repr=False)
-    """A Redis URL, to share rate limits between nodes; needs the extra ``redis``."""
+    """A Redis URL, to share rate limits between nodes, and with ``dpop`` ``all`` which proofs were
+    used; needs the extra ``redis``."""
     login_limit: str = "10 per 5 minutes"
     """How many failed sign-ins an account may have from one address; no limit when empty."""
     account_limit: str = "100 per hour"

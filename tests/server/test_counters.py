@@ -12,7 +12,7 @@ from limits import parse
 
 from tests.server.harness import StartServer, TestServer
 from tests.support.redis_server import RedisServer
-from unexpired_server.ops import counters
+from unexpired_server.ops import breaker, counters
 from unexpired_server.ops.counters import Counter, Counters, SQLiteCounter
 from unexpired_server.ops.metrics import SHARED_FOLDER
 
@@ -106,7 +106,7 @@ async def test_a_worker_counts_in_memory_while_the_file_is_locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(SHARED_FOLDER, str(tmp_path))
-    monkeypatch.setattr(counters, "PROBE_INTERVAL", 0.01)
+    monkeypatch.setattr(breaker, "PROBE_INTERVAL", 0.01)
     counted = Counters()
     with sqlite3.connect(tmp_path / counters.FILE, isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -153,7 +153,7 @@ async def test_a_redis_that_hangs_delays_one_request_and_is_used_again_later(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO")
-    monkeypatch.setattr(counters, "PROBE_INTERVAL", 0.01)
+    monkeypatch.setattr(breaker, "PROBE_INTERVAL", 0.01)
     monkeypatch.setattr(counters, "TIMEOUT", 0.5)
     node = await start(rate_limit_url=redis.url)
     token = (await node.refreshed((await node.sign_in())["refreshToken"]))["refreshToken"]
@@ -162,7 +162,7 @@ async def test_a_redis_that_hangs_delays_one_request_and_is_used_again_later(
     assert await fail_to_sign_in(node, 11) == [401] * 10 + [429]
     for _ in range(5):
         token = (await node.refreshed(token))["refreshToken"]
-    assert time.monotonic() - started_at < 3 * counters.TIMEOUT
+    assert time.monotonic() - started_at < 3 * breaker.TIMEOUT
     assert node.app.state.service.rates.is_degraded
     redis.resume()
     await until(lambda: not node.app.state.service.rates.is_degraded)
@@ -189,7 +189,7 @@ async def test_a_redis_that_refuses_is_no_5xx(
 async def test_a_redis_that_becomes_a_replica_and_comes_back_empty_costs_nothing(
     start: StartServer, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counters, "PROBE_INTERVAL", 0.01)
+    monkeypatch.setattr(breaker, "PROBE_INTERVAL", 0.01)
     node = await start(rate_limit_url=redis.url)
     rates = node.app.state.service.rates
     assert await fail_to_sign_in(node, 2) == [401] * 2

@@ -20,6 +20,7 @@ PLAIN_COUNTS = {
     "unexpired_passwords_waiting_limit", "unexpired_revoked_sessions",
     "unexpired_database_connections", "unexpired_database_connections_limit",
     "unexpired_database_pending", "unexpired_rate_limits_degraded", "unexpired_draining",
+    "unexpired_proofs_degraded",
     "process_open_fds", "process_max_fds",
 }  # fmt: skip
 

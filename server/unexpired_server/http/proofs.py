@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection, Request
 
 from unexpired_server.errors import InvalidProof, UseDPoPNonce
 from unexpired_server.http.request_urls import RequestURLs
+from unexpired_server.ops.shared_keys import SharedKeys
 from unexpired_server.settings import Settings
 from unexpired_server.tokens.keys import KeyRing
 from unexpired_server.tokens.proof_nonces import ProofNonces, nonce_life
@@ -44,6 +45,9 @@ class ProofChecker:
         settings: Which requests need a proof, and the URL that clients use.
         ring: The keys, for nonces.
         now: The clock of all nodes, in Unix seconds.
+
+    Raises:
+        SettingsError: The settings name a Redis, and its client is not installed.
     """
 
     def __init__(self, settings: Settings, ring: KeyRing, now: Callable[[], float]) -> None:
@@ -52,6 +56,8 @@ class ProofChecker:
         life = nonce_life(settings)
         self._nonces = ProofNonces(ring, now, life)
         self._used = UsedProofs(now, life, self._nonces.renew)
+        shared_by = settings.rate_limit_url if settings.dpop == "all" else None
+        self._shared = SharedKeys(shared_by, life)
         self._urls = RequestURLs(settings.public_url)
         self._verifier = ProofVerifier(self._log_other_url)
         self._has_logged = False
@@ -129,13 +135,24 @@ class ProofChecker:
         proof = self._verified(text, request, access_token)
         if proof.jkt != jkt:
             raise InvalidProof
-        self._use(proof, self._checked_time(proof))
+        key = self._use(proof, self._checked_time(proof))
+        if not await self._shared.add(key):
+            raise InvalidProof
 
     def advise(self) -> None:
         """Log what is likely to be missing in the settings."""
         settings = self._settings
         if settings.trusted_proxies and not settings.public_url and settings.dpop != "off":
             logger.warning(BEHIND_A_PROXY)
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether used proofs are known to fewer nodes than the settings say."""
+        return self._shared.is_degraded
+
+    async def close(self) -> None:
+        """Close the connections to Redis."""
+        await self._shared.close()
 
     def _proof_in(self, request: Request) -> Proof | None:
         if self._settings.dpop == "off":
@@ -156,11 +173,14 @@ class ProofChecker:
             raise UseDPoPNonce(self.nonce())
         return issued_at
 
-    def _use(self, proof: Proof, nonce_time: float) -> None:
+    def _use(self, proof: Proof, nonce_time: float) -> bytes:
+        """Remember a proof, which must not have been used here before; return its key."""
+        key = proof_key(proof.jkt, proof.jti)
         if not self._used.remembers(nonce_time):
             raise UseDPoPNonce(self.nonce())
-        if not self._used.add(proof_key(proof.jkt, proof.jti), nonce_time):
+        if not self._used.add(key, nonce_time):
             raise InvalidProof
+        return key
 
     def _log_other_url(self) -> None:
         if not self._has_logged:

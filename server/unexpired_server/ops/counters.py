@@ -1,8 +1,7 @@
 """Counts attempts within rates: in Redis, in a file that a node's workers share, or in memory.
 
-Counting never fails a request. A counter that does not answer is not asked again until a probe in
-the background has succeeded, so an outage delays only the requests that wait when it begins, each
-of them once; meanwhile the next counter counts. The last one is this process's memory.
+Counting never fails a request: while a counter does not answer, the next one counts. The last one
+is this process's memory.
 
 SQLite counts for the workers of one node, and in memory for one process. It needs no further
 process; a worker that is killed leaves the counts whole and the lock free; and expired counts are
@@ -12,13 +11,11 @@ some 20 microseconds, so it runs on the event loop.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -28,19 +25,14 @@ from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 from unexpired_server.extras import require
+from unexpired_server.ops.breaker import TIMEOUT, Breaker
 from unexpired_server.ops.metrics import SHARED_FOLDER
-
-TIMEOUT = 1.0
-"""Seconds that a counter may take."""
 
 LOCK_SECONDS = 0.1
 """How long a worker waits for the file, in seconds; the others hold it for microseconds."""
 
-PROBE_INTERVAL = 5.0
-"""Seconds between two attempts to reach a counter that does not answer."""
-
 PROBE: RateLimitItem = RateLimitItemPerMinute(1_000_000)
-"""A probe counts, because a read-only replica answers everything else."""
+MEANWHILE = "attempts are counted here"
 
 PURGE_EVERY = 1000
 """Counts between two purges of expired ones."""
@@ -77,6 +69,10 @@ class Counter(Protocol):
 
     async def hit(self, rate: RateLimitItem, key: str) -> float:
         """Count an attempt, if it is within the rate."""
+        ...
+
+    async def probe(self) -> None:
+        """Count something, because a read-only replica answers everything else."""
         ...
 
     async def close(self) -> None:
@@ -120,6 +116,10 @@ class SQLiteCounter:
                 self._database.execute(COUNT, (name, period, (period + 2) * seconds))
                 self._purge_now_and_then(now)
         return wait
+
+    async def probe(self) -> None:
+        """Count something."""
+        await self.hit(PROBE, "probe")
 
     async def close(self) -> None:
         """Close the file."""
@@ -183,6 +183,10 @@ class RedisCounter:
         """Count an attempt, if it is within the rate; else return the seconds until it is."""
         return 0 if await self._limiter.hit(rate, key) else await self._wait(rate, key)
 
+    async def probe(self) -> None:
+        """Count something."""
+        await self.hit(PROBE, "probe")
+
     async def close(self) -> None:
         """Close the connections."""
         await self._storage.bridge.storage.aclose()  # type: ignore[attr-defined]
@@ -190,61 +194,6 @@ class RedisCounter:
     async def _wait(self, rate: RateLimitItem, key: str) -> float:
         stats = await self._limiter.get_window_stats(rate, key)
         return max(MIN_WAIT, stats.reset_time - time.time())
-
-
-class Breaker:
-    """A counter that is not asked while it does not answer.
-
-    Args:
-        counter: The counter.
-        name: For the log.
-
-    Attributes:
-        is_open: Whether the counter does not answer at the moment.
-    """
-
-    def __init__(self, counter: Counter, name: str) -> None:
-        self._counter = counter
-        self._name = name
-        self._probe: asyncio.Task[None] | None = None
-        self.is_open: bool = False
-
-    async def ask(self, question: Callable[[Counter], Awaitable[float]]) -> float | None:
-        """Return the counter's answer, or None when there is none."""
-        if self.is_open:
-            return None
-        try:
-            async with asyncio.timeout(TIMEOUT):
-                return await question(self._counter)
-        except Exception as exc:  # noqa: BLE001 - whatever it is, requests must not fail by it
-            self._open(exc)
-            return None
-
-    async def close(self) -> None:
-        """Stop probing, and close the counter's connections."""
-        if self._probe:
-            self._probe.cancel()
-            await asyncio.gather(self._probe, return_exceptions=True)
-        with suppress(Exception):
-            async with asyncio.timeout(TIMEOUT):
-                await self._counter.close()
-
-    def _open(self, exc: Exception) -> None:
-        if self.is_open:  # Many requests can wait when it begins.
-            return
-        self.is_open = True
-        cause = type(exc).__name__
-        logger.warning("%s is unavailable (%s): attempts are counted here", self._name, cause)
-        self._probe = asyncio.create_task(self._probe_until_it_answers())
-
-    async def _probe_until_it_answers(self) -> None:
-        while self.is_open:
-            await asyncio.sleep(PROBE_INTERVAL)
-            with suppress(Exception):
-                async with asyncio.timeout(TIMEOUT):
-                    await self._counter.hit(PROBE, "probe")
-                    self.is_open = False
-        logger.info("%s is available again", self._name)
 
 
 class Counters:
@@ -256,12 +205,12 @@ class Counters:
 
     def __init__(self, redis_url: str | None = None) -> None:
         self._memory = SQLiteCounter()
-        self._breakers: list[Breaker] = []
+        self._breakers: list[Breaker[Counter]] = []
         if redis_url:
-            self._breakers.append(Breaker(RedisCounter(redis_url), "the limits' Redis"))
+            self._add(RedisCounter(redis_url), "the limits' Redis")
         if folder := os.environ.get(SHARED_FOLDER):
             try:
-                self._breakers.append(Breaker(counter_in(folder), "the workers' shared file"))
+                self._add(counter_in(folder), "the workers' shared file")
             except sqlite3.Error as exc:
                 logger.warning("%s cannot be used: each worker counts its own attempts", exc)
 
@@ -283,6 +232,9 @@ class Counters:
         for breaker in self._breakers:
             await breaker.close()
         await self._memory.close()
+
+    def _add(self, counter: Counter, name: str) -> None:
+        self._breakers.append(Breaker(counter, name, MEANWHILE))
 
     async def _first(self, question: Callable[[Counter], Awaitable[float]]) -> float:
         for breaker in self._breakers:

@@ -103,8 +103,8 @@ class ProofVerifier:
 
     def _store(self, header: str, key: VerifyingKey) -> None:
         # Only of authentic proofs, so that it costs a signature to displace others.
+        self._keys.pop(header, None)  # So that it becomes the last; in threads, unlike a move.
         self._keys[header] = key
-        self._keys.move_to_end(header)
         if len(self._keys) > CACHE_SIZE:
             self._keys.popitem(last=False)
 

@@ -24,7 +24,7 @@ class UsedProofs:
         life: How long a nonce is accepted, in seconds.
         on_new_generation: Called with the time of the newest nonce of the proofs so far; from then
             on, only later nonces may be issued.
-        capacity: How many proofs a generation remembers.
+        capacity: How many proofs a generation remembers; ``CAPACITY`` when None.
     """
 
     def __init__(
@@ -32,12 +32,12 @@ class UsedProofs:
         now: Callable[[], float],
         life: float,
         on_new_generation: Callable[[float], None],
-        capacity: int = CAPACITY,
+        capacity: int | None = None,
     ) -> None:
         self._now = now
         self._life = life
         self._on_new_generation = on_new_generation
-        self._capacity = capacity
+        self._capacity = capacity or CAPACITY
         self._current: set[bytes] = set()
         self._last: set[bytes] = set()
         self._newest = self._newest_of_last = 0.0
