@@ -182,9 +182,8 @@ class Session:
         self._pace = next_pace(self._pace, now - self._refreshed_at, known.lifetime)
         self._refreshed_at = now
         self._came_at = now
-        # A server that binds sessions no longer says so by its silence.
-        key = self.record.key if tokens.is_bound else None
-        merged = merged if key else merged.unbound()
+        key = self.record.key
+        merged = _bound_as_before(merged, known) if key else merged.unbound()
         self._advance(Record(Generation(stale.session, stale.number + 1), merged, key=key))
         return True
 
@@ -376,6 +375,14 @@ class Session:
             self._ended_sessions.add(self.record.generation.session)
         self._set(None)
         self.failures, self.is_refreshing = 0, False
+
+
+def _bound_as_before(tokens: Tokens, known: Tokens) -> Tokens:
+    """Return the new tokens of a session with a key, which it keeps for its life.
+
+    A server with ``DPOP=off`` says nothing of the key, and wants it again when that is set back.
+    """
+    return replace(tokens, is_bound=True, nonce=tokens.nonce or known.nonce)
 
 
 def end_error(code: str) -> UnexpiredError:

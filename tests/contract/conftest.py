@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 from server.app import create_app
 from tests.server.harness import HASHER, PASSWORD, add_user
 from tests.support.clock import FakeClock
+from tests.support.provers import FakeProver
 from tests.support.server_process import ServerProcess
 from unexpired import AsyncClient, Headers, MemoryStore, Request, Response, Unreachable
 from unexpired.session_record import loads
@@ -75,6 +76,7 @@ class Device:
     transport: ASGITransport
     skew: float = 0.0
     store: MemoryStore = field(default_factory=MemoryStore)
+    prover: FakeProver | None = None
     client: AsyncClient = field(init=False)
 
     def __post_init__(self) -> None:
@@ -83,7 +85,9 @@ class Device:
     def open_page(self) -> AsyncClient:
         """Open another page on the same storage; the two have no common lock."""
         clock = SkewedClock(self.clock, self.skew)
-        return AsyncClient(self.transport, store=self.store, clock=clock, base_url=BASE)
+        return AsyncClient(
+            self.transport, store=self.store, clock=clock, prover=self.prover, base_url=BASE
+        )
 
     def tokens(self) -> Tokens:
         """Return the tokens that the device stores."""
@@ -95,6 +99,25 @@ class Device:
         return self.transport.paths.count("/api/refresh")
 
 
+def settings_in(folder: Path, **changes: Any) -> Settings:
+    """Return the settings of a server whose data are in this folder."""
+    return Settings(
+        database_url=f"sqlite+aiosqlite:///{folder}/data/contract.sqlite3",
+        keys_file=folder / "data" / "keys.json",
+        **changes,
+    )
+
+
+@asynccontextmanager
+async def restarted(device: Device, folder: Path, **changes: Any) -> AsyncIterator[None]:
+    """Serve a device by a server with other settings, on the data of the one before."""
+    app = create_app(settings_in(folder, **changes), now=device.clock, hasher=HASHER)
+    async with app.router.lifespan_context(app):
+        device.transport.http = httpx.AsyncClient(transport=httpx.ASGITransport(app))
+        async with device.transport.http:
+            yield
+
+
 StartDevice = Callable[..., Awaitable[Device]]
 
 
@@ -103,19 +126,17 @@ async def start_device(tmp_path: Path) -> AsyncIterator[StartDevice]:
     """Start a server with these settings, and a device on which ada is signed in."""
     async with AsyncExitStack() as stack:
 
-        async def start(*, skew: float = 0.0, **changes: Any) -> Device:
+        async def start(
+            *, skew: float = 0.0, prover: FakeProver | None = None, **changes: Any
+        ) -> Device:
             clock = FakeClock()
-            settings = Settings(
-                database_url=f"sqlite+aiosqlite:///{tmp_path}/data/contract.sqlite3",
-                keys_file=tmp_path / "data" / "keys.json",
-                **changes,
-            )
+            settings = settings_in(tmp_path, **changes)
             app = create_app(settings, now=clock, hasher=HASHER)
             await stack.enter_async_context(app.router.lifespan_context(app))
             await add_user(settings, "ada")
             http = httpx.AsyncClient(transport=httpx.ASGITransport(app))
             await stack.enter_async_context(http)
-            device = Device(clock, ASGITransport(http), skew)
+            device = Device(clock, ASGITransport(http), skew, prover=prover)
             await device.client.sign_in("ada", PASSWORD)
             device.transport.paths.clear()
             return device
