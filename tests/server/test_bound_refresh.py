@@ -93,6 +93,14 @@ async def test_a_sign_in_with_a_proof_binds_its_session_and_says_so(
     assert (await node.me(renewed.json()["accessToken"])).status_code == 200
 
 
+async def test_where_calls_need_proofs_the_type_of_the_token_says_so(start: StartServer) -> None:
+    """A client learns by it how to send the token (RFC 9449, section 5)."""
+    device = Device(await start(dpop="all"))
+    assert (await device.sign_in())["tokenType"] == "DPoP"
+    assert (await device.refresh()).json()["tokenType"] == "DPoP"
+    assert (await device.node.sign_in())["tokenType"] == "Bearer"
+
+
 async def test_without_a_proof_all_is_as_before(node: TestServer, store: str) -> None:
     tokens = await node.sign_in()
     members = ["accessToken", "tokenType", "expiresIn", "refreshToken", "refreshExpiresIn"]

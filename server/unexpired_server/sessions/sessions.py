@@ -387,8 +387,12 @@ class Sessions(SessionAdmin):
         left = seconds_left(session, self._now(), self._store.policy)
         issue = self._access_tokens.issue
         access = issue(session.user_id, session.id, left, scopes, further, jkt=session.jkt)
-        bound = is_bound(session, self._store.policy)
-        tokens = SessionTokens(access.token, access.expires_in, is_bound=bound)
+        tokens = SessionTokens(
+            access.token,
+            access.expires_in,
+            is_bound=is_bound(session, self._store.policy),
+            token_type="DPoP" if access.is_bound else "Bearer",
+        )
         if self._refresh_tokens is None:
             return tokens
         written = self._refresh_tokens.write(session)

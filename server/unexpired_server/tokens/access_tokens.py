@@ -58,10 +58,17 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """A new access token and its lifetime, in seconds."""
+    """A new access token.
+
+    Attributes:
+        token: The token.
+        expires_in: Its lifetime, in seconds.
+        is_bound: Whether it is bound to a key, so that it is no bearer token.
+    """
 
     token: str
     expires_in: int
+    is_bound: bool = False
 
     def __repr__(self) -> str:
         return f"IssuedToken(expires_in={self.expires_in})"
@@ -322,9 +329,10 @@ class AccessTokens(Verifier):
         }
         if scopes:
             claims["scope"] = join_scopes(scopes)
-        if jkt and self._binds:
+        is_bound = bool(jkt) and self._binds
+        if is_bound:
             claims["cnf"] = {"jkt": jkt}
-        return IssuedToken(self._ring.active.sign(claims, TYPE), lifetime)
+        return IssuedToken(self._ring.active.sign(claims, TYPE), lifetime, is_bound)
 
     def check(self, user_id: str, scopes: Collection[str], further: Mapping[str, Any]) -> None:
         """Check that a token can hold some claims, which no message quotes.
