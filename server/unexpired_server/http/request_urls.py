@@ -31,9 +31,11 @@ class RequestURLs:
 
     def of(self, request: HTTPConnection) -> Collection[str]:
         """Return the URLs that a request may have had, in their normal form."""
-        paths = _paths(request)
+        path, root = _paths(request)
+        if not path.startswith("/"):  # Such as ``*``; it would be read as part of the host.
+            return ()
         try:
-            return {normal_url(url) for url in self._candidates(request, *paths)}
+            return {normal_url(url) for url in self._candidates(request, path, root)}
         except ValueError:  # Of the Host header, or of the path.
             return ()
 
