@@ -229,7 +229,7 @@ class Auth:
             BadCredentials: The built-in table has no such user, or sign-in is disabled.
             BadRequest: A page of this origin may not have the cookie, or the setting ``cookies``
                 is off.
-            InvalidProof: The proof is not valid, or there has to be one.
+            InvalidProof: The setting ``dpop_required`` is on, and there is no valid proof.
             Unavailable: The database does not respond, or the service does not run.
             RuntimeError: Another server issues the tokens.
             TypeError: ``user`` is no ``User``.

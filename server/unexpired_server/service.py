@@ -291,8 +291,7 @@ class Service:
             response: The response that gets the refresh token as a cookie; else it is returned.
 
         Raises:
-            InvalidProof: The proof is not valid, or there has to be one.
-            UseDPoPNonce: The client has to make its proof again.
+            InvalidProof: The setting ``dpop_required`` is on, and there is no valid proof.
             BadCredentials: The built-in table has no such user, or sign-in is disabled.
             BadRequest: A page of this origin may not have the cookie, or the setting is off.
             Unavailable: The database does not respond, or the service does not run.
@@ -300,7 +299,7 @@ class Service:
         self._check()
         self._cookie.check_sign_in(request, is_wanted=response is not None)
         with counted(self.metrics.sign_ins):
-            jkt = self.proofs.sign_in_key(request)
+            jkt = self.proofs.late_sign_in_key(request)
             known = user if self.directory.is_own else await self.directory.find(user.id)
             if known is None:
                 raise BadCredentials

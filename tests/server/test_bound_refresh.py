@@ -14,6 +14,7 @@ from tests.server.harness import PASSWORD, StartServer, TestServer, bearer
 from tests.server.stores import rows
 from tests.server.test_addresses import at
 from tests.support.proof_maker import ProofMaker
+from unexpired_server.errors import InvalidProof
 from unexpired_server.http.routes.authentication import tokens_response
 
 STORES = ("sqlite", "postgres")
@@ -154,6 +155,8 @@ async def test_where_proofs_are_required_nobody_signs_in_without(start: StartSer
     assert code(await node.login()) == (401, "INVALID_PROOF")
     new = {"username": "eve", "password": "correct horse battery"}
     assert code(await node.http.post("/api/signup", json=new)) == (401, "INVALID_PROOF")
+    with pytest.raises(InvalidProof):
+        node.app.state.service.proofs.late_sign_in_key(Request({"type": "http", "headers": []}))
     assert await Device(node).sign_in()
 
 
@@ -178,10 +181,18 @@ async def test_a_session_that_the_application_opens_is_bound_too(node: TestServe
 
     node.app.router.routes.insert(0, Route("/link", link, methods=["POST"]))
     device, url = Device(node), f"{ORIGIN}/link"
-    device.tokens = (await device.post(url, {}, device.maker.proof("POST", url))).json()
-    assert device.tokens["bound"] is True
-    assert code(await node.refresh(device.tokens["refreshToken"])) == (401, "INVALID_PROOF")
-    assert (await device.refresh()).status_code == 200
+    # By then the link is used up, so nobody may be asked for another proof.
+    for clock in (node.clock(), node.clock() - 86_400, node.clock() + 86_400):
+        proof = device.maker.proof("POST", url, iat=int(clock), nonce="unknown")
+        device.tokens = (await device.post(url, {}, proof)).json()
+        assert device.tokens["bound"] is True
+        assert code(await node.refresh(device.tokens["refreshToken"])) == (401, "INVALID_PROOF")
+        assert (await device.refresh()).status_code == 200
+    good, other = device.maker.proof("POST", url), device.maker.proof("POST", LOGIN)
+    for wrong in (["x.y.z"], [other], [good, good]):
+        unbound = (await device.post(url, {}, *wrong)).json()
+        assert "bound" not in unbound
+        assert (await node.refresh(unbound["refreshToken"])).status_code == 200
 
 
 # -- Refresh ---------------------------------------------------------------------------------------

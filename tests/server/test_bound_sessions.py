@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import Connection
 
 from tests.server.harness import HASHER, TestServer
 from tests.server.stores import rows
@@ -18,7 +19,7 @@ from unexpired_server.sessions.audit import Cause
 from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims
 from unexpired_server.sessions.rules import Decision, SessionPolicy
 from unexpired_server.sessions.sessions import Sessions, SessionTokens
-from unexpired_server.sessions.store import Store
+from unexpired_server.sessions.store import RefreshOutcome, Store
 from unexpired_server.sessions.user import User
 from unexpired_server.sessions.users import Account, Users
 from unexpired_server.settings import Settings
@@ -98,6 +99,53 @@ async def test_a_session_that_is_no_longer_asked_for_its_key_is_as_bound_as_befo
     assert (await asking.refresh(claims[1], 3)).decision is Decision.NO_PROOF
     assert (await asking.refresh(claims[1], 3, jkt=KEY)).decision is Decision.ROTATE
     assert (await trusting.refresh(claims[2], 4, jkt=ANOTHER_KEY)).decision is Decision.ROTATE
+    await database.close()
+
+
+@pytest.mark.parametrize("query", ["", "?pgbouncer=true"])
+async def test_a_step_whose_result_was_lost_with_the_connection_is_not_taken_for_reuse(
+    ada: Account, store: str, query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the work runs again, its key is judged again, and its own step is recognised."""
+    if query and "postgres" not in store:
+        pytest.skip("only PostgreSQL has poolers")
+    database = Database(store + query)
+    rows_of = Store(database, SessionPolicy(1000, 5000, grace=0))
+    session = await rows_of.open_session(ada, "phone", 1, jkt=KEY)
+    assert session is not None
+    grouped = Database.grouped
+
+    async def twice(self: Database, work: Callable[[Connection], RefreshOutcome]) -> RefreshOutcome:
+        await grouped(self, work)
+        return await grouped(self, work)
+
+    monkeypatch.setattr(Database, "grouped", twice)
+    claims = RefreshTokenClaims(session.id, 0)
+    assert (await rows_of.refresh(claims, 2)).decision is Decision.NO_PROOF
+    assert (await rows_of.refresh(claims, 2, jkt=ANOTHER_KEY)).decision is Decision.OTHER_KEY
+    outcome = await rows_of.refresh(claims, 2, jkt=KEY)
+    assert outcome.decision is Decision.REPEAT
+    assert outcome.session is not None
+    assert (outcome.session.counter, outcome.session.revoked_at) == (1, None)
+    await database.close()
+
+
+async def test_of_many_with_and_without_the_key_at_once_one_steps(ada: Account, store: str) -> None:
+    """A group commit has all of them in one transaction."""
+    database = Database(store)
+    rows_of = Store(database, POLICY)
+    session = await rows_of.open_session(ada, "phone", 1, jkt=KEY)
+    assert session is not None
+    claims = RefreshTokenClaims(session.id, 0)
+    keys = [None, ANOTHER_KEY, KEY] * 10
+    outcomes = await asyncio.gather(*(rows_of.refresh(claims, 2, jkt=key) for key in keys))
+    decisions = {
+        key: [one.decision for one, given in zip(outcomes, keys, strict=True) if given == key]
+        for key in (None, ANOTHER_KEY, KEY)
+    }
+    assert decisions[None] == [Decision.NO_PROOF] * 10
+    assert decisions[ANOTHER_KEY] == [Decision.OTHER_KEY] * 10
+    assert sorted(one.name for one in decisions[KEY]) == [*["REPEAT"] * 9, "ROTATE"]
     await database.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from starlette.requests import HTTPConnection, Request
 
@@ -83,6 +84,22 @@ class ProofChecker:
         else:
             self._use(proof, self._checked_time(proof))
         return proof.jkt
+
+    def late_sign_in_key(self, request: Request) -> str | None:
+        """Return the same for a user who is let in already, as by a link that is used up by now.
+
+        Such a sign-in cannot be repeated with another proof. So this one may be of any time, which
+        is safe, as it says only whom the session is bound to; and one that is not valid is as none.
+
+        Raises:
+            InvalidProof: There is no valid proof, and one is required.
+        """
+        with suppress(InvalidProof):
+            if proof := self._proof_in(request):
+                return proof.jkt
+        if self._settings.dpop_required:
+            raise InvalidProof
+        return None
 
     def refresh_key(self, request: Request) -> str | None:
         """Return the thumbprint of the key that a refresh proves, if it brings a proof.
