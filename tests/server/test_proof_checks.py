@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.requests import HTTPConnection, Request
 
-from tests.server.harness import other_key
+from tests.server.harness import PASSWORD, StartServer, other_key
 from tests.support.clock import FakeClock
 from tests.support.proof_maker import ProofMaker
 from unexpired_server.errors import InvalidProof, UseDPoPNonce
@@ -210,3 +210,51 @@ def test_a_proof_for_another_url_is_logged_once_with_what_to_set(
     (record,) = caplog.records
     assert "set UNEXPIRED_PUBLIC_URL" in record.getMessage()
     assert "secret" not in record.getMessage()
+
+
+async def test_a_server_behind_proxies_warns_once_at_its_start(
+    start: StartServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    await start(trusted_proxies=("127.0.0.1",))
+    assert caplog.text.count("UNEXPIRED_PUBLIC_URL is not set") == 1
+    caplog.clear()
+    await start(trusted_proxies=("127.0.0.1",), public_url="http://test")
+    assert "UNEXPIRED_PUBLIC_URL" not in caplog.text
+
+
+@pytest.mark.parametrize("url", ["https://testserver/api/login", "http://TESTSERVER:80/api/login"])
+async def test_a_login_is_bound_however_its_url_is_spelled(start: StartServer, url: str) -> None:
+    node = await start()
+    maker = ProofMaker(node.clock)
+    body = {"username": "ada", "password": PASSWORD}
+    headers = {"DPoP": maker.proof("POST", url), "Host": "testserver"}
+    response = await node.http.post("/api/login", json=body, headers=headers)
+    assert (response.status_code, response.json()["bound"]) == (200, True)
+
+
+async def test_what_is_wrong_with_a_proof_shows_in_no_response(
+    start: StartServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One status, one body and the same headers for all; and no part of a proof in a log."""
+    caplog.set_level(logging.DEBUG)
+    node = await start()
+    maker, url = ProofMaker(node.clock), "http://testserver/api/login"
+    good = maker.proof("POST", url)
+    texts = [
+        "x", "", good + "A", maker.proof("GET", url), maker.proof("POST", f"{url}/x"),
+        maker.proof("POST", url, jti=None), maker.proof("POST", url, iat="now"),
+        maker.proof("POST", url, header={"alg": "none"}), maker.proof("POST", url, jti="x" * 200),
+        maker.proof("POST", url, header={"jwk": maker.jwk | {"d": "x" * 43}}), "x" * 60_000,
+    ]  # fmt: skip
+    answers = set()
+    for text in texts:
+        headers = [(b"host", b"testserver"), (b"dpop", text.encode())]
+        headers.append((b"content-type", b"application/json"))
+        # Even with a wrong password: the proof is judged first.
+        response = await node.raw("POST", "/api/login", headers, b'{"username":"a","password":"b"}')
+        shown = {name: value for name, value in response.headers.items() if name != "x-request-id"}
+        answers.add((response.status, response.body, str(sorted(shown.items()))))
+    assert [status for status, _, _ in answers] == [401]
+    assert b"INVALID_PROOF" in next(body for _, body, _ in answers)
+    for segment in good.split("."):
+        assert segment not in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv6Address
 from urllib.parse import quote
 
@@ -26,7 +27,11 @@ UNESCAPED = re.compile(r"%(?![0-9A-F]{2})|[^A-Za-z0-9._~!$&'()*+,;=:@/%-]")
 
 UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
 
+CACHE_SIZE = 1000
+"""How many URLs are cached: a few are used again and again, and each costs 20 microseconds."""
 
+
+@lru_cache(CACHE_SIZE)
 def normal_url(text: str) -> str:
     """Return a URL in its normal form (RFC 3986, sections 6.2.2 and 6.2.3).
 
