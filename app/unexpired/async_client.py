@@ -323,8 +323,9 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         """
         await self._reload()
         key = await self._new_key() if self._manager.options.sends_proofs else None
-        await self._drive(
-            self._manager.policy.sign_in(new_session_name(), username, password, fields, key)
+        policy = self._manager.policy
+        await self._change_cookie(
+            policy.sign_in(new_session_name(), username, password, fields, key)
         )
         self._report_ends()  # Nobody has to wait for the end of another session.
 
@@ -404,7 +405,9 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
     async def sign_out(self) -> None:
         """Sign out: here at once, and at the server if it can be reached."""
         await self._reload()
-        await self._drive(self._manager.policy.sign_out())
+        self._manager.session.sign_out("here")  # At once, whatever the server's part waits for.
+        self._manager.commit()
+        await self._change_cookie(self._manager.policy.sign_out())
 
     async def refresh(self) -> None:
         """Refresh the tokens now.
@@ -681,11 +684,21 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             return error
         return None
 
+    async def _change_cookie(self, flow: Generator[Effect, Any, Any]) -> None:
+        """Run a flow that may replace or clear the session's cookie, while nothing refreshes it.
+
+        The response to a refresh that is under way would bring the older cookie back.
+        """
+        async with AsyncExitStack() as stack:
+            if self._manager.options.uses_cookie:
+                await stack.enter_async_context(self._try_to_lock(1))
+            await self._drive(flow)
+
     @asynccontextmanager
-    async def _try_to_lock(self) -> AsyncIterator[bool]:
+    async def _try_to_lock(self, factor: float = LOCK_TIMEOUT_FACTOR) -> AsyncIterator[bool]:
         """Hold the lock if it can be had in time; yield whether no other tab can refresh now."""
         async with AsyncExitStack() as stack:
-            timeout = self._manager.options.refresh_timeout * LOCK_TIMEOUT_FACTOR
+            timeout = self._manager.options.refresh_timeout * factor
             try:
                 await stack.enter_async_context(self._lock.hold(timeout))
                 is_locked = getattr(self._lock, "is_shared", True)
@@ -717,7 +730,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
 
     def _report_ends(self) -> None:
         if self._manager.session.unreported:
-            self._run_in_background(self._drive(self._manager.policy.report_ends()))
+            self._run_in_background(self._change_cookie(self._manager.policy.report_ends()))
 
     def _run_in_background(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Start a task that goes on when nobody waits for it."""

@@ -323,7 +323,7 @@ class Dialect:
         """
         name = self.logout_field or self._refresh_field
         request = self._request_with(token, name, url, self.logout_fields)
-        if token is None:
+        if token is None and access_token:
             request = request.with_header("authorization", f"Bearer {access_token}")
         return replace(request, keepalive=True)
 

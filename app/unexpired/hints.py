@@ -14,7 +14,7 @@ from unexpired.call_log import shown
 from unexpired.dialect import Dialect, is_page
 from unexpired.messages import Request, Response
 from unexpired.options import Options
-from unexpired.origins import origin_of
+from unexpired.origins import may_be_same_site, origin_of
 from unexpired.outside_text import PAGE_HINT
 from unexpired.proofs import DPOP, wants_another_proof
 from unexpired.session import Unbound
@@ -28,6 +28,15 @@ CORS_HEADERS = ("authorization", "dpop", "content-type", "idempotency-key")
 PROOF_REFUSED = (
     "The server refused a proof of possession (DPoP). Behind a proxy it has to know the address"
     " that clients use: set PUBLIC_URL there."
+)
+NO_COOKIE_SET = (
+    'storage="cookie" needs a server that sets the refresh token as a cookie: by its setting'
+    " cookies, or by open_session(…, response=…) in a route of your own. In this response a script"
+    " can read it, so it is not used."
+)
+NO_COOKIE_SENT = (
+    "The server got no cookie of a session. It was deleted, or the browser does not keep it: it"
+    " needs https, and an API of the page's own site."
 )
 _UNBOUND = {
     "no_key": (
@@ -78,8 +87,10 @@ def _refusal_hint(options: Options, option: PathOption, response: Response) -> s
     is_final = response.is_client_error and not is_outage(response.status_code)
     if option != "refresh_path" or not is_final:
         return ""
-    if refusal(options.dialect.read_refresh(response)) is not None:
-        return ""
+    code = refusal(options.dialect.read_refresh(response))
+    if code is not None:
+        is_without = options.uses_cookie and code == "REFRESH_INVALID"
+        return (site_hint(options) or NO_COOKIE_SENT) if is_without else ""
     if wants_another_proof(options.dialect.named(response)):
         return PROOF_REFUSED
     return (
@@ -205,6 +216,25 @@ def skew_hint(skew: float | None) -> str:
     return (
         f"This device's clock is {abs(skew):.0f} s {side} the server's. The client allows for it"
         " when it refreshes; one of the two clocks should be set right."
+    )
+
+
+def site_hint(options: Options) -> str:
+    """Return a hint if the browser cannot send the session's cookie; else nothing.
+
+    Which part of a host name is its site only a browser knows, by its list of public suffixes. Two
+    that end in the same two labels may be of one site.
+    """
+    if not options.uses_cookie:
+        return ""
+    page, api = urlsplit(options.page_url), urlsplit(options.resolve(options.refresh_path))
+    if api.scheme == "http" and api.hostname not in OWN_MACHINE:
+        return 'storage="cookie" needs https: the browser does not keep the cookie of an http API.'
+    if page.scheme == api.scheme and may_be_same_site(page.hostname or "", api.hostname or ""):
+        return ""
+    return (
+        f'storage="cookie" needs an API of the page\'s own site: from {page.hostname} the browser'
+        f" sends no cookie to {api.hostname}. Serve both under one domain, or by one proxy."
     )
 
 

@@ -75,6 +75,7 @@ class Request:
         body: Bytes, a body in parts, an iterable of bytes that can be sent once, or None.
         sensitive: Whether the body carries a credential: it is then neither cached nor redirected.
         keepalive: Whether the request outlives the page that sends it, as a sign-out must.
+        cookies: Whether a browser sends and takes cookies, also of another origin.
         auth: Whether the request carries the token; ``"optional"``: if there is one;
             ``"sign_in"``: none, but its response will have tokens.
         upload_progress: Is called while the body is sent, with the bytes so far and the total.
@@ -90,6 +91,7 @@ class Request:
     body: Body = None
     sensitive: bool = False
     keepalive: bool = False
+    cookies: bool = False
     auth: Auth = field(default=True, compare=False)
     upload_progress: Progress | None = field(default=None, compare=False)
 
@@ -123,6 +125,7 @@ class Request:
             self.body,
             sensitive=self.sensitive,
             keepalive=self.keepalive,
+            cookies=self.cookies,
             auth=self.auth,
             upload_progress=self.upload_progress,
         )

@@ -39,7 +39,7 @@ class ClientOptions(TypedDict, total=False):
     dialect: Dialect | Mapping[str, Any]
     margin: float
     token_origins: Sequence[str]
-    storage: Literal["local", "session", "memory"]
+    storage: Literal["local", "session", "memory", "cookie"]
     storage_key: str
     refresh_timeout: float
     timeout: float | None
@@ -67,7 +67,9 @@ class Options:
         token_origins: Further exact origins that may see the token.
         storage: Where the browser keeps the session: for all tabs (``local``), for one tab and its
             reloads (``session``) or until the page closes (``memory``). A tab that is duplicated
-            starts signed out with ``session``.
+            starts signed out with ``session``. With ``cookie`` no script sees the refresh token:
+            the server keeps it in a cookie (its setting ``cookies``), and the page its access token
+            in memory, so that a page that is opened refreshes first.
         storage_key: The name the session is stored under. By default it is ``unexpired`` for the
             page's own origin, and ``unexpired:`` with the API's address for any other API.
         refresh_timeout: The longest that a request waits for a refresh, in seconds. The refresh
@@ -106,7 +108,7 @@ class Options:
     dialect: Dialect = field(default_factory=Dialect)
     margin: float = 60
     token_origins: tuple[str, ...] = ()
-    storage: Literal["local", "session", "memory"] = "local"
+    storage: Literal["local", "session", "memory", "cookie"] = "local"
     storage_key: str = ""
     refresh_timeout: float = 10
     timeout: float | None = 30
@@ -122,8 +124,10 @@ class Options:
         times = [self.refresh_timeout, 1 if self.timeout is None else self.timeout]
         if not 0 <= self.margin < math.inf or not all(0 < time < math.inf for time in times):
             raise ValueError("margin, refresh_timeout and timeout are seconds, and positive")
-        if self.storage not in {"local", "session", "memory"}:
-            raise ValueError('storage is "local", "session" or "memory"')
+        if self.storage not in {"local", "session", "memory", "cookie"}:
+            raise ValueError('storage is "local", "session", "memory" or "cookie"')
+        if self.uses_cookie and not self.page_url:
+            raise ValueError('storage="cookie" is for pages: a program has no cookies of a browser')
         if self.on_expired not in {"redirect", "event"}:
             raise ValueError('on_expired is "redirect" or "event"')
         if self.dpop not in {"auto", "off"}:
@@ -173,9 +177,17 @@ class Options:
     def exchange_timeout(self) -> float:
         """How long a request for tokens may take, in seconds: longer than any caller waits.
 
-        The server may have issued the tokens already, so the response is used however late.
+        The server may have issued the tokens already, so the response is used however late. With
+        the cookie it is not: it would bring an older cookie back, which counts as a reuse.
         """
+        if self.uses_cookie:
+            return self.refresh_timeout
         return max(MIN_EXCHANGE_TIMEOUT, 3 * self.refresh_timeout)
+
+    @property
+    def uses_cookie(self) -> bool:
+        """Whether the refresh token is in a cookie."""
+        return self.storage == "cookie"
 
     @cached_property
     def sends_idempotency_keys(self) -> bool:

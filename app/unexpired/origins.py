@@ -36,6 +36,19 @@ def origin_of(url: str) -> str | None:
     return f"{scheme}://{host}" + (f":{port}" if port and port != _DEFAULT_PORTS[scheme] else "")
 
 
+def may_be_same_site(one: str, other: str) -> bool:
+    """Return whether two hosts may be of one site, which shares ``SameSite`` cookies.
+
+    Args:
+        one: A host name or an address.
+        other: Another one.
+    """
+    if one == other:
+        return True
+    last, others = (host.rsplit(".", 2)[-2:] for host in (one, other))
+    return len(last) > 1 and last == others and not last[-1].isdigit() and ":" not in one
+
+
 def resolve(url: str, *, base_url: str, page_url: str) -> str:
     """Return the absolute URL; a relative one is appended to the base URL or joined to the page's.
 

@@ -19,6 +19,7 @@ from typing import Any, Final, cast
 
 from unexpired.backoff import MIN_DELAY
 from unexpired.call_log import CallLog
+from unexpired.claims import claims
 from unexpired.errors import (
     BadReply,
     NotSignedIn,
@@ -30,6 +31,7 @@ from unexpired.errors import (
     Unreachable,
 )
 from unexpired.hints import (
+    NO_COOKIE_SET,
     PROOF_REFUSED,
     PathOption,
     exchange_hint,
@@ -176,6 +178,8 @@ class Policy:
 
     def _call_without_token(self, request: Request, key: str | None) -> Flow:
         """Make one request that needs no session; with a key it may begin one."""
+        if request.auth == "sign_in":
+            request = self._with_cookies(request)
         if key is None:
             return (yield from self._send(request))
         proved = None
@@ -382,8 +386,10 @@ class Policy:
         """Return a record whose access token can be sent, refreshed if it is due."""
         record = self.session.require()
         now = self.clock.now()
-        if not record.can_renew or now < record.due_at(self.options.margin):
+        if not record.can_renew and record.tokens.access_token:
             return record  # If it cannot be refreshed, the server decides when it has expired.
+        if now < record.due_at(self.options.margin):
+            return record
         if record.has_expired(now):
             yield from self._refresh_until_deadline(record, self.options.refresh_timeout)
         elif not self._pause_left():
@@ -448,6 +454,11 @@ class Policy:
         response, hint = yield from self._send_refresh(record, record.attempt)
         if response.code != SUPERSEDED:
             self._accept_refresh(record, response, requested_at, hint)
+        elif self.options.uses_cookie:
+            # The browser has a newer cookie, of another tab: the next refresh is one of its own.
+            self.session.drop_attempt(record.generation)
+            self.session.note_failed_refresh(record.generation, self.clock.monotonic(), None)
+            raise Unreachable
         elif not (yield from self._was_stored_elsewhere(record)):
             # Someone else has a copy of the tokens. Without its attempt the refresh counts as a
             # reuse, so that the server ends the session for both (RFC 9700, section 4.14.2).
@@ -497,7 +508,7 @@ class Policy:
         self, request: Request, proof: Proof | None = None
     ) -> Generator[Send, Response, Response]:
         """Send a request for tokens; the response counts only if it is from where that went."""
-        sent = self.options.with_headers(request)
+        sent = self._with_cookies(self.options.with_headers(request))
         response = yield from self._exchange(sent, self.options.exchange_timeout, proof)
         return _from_there(request, response)
 
@@ -531,11 +542,15 @@ class Policy:
         )
         if code is not None:
             self.session.refuse(record.generation, code)
-            raise SessionExpired(code)
+            raise _with_hint(SessionExpired(code), hint)
         if tokens is None:
             wait = parse_retry_after(response, self.clock.now())
             self.session.note_failed_refresh(record.generation, self.clock.monotonic(), wait)
             raise _with_hint(Unreachable(retry_after=wait), hint)
+        if self.options.uses_cookie and _is_of_another_user(tokens, record):
+            # Another tab has signed somebody else in, and its marker is not here yet.
+            self.session.sign_out("elsewhere")
+            raise SessionEnded("SIGNED_OUT")
         tokens = self._with_nonce(tokens, record.tokens.nonce)
         self.session.renew(record.generation, tokens, self.clock.monotonic())
 
@@ -548,6 +563,10 @@ class Policy:
         home = origin_of(self.options.resolve(self.options.refresh_path))
         taken = self.nonces.pop(home, before)
         return replace(tokens, nonce=tokens.nonce or taken) if tokens.is_bound else tokens
+
+    def _with_cookies(self, request: Request) -> Request:
+        """Return a request that the browser sends with the session's cookie, if it is in one."""
+        return replace(request, cookies=True) if self.options.uses_cookie else request
 
     def sign_in(
         self,
@@ -576,6 +595,8 @@ class Policy:
         """
         requested_at = self.clock.now()
         url, dialect = self.options.resolve(self.options.login_path), self.options.dialect
+        if self.options.uses_cookie and dialect.is_own:
+            further = {**(further or {}), "cookie": True}
         try:
             request = dialect.sign_in_request(url, username, password, further)
             response, proved = yield from self._fetch_first_tokens(request, key)
@@ -589,7 +610,7 @@ class Policy:
         """Send a sign-in; return the response, and the key if it was proved."""
         if key is None:
             return (yield from self._fetch_tokens(request)), None
-        sent = self.options.with_headers(request)
+        sent = self._with_cookies(self.options.with_headers(request))
         response, proved = yield from self._prove_new_key(sent, key, self.options.exchange_timeout)
         return _from_there(request, response), proved
 
@@ -609,8 +630,27 @@ class Policy:
         hint = self._note_exchange("login_path", request, response, translated)
         if tokens is None:
             raise _with_hint(self._sign_in_error(response, translated), hint)
+        self.begin(session, tokens, key)
+
+    def begin(self, session: str, tokens: Tokens, key: str | None) -> None:
+        """Begin a session with the tokens of a sign-in.
+
+        Args:
+            session: A new name for it.
+            tokens: Its tokens.
+            key: The key that the sign-in has proved.
+
+        Raises:
+            BadReply: If the refresh token is in the response and not in a cookie.
+        """
+        if self.options.uses_cookie:
+            if tokens.refresh_token is not None:
+                raise _with_hint(BadReply(), NO_COOKIE_SET)
+            tokens = replace(tokens, in_cookie=True)
         tokens = self._with_nonce(tokens)
         self.session.sign_in(session, tokens, self.clock.monotonic(), key)
+        if self.options.uses_cookie:
+            self.session.unreported.clear()  # The server ended it, with the cookie of before.
 
     def _sign_in_error(self, response: Response, translated: Response) -> UnexpiredError:
         dialect, fields = self.options.dialect, response.fields
@@ -634,6 +674,8 @@ class Policy:
         On this device it is over anyway. What the server does not know yet is tried again later.
         """
         ended, self.session.unreported = self.session.unreported, []
+        if self.options.uses_cookie and self.session.record is not None:
+            return  # The cookie is that of a newer session.
         for record in ended if self.options.logout_path else ():
             request = self.options.dialect.sign_out_request(
                 self.options.resolve(self.options.logout_path),
@@ -641,7 +683,7 @@ class Policy:
                 record.tokens.access_token,
             )
             try:
-                sent = self.options.with_headers(request)
+                sent = self._with_cookies(self.options.with_headers(request))
                 response = yield from self._exchange(sent, self.options.refresh_timeout)
             except Unreachable:
                 response = Response(503)
@@ -686,6 +728,8 @@ class Policy:
                 yield Refresh(record.generation, self.options.refresh_timeout)
             except UnexpiredError:  # The session notes it: paused, refused or ended.
                 yield Sleep(MIN_DELAY)
+        elif not record.tokens.access_token:
+            self.session.expire(record.generation, record.refused or EXPIRED)
         elif not self.session.has_warned:
             self.session.warn(self.clock.now(), self.clock.monotonic())
         elif not self.session.postpone_end(self.clock.now(), self.clock.monotonic()):
@@ -710,6 +754,16 @@ def _is_from_there(request: Request, response: Response) -> bool:
     response says nothing of it.
     """
     return not response.url or origin_of(response.url) == origin_of(request.url)
+
+
+def _is_of_another_user(tokens: Tokens, record: Record) -> bool:
+    """Return whether an access token is not that of the session's user, as far as they say."""
+    known = (record.tokens.user or {}).get("id")
+    try:
+        subject = claims(tokens.access_token).get("sub")
+    except ValueError:
+        return False
+    return isinstance(known, str) and isinstance(subject, str) and known != subject
 
 
 def _from_there(request: Request, response: Response) -> Response:

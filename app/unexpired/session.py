@@ -177,6 +177,7 @@ class Session:
         merged = replace(
             tokens,
             refresh_token=tokens.refresh_token or known.refresh_token,
+            in_cookie=known.in_cookie,
             user=user_after_refresh(tokens, known),
         )
         self._pace = next_pace(self._pace, now - self._refreshed_at, known.lifetime)
@@ -219,6 +220,11 @@ class Session:
         """
         self._replace(record)
         self._came_at = now
+
+    def drop_attempt(self, stale: Generation) -> None:
+        """Let the next refresh be a new one: the server has seen this one too late."""
+        if self.record is not None and self.record.generation == stale:
+            self.record = replace(self.record, attempt=None)
 
     def refuse(self, stale: Generation, code: str) -> None:
         """Note that the server refused to refresh; the access token stays valid until its end."""

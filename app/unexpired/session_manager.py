@@ -23,7 +23,7 @@ from unexpired.errors import (
     Unreachable,
 )
 from unexpired.events import EventEmitter
-from unexpired.hints import names_hint, skew_hint, unbound_hint
+from unexpired.hints import names_hint, site_hint, skew_hint, unbound_hint
 from unexpired.messages import Request, Response
 from unexpired.options import Options
 from unexpired.policy import Effect, Policy, Send
@@ -193,9 +193,11 @@ class SessionManager:
     def _adopt(self, tokens: Tokens, request: Request | None) -> None:
         has_key = request is not None or tokens.is_bound
         key = self.session.take_key(request) if has_key else None
-        self.session.sign_in(new_session_name(), tokens, self._clock.monotonic(), key)
-        self.session.drop_key(key)
-        self.commit()
+        try:
+            self.policy.begin(new_session_name(), tokens, key)
+        finally:
+            self.session.drop_key(key)
+            self.commit()
 
     # -- Proofs of possession ------------------------------------------------------------------
 
@@ -293,7 +295,7 @@ class SessionManager:
     def diagnose(self) -> dict[str, Any]:
         """Return facts that help to find a fault, without secrets."""
         record = self.session.record
-        hint = skew_hint(record.tokens.skew if record else None)
+        hints = skew_hint(record.tokens.skew if record else None), site_hint(self.options)
         return {
             "state": self.session.state,
             "generation": record.generation.number if record else None,
@@ -308,7 +310,7 @@ class SessionManager:
             "failures": self.session.failures,
             "store": type(self._store).__name__,
             "margin": self.options.margin,
-            "hints": [hint] if hint else [],
+            "hints": [hint for hint in hints if hint],
             "last_failures": self.policy.log.last_failures,
         }
 

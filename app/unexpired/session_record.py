@@ -70,7 +70,8 @@ class Record:
     @property
     def can_renew(self) -> bool:
         """Whether there is a refresh token that the server has not refused."""
-        return self.tokens.refresh_token is not None and self.refused is None
+        has_one = self.tokens.refresh_token is not None or self.tokens.in_cookie
+        return has_one and self.refused is None
 
     def has_expired(self, now: float) -> bool:
         """Return whether the access token has expired, as far as this device can tell."""
@@ -94,6 +95,7 @@ class Record:
         """
         tokens = self.tokens
         binding = {"key": self.key, "nonce": tokens.nonce, "scheme": tokens.scheme}
+        cookie = {"cookie": True}
         return json.dumps(
             {
                 "version": BOUND_VERSION if self.key else VERSION,
@@ -110,6 +112,7 @@ class Record:
                 "refused": None if self.refused == KEY_LOST else self.refused,
                 "attempt": self.attempt or NO_ATTEMPT,
                 **(binding if self.key else {}),
+                **(cookie if tokens.in_cookie else {}),
             }
         )
 
@@ -178,13 +181,16 @@ def _check_version(value: object) -> None:
 
 
 def _record(value: Mapping[str, Any]) -> Record:
+    in_cookie = value.get("cookie") is True
     tokens = Tokens(
-        access_token=_token(value["accessToken"]),
+        # A page that has just been opened has none yet, and refreshes by the cookie.
+        access_token="" if in_cookie and not value["accessToken"] else _token(value["accessToken"]),
         refresh_token=_optional(_token, value["refreshToken"]),
         expires_at=_optional(_seconds, value["expiresAt"]),
         lifetime=_optional(_lifetime, value["lifetime"]),
         skew=_seconds(value["skew"]),
         user=_optional(_user, value["user"]),
+        in_cookie=in_cookie,
         **_binding(value),
     )
     generation = Generation(_name(value["session"]), _count(value["generation"]))

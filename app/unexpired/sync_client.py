@@ -335,10 +335,9 @@ class Client(BaseClient[Response]):
             BadReply: If the server refuses for another reason.
         """
         key = self._new_key() if self._manager.options.sends_proofs else None
-        self._drive(
-            self._manager.policy.sign_in(new_session_name(), username, password, fields, key)
-        )
-        self._drive(self._manager.policy.report_ends())
+        policy = self._manager.policy
+        self._change_cookie(policy.sign_in(new_session_name(), username, password, fields, key))
+        self._drive(policy.report_ends())
 
     def adopt(self, tokens: Response | Mapping[str, Any]) -> None:
         """Start a session with tokens from a sign-up, a magic link or elsewhere.
@@ -408,7 +407,10 @@ class Client(BaseClient[Response]):
     def sign_out(self) -> None:
         """Sign out: here at once, and at the server if it can be reached."""
         self.ready()
-        self._drive(self._manager.policy.sign_out())
+        with self._mutex:  # At once, whatever the server's part waits for.
+            self._manager.session.sign_out("here")
+            self._manager.commit()
+        self._change_cookie(self._manager.policy.sign_out())
 
     def refresh(self) -> None:
         """Refresh the tokens now.
@@ -605,6 +607,13 @@ class Client(BaseClient[Response]):
             if not session.is_stale(effect.stale):
                 self._renew(failures, is_locked=is_locked)
         session.record_for(effect.stale)
+
+    def _change_cookie(self, flow: Generator[Effect, Any, Any]) -> None:
+        """Run a flow that may replace or clear the session's cookie; see ``AsyncClient``."""
+        with ExitStack() as stack:
+            if self._manager.options.uses_cookie:
+                stack.enter_context(self._try_to_lock(NO_LIMIT))
+            self._drive(flow)
 
     @contextmanager
     def _try_to_lock(self, within: float) -> Iterator[bool]:

@@ -69,6 +69,7 @@ class Tokens:
         is_bound: Whether the session is bound to the key that the request was signed with.
         nonce: What the next proof of a bound session must sign; None if the server gave nothing.
         scheme: How the access token is sent: ``Bearer``, or ``DPoP`` with a proof for each call.
+        in_cookie: Whether the refresh token is in a cookie, which the page does not see.
     """
 
     access_token: str
@@ -80,6 +81,7 @@ class Tokens:
     is_bound: bool = False
     nonce: str | None = None
     scheme: str = BEARER
+    in_cookie: bool = False
 
     def unbound(self) -> Tokens:
         """Return these tokens as those of a session without a key."""

@@ -19,7 +19,7 @@ LAYERS = (
     "session_manager",
     "policy",
     "hints",
-    "options session",
+    "cookie_store options session",
     "dialect session_record",
     "call_log content event_stream ports",
     "streams token_response",

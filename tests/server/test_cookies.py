@@ -184,10 +184,11 @@ async def test_a_server_without_cookies_reads_and_clears_none(
 ) -> None:
     off = await start()
     without = Browser(off)
-    without.cookie = browser.cookie
     response = await without.refresh()
     assert code(response) == (400, "BAD_REQUEST")
     assert response.json()["error"] == "refreshToken: Field required."
+    without.cookie = browser.cookie  # From before the setting was turned off: the session ends.
+    assert code(await without.refresh()) == (401, "REFRESH_INVALID")
     tokens = await off.sign_in()
     assert (await without.refresh(refreshToken=tokens["refreshToken"])).status_code == 200
     response = await without.sign_out()

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from unexpired.cookie_store import CookieStore, PreloadedCookieStore, marker_key
 from unexpired.errors import no_browser
 from unexpired.origins import DEFAULT_STORAGE_KEY, api_of, storage_key_of
-from unexpired.ports import MemoryStore, Navigator, NoNavigator, TokenStore
+from unexpired.ports import MemoryStore, Navigator, NoNavigator, PreloadedStore, TokenStore
 from unexpired.session_record import move_old_record
 
 try:
@@ -52,7 +53,7 @@ def connect(
     lock = open_lock(_lock_name(key))
     client = build(
         transport or FetchTransport(),
-        store=store,
+        store=_of_cookie(store) if _uses_cookie(options) else store,
         lock=SharedLock(lock, store) if isinstance(store, IndexedDBStore) else lock,
         prover=_keys_for(store),
         navigator=_navigator(),
@@ -79,7 +80,7 @@ def connect_sync(
         key,
         _keys_for(store),
         transport=transport,
-        store=store,
+        store=_of_cookie(store) if _uses_cookie(options) else store,
         navigator=_navigator(),
         page_url=page_url(),
         **options,
@@ -148,7 +149,21 @@ def _storage_key(options: Mapping[str, Any]) -> str:
     return options.get("storage_key") or storage_key_of(base_url=base_url, page_url=page_url())
 
 
+def _uses_cookie(options: Mapping[str, Any]) -> bool:
+    return bool(options.get("storage") == "cookie")
+
+
+def _of_cookie(store: TokenStore) -> TokenStore:
+    if isinstance(store, PreloadedStore):
+        return PreloadedCookieStore(store)
+    return CookieStore(store)
+
+
 def _open_store(options: Mapping[str, Any], key: str) -> TokenStore:
+    """Return the store of the session; with the cookie that of its marker."""
+    if _uses_cookie(options):
+        open_store("local", key).clear()  # No token is left from before.
+        return open_store("local", marker_key(key))
     kind = options.get("storage", "local")
     store = open_store(kind, key)
     if key != DEFAULT_STORAGE_KEY and not options.get("storage_key"):

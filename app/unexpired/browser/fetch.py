@@ -206,6 +206,8 @@ def _init(request: Request, body: Any, js_signal: Any) -> Any:
     if request.sensitive:  # A 307 would send the credential in the body to another address.
         # Cookies go to the page's own origin only: a proxy in front of it may need its own.
         init |= {"redirect": "error", "cache": "no-store", "credentials": "same-origin"}
+    if request.cookies:
+        init["credentials"] = "include"
     return to_js(init, dict_converter=js.Object.fromEntries)
 
 

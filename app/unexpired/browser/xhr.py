@@ -33,7 +33,9 @@ class XhrTransport:
 
         Raises:
             ModuleNotFoundError: If pyodide-http is not installed.
+            ValueError: If it needs the cookies of another origin.
         """
+        _check_cookies(request)
         xhr, body = _pyodide_http(), whole_body_now(request.body)
         theirs = xhr.Request(
             request.method,
@@ -52,6 +54,14 @@ class XhrTransport:
         headers = Headers(response.headers)
         check_length(request, headers, response.body)
         return Response(response.status_code, decoded_headers(headers), response.body, request.url)
+
+
+def _check_cookies(request: Request) -> None:
+    if request.cookies and origin_of(request.url) != origin_of(page_url()):
+        raise ValueError(
+            'storage="cookie" with an API of another origin needs AsyncClient here, or an engine'
+            " with JSPI: a blocking request of pyodide-http takes no cookies along"
+        )
 
 
 def _headers(request: Request) -> dict[str, str]:

@@ -97,11 +97,11 @@ class SessionCookie:
 
         Raises:
             BadRequest: There is none, or pages of this origin may not use the cookie.
-            RefreshInvalid: There is none where it may be in a cookie, which was lost.
+            RefreshInvalid: The cookie was lost, or is from before the setting was turned off.
         """
         if in_body is not None:
             return in_body, False
-        if not self._is_on:
+        if not self._is_on and not _values(request):
             raise BadRequest(REQUIRED)
         tokens = self.tokens_of(request)
         if not tokens:
@@ -166,12 +166,7 @@ class SessionCookie:
         return response
 
     def _values(self, request: Request) -> list[str]:
-        """Return the different values of our cookie; other people's cookies are not looked at."""
-        if not self._is_on:
-            return []
-        pairs = ";".join(request.headers.getlist("cookie")).split(";")
-        named = (pair.strip().partition("=") for pair in pairs)
-        return list(dict.fromkeys(value for name, _, value in named if name == NAME and value))
+        return _values(request) if self._is_on else []
 
     def _check_origin(self, request: Request) -> None:
         if self._is_allowed(request):
@@ -200,6 +195,13 @@ class SessionCookie:
         is_local = _without_port(host) in LOOPBACK
         scheme = "http" if is_local and origin.startswith("http:") else "https"
         return f"{scheme}://{host.removesuffix(DEFAULT_PORTS[scheme])}"
+
+
+def _values(request: Request) -> list[str]:
+    """Return the different values of our cookie; other people's cookies are not looked at."""
+    pairs = ";".join(request.headers.getlist("cookie")).split(";")
+    named = (pair.strip().partition("=") for pair in pairs)
+    return list(dict.fromkeys(value for name, _, value in named if name == NAME and value))
 
 
 def without_refresh(tokens: SessionTokens) -> SessionTokens:

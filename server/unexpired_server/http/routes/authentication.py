@@ -219,7 +219,7 @@ class AuthenticationRoutes:
         token, in_cookie = self._cookie.token_of(request, body.refresh_token)
         with counted(self._metrics.refreshes):
             tokens = await self._refreshed(token, body.attempt, request)
-        return self._cookie.answer(request, tokens, self._renewed, in_cookie=in_cookie)
+        return self._cookie.answer(request, tokens, self._tokens_out, in_cookie=in_cookie)
 
     async def logout(self, request: Request) -> Response:
         """End the session of a refresh token, in the body or a cookie, or of the access token.
@@ -244,7 +244,7 @@ class AuthenticationRoutes:
         await self._sessions.revoke_all(user_id, address_of(request))
         return no_content()
 
-    def _renewed(self, tokens: SessionTokens) -> Response:
+    def _tokens_out(self, tokens: SessionTokens) -> Response:
         return tokens_response(TokensOut(**_members(tokens, self._proofs)))
 
     async def _refreshed(self, token: str, attempt: str | None, request: Request) -> SessionTokens:
