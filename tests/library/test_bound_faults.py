@@ -298,7 +298,7 @@ def test_a_bound_record_is_read_as_it_was_written() -> None:
     assert loads(record.dumps(API), API) == record
 
 
-def test_an_earlier_version_leaves_a_bound_record_alone() -> None:
+def test_an_earlier_version_does_not_touch_a_bound_record() -> None:
     """It would lose the key; it knows records of version 1 only."""
     assert json.loads(bound_record())["version"] == 2
 
