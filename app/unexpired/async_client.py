@@ -593,7 +593,8 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
                 outcome = None
                 try:
                     if isinstance(effect, Send):
-                        outcome = yield await self._proved(effect) if effect.proof else effect
+                        proof = effect.proof
+                        outcome = yield await self._proved(effect, proof) if proof else effect
                     else:
                         await self._wait(effect)
                 except (UnexpiredError, KeyLost) as error:
@@ -612,17 +613,15 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             flow.close()
             manager.commit()
 
-    async def _proved(self, send: Send) -> Send:
-        """Return a request that must prove something with its proof."""
-        if send.proof is None:
-            return send
+    async def _proved(self, send: Send, proof: Proof) -> Send:
+        """Return a request with what it must prove."""
         request = send.request
         try:
             async with timeout_after(send.timeout):
-                proof = await self._sign(request.method, request.url, send.proof)
+                text = await self._sign(request.method, request.url, proof)
         except TimeoutError:
             raise Unreachable from None
-        return Send(request.with_header("dpop", proof), send.timeout)
+        return Send(request.with_header("dpop", text), send.timeout)
 
     async def _sign(self, method: str, url: str, proof: Proof) -> str:
         key = await self._prover.open(proof.key)

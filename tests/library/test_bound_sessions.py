@@ -394,6 +394,17 @@ async def test_keys_that_cannot_be_read_now_end_nothing(device: Device) -> None:
     assert device.client.state == "active"
 
 
+async def test_a_client_that_keeps_no_keys_cannot_continue_a_bound_session(kind: Kind) -> None:
+    device = kind.new()
+    await device.do("sign_in", "ada", "pw")
+    kind.open(device, prover=None)
+    with pytest.raises(SessionExpired) as lost:
+        await device.do("refresh")
+    assert lost.value.code == "KEY_LOST"
+    await device.do("sign_out")
+    assert device.client.state == "anonymous"
+
+
 async def test_a_bound_session_without_its_key_is_over_as_if_it_was_lost(device: Device) -> None:
     """A copy of a record without the key, or a program that keeps no keys."""
     await device.do("sign_in", "ada", "pw")
