@@ -15,6 +15,7 @@ from views.accounts.sign_up import SignUp
 from views.activity.experiments import Experiments
 from views.activity.faults import FaultyClock, FaultyTransport
 from views.activity.recorder import Recorder
+from views.activity.theft import Theft
 from views.activity.view import Activity
 from views.devices.view import Devices
 from views.notes.drafts import Drafts
@@ -45,10 +46,13 @@ async def start() -> None:
     client = AsyncClient.in_browser(
         transport=recorder, clock=clock, storage_key=storage_key, **settings
     )
+    base_url = str(settings.get("base_url", ""))
+    theft = Theft(client, recorder, storage_key=storage_key, base_url=base_url)
+    experiments = Experiments(client, recorder, network, clock, theft)
     views: dict[str, View] = {
         SIGN_IN: SignIn(client, home=f"#{HOME}"),
         HOME: Notes(client, Drafts(storage_key), Outbox(client, storage_key)),
-        "/activity": Activity(client, recorder, Experiments(client, recorder, network, clock)),
+        "/activity": Activity(client, recorder, experiments),
         "/devices": Devices(client),
         "/password": ChangePassword(client),
         SIGN_UP: SignUp(client, home=f"#{HOME}"),
@@ -59,7 +63,7 @@ async def start() -> None:
     if client.user is not None and not {"id", "username"} <= client.user.keys():
         await client.sign_out()  # Another program stored a user whom this page cannot show.
     await client.ready()
-    Features(FetchTransport(), str(settings.get("base_url", ""))).start()
+    Features(FetchTransport(), base_url).start()
     SessionBanner(client, sign_in=f"#{SIGN_IN}").start()
     SessionStatus(client, sign_in=f"#{SIGN_IN}").start()
     Router(

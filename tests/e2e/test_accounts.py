@@ -75,6 +75,17 @@ def test_a_person_creates_an_account_and_is_back_where_they_were(
     person.signs_in(name, NEW).is_at_notes()
 
 
+def test_a_new_account_is_bound_to_this_browser(person: Person, page: Page, name: str) -> None:
+    """As after a sign-in."""
+    person.opens("/#/sign-up")
+    field(page, "Username").fill(name)
+    field(page, "Password").fill(NEW)
+    button(page, "Create account").click()
+    person.is_at_notes()
+    page.goto("/#/devices")
+    expect(page.locator(".binding")).to_have_text("Bound to its browser")
+
+
 def test_what_is_wrong_with_a_new_account_is_shown_next_to_the_field(
     person: Person, page: Page, name: str
 ) -> None:

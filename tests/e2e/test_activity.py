@@ -152,6 +152,36 @@ def test_going_offline_does_not_end_the_session(
     assert watch.count("POST /api/login") == 1
 
 
+def test_stolen_tokens_bring_a_thief_no_new_ones(
+    view: ActivityView, person: Person, watch: Watch
+) -> None:
+    """The server refuses the thief twice, and the session goes on."""
+    result = view.tries("Steal my tokens")
+    expect(result).to_contain_text("without this browser's key: refused (INVALID_PROOF).")
+    expect(result).to_contain_text("With a key of the thief's own: refused (REFRESH_INVALID).")
+    expect(result).to_contain_text("The access token still works")
+    refused = watch.count(REFRESH)
+    expect(view.tries("Burst of 20 requests")).to_have_text("20 times 200; 1 refresh.")
+    expect(person.status).to_contain_text("active")
+    assert watch.count(REFRESH) == refused + 1
+    assert watch.count("POST /api/login") == 1
+
+
+@pytest.mark.parametrize("settings", [{"dpop": "all"}], ids=["all"])
+def test_a_stolen_access_token_is_refused_where_each_call_is_proved(view: ActivityView) -> None:
+    """A thief has no key to prove a call with."""
+    result = view.tries("Steal my tokens")
+    expect(result).to_contain_text("The access token by itself: refused (INVALID_PROOF).")
+
+
+@pytest.mark.parametrize("settings", [{"dpop": "off"}], ids=["off"])
+def test_an_unbound_session_says_what_a_thief_could_do(view: ActivityView, watch: Watch) -> None:
+    """It does not try it, because it would end the session."""
+    result = view.tries("Steal my tokens")
+    expect(result).to_contain_text("a thief could stay signed in as you. Nothing was tried.")
+    assert watch.count(REFRESH) == 0
+
+
 def test_a_wrong_clock_costs_one_refresh(view: ActivityView, person: Person) -> None:
     """Three requests succeed with one refresh, and the session stays active."""
     result = view.tries("Wrong device clock")

@@ -76,6 +76,8 @@ def test_each_device_is_listed_and_this_one_is_marked(
     expect(phone).to_contain_text("Safari on iPhone")
     expect(phone).not_to_contain_text("this device")
     expect(here).to_contain_text("on the server's own machine")
+    expect(here.locator(".binding")).to_have_text("Bound to its browser")
+    expect(phone.locator(".binding")).to_have_text("Not bound to its browser")
 
 
 def test_each_device_shows_the_address_of_its_last_use(

@@ -5,9 +5,12 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.faults import hold, lose
 from tests.e2e.person import Person
+from tests.e2e.test_keys import DELETE
+from tests.e2e.test_language import GERMAN, prefer
 from tests.e2e.watch import Watch
 
 LOGIN = "**/api/login"
+KEY_LOST = "Your session has ended: this browser no longer has its key. Please sign in again."
 EXPIRED = "Your session has expired. Please log in again."
 
 
@@ -26,6 +29,23 @@ def test_a_person_signs_in(person: Person, page: Page) -> None:
     expect(page.get_by_text("ada", exact=True)).to_be_visible()
     expect(person.status).to_contain_text("active")
     expect(person.status).to_contain_text("next refresh in")
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("settings", [{"access_ttl": 2, "leeway": 0}], ids=["short tokens"])
+def test_a_session_that_has_lost_its_key_ends_with_its_own_sentence(
+    page: Page, watch: Watch, language: str
+) -> None:
+    """The server is not asked to sign anybody out: a thief's browser has no key either."""
+    prefer(page, [language])
+    person = Person(page, GERMAN if language == "de" else None)
+    person.opens().signs_in().is_at_notes()
+    page.goto("/healthz")
+    page.evaluate(DELETE)
+    page.goto("/")
+    person.is_at_sign_in()
+    expect(person.alert).to_have_text(person.reads(KEY_LOST))
+    assert watch.count("POST /api/logout") == 0
 
 
 def test_a_wrong_password_can_be_corrected(person: Person) -> None:

@@ -37,7 +37,7 @@ class SignUp:
 
     async def _create(self, typed: Mapping[str, str]) -> Response:
         account = {"username": typed["username"], "password": typed["newPassword"]}
-        return await self._client.post("/api/signup", json=account, auth=False)
+        return await self._client.post("/api/signup", json=account, auth="sign_in")
 
     async def _enter(self, response: Response) -> None:
         await self._client.adopt(response)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from unexpired import AsyncClient, EventName, UnexpiredError
 from views.activity.faults import FaultyClock, FaultyTransport
 from views.activity.recorder import Recorder
+from views.activity.theft import Theft
 from views.ui.error_messages import error_message
 from views.ui.i18n import tr, tr_plural
 
@@ -48,6 +49,7 @@ class Experiments:
         recorder: Records the client's requests.
         network: The network to disturb.
         clock: The clock to set wrong.
+        theft: Tries copies of the tokens.
     """
 
     def __init__(
@@ -56,11 +58,13 @@ class Experiments:
         recorder: Recorder,
         network: FaultyTransport,
         clock: FaultyClock,
+        theft: Theft,
     ) -> None:
         self._client = client
         self._recorder = recorder
         self._network = network
         self._clock = clock
+        self._theft = theft
         for event in OVER:
             client.on(event, lambda _: network.repair())  # Otherwise nobody could sign in again.
 
@@ -95,6 +99,15 @@ class Experiments:
                     " not a loop."
                 ),
                 self.shift_clock,
+            ),
+            Experiment(
+                tr("Steal my tokens"),
+                tr(
+                    "Copies the tokens out of this browser's storage and uses them as a thief"
+                    " elsewhere would: expect the server to give the thief no new ones. Nothing"
+                    " happens to your session."
+                ),
+                self.steal_tokens,
             ),
             Experiment(
                 tr("Damage my token"),
@@ -144,6 +157,13 @@ class Experiments:
         refreshes = _refreshes(self._count_refreshes() - before)
         await self._client.refresh()  # So that the token's expiry is counted by the correct clock.
         return tr("Three requests, an hour ahead: {}; {}.", ", ".join(results), refreshes)
+
+    async def steal_tokens(self) -> str:
+        """Try copies of the tokens as a thief would."""
+        try:
+            return await self._theft.run()
+        except UnexpiredError as error:
+            return error_message(error)
 
     async def damage_token(self) -> str:
         """Send a request with a damaged token."""

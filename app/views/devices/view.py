@@ -16,6 +16,8 @@ from views.ui.i18n import tr
 
 PATH = "/api/sessions"
 OTHER_DEVICES = "li:not([aria-current])"
+BOUND = "Bound to its browser"
+UNBOUND = "Not bound to its browser"
 
 
 class Devices:
@@ -112,6 +114,7 @@ def _item(session: Mapping[str, Any]) -> Any:
     show_age(item.querySelector(".used"), session["refreshedAt"])
     item.querySelector(".address").textContent = describe_address(session["address"])
     show_time(item.querySelector(".created"), session["createdAt"])
+    _show_binding(item.querySelector(".binding"), is_bound=session.get("bound", False))
     button = item.querySelector("button")
     if session["current"]:
         item.setAttribute("aria-current", "true")
@@ -120,6 +123,11 @@ def _item(session: Mapping[str, Any]) -> Any:
         item.querySelector("mark").remove()
         button.ariaLabel = tr("Revoke {}", _name(item))
     return item
+
+
+def _show_binding(element: Any, *, is_bound: bool) -> None:
+    element.dataset.bound = str(is_bound).lower()
+    element.textContent = tr(BOUND if is_bound else UNBOUND)
 
 
 def _name(item: Any) -> str:
