@@ -268,3 +268,16 @@ async def test_without_its_redis_a_node_goes_on_with_its_own_memory(
     await available(checker)
     await call(checker, maker, proof_of_call(maker, checker.nonce()))
     await checker.close()
+
+
+async def test_calls_that_wait_for_a_redis_that_hangs_are_all_answered_and_logged_once(
+    clock: FakeClock, maker: ProofMaker, redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    checker = node(clock, redis.url)
+    await call(checker, maker, proof_of_call(maker, checker.nonce()))
+    redis.hang()
+    proofs = [proof_of_call(maker, checker.nonce()) for _ in range(5)]
+    await asyncio.gather(*(call(checker, maker, proof) for proof in proofs))
+    assert caplog.text.count("the proofs' Redis is unavailable") == 1
+    redis.resume()
+    await checker.close()
