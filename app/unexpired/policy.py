@@ -268,13 +268,19 @@ class Policy:
         self.log.note_response(request, named, self.clock.now(), hint=hint)
 
     def _exchange(
-        self, request: Request, timeout: float | None, proof: Proof | None = None
+        self,
+        request: Request,
+        timeout: float | None,
+        proof: Proof | None = None,
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> Generator[Send, Response, Response]:
         try:
             response = yield Send(request, timeout, proof)
             if proof is None:
                 return response
-            return (yield from self._prove_again(Send(request, timeout), proof, response))
+            return (
+                yield from self._prove_again(Send(request, timeout), proof, response, is_wanted)
+            )
         except Unreachable as error:
             self.log.note_no_response(request, error, self.clock.now())
             raise
@@ -297,19 +303,28 @@ class Policy:
         return self.session.expire(record.generation, KEY_LOST)
 
     def _prove_again(
-        self, sent: Send, proof: Proof, response: Response
+        self, sent: Send, proof: Proof, response: Response, is_wanted: Callable[[], bool]
     ) -> Generator[Send, Response, Response]:
-        """Return the response, or that to one more proof, if another one can help."""
+        """Return the response, or that to one more proof, if another one can help.
+
+        Meanwhile the session may have been signed out, or refreshed by another tab: then the
+        request is not wanted any more.
+        """
         if not _is_from_there(sent.request, response):
             return response
         again = self._next_proof(sent.request, proof, response)
         nonce = nonce_header(response) or (again.nonce if again else None)
         self._note_nonce(sent.request, nonce)
-        if again is None:
+        if again is None or not is_wanted() or self._was_signed_out(proof):
             return response
         if not sent.request.is_replayable:
             raise ReplayImpossible
         return (yield replace(sent, proof=again))
+
+    def _was_signed_out(self, call: Proof) -> bool:
+        """Return whether the session of a call is over, so that its token must not be sent."""
+        record = self.session.record
+        return call.access_token is not None and (record is None or record.key != call.key)
 
     def _next_proof(self, request: Request, proof: Proof, response: Response) -> Proof | None:
         """Return the proof that a response asks for; None if it would be as the one before.
@@ -485,7 +500,9 @@ class Policy:
         proof = record.key and Proof(record.key, nonce=record.tokens.nonce, skew=record.tokens.skew)
         self.session.is_refreshing = True
         try:
-            response = yield from self._fetch_tokens(request, proof or None)
+            response = yield from self._fetch_tokens(
+                request, proof or None, lambda: not self.session.is_stale(record.generation)
+            )
         except KeyLost:
             raise self._lose_key(record) from None
         except Unreachable:
@@ -505,11 +522,14 @@ class Policy:
         return SessionExpired(KEY_LOST)
 
     def _fetch_tokens(
-        self, request: Request, proof: Proof | None = None
+        self,
+        request: Request,
+        proof: Proof | None = None,
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> Generator[Send, Response, Response]:
         """Send a request for tokens; the response counts only if it is from where that went."""
         sent = self._with_cookies(self.options.with_headers(request))
-        response = yield from self._exchange(sent, self.options.exchange_timeout, proof)
+        response = yield from self._exchange(sent, self.options.exchange_timeout, proof, is_wanted)
         return _from_there(request, response)
 
     def _note_exchange(
@@ -535,7 +555,9 @@ class Policy:
     def _accept_refresh(
         self, record: Record, response: Response, requested_at: float, hint: str
     ) -> None:
-        self.session.record_for(record.generation)  # Raises if the session ended meanwhile.
+        current = self.session.record_for(record.generation)  # Raises if it ended meanwhile.
+        if current.generation != record.generation:
+            return  # Another tab was faster.
         code = refusal(response)
         tokens = parse_token_response(
             response, requested_at=requested_at, received_at=self.clock.now()

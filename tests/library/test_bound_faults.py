@@ -354,3 +354,39 @@ async def test_nothing_shows_a_key_or_a_proof(
     assert [text for text in texts if MARK in text] == []
     assert [text for text in texts for proof in proofs if proof in text] == []
     assert isinstance(record, Record)
+
+
+# -- A session that has changed while a nonce was asked for ------------------------------------
+
+CHALLENGE = json_response(401, {"code": "USE_DPOP_NONCE", "nonce": "n2"})
+
+
+def test_no_refresh_is_repeated_for_a_session_that_was_signed_out(world: World) -> None:
+    sign_in(world)
+    flow = world.policy.renew()
+    next(flow)
+    world.session.sign_out("here")
+    with pytest.raises(SessionEnded):
+        flow.send(CHALLENGE)
+
+
+def test_no_refresh_is_repeated_for_tokens_that_another_tab_has_renewed(world: World) -> None:
+    sign_in(world)
+    flow, other = world.policy.renew(), world.policy.renew()
+    next(flow)
+    next(other)
+    renewed = {**token_fields(2), "bound": True, "nonce": "n2"}
+    with pytest.raises(StopIteration):
+        other.send(json_response(200, renewed))
+    with pytest.raises(StopIteration):
+        flow.send(CHALLENGE)
+    assert (world.session.state, world.session.require().generation.number) == ("active", 2)
+
+
+def test_no_call_is_repeated_for_a_session_that_was_signed_out(world: World) -> None:
+    sign_in(world, tokenType="DPoP")
+    flow = world.policy.call(world.get())
+    next(flow)
+    world.session.sign_out("here")
+    with pytest.raises(SessionEnded):
+        flow.send(CHALLENGE)

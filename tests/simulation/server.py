@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 from tests.simulation.profile import Profile
+from tests.support.provers import proof_of
 from unexpired import Headers, Request, Response
 from unexpired.token_response import NEGLIGIBLE_SKEW
 from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims, RefreshTokens
@@ -26,6 +27,7 @@ from unexpired_server.sessions.sessions import REFUSALS as FAILURES
 from unexpired_server.tokens.keys import Key, ring_of
 
 API = "https://api.example"
+NONCE_TTL = 300.0  # s
 TOKENS = RefreshTokens(ring_of(Key("00" * 8, bytes(range(32)))))
 REFUSALS = {decision: (failure.status, failure.code) for decision, failure in FAILURES.items()}
 
@@ -38,6 +40,7 @@ class SimulatedServer:
         rows: The sessions, as the database would store them.
         reused: The refresh token of each detected reuse.
         refreshes: The number of rotations.
+        keys: The keys that sessions are bound to.
     """
 
     profile: Profile
@@ -45,6 +48,7 @@ class SimulatedServer:
     rows: dict[str, Session] = field(default_factory=dict)
     reused: list[RefreshTokenClaims] = field(default_factory=list)
     refreshes: int = 0
+    keys: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.policy = SessionPolicy(
@@ -55,9 +59,11 @@ class SimulatedServer:
         """Respond to a request as the real server would."""
         match request.url.removeprefix(f"{API}/api/"):
             case "login":
-                return self._login()
+                return self._login(request)
             case "refresh":
-                return self._refresh(presented_in(request), attempt_in(request))
+                presented = presented_in(request)
+                refusal = self._proof_refusal(request, presented.session_id)
+                return refusal or self._refresh(presented, attempt_in(request))
             case "logout":
                 self.revoke(session_of(request) or "")
                 return Response(204)
@@ -86,11 +92,25 @@ class SimulatedServer:
             left = row.created_at + self.profile.access_ttl - self.now() - NEGLIGIBLE_SKEW
         return row.revoked_at is None and left > 0
 
-    def _login(self) -> Response:
+    def _login(self, request: Request) -> Response:
         now = self.now()
         row = Session(f"{len(self.rows):032x}", "ada", 0, now, now)
         self.rows[row.id] = row
+        if "dpop" in request.headers:
+            self.keys[row.id] = proof_of(request).header["jwk"]
         return self._issue(row)
+
+    def _proof_refusal(self, request: Request, session: str) -> Response | None:
+        if session not in self.keys:
+            return None
+        if "dpop" not in request.headers:
+            return json_response(401, code="INVALID_PROOF")
+        proof = proof_of(request)
+        if proof.header["jwk"] != self.keys[session]:
+            return json_response(401, code="REFRESH_INVALID")
+        if self.now() - float(proof.claims.get("nonce", 0)) > NONCE_TTL:
+            return json_response(401, code="USE_DPOP_NONCE", nonce=str(int(self.now())))
+        return None
 
     def _refresh(self, presented: RefreshTokenClaims, attempt: str | None) -> Response:
         row, hashed, now = self.rows[presented.session_id], hash_attempt(attempt), self.now()
@@ -112,6 +132,8 @@ class SimulatedServer:
         fields = {"accessToken": _unsigned(claims), "expiresIn": life, "user": {"id": row.user_id}}
         if not self.profile.simple:
             fields["refreshToken"] = _refresh_token(row.id, row.counter)
+        if row.id in self.keys:
+            fields |= {"bound": True, "nonce": str(now)}
         return json_response(200, **fields)
 
     def _verify(self, claims: dict[str, Any]) -> Response:

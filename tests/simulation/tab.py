@@ -35,6 +35,7 @@ class Tab:
             store=self,
             lock=lock,
             clock=self,
+            prover=self.world.prover,
             is_watched=lambda: self.is_visible,
             tick=self.world.profile.tick,
             base_url=API,

@@ -24,6 +24,7 @@ from tests.simulation.server import (
     presented_in,
     session_of,
 )
+from tests.support.provers import FakeProver
 from unexpired import Request
 from unexpired.ports import LocalLock
 from unexpired.session_record import UnknownRecord, loads
@@ -82,6 +83,7 @@ class World:
         self.report = Report()
         self.server = SimulatedServer(profile, self.now)
         self.lock = LocalLock()
+        self.prover = FakeProver(has_room=seed % 2 == 0)  # All tabs share the keys.
         self.text: str | None = None  # the shared storage
         self.tabs: list[Tab] = []
         self.slept = 0.0
