@@ -19,7 +19,10 @@ from unexpired.token_response import Tokens
 if TYPE_CHECKING:
     from unexpired.ports import PreloadedStore, TokenStore
 
-MARKER: tuple[str, ...] = ("version", "api", "session", "user", "refused", "attempt", "key")
+MARKER: tuple[str, ...] = (
+    *("version", "api", "session", "user", "refused", "attempt"),
+    *("key", "nonce"),  # Of a bound session: by both a page that is opened refreshes at once.
+)
 """The members of a record that are stored. Each is shared by the tabs, and none is a token."""
 
 _NO_TOKENS = Tokens("", None, expires_at=0, lifetime=None, in_cookie=True)

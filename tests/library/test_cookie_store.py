@@ -39,7 +39,7 @@ def test_no_token_and_no_time_of_one_is_stored() -> None:
     mine.save(record(attempt=ATTEMPT, key="k").dumps(API))
     assert json.loads(text_of(shared)) == {
         "version": 2, "api": API, "session": "s", "user": {"id": "1", "name": "Adä"},
-        "refused": None, "attempt": ATTEMPT, "key": "k",
+        "refused": None, "attempt": ATTEMPT, "key": "k", "nonce": None,
     }  # fmt: skip
 
 
