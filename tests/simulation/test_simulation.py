@@ -100,7 +100,10 @@ def no_timeout(patch: pytest.MonkeyPatch) -> None:
 
 
 def untyped_errors(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(policy, "parse_token_response", lambda r, **_: r.json()["accessToken"])
+    real = policy.parse_token_response
+    patch.setattr(
+        policy, "parse_token_response", lambda r, **times: real(r, **times) or r.json()["none"]
+    )
 
 
 def never_retry(patch: pytest.MonkeyPatch) -> None:
