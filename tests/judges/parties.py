@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import httpx
@@ -55,6 +56,8 @@ class Server(Protocol):
 
     def sign_in(self) -> SignedIn: ...
 
+    def session_for_calls(self) -> SignedIn: ...
+
     def send_call(self, session: SignedIn, attempt: Attempt) -> httpx.Response: ...
 
     def send_refresh(self, session: SignedIn, attempt: Attempt) -> httpx.Response: ...
@@ -80,6 +83,13 @@ class OurServer:
         assert response.status_code == 200, response.text
         tokens = response.json()
         return SignedIn(maker, tokens["accessToken"], tokens["refreshToken"], tokens["nonce"])
+
+    @cached_property
+    def _session(self) -> SignedIn:
+        return self.sign_in()
+
+    def session_for_calls(self) -> SignedIn:
+        return self._session  # No call ends or changes it, and a password costs time.
 
     def send_call(self, session: SignedIn, attempt: Attempt) -> httpx.Response:
         return httpx.get(self.call_url, headers=_headers(attempt, session.access_token))
@@ -112,6 +122,9 @@ class OidcProvider:
         tokens = response.json()
         return SignedIn(maker, tokens["access_token"], tokens["refresh_token"], nonce)
 
+    def session_for_calls(self) -> SignedIn:
+        return self.sign_in()  # Its nonces live for two minutes.
+
     def send_call(self, session: SignedIn, attempt: Attempt) -> httpx.Response:
         return httpx.get(self.call_url, headers=_headers(attempt, session.access_token))
 
@@ -141,7 +154,7 @@ class Calls:
     server: Server
 
     def outcome(self, make: Make) -> str:
-        session = self.server.sign_in()
+        session = self.server.session_for_calls()
         target = Target("GET", self.server.call_url, session.nonce, session.access_token)
         outcome = _outcome(
             self.server,
@@ -192,7 +205,7 @@ class OAuth4WebAPI:
     audience: str
 
     def outcome(self, make: Make) -> str:
-        session = self.server.sign_in()
+        session = self.server.session_for_calls()
         target = Target("GET", self.server.call_url, session.nonce, session.access_token)
         attempt = make(session.maker, target)
         return _judged(lambda: self.accept(target, attempt))
