@@ -27,7 +27,7 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from unexpired_server import Claims, Failure, Forbidden, JWKSVerifier, failure_response
+from unexpired_server import Call, Claims, Failure, Forbidden, JWKSVerifier, failure_response
 
 View = Callable[..., Any]
 
@@ -44,7 +44,7 @@ def requires(*scopes: str) -> Callable[[View], View]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             try:
-                claims = verifier.authenticate_sync(request.headers.get("Authorization"))
+                claims = verifier.authenticate_sync(*presented(request))
                 request.claims = permitted(claims, scopes)
                 return view(request, *args, **kwargs)
             except Failure as failure:
@@ -53,7 +53,7 @@ def requires(*scopes: str) -> Callable[[View], View]:
         @wraps(view)
         async def guarded_async(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             try:
-                claims = await verifier.authenticate(request.headers.get("Authorization"))
+                claims = await verifier.authenticate(*presented(request))
                 request.claims = permitted(claims, scopes)
                 return await view(request, *args, **kwargs)
             except Failure as failure:
@@ -62,6 +62,12 @@ def requires(*scopes: str) -> Callable[[View], View]:
         return guarded_async if iscoroutinefunction(view) else guarded
 
     return decorate
+
+
+def presented(request: HttpRequest) -> tuple[str | None, Call]:
+    """Return what a request presents: its token, and the proof that a bound one needs."""
+    url, proof = request.build_absolute_uri(), request.headers.get("DPoP")
+    return request.headers.get("Authorization"), Call(request.method, url, proof)
 
 
 def permitted(claims: Claims, scopes: Collection[str]) -> Claims:

@@ -17,7 +17,7 @@ from typing import Any
 
 from flask import Flask, current_app, g, request
 
-from unexpired_server import Failure, Forbidden, JWKSVerifier, failure_response
+from unexpired_server import Call, Failure, Forbidden, JWKSVerifier, failure_response
 
 View = Callable[..., Any]
 
@@ -35,7 +35,8 @@ def requires(*scopes: str) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            g.user = verifier.authenticate_sync(request.headers.get("Authorization"))
+            call = Call(request.method, request.url, request.headers.get("DPoP"))
+            g.user = verifier.authenticate_sync(request.headers.get("Authorization"), call)
             if not g.user.scopes.issuperset(scopes):
                 raise Forbidden(scopes=scopes)
             return current_app.ensure_sync(view)(*args, **kwargs)

@@ -4,6 +4,7 @@ Each refusal is tried at each place that accepts an access token, and each place
 proof, so that nothing is refused for another reason than the test says.
 """
 
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -20,19 +21,24 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from server.app import create_app
-from tests.server.harness import HASHER, Headers, RawResponse, StartServer, call
+from tests.server.harness import HASHER, PASSWORD, Headers, RawResponse, StartServer, call
 from tests.support.clock import FakeClock
 from tests.support.proof_maker import ProofMaker
 from unexpired_server import (
     Auth,
     BearerBackend,
+    Call,
+    InvalidProof,
     JWKSVerifier,
     Service,
     Settings,
+    Unavailable,
     User,
     on_bearer_error,
     requires,
 )
+from unexpired_server.tokens import timed_proofs
+from unexpired_server.tokens.proofs import Proof
 
 HOST = "127.0.0.1"
 SESSION = "5" * 32
@@ -379,10 +385,10 @@ async def test_signing_out_by_a_bound_token_needs_its_proof_and_never_fails_in_s
         await caller.learn_nonce()
 
         async def sign_out(headers: Headers) -> tuple[int, str]:
-            json = (b"content-type", b"application/json")
+            kind = (b"content-type", b"application/json")
             path = "/api/logout"
             response = await call(
-                place.app, "POST", path, [(b"host", HOST.encode()), json, *headers], [b"{}"]
+                place.app, "POST", path, [(b"host", HOST.encode()), kind, *headers], [b"{}"]
             )
             return response.status, response.json["code"] if response.body else ""
 
@@ -397,3 +403,84 @@ async def test_signing_out_by_a_bound_token_needs_its_proof_and_never_fails_in_s
         assert await sign_out(caller.headers(proof())) == (204, "")
         answer = await caller.code(caller.headers(caller.proof()))
         assert answer == (401, "SESSION_REVOKED")
+
+
+# -- When the setting changes ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("before", "after"), [("refresh", "all"), ("all", "refresh")])
+async def test_a_token_stays_what_it_was_issued_as_when_the_setting_changes(
+    start: StartServer, before: str, after: str
+) -> None:
+    old, new = await start(dpop=before), await start(dpop=after)
+    key = ProofMaker(old.clock)
+    url = f"http://{HOST}/api/"
+    body = {"username": "ada", "password": PASSWORD}
+    proof = {"DPoP": key.proof("POST", f"{url}login")}
+    tokens = (await old.http.post("/api/login", json=body, headers=proof)).json()
+    nonce, token = tokens["nonce"], tokens["accessToken"]
+
+    async def status(token: str, *, is_bound: bool) -> int:
+        made = key.proof("GET", f"{url}me", nonce=nonce, access_token=token)
+        bound = {"Authorization": f"DPoP {token}", "DPoP": made}
+        headers = bound if is_bound else {"Authorization": f"Bearer {token}"}
+        return (await new.http.get("/api/me", headers=headers)).status_code
+
+    was_bound = before == "all"
+    assert tokens["tokenType"] == ("DPoP" if was_bound else "Bearer")
+    assert await status(token, is_bound=was_bound) == 200
+    assert await status(token, is_bound=not was_bound) == 401
+    proof = {"DPoP": key.proof("POST", f"{url}refresh", nonce=nonce)}
+    body = {"refreshToken": tokens["refreshToken"]}
+    renewed = (await new.http.post("/api/refresh", json=body, headers=proof)).json()
+    assert await status(renewed["accessToken"], is_bound=not was_bound) == 200
+    assert await status(renewed["accessToken"], is_bound=was_bound) == 401
+
+
+# -- Without our frameworks ------------------------------------------------------------------------
+
+
+async def test_in_any_framework_a_verifier_takes_the_call_with_its_proof(
+    make_settings: MakeSettings, clock: FakeClock
+) -> None:
+    place = in_another_service(make_settings(dpop="all", algorithm="EdDSA"), clock)
+    caller = Caller(place, ProofMaker(clock), "0" * 32)
+
+    async def fetch(_address: str) -> bytes:
+        return json.dumps({"keys": place.issuer.ring.public()}).encode()
+
+    verifier = JWKSVerifier("https://issuer.example/keys", now=clock, fetch=fetch)
+    header, url = f"DPoP {caller.token}", f"https://{HOST}/mine?page=2"
+    assert (await verifier.authenticate(header, Call("GET", url, caller.proof()))).jkt
+    assert verifier.authenticate_sync(header, Call("GET", url, caller.proof())).jkt
+    assert (await verifier.verify(caller.token, Call("GET", url, caller.proof()))).jkt
+    assert verifier.verify_sync(caller.token, Call("GET", url, caller.proof())).jkt
+    used = caller.proof()
+    verifier.authenticate_sync(header, Call("GET", url, used))
+    for call_ in (None, Call("GET", url), Call("PUT", url, caller.proof()), Call("GET", url, used)):
+        with pytest.raises(InvalidProof):
+            verifier.authenticate_sync(header, call_)
+        with pytest.raises(InvalidProof):
+            await verifier.verify(caller.token, call_)
+    for header in (f"Bearer {caller.token}", f"DPoP {caller.issued(is_bound=False)}"):
+        with pytest.raises(InvalidProof):
+            await verifier.authenticate(header, Call("GET", url, caller.proof()))
+    assert caller.token not in repr(Call("GET", url, caller.token))
+
+
+def test_a_verifier_that_cannot_remember_more_proofs_asks_to_try_later(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timed_proofs, "REMEMBERED", 2)
+    accepted = timed_proofs.Accepted(10, clock)
+    first, second, third = (Proof("k", name, 0, None) for name in "abc")
+    accepted.add(first)
+    accepted.add(second)
+    with pytest.raises(Unavailable):
+        accepted.add(third)
+    clock.advance(10)
+    accepted.add(third)
+    with pytest.raises(InvalidProof):
+        accepted.add(first)
+    clock.advance(20)
+    accepted.add(first)

@@ -14,16 +14,17 @@ from unexpired_server.errors import (
     BEARER,
     DPOP,
     Challenge,
+    Failure,
     InvalidProof,
     SessionRevoked,
     TokenMissing,
 )
 from unexpired_server.http.client_address import parse_address
 from unexpired_server.http.proofs import ProofChecker
-from unexpired_server.ops.metrics import Metrics, counted
+from unexpired_server.ops.metrics import Metrics
 from unexpired_server.sessions.revocations import Revocations
 from unexpired_server.tokens.access_tokens import AccessTokens, Claims
-from unexpired_server.tokens.authorization import Scheme, access_token
+from unexpired_server.tokens.authorization import access_token
 
 ADDRESS_LENGTH = 64
 
@@ -58,6 +59,7 @@ class BearerAuthenticator:
         self._tokens = tokens
         self._revocations = revocations
         self._verifications = metrics.verifications
+        self._accepted = metrics.verifications.labels("OK")  # Looked up once, not for each.
         self._proofs = proofs
         self._schemes = f"{BEARER}, {DPOP}" if binds else BEARER
 
@@ -74,12 +76,24 @@ class BearerAuthenticator:
             UseDPoPNonce: Its proof needs a newer nonce.
             Unavailable: The service does not run, so revocations are unknown.
         """
-        with counted(self._verifications):
-            self._check()  # First: without it no response may say what is missing in a header.
-            scheme, token = self._presented(request)
-            if scheme == "dpop":
-                return await self._proven(request, token)
-            return self.verify(token)
+        try:
+            claims = await self._verified(request)
+        except Failure as failure:
+            self._verifications.labels(failure.code).inc()
+            raise
+        self._accepted.inc()
+        return claims
+
+    async def _verified(self, request: HTTPConnection) -> Claims:
+        self._check()  # First: without it no response may say what is missing in a header.
+        try:
+            scheme, token = access_token(*authorization(request))
+        except TokenMissing as failure:
+            failure.scheme = self._schemes
+            raise
+        if scheme == "dpop":
+            return await self._proven(request, token)
+        return self.verify(token)
 
     def verify(self, token: str) -> Claims:
         """Return the verified claims of a bearer token from elsewhere; count nothing.
@@ -124,13 +138,6 @@ class BearerAuthenticator:
         if claims.session_id in self._revocations:
             raise SessionRevoked
         return claims
-
-    def _presented(self, request: HTTPConnection) -> tuple[Scheme, str]:
-        try:
-            return access_token(*authorization(request))
-        except TokenMissing as failure:
-            failure.scheme = self._schemes
-            raise
 
     async def _proven(self, request: HTTPConnection, token: str) -> Claims:
         try:

@@ -8,6 +8,7 @@ from unexpired_server.errors import BEARER, DPOP, TokenInvalid, TokenMissing
 
 Scheme = Literal["bearer", "dpop"]
 
+SCHEMES: dict[str, Scheme] = {"bearer": "bearer", "dpop": "dpop"}
 CHALLENGES: dict[Scheme, str] = {"bearer": BEARER, "dpop": DPOP}
 
 
@@ -29,11 +30,7 @@ def access_token(*headers: str | bytes) -> tuple[Scheme, str]:
         raise TokenInvalid
     value = headers[0] if isinstance(headers[0], str) else headers[0].decode("ascii")
     named, _, rest = value.strip(" \t").partition(" ")
-    scheme, token = named.lower(), rest.strip(" ")
-    if not token:
+    scheme, token = SCHEMES.get(named.lower()), rest.strip(" ")
+    if scheme is None or not token:
         raise TokenMissing
-    if scheme == "bearer":
-        return "bearer", token
-    if scheme == "dpop":  # RFC 9449, section 7.1
-        return "dpop", token
-    raise TokenMissing
+    return scheme, token
