@@ -14,7 +14,7 @@ import pytest
 from tests.simulation.__main__ import world_of
 from tests.simulation.fault_model import simulate
 from tests.simulation.profile import months, office, storm
-from unexpired import Dialect, Response, policy, session_manager
+from unexpired import Dialect, Response, policy, session_manager, token_response
 from unexpired.async_client import AsyncClient
 from unexpired.session import Session
 from unexpired.session_record import Generation, Record
@@ -100,7 +100,7 @@ def no_timeout(patch: pytest.MonkeyPatch) -> None:
 
 
 def untyped_errors(patch: pytest.MonkeyPatch) -> None:
-    real = policy.parse_token_response
+    real = token_response.parse_token_response
     patch.setattr(
         policy, "parse_token_response", lambda r, **times: real(r, **times) or r.json()["none"]
     )
