@@ -18,7 +18,7 @@ from unexpired_server.errors import InvalidProof, UseDPoPNonce
 from unexpired_server.http.proofs import ProofChecker
 from unexpired_server.ops import breaker
 from unexpired_server.settings import Settings
-from unexpired_server.tokens import base64url, replays
+from unexpired_server.tokens import base64url, proof_nonces, replays
 from unexpired_server.tokens.keys import Key, ring_of
 from unexpired_server.tokens.proof_nonces import ProofNonces, nonce_life
 from unexpired_server.tokens.replays import UsedProofs, proof_key
@@ -281,3 +281,22 @@ async def test_calls_that_wait_for_a_redis_that_hangs_are_all_answered_and_logge
     assert caplog.text.count("the proofs' Redis is unavailable") == 1
     redis.resume()
     await checker.close()
+
+
+def test_the_nonces_of_a_key_that_is_gone_are_not_ours_any_longer(clock: FakeClock) -> None:
+    """Those that were read before are cached."""
+    ring = ring_of(Key("ab" * 8, b"k" * 32))
+    nonces = ProofNonces(ring, clock, LIFE)
+    nonce = nonces.current()
+    assert nonces.is_fresh(nonce)
+    assert nonces.is_fresh(nonce)
+    ring.replace_with(ring_of(Key("cd" * 8, b"l" * 32)))
+    assert not nonces.is_fresh(nonce)
+    assert nonces.is_fresh(nonces.current())
+
+
+def test_more_nonces_are_read_than_are_cached(clock: FakeClock) -> None:
+    nonces = ProofNonces(RING, clock, LIFE)
+    for _ in range(proof_nonces.KNOWN + 2):
+        assert nonces.issued_at(nonces.current()) == clock.wall // 60 * 60
+        clock.advance(60)

@@ -17,6 +17,9 @@ STEP = 60_000
 """How often there is a new nonce, in milliseconds: until then the text is cached."""
 
 TIME_BYTES = 8
+KNOWN = 128
+"""How many nonces are cached as ours: more than are young at a time. Else each costs a MAC."""
+
 SHORTEST_LIFE = 300.0
 LONGEST_LIFE = 3600.0
 ROOM = 60.0
@@ -46,6 +49,8 @@ class ProofNonces:
         self._earliest = 0
         self._cached_for = ("", -1)
         self._cached = ""
+        self._known: dict[str, float] = {}
+        self._known_by = ring.keys
 
     def current(self) -> str:
         """Return the nonce for a client's next proof."""
@@ -57,8 +62,13 @@ class ProofNonces:
 
     def issued_at(self, nonce: str) -> float | None:
         """Return when a nonce was issued, in Unix seconds; None when it is not ours."""
-        content = self._tokens.read(nonce)
-        return None if content is None else int.from_bytes(content, "big") / 1000
+        if self._known_by is not self._ring.keys:  # A key that is gone has issued nothing.
+            self._known, self._known_by = {}, self._ring.keys
+        found = self._known.get(nonce)
+        if found is None and (content := self._tokens.read(nonce)) is not None:
+            found = int.from_bytes(content, "big") / 1000
+            self._remember(nonce, found)
+        return found
 
     def is_fresh(self, nonce: str) -> bool:
         """Return whether a nonce is ours and young enough."""
@@ -72,3 +82,9 @@ class ProofNonces:
     def renew(self, after: float) -> None:
         """Issue only nonces with a later time than this one, in Unix seconds."""
         self._earliest = max(self._earliest, round(after * 1000) + 1)
+
+    def _remember(self, nonce: str, issued_at: float) -> None:
+        # Only ours, so that nobody else can displace them.
+        if len(self._known) >= KNOWN:
+            self._known.clear()
+        self._known[nonce] = issued_at
