@@ -178,14 +178,13 @@ class Policy:
 
     def _call_without_token(self, request: Request, key: str | None) -> Flow:
         """Make one request that needs no session; with a key it may begin one."""
-        if request.auth == "sign_in":
-            request = self._with_cookies(request)
+        sent = self._with_cookies(request) if request.auth == "sign_in" else request
         if key is None:
-            return (yield from self._send(request))
+            return (yield from self._send(sent))
         proved = None
         try:
-            response, proved = yield from self._prove_new_key(request, key, None)
-            self._note_response(request, response)
+            response, proved = yield from self._prove_new_key(sent, key, None)
+            self._note_response(sent, response)
             return response
         finally:
             if proved is not None and response.is_success:
@@ -201,10 +200,10 @@ class Policy:
         """
         try:
             record = yield from self._usable_record()
-        except (NotSignedIn, SessionExpired, SessionEnded):
+            response = yield from self._send_with_token(request, record)
+        except (NotSignedIn, SessionExpired, SessionEnded):  # The last two also for want of a key.
             self.session.keep_end_quiet()
             return (yield from self._send(request))
-        response = yield from self._send_with_token(request, record)
         try:
             return (yield from self._handle(request, response, record))
         except (SessionExpired, SessionEnded) as over:

@@ -10,7 +10,7 @@ Every method keeps these rules:
 * Only a refusal, an expiry without a way to refresh, or a sign-out ends a session. An outage never
   signs anyone out.
 * Each real change adds one event, which waits in ``events`` until the change is stored.
-* The key of a session goes with it: it waits in ``dropped_keys`` until the change is stored.
+* Who ends a session forgets its key, which waits in ``dropped_keys`` until the change is stored.
 """
 
 from __future__ import annotations
@@ -346,10 +346,14 @@ class Session:
     def _adopt_removal(self, now: float) -> None:
         """Follow another tab that removed the record: it had expired, or the person signed out."""
         record = self.record
-        if record is not None and record.has_expired(now) and not record.can_renew:
+        if record is None:
+            return
+        if record.has_expired(now) and not record.can_renew:
             self.expire(record.generation, record.refused or "TOKEN_EXPIRED")
-        elif record is not None:
+        else:
             self.sign_out("elsewhere")
+        # Who ended it forgets the key. A later version that goes on with the session needs it.
+        self.dropped_keys = [key for key in self.dropped_keys if key != record.key]
 
     def _set(self, record: Record | None) -> None:
         """Replace the record; the key of the one before goes with it."""

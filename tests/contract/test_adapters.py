@@ -43,6 +43,7 @@ from unexpired import (
     Unreachable,
 )
 from unexpired.adapters.httpx import SessionAuth
+from unexpired.desktop.keys import SyncProgramProver
 from unexpired.desktop.urllib import UrllibTransport
 
 
@@ -215,6 +216,30 @@ def test_a_redirect_carries_no_key_to_another_origin(
     assert {"x-api-key", "cookie"} <= sent.keys()
     assert not {"x-api-key", "cookie"} & followed.keys()
     assert followed["accept"] == "text/csv"
+
+
+@pytest.mark.parametrize("call", [by_client, by_urllib, by_requests])
+def test_a_redirect_carries_no_proof_to_another_origin(
+    program: Program, foreign_server: ForeignServer, other_server: ForeignServer, call: Call
+) -> None:
+    """Neither at first, nor after a proof with a newer nonce; httpx copies it along."""
+    bind(program.store)
+    away = redirect_to(f"{other_server.url}/there")
+
+    def want_a_nonce_first(handler: BaseHTTPRequestHandler) -> None:
+        wanted = text_response('{"code": "USE_DPOP_NONCE", "nonce": "n1"}', 401)
+        (wanted if len(foreign_server.seen) == 1 else away)(handler)
+
+    foreign_server.behaviours["/away"] = want_a_nonce_first
+    assert call(program.open(foreign_server.url), f"{foreign_server.url}/away") == 200
+    assert ["dpop" in headers for _, headers, _ in foreign_server.seen] == [True, True]
+    assert ["dpop" in headers for _, headers, _ in other_server.seen] == [False]
+
+
+def bind(store: MemoryStore) -> None:
+    """Make the stored session one whose calls need proofs."""
+    record, key = json.loads(store.load() or ""), SyncProgramProver().create()
+    store.save(json.dumps({**record, "version": 2, "key": key, "scheme": "DPoP", "nonce": None}))
 
 
 @EACH_LIBRARY

@@ -342,6 +342,18 @@ async def test_a_lost_key_ends_the_session_at_once_where_calls_need_it(device: D
     assert device.server.count("/api/logout") == 0
 
 
+async def test_a_request_that_needs_no_session_goes_on_without_a_lost_key(device: Device) -> None:
+    """A public page stays as it is: nobody is redirected."""
+    device.server.proves_calls = True
+    await device.do("sign_in", "ada", "pw")
+    device.prover.keys.clear()
+    device.server.responses["/api/public"] = lambda _: json_response(200, {})
+    response = await device.do("get", "/api/public", auth="optional")
+    assert (response.status_code, device.client.state) == (200, "expired")
+    assert session_of(device.client).is_end_quiet
+    assert "authorization" not in device.server.received[-1].headers
+
+
 async def test_a_proof_by_a_lost_key_ends_the_session(device: Device) -> None:
     device.server.proves_calls = True
     await device.do("sign_in", "ada", "pw")
@@ -476,6 +488,16 @@ async def test_a_session_that_another_tab_ends_takes_its_key_along(kind: Kind) -
     assert set(device.prover.forgotten) == {"HANDLE-1"}
 
 
+async def test_a_later_version_that_goes_on_with_a_session_finds_its_key(kind: Kind) -> None:
+    """Only who ends a session forgets its key: for this version, a later one's record is none."""
+    device = kind.new()
+    await device.do("sign_in", "ada", "pw")
+    device.store.save(json.dumps({**device.stored, "version": 3}))
+    with pytest.raises(NotSignedIn):
+        await device.do("get", "/api/notes")
+    assert (device.prover.forgotten, device.stored["version"]) == ([], 3)
+
+
 async def test_a_bound_response_to_a_sign_in_without_proof_is_not_bound(kind: Kind) -> None:
     device = kind.new(dpop="off")
     device.server.issue = lambda _: json_response(
@@ -535,6 +557,18 @@ async def test_a_sign_up_is_bound_when_its_response_is_adopted(device: Device) -
     assert device.key == "HANDLE-1"
     await device.do("refresh")
     assert (device.proved("/api/signup"), device.proved("/api/refresh")) == ([True], [True])
+
+
+async def test_a_sign_up_whose_refresh_token_is_in_a_cookie_is_bound_as_well(kind: Kind) -> None:
+    device = kind.new(storage="cookie", page_url=f"{API}/")
+
+    def issue(_: Any) -> Response:
+        fields = {**token_fields(1, now=device.clock.wall), "refreshToken": None}
+        return json_response(200, {**fields, "bound": True, "nonce": "nonce-1"})
+
+    device.server.issue = issue
+    await device.do("adopt", await device.do("post", "/api/signup", auth="sign_in"))
+    assert (device.key, device.prover.forgotten) == ("HANDLE-1", [])
 
 
 async def test_each_response_takes_its_own_key_and_a_mapping_the_last(device: Device) -> None:

@@ -49,6 +49,8 @@ class SessionAuth(AuthBase):
         requests follows a redirect itself and calls this hook with the next response; the token
         does not follow to another origin.
         """
+        if response.is_redirect:
+            _drop_proof(response)
         while not response.is_redirect and self._trusts(response.request.url or ""):
             try:
                 send = steps.send(_response(response))
@@ -65,11 +67,21 @@ def _send_again(
     response.close()
     prepared = response.request.copy()
     _update(prepared, request)
+    _drop_proof(response)
     connection: Any = response.connection
     further: TheirResponse = connection.send(prepared, **options)
     further.history.append(response)
     further.request = prepared
     return further
+
+
+def _drop_proof(response: TheirResponse) -> None:
+    """Take the proof off a request whose headers requests copies for where it is redirected to.
+
+    A proof is for one URL (RFC 9449, section 4.2), and of no use to another origin but to know the
+    key by.
+    """
+    response.request.headers.pop("DPoP", None)
 
 
 def _request(prepared: PreparedRequest) -> Request:
