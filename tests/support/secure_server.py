@@ -1,0 +1,149 @@
+"""The server over TLS, without which browsers keep no cookie, and a page of the tests."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Self
+
+import uvicorn
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.app import create_app
+from tests.server.harness import HASHER, add_user
+from tests.support.paths import ROOT
+from tests.support.server_process import PASSWORDS
+from unexpired_server.settings import Settings
+
+PAGE = ROOT / "tests" / "e2e" / "library"
+EMPTY = "/empty.html"
+"""A page without a policy, as somebody else's may be."""
+
+START_SECONDS = 60
+POLL_SECONDS = 0.02
+
+
+class SecureServer:
+    """The server in a thread, at two addresses of one site, for a ``with`` block.
+
+    Args:
+        folder: Keeps its certificate and its data.
+
+    Attributes:
+        url: Where its page is.
+        api: Its other address, on another port: another origin of the same site.
+        ahead: Seconds that its clock is ahead, so that tokens expire when a test wants it.
+        loses: Whether the response to the next refresh is lost on its way.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.ahead = 0.0
+        self.loses = False
+        self._folder = folder
+        self._sockets = [_listening() for _ in range(2)]
+        self.url, self.api = (f"https://localhost:{it.getsockname()[1]}" for it in self._sockets)
+        settings = Settings(
+            database_url=f"sqlite+aiosqlite:///{folder}/data/test.sqlite3",
+            keys_file=folder / "data" / "keys.json",
+            cookies=True,
+            cors_origins=(self.url,),
+        )
+        self._settings = settings
+        self._app: ASGIApp = create_app(settings, now=self._now, hasher=HASHER)
+        certificate = _certificate(folder)
+        self._servers = [
+            uvicorn.Server(
+                uvicorn.Config(
+                    self,
+                    ssl_certfile=certificate,
+                    lifespan="off" if number else "on",
+                    log_level="error",
+                )
+            )
+            for number in range(2)
+        ]
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+
+    def __enter__(self) -> Self:
+        """Start serving."""
+        self._thread.start()
+        end = time.monotonic() + START_SECONDS
+        while not all(one.started for one in self._servers):
+            assert time.monotonic() < end, "the server did not start"
+            time.sleep(POLL_SECONDS)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop serving."""
+        for one in self._servers:
+            one.should_exit = True
+        self._thread.join()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the page of the tests, and else the application."""
+        path = scope.get("path", "")
+        if path.startswith("/library."):
+            await FileResponse(PAGE / Path(path).name)(scope, receive, send)
+        elif path == EMPTY:
+            await HTMLResponse("<!doctype html><title>Empty</title>")(scope, receive, send)
+        elif self.loses and path == "/api/refresh" and scope["method"] == "POST":
+            self.loses = False
+            await self._app(scope, receive, _lose)
+            await PlainTextResponse("Bad Gateway", 502)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _serve(self) -> None:
+        for name, password in PASSWORDS.items():
+            await add_user(self._settings, name, password)
+        pairs = zip(self._servers, self._sockets, strict=True)
+        await asyncio.gather(*(one.serve(sockets=[at]) for one, at in pairs))
+
+    def _now(self) -> float:
+        return time.time() + self.ahead
+
+
+async def _lose(_message: Message) -> None:
+    pass
+
+
+def _listening() -> socket.socket:
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    return listening
+
+
+def _certificate(folder: Path) -> Path:
+    """Return a file with a new key and a certificate for this machine, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    names: list[Any] = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, SHA256())
+    )
+    file = folder / "certificate.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(private + certificate.public_bytes(Encoding.PEM))
+    ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(file)
+    return file
