@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections import OrderedDict
 from typing import Any
 
 import jwt
@@ -538,3 +539,21 @@ def test_required_proofs_must_be_read() -> None:
     with pytest.raises(SettingsError, match="The setting dpop_required needs dpop"):
         load_settings(dpop="off", dpop_required=True)
     assert load_settings(dpop_required=True).dpop == "refresh"
+
+
+def test_threads_that_displace_each_others_keys_refuse_no_good_proof(
+    monkeypatch: pytest.MonkeyPatch, maker: ProofMaker
+) -> None:
+    """A key may be gone as soon as it is stored."""
+    monkeypatch.setattr(proofs, "CACHE_SIZE", 1)
+
+    class Crowded(OrderedDict[str, VerifyingKey]):
+        def __setitem__(self, header: str, key: VerifyingKey) -> None:
+            super().__setitem__(header, key)
+            super().__setitem__("another thread's", key)
+            self.popitem(last=False)
+
+    monkeypatch.setattr(proofs, "OrderedDict", Crowded)
+    verifier = ProofVerifier()
+    for _ in range(3):
+        assert accepted(verifier, maker.proof("POST", URL))
