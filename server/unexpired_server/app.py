@@ -92,7 +92,7 @@ def build_app(
 
 
 def _system_routes(service: Service, operations: Sequence[Operation]) -> list[Route]:
-    everything = (*service.operations(), *operations, *system.OPERATIONS)
+    everything = (*service.operations(operations), *system.OPERATIONS)
     routes = system.SystemRoutes(service.readiness, service.ring, service.metrics, everything)
     return routes.routes()
 

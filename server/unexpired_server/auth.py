@@ -34,7 +34,7 @@ from unexpired_server.http.sockets import AuthSocket, signed_in_socket
 from unexpired_server.service import Service
 from unexpired_server.sessions.deliveries import Deliver
 from unexpired_server.sessions.user import ClaimsHook, User, UserStore
-from unexpired_server.settings import Settings, load_settings
+from unexpired_server.settings import Settings, checked_public_url, load_settings
 from unexpired_server.tokens.jwks_verifier import JWKSVerifier
 
 
@@ -50,7 +50,10 @@ class Auth:
         claims: Returns further claims for a user's access token.
         deliver: Sends a link for a forgotten password to its user; without it nobody can reset one.
         verifier: Verifies tokens that another server issues; then there are no routes and no
-            database, and no other argument may be given.
+            database, and no other argument may be given but ``public_url``.
+        public_url: With ``verifier``: the URL that clients use for this service, such as
+            ``https://api.example``, where a proxy changes host or path. Proofs of tokens that are
+            bound to a key name it; without it they must name the requests' ``Host``.
         now: The clock of all nodes, in Unix seconds; the database's when None.
         hasher: Argon2's parameters; RFC 9106's low-memory ones when None.
 
@@ -62,8 +65,9 @@ class Auth:
 
     Raises:
         SettingsError: The keys or the database URL cannot be used, or an extra is missing.
-        TypeError: ``verifier`` is given together with another argument, or ``settings`` or
-            ``verifier`` is something else.
+        TypeError: ``verifier`` is given together with another argument, ``public_url`` without it,
+            or ``settings`` or ``verifier`` is something else.
+        ValueError: ``public_url`` is no such URL.
 
     In FastAPI::
 
@@ -83,6 +87,7 @@ class Auth:
         claims: ClaimsHook | None = None,
         deliver: Deliver | None = None,
         verifier: JWKSVerifier | None = None,
+        public_url: str | None = None,
         now: Callable[[], float] | None = None,
         hasher: PasswordHasher | None = None,
     ) -> None:
@@ -91,6 +96,8 @@ class Auth:
         self._service: Service | None = None
         authenticator: Authenticator
         if verifier is None:
+            if public_url is not None:
+                raise TypeError("public_url goes with verifier: Settings(public_url=…) has it")
             self._service = Service(
                 load_settings() if settings is None else settings,
                 users=users,
@@ -106,7 +113,8 @@ class Auth:
             for name, value in given.items():
                 if value is not None:
                     raise TypeError(f"verifier and {name} exclude each other: it issues no tokens")
-            authenticator = RemoteAuthenticator(verifier)
+            url = None if public_url is None else checked_public_url(public_url)
+            authenticator = RemoteAuthenticator(verifier, url)
         self._authenticator = authenticator
         self.user = CurrentUser(authenticator)
         self.optional = OptionalUser(authenticator)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from argon2 import PasswordHasher
@@ -19,7 +19,7 @@ from starlette.routing import Route
 from unexpired_server.errors import BadCredentials, Unavailable
 from unexpired_server.http.bearer import BearerAuthenticator, address_of
 from unexpired_server.http.exception_handlers import OwnFailuresMiddleware, RunningCheck
-from unexpired_server.http.openapi import Operation
+from unexpired_server.http.openapi import Operation, with_proofs
 from unexpired_server.http.password import PasswordAuthenticator
 from unexpired_server.http.prefix import DEFAULT_PREFIX, checked_prefix, with_prefix
 from unexpired_server.http.proofs import ProofChecker
@@ -230,18 +230,24 @@ class Service:
             *self._own_table_routes(authenticator),
         ]
 
-    def operations(self) -> tuple[Operation, ...]:
-        """Return what the routes offer, for the OpenAPI document."""
-        offered = [*authentication.OPERATIONS, *account.OPERATIONS]
-        if self.directory.is_own:
-            return tuple(offered)
-        offered += features.OPERATIONS
+    def operations(self, further: Sequence[Operation] = ()) -> tuple[Operation, ...]:
+        """Return what the routes offer, for the OpenAPI document.
+
+        Args:
+            further: What the application's routes offer, whose tokens are verified by ``bearer``.
+        """
+        offered = [*authentication.OPERATIONS, *account.OPERATIONS, *further]
+        if not self.directory.is_own:
+            offered += self._own_table_operations()
+        return with_proofs(offered) if self.settings.dpop == "all" else tuple(offered)
+
+    def _own_table_operations(self) -> list[Operation]:
+        offered = [*features.OPERATIONS, passwords.CHANGE]
         if self.settings.signup:
             offered += signup.OPERATIONS
-        offered.append(passwords.CHANGE)
         if self._deliveries:
             offered += passwords.RESET_OPERATIONS
-        return tuple(offered)
+        return offered
 
     def _own_table_routes(self, authenticator: PasswordAuthenticator) -> list[Route]:
         """Return the routes that write to the built-in table of users, where that is used."""

@@ -217,11 +217,7 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _public_urls(cls, url: str | None) -> str | None:
-        if url and not PUBLIC_URL.fullmatch(url.removesuffix("/")):
-            raise ValueError(
-                "must be the URL that clients use, such as https://api.example, without a query"
-            )
-        return url.removesuffix("/") if url else None
+        return checked_public_url(url) if url else None
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -292,6 +288,20 @@ def load_settings(**flags: object) -> Settings:
         return Settings(**given)
     except ValidationError as exc:
         raise SettingsError("; ".join(map(_sentence, exc.errors()))) from None
+
+
+def checked_public_url(url: str) -> str:
+    """Return the URL that clients use for a server, without a slash at its end.
+
+    Raises:
+        ValueError: It is no such URL.
+    """
+    url = url.removesuffix("/")
+    if not PUBLIC_URL.fullmatch(url):
+        raise ValueError(
+            "must be the URL that clients use, such as https://api.example, without a query"
+        )
+    return url
 
 
 def _is_open_to_the_network(url: str) -> bool:

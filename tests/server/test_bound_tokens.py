@@ -6,7 +6,7 @@ proof, so that nothing is refused for another reason than the test says.
 
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -124,7 +124,12 @@ def in_starlette(settings: Settings, clock: FakeClock) -> Place:
     async def mine(request: Request) -> Response:
         return JSONResponse({"id": request.user.id})
 
-    app = Starlette(routes=[Route("/mine", mine)], lifespan=auth.lifespan)
+    @requires("orders:write")
+    async def never(request: Request) -> Response:  # noqa: ARG001 - by it the user is found
+        raise AssertionError
+
+    routes = [Route("/mine", mine), Route("/never", never)]
+    app = Starlette(routes=routes, lifespan=auth.lifespan)
     auth.install(app)
     return Place(app, auth.service)
 
@@ -146,6 +151,10 @@ def fastapi_app(auth: Auth) -> FastAPI:
     @app.get("/mine")
     async def mine(user: Annotated[User, Depends(auth.requires())]) -> dict[str, str]:
         return {"id": user.id}
+
+    @app.get("/never", dependencies=[Depends(auth.requires("orders:write"))])
+    async def never() -> None:
+        raise AssertionError
 
     @app.get("/greeting")
     async def greeting(user: Annotated[User | None, Depends(auth.optional)]) -> dict[str, str]:
@@ -179,7 +188,9 @@ def our_own(path: str, method: str = "GET") -> Build:
     return build
 
 
-def in_another_service(settings: Settings, clock: FakeClock) -> Place:
+def in_another_service(
+    settings: Settings, clock: FakeClock, public_url: str | None = None
+) -> Place:
     """An API that knows only the issuer's public keys."""
     issuer = create_app(settings, now=clock, hasher=HASHER)
 
@@ -187,7 +198,7 @@ def in_another_service(settings: Settings, clock: FakeClock) -> Place:
         return (await call(issuer, "GET", "/.well-known/jwks.json", [], [b""])).body
 
     verifier = JWKSVerifier("https://issuer.example/.well-known/jwks.json", now=clock, fetch=fetch)
-    app = fastapi_app(Auth(verifier=verifier))
+    app = fastapi_app(Auth(verifier=verifier, public_url=public_url))
     return Place(app, issuer.state.service, has_nonces=False)
 
 
@@ -208,6 +219,12 @@ async def caller(
     request: pytest.FixtureRequest, make_settings: MakeSettings, clock: FakeClock
 ) -> AsyncIterator[Caller]:
     place = PLACES[request.param](make_settings(dpop="all", algorithm="EdDSA"), clock)
+    async with calling(place, clock) as caller:
+        yield caller
+
+
+@asynccontextmanager
+async def calling(place: Place, clock: FakeClock) -> AsyncIterator[Caller]:
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(place.app.router.lifespan_context(place.app))
         if not place.has_nonces:
@@ -302,6 +319,26 @@ async def test_a_refused_token_is_answered_with_its_own_code_and_the_scheme_of_t
     assert response.headers["www-authenticate"].startswith("DPoP ")
 
 
+@pytest.mark.parametrize("build", [in_starlette, in_fastapi, in_another_service])
+async def test_a_missing_scope_is_named_in_the_scheme_of_the_call(
+    build: Build, make_settings: MakeSettings, clock: FakeClock
+) -> None:
+    place = build(make_settings(dpop="all", algorithm="EdDSA"), clock)
+    place.path = "/never"
+    bound = 'DPoP realm="unexpired", algs="ES256", error="insufficient_scope"'
+    plain = 'Bearer realm="unexpired", error="insufficient_scope"'
+    async with calling(place, clock) as caller:
+        token = caller.issued(is_bound=False)
+        for headers, challenge in (
+            (caller.headers(caller.proof()), bound),
+            (caller.headers(scheme="Bearer", token=token), plain),
+        ):
+            response = await place.ask(headers)
+            assert (response.status, response.json["code"]) == (403, "FORBIDDEN")
+            assert response.headers["www-authenticate"].startswith(challenge)
+            assert response.headers["www-authenticate"].endswith('scope="orders:write"')
+
+
 async def test_two_authorization_headers_are_refused_even_with_a_proof(caller: Caller) -> None:
     good = caller.headers(caller.proof())
     for other in (b"Bearer x", good[0][1]):
@@ -336,6 +373,66 @@ async def test_another_service_accepts_proofs_that_were_made_within_the_leeway(
     for seconds, expected in ((60, (200, "")), (-60, (200, "")), (62, REFUSED), (-62, REFUSED)):
         proof = caller.proof(iat=int(clock()) + seconds)
         assert await caller.code(caller.headers(proof)) == expected
+
+
+@pytest.mark.parametrize(("public_url", "path"), [
+    ("https://api.example", "/mine"), ("https://api.example/v1/", "/v1/mine"),
+])  # fmt: skip
+async def test_another_service_behind_a_proxy_is_given_the_url_that_clients_use(
+    make_settings: MakeSettings, clock: FakeClock, public_url: str, path: str
+) -> None:
+    """The proxy sends another Host, and may have taken a prefix away."""
+    place = in_another_service(make_settings(dpop="all", algorithm="EdDSA"), clock, public_url)
+    async with calling(place, clock) as caller:
+        good = caller.headers(caller.proof(url=f"https://api.example{path}"))
+        assert await caller.code(good) == (200, "")
+        assert await caller.code(caller.headers(caller.proof())) == REFUSED
+
+
+def test_the_url_that_clients_use_is_checked(make_settings: MakeSettings) -> None:
+    verifier = JWKSVerifier("https://issuer.example/keys")
+    for url in ("", "api.example", "https://api.example/?a=b"):
+        with pytest.raises(ValueError, match="must be the URL that clients use"):
+            Auth(verifier=verifier, public_url=url)
+    with pytest.raises(TypeError, match="public_url goes with verifier"):
+        Auth(make_settings(), public_url="https://api.example")
+
+
+# -- In OpenAPI ------------------------------------------------------------------------------------
+
+
+async def test_the_openapi_document_says_what_calls_with_a_bound_token_bring(
+    start: StartServer,
+) -> None:
+    documents = {}
+    for dpop in ("refresh", "all"):
+        node = await start(dpop=dpop, signup=True)
+        documents[dpop] = (await node.http.get("/openapi.json")).json()
+    schemes = documents["all"]["components"]["securitySchemes"]
+    assert schemes["dpop"] == {"type": "http", "scheme": "dpop", "bearerFormat": "JWT"}
+    assert schemes.keys() - documents["refresh"]["components"]["securitySchemes"] == {"dpop"}
+    for path in ("/api/me", "/api/sessions", "/api/notes", "/api/password"):
+        for method, one in documents["all"]["paths"][path].items():
+            before = json.dumps(documents["refresh"]["paths"][path][method])
+            assert one["security"] == [{"bearer": []}, {"dpop": []}]
+            assert "DPoP" in [parameter["name"] for parameter in one["parameters"]]
+            assert one["responses"]["401"]["headers"].keys() == {"WWW-Authenticate", "DPoP-Nonce"}
+            for code in ("INVALID_PROOF", "USE_DPOP_NONCE"):
+                assert code in json.dumps(one["responses"]["401"])
+                assert code not in before
+    for path in ("/api/login", "/api/refresh", "/api/logout", "/healthz"):
+        assert documents["all"]["paths"][path] == documents["refresh"]["paths"][path]
+
+
+def test_fastapis_document_shows_both_schemes_for_our_routes(make_settings: MakeSettings) -> None:
+    for dpop, names in (("refresh", ["accessToken"]), ("all", ["accessToken", "provenToken"])):
+        document = fastapi_app(Auth(make_settings(dpop=dpop), hasher=HASHER)).openapi()
+        me = document["paths"]["/api/me"]["get"]
+        assert [name for one in me["security"] for name in one] == names
+        assert ("INVALID_PROOF" in json.dumps(me["responses"])) == (dpop == "all")
+        schemes = document["components"]["securitySchemes"]
+        assert schemes.keys() == set(names)
+        assert [one["scheme"] for one in schemes.values()] == ["bearer", "dpop"][: len(names)]
 
 
 # -- All of our own routes -------------------------------------------------------------------------

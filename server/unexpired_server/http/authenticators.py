@@ -20,8 +20,6 @@ from unexpired_server.tokens.timed_proofs import Call
 NAMES = ("username", "preferred_username")
 """Claims with a name to show: one's own ``claims=``, and OpenID Connect Core 1.0, section 5.1."""
 
-URLS = RequestURLs()
-
 
 class Authenticator(Protocol):
     """Verifies access tokens.
@@ -86,13 +84,15 @@ class RemoteAuthenticator:
 
     Args:
         verifier: Has the issuer's public keys.
+        public_url: The URL that clients use for this service; the requests' ``Host`` when None.
     """
 
     strict: bool = False
 
-    def __init__(self, verifier: JWKSVerifier) -> None:
+    def __init__(self, verifier: JWKSVerifier, public_url: str | None = None) -> None:
         self.now: Callable[[], float] = time.time
         self._verifier = verifier
+        self._urls = RequestURLs(public_url)
 
     async def authenticate(self, request: HTTPConnection) -> Claims:
         """Return the verified claims of a request."""
@@ -100,28 +100,22 @@ class RemoteAuthenticator:
         scheme, token = access_token(*headers)
         if scheme == "bearer":
             return await self._verifier.verify(token)
-        return await self._verifier.authenticate(headers[0], call_of(request))
+        return await self._verifier.authenticate(headers[0], self._call(request))
 
     async def verify(self, request: HTTPConnection, token: str, proof: str | None) -> Claims:
         """Return the verified claims of a token."""
-        call = None if proof is None else call_of(request, proof)
+        call = None if proof is None else self._call(request, proof)
         return await self._verifier.verify(token, call)
 
     async def verify_again(self, token: str) -> Claims:
         """Return the claims of a token that was verified before."""
         return await self._verifier.verify_again(token)
 
-
-def call_of(request: HTTPConnection, proof: str | None = None) -> Call:
-    """Return a request as a proof must name it.
-
-    Args:
-        request: The request, or a WebSocket.
-        proof: The proof that came in a message; the one in the headers when None.
-    """
-    # Several proofs are none: they are joined to what no proof can be.
-    text = ",".join(request.headers.getlist("dpop")) if proof is None else proof
-    return Call(request.scope.get("method", "GET"), URLS.of(request), text)
+    def _call(self, request: HTTPConnection, proof: str | None = None) -> Call:
+        """Return a request as a proof must name it; its proof is in the headers when None."""
+        # Several proofs are none: they are joined to what no proof can be.
+        text = ",".join(request.headers.getlist("dpop")) if proof is None else proof
+        return Call(request.scope.get("method", "GET"), self._urls.of(request), text)
 
 
 def user_of(claims: Claims) -> User:

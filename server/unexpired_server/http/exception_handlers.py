@@ -50,7 +50,7 @@ def failure_handlers(*, strict: bool) -> dict[type[Exception], ExceptionHandler]
         failure = _failure(exc)
         if isinstance(conn, WebSocket):
             return await refuse_socket(conn, failure, strict=strict)
-        return error_response(failure, strict=strict)
+        return error_response(failure, strict=strict, scope=conn.scope)
 
     return {Failure: on_failure}
 
@@ -91,7 +91,8 @@ async def refuse_socket(websocket: WebSocket, failure: Failure, *, strict: bool 
             await websocket.close(code, reason)
     elif websocket.application_state is WebSocketState.CONNECTING:
         if "websocket.http.response" in websocket.scope.get("extensions", {}):
-            await websocket.send_denial_response(error_response(failure, strict=strict))
+            answer = error_response(failure, strict=strict, scope=websocket.scope)
+            await websocket.send_denial_response(answer)
         else:
             await websocket.close(code, reason)
 
@@ -167,7 +168,8 @@ class OwnFailuresMiddleware:
         except Failure as failure:
             if started:
                 raise
-            await error_response(failure, strict=self._strict)(scope, receive, send)
+            response = error_response(failure, strict=self._strict, scope=scope)
+            await response(scope, receive, send)
 
 
 class RunningCheck:

@@ -12,6 +12,7 @@ from typing import Any
 from fastapi.params import Depends, Security
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
+from fastapi.security.http import HTTPBase
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.routing import Route
@@ -31,6 +32,20 @@ class _AccessToken(HTTPBearer):
 
 ACCESS_TOKEN: HTTPBearer = _AccessToken(
     scheme_name="accessToken", bearerFormat="JWT", description="The `accessToken` of a sign-in."
+)
+
+
+class _ProvenToken(HTTPBase):
+    """Shows that an operation takes a token that is bound to a key; verifies none."""
+
+    async def __call__(self, _request: HTTPConnection) -> None:
+        """Do nothing: our own dependencies verify, and answer with our codes."""
+
+
+PROVEN_TOKEN: HTTPBase = _ProvenToken(
+    scheme="dpop",
+    scheme_name="provenToken",
+    description="The `accessToken` of a bound session, with a proof in the header `DPoP`.",
 )
 
 
@@ -83,10 +98,16 @@ def _api_route(route: Route, operation: Operation) -> Route:
         response_model=None,
         response_class=Response,
         response_description=operation.summary,
-        dependencies=[Depends(ACCESS_TOKEN)] if operation.needs_token else None,
+        dependencies=[Depends(one) for one in _schemes(operation)],
         tags=[TAG],
         summary=operation.summary,
         openapi_extra=described(operation),
     )
     shown.app = route.app
     return shown
+
+
+def _schemes(operation: Operation) -> list[HTTPBase]:
+    if not operation.needs_token:
+        return []
+    return [ACCESS_TOKEN, PROVEN_TOKEN] if operation.takes_proof else [ACCESS_TOKEN]

@@ -6,7 +6,7 @@ Each module of routes describes its own operations; an application adds those of
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -86,6 +86,14 @@ class Operation:
         return UseDPoPNonce in self.failures
 
 
+def with_proofs(operations: Iterable[Operation]) -> tuple[Operation, ...]:
+    """Return operations as they are where calls with an access token need a proof of its key."""
+    return tuple(
+        replace(one, failures=(*one.failures, *PROOF_FAILURES)) if one.needs_token else one
+        for one in operations
+    )
+
+
 def document(operations: Sequence[Operation]) -> dict[str, Any]:
     """Return the document that describes some operations."""
     paths: dict[str, dict[str, Any]] = {}
@@ -97,9 +105,7 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": _schemas(operations),
-            "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-            },
+            "securitySchemes": _security_schemes(operations),
         },
     }
 
@@ -127,6 +133,13 @@ def _inlined(part: Any, schemas: dict[str, Any]) -> Any:
     return part
 
 
+def _security_schemes(operations: Iterable[Operation]) -> dict[str, Any]:
+    names = ["bearer"]
+    if any(one.needs_token and one.takes_proof for one in operations):
+        names.append("dpop")  # Bound tokens come with a proof (RFC 9449, section 7.1).
+    return {name: {"type": "http", "scheme": name, "bearerFormat": "JWT"} for name in names}
+
+
 def _schemas(operations: Iterable[Operation]) -> dict[str, Any]:
     models = {ErrorOut, *(m for one in operations for m in (one.request, one.response) if m)}
     _, definitions = models_json_schema(
@@ -146,13 +159,13 @@ def _operation(one: Operation) -> dict[str, Any]:
     if one.request:
         described["requestBody"] = {"required": True, "content": _content(one.request)}
     if one.needs_token:
-        described["security"] = [{"bearer": []}]
+        described["security"] = [{"bearer": []}, *([{"dpop": []}] if one.takes_proof else [])]
     return described
 
 
 def _success(one: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {"description": one.summary}
-    if one.takes_proof:
+    if one.takes_proof and not one.needs_token:
         described["headers"] = {DPOP_NONCE: _NONCE}
     return {**described, "content": _content(one.response)} if one.response else described
 

@@ -105,8 +105,8 @@ class BearerBackend(AuthenticationBackend):
         return AuthCredentials(["authenticated"]), user
 
 
-def on_bearer_error(_conn: HTTPConnection, exc: AuthenticationError) -> Response:
+def on_bearer_error(conn: HTTPConnection, exc: AuthenticationError) -> Response:
     """Answer an invalid token as our own routes do; the middleware's ``on_error``."""
     if isinstance(exc, BearerError):
-        return error_response(exc.failure, strict=exc.strict)
-    return error_response(TokenInvalid())
+        return error_response(exc.failure, strict=exc.strict, scope=conn.scope)
+    return error_response(TokenInvalid(), scope=conn.scope)
