@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from js import localStorage
 
 from unexpired import AsyncClient, Response, Transport
+from unexpired.outside_text import loads
 from views.ui.i18n import tr, tr_plural
 from views.ui.storage import STORAGE_ERRORS
 
@@ -84,7 +84,7 @@ class Theft:
             text = localStorage.getItem(self._storage_key)
         except STORAGE_ERRORS:
             text = None
-        stolen: dict[str, Any] = json.loads(text) if text else {}
+        stolen: dict[str, Any] = loads(text) if text else {}
         return stolen
 
     def _thief(self) -> AsyncClient:
