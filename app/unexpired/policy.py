@@ -371,12 +371,14 @@ class Policy:
     def _may_be_cors(self, request: Request, sent_at: float) -> bool:
         """Return whether a request without a response may be one that CORS did not let out.
 
-        A page learns no more than that (Fetch Standard, network error), but at once.
+        A page learns no more than that (Fetch Standard, network error), but at once. It may have
+        arrived all the same: a second sign-up would meet the account that the first one has made.
         """
         home = origin_of(self.options.page_url)
         is_late = self.clock.monotonic() - sent_at >= self.options.exchange_timeout
         is_other = home is not None and origin_of(request.url) != home
-        return is_other and request.is_replayable and not is_late
+        is_repeatable = request.is_replayable and request.auth != "sign_in"
+        return is_other and is_repeatable and not is_late
 
     def _note_refused_proof(self, request: Request, response: Response) -> None:
         self.session.unbound_because = "refused"

@@ -550,6 +550,21 @@ async def test_a_sign_in_that_cors_may_have_stopped_is_sent_without_a_proof(
 # -- A sign-in of the application's own --------------------------------------------------------
 
 
+async def test_a_sign_up_without_a_response_is_not_sent_again(kind: Kind) -> None:
+    """It may have arrived, and a second one would meet the account that it has made."""
+    device = kind.new(page_url="https://app.example/")
+    received: list[str] = []
+
+    def stop(request: Any) -> Response:
+        received.append(request.url)
+        raise Unreachable
+
+    device.server.respond = stop
+    with pytest.raises(Unreachable):
+        await device.do("post", "/api/signup", json={"username": "ada"}, auth="sign_in")
+    assert (len(received), len(device.prover.forgotten)) == (1, 1)
+
+
 async def test_a_sign_up_is_bound_when_its_response_is_adopted(device: Device) -> None:
     response = await device.do("post", "/api/signup", json={"username": "ada"}, auth="sign_in")
     assert device.prover.forgotten == []
