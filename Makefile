@@ -180,7 +180,7 @@ webkit: setup ## tests/webkit in WebKitGTK, installed where apt can, else skippe
 test-install: ## Install for real with every Python found, several versions of pip, and uv (long)
 	$(PYTHON) tests/project/try_install.py
 
-BENCH ?= loading requests verifying refreshing logins growth
+BENCH ?= loading requests dpop-page verifying refreshing dpop logins growth
 BENCH_OPTIONS ?=
 
 bench: $(addprefix bench-,$(BENCH)) ## Compare with others and with ourselves (long): benchmarks/README.md
@@ -188,7 +188,7 @@ bench: $(addprefix bench-,$(BENCH)) ## Compare with others and with ourselves (l
 bench-%: .venv/.ready benchmarks/.venv/.ready benchmarks/node_modules/.ready
 	$(BIN)/python -m benchmarks $* $(BENCH_OPTIONS)
 
-bench-loading bench-requests: setup browser benchmarks/.venv/.ready benchmarks/browser/node_modules/.ready
+bench-loading bench-requests bench-dpop-page: setup browser benchmarks/.venv/.ready benchmarks/browser/node_modules/.ready
 	PYTHONPATH=tools $(BIN)/python -m benchmarks.browser $(@:bench-%=%) $(BENCH_OPTIONS)
 
 benchmarks/.venv/.ready: benchmarks/requirements.lock

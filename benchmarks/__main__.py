@@ -8,11 +8,11 @@ from functools import partial
 
 import click
 
-from benchmarks import growth, logins, refreshing, verifying
+from benchmarks import growth, logins, proving, refreshing, verifying
 from benchmarks.processes import HERE, PEERS_BIN
 from benchmarks.results import Part, write
 
-PARTS = ("verifying", "refreshing", "logins", "growth")
+PARTS = ("verifying", "refreshing", "dpop", "logins", "growth")
 
 
 @click.command()
@@ -31,6 +31,7 @@ def main(parts: tuple[str, ...], rounds: int, seconds: float, sizes: tuple[int, 
     measures: dict[str, Callable[[int, float], Part]] = {
         "verifying": verifying.measure,
         "refreshing": refreshing.measure,
+        "dpop": proving.measure,
         "logins": logins.measure,
         "growth": partial(growth.measure, sizes=sorted(sizes)),
     }

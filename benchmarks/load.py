@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from benchmarks.processes import HERE
 
-Kind = Literal["get", "refresh", "post"]
+Kind = Literal["get", "prove", "refresh", "post"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Job:
         field: The field of the refresh token, in requests and responses.
         connections: How many, each with one request in flight.
         seconds: How long.
+        nonce: The server's, for the proofs of calls.
     """
 
     url: str
@@ -34,6 +35,7 @@ class Job:
     field: str = "refreshToken"
     connections: int = 32
     seconds: float = 3
+    nonce: str = ""
 
 
 @dataclass(frozen=True)

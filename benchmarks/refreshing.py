@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from subprocess import PIPE
+from typing import Any
 
 from benchmarks.load import Job
 from benchmarks.postgres import fresh_database, trouble
@@ -101,10 +102,10 @@ def _ours(place: World, rounds: int, stack: ExitStack) -> dict[str, Turn]:
     tokens = place.refresh_tokens((2 if place.is_sqlite else 4) * turns * OURS_AT_ONCE)
     shares = _shares(tokens, OURS_AT_ONCE)
     one = stack.enter_context(place.server())
-    inside = [sys.executable, "-m", "benchmarks.in_process"]
+    inside = [sys.executable, "-m", "benchmarks.in_process", "refresh"]
     found = {
         OURS: over_http({one: _jobs(one, shares, "refreshToken")}),
-        OURS_INSIDE: _in_process(inside, place.environment(), shares),
+        OURS_INSIDE: in_process(inside, place.environment(), shares),
     }
     if not place.is_sqlite:
         two = stack.enter_context(place.server())
@@ -128,7 +129,7 @@ def _peers(place: World, database: str, rounds: int, stack: ExitStack) -> dict[s
     server = stack.enter_context(serving(command, variables, port, log))
     return {
         PEER: over_http({server: _jobs(server, shares, "refresh")}),
-        PEER_INSIDE: _in_process([*program, "in-process"], variables, shares),
+        PEER_INSIDE: in_process([*program, "in-process"], variables, shares),
     }
 
 
@@ -146,9 +147,16 @@ def _jobs(
     return job
 
 
-def _in_process(
-    command: Sequence[str | Path], variables: Mapping[str, str], shares: Iterator[list[str]]
+def in_process(
+    command: Sequence[str | Path], variables: Mapping[str, str], shares: Iterator[list[Any]]
 ) -> Turn:
+    """Return a measurement of an application that is called in its own process.
+
+    Args:
+        command: Calls it; the seconds are appended.
+        variables: Its environment.
+        shares: What each turn sends.
+    """
     environment = {**os.environ, **variables}
 
     def turn(seconds: float) -> dict[str, float]:

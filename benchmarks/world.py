@@ -6,7 +6,7 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,11 @@ POSTGRES_SESSIONS = """
 INSERT INTO sessions (id, user_id, counter, created_at, refreshed_at, device, address)
 SELECT md5(random()::text || n), '{user}', 0, {at}, {at}, 'benchmark', '127.0.0.1'
 FROM generate_series(1, {count}) AS n
+"""
+
+BIND = """
+WITH bound(id, jkt) AS (VALUES {rows})
+UPDATE sessions SET jkt = bound.jkt FROM bound WHERE bound.id = sessions.id
 """
 
 
@@ -117,6 +122,17 @@ class World:
         drawn = random.sample(self.ask(f"SELECT id, counter FROM sessions WHERE {chance}"), count)
         tokens, now = RefreshTokens(self.ring), time.time()
         return [tokens.write(Session(id_, self.user_id, n, now, now)) for id_, n in drawn]
+
+    def bind(self, keys: Mapping[str, str]) -> None:
+        """Bind sessions to keys.
+
+        Args:
+            keys: The thumbprints, by the refresh tokens of the sessions.
+        """
+        read = RefreshTokens(self.ring).read
+        claims = ((read(token), jkt) for token, jkt in keys.items())
+        rows = [f"('{one.session_id}', '{jkt}')" for one, jkt in claims if one is not None]
+        self.ask(BIND.format(rows=", ".join(rows)))
 
     def ask(self, statement: str) -> list[Any]:
         """Execute a statement in the database, without a time limit."""

@@ -1,4 +1,4 @@
-"""Run the benchmarks in browsers: ``python -m benchmarks.browser [loading] [requests]``."""
+"""Run the benchmarks in browsers: ``python -m benchmarks.browser [PART …]``."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import subprocess
 
 import click
 
-from benchmarks.browser import calling, loading
+from benchmarks.browser import binding, calling, loading
 from benchmarks.processes import HERE, PEERS_BIN
 from benchmarks.results import write
 
-PARTS = {"loading": loading.measure, "requests": calling.measure}
+PARTS = {"loading": loading.measure, "requests": calling.measure, "dpop-page": binding.measure}
 BROWSERS = ("chromium", "firefox")
 
 
@@ -19,7 +19,7 @@ BROWSERS = ("chromium", "firefox")
 @click.option("--rounds", default=7, help="How many rounds to measure.")
 @click.option("--browser", "browsers", multiple=True, type=click.Choice(BROWSERS))
 def main(parts: tuple[str, ...], rounds: int, browsers: tuple[str, ...]) -> None:
-    """Measure both parts, or one, and write tables, numbers and pictures to results/."""
+    """Measure all parts, or some, and write tables, numbers and pictures to results/."""
     for name in parts or PARTS:
         write(PARTS[name](rounds, browsers or BROWSERS))
         subprocess.run([PEERS_BIN / "python", HERE / "plot.py", name], check=True)

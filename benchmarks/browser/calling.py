@@ -154,7 +154,7 @@ def measure(rounds: int, browsers: Sequence[str]) -> Part:
     """Compare ours with a bare fetch and with the peers, in each installed browser."""
     rows: list[Row] = []
     goals: list[Goal] = []
-    with sync_playwright() as playwright, _page_of_calls() as backend:
+    with sync_playwright() as playwright, page_of_calls() as backend:
         for browser in available(playwright, browsers):
             found = _measured(playwright, browser, backend, rounds)
             rows += found.values()
@@ -170,7 +170,8 @@ def measure(rounds: int, browsers: Sequence[str]) -> Part:
 
 
 @contextmanager
-def _page_of_calls() -> Iterator[ServerProcess]:
+def page_of_calls(**settings: float | str) -> Iterator[ServerProcess]:
+    """Serve the page with the contenders, with further settings."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "page"
         shutil.copytree(PAGE, folder)
@@ -178,7 +179,7 @@ def _page_of_calls() -> Iterator[ServerProcess]:
         for package in PACKAGES:
             shutil.copytree(MODULES / package, folder / "vendor" / "npm" / package)
         build_library(folder / "vendor")
-        with serving(page_dir=str(folder), **SETTINGS) as backend:
+        with serving(page_dir=str(folder), **SETTINGS, **settings) as backend:
             yield backend
 
 

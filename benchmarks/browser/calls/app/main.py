@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Literal
 
 import js
 from pyodide.ffi import create_proxy, to_js
@@ -85,9 +85,9 @@ class Pyfetch(Fetch):
 class Unexpired(Contender):
     """Ours, as a page uses it."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, dpop: Literal["auto", "off"] = "auto") -> None:
         self.key = key
-        self.client = AsyncClient.in_browser(on_expired="event", storage_key=key)
+        self.client = AsyncClient.in_browser(on_expired="event", storage_key=key, dpop=dpop)
 
     async def sign_in(self, username: str, password: str) -> None:
         """Sign in."""
@@ -97,6 +97,18 @@ class Unexpired(Contender):
     async def me(self) -> Any:
         """Make one call."""
         return (await self.client.get(ME)).json()
+
+    async def renew(self, refreshes: int) -> float:
+        """Return the milliseconds for a refresh, of several made one after the other."""
+        began = js.performance.now()
+        for _ in range(refreshes):
+            await self.client.refresh()
+        return float(js.performance.now() - began) / refreshes
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the session is bound to a key of this browser."""
+        return bool(self.client.diagnose()["bound"])
 
     @property
     def access(self) -> str:
@@ -142,5 +154,6 @@ def offer(name: str, contender: Contender) -> None:
 offer("fetch, Python", Fetch())
 offer("pyfetch, Python", Pyfetch())
 offer("ours, Python", Unexpired("told"))
+offer("ours, not bound", Unexpired("unbound", dpop="off"))
 offer("ours, with a wrong clock", WrongClock("unaware"))
 js.document.documentElement.dataset.ready = "true"
