@@ -143,6 +143,19 @@ def test_the_settings_of_the_nodes_are_settings() -> None:
     assert used <= names
 
 
+@pytest.mark.parametrize("url", ["http://localhost:8080", "https://notes.example.com"])
+def test_the_nodes_know_the_url_that_clients_use(url: str) -> None:
+    """Proofs of sessions' keys are compared with it; without one, the proxy's port is meant."""
+    chosen = {} if url.startswith("http://localhost") else {"UNEXPIRED_PUBLIC_URL": url}
+    services: dict[str, dict[str, Any]] = json.loads(composed(**SECRETS, **chosen).stdout)[
+        "services"
+    ]
+    (port,) = services["proxy"]["ports"]
+    assert port["published"] == "8080"
+    for node in ("node1", "node2"):
+        assert services[node]["environment"]["UNEXPIRED_PUBLIC_URL"] == url
+
+
 def test_haproxy_accepts_its_file() -> None:
     done = run(found("haproxy"), "-c", "-f", DEPLOY / "haproxy.cfg")
     assert done.returncode == 0, done.stderr
