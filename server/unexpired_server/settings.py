@@ -61,6 +61,8 @@ PUBLIC_URL = re.compile(
 )
 """An origin, and the path that a proxy serves the API under, if any."""
 
+NOT_IN_HOSTS = frozenset("/*?#@")
+
 
 class Settings(BaseSettings):
     """How one server behaves. Each name is also the variable ``UNEXPIRED_<NAME>``."""
@@ -236,7 +238,9 @@ class Settings(BaseSettings):
     def _exact_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         for origin in origins:
             scheme, found, host = origin.partition("://")
-            if scheme not in {"http", "https"} or not found or not host or set(host) & set("/*?#@"):
+            is_one = scheme in {"http", "https"} and found and host
+            is_exact = is_one and not set(host) & NOT_IN_HOSTS
+            if not is_exact or not _can_be_read(origin):
                 raise ValueError("must be exact origins, such as https://app.example")
         return origins
 
@@ -297,11 +301,20 @@ def checked_public_url(url: str) -> str:
         ValueError: It is no such URL.
     """
     url = url.removesuffix("/")
-    if not PUBLIC_URL.fullmatch(url):
+    if not PUBLIC_URL.fullmatch(url) or not _can_be_read(url):
         raise ValueError(
             "must be the URL that clients use, such as https://api.example, without a query"
         )
     return url
+
+
+def _can_be_read(url: str) -> bool:
+    """Return whether the host's brackets and the port of a URL are what they must be."""
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        return False
+    return True
 
 
 def _is_open_to_the_network(url: str) -> bool:

@@ -528,7 +528,8 @@ def test_the_public_url_has_no_slash_at_its_end(given: str, url: str | None) -> 
 @pytest.mark.parametrize(
     "url",
     ["api.example", "ftp://a.example", "https://a.example/?x", "https://a.example/#x",
-     "https://me@a.example", "https://a.example//", "https://a.example/a b", "wss://a.example"],
+     "https://me@a.example", "https://a.example//", "https://a.example/a b", "wss://a.example",
+     "https://a.example:65536", "https://[::::]"],
 )  # fmt: skip
 def test_a_public_url_that_clients_cannot_use_stops_the_server(url: str) -> None:
     with pytest.raises(SettingsError, match="Setting public_url:"):

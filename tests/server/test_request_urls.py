@@ -71,6 +71,7 @@ def test_all_spellings_of_a_url_have_one_form(text: str, normal: str) -> None:
         "https://a.example/ä", "https://\u00e4.example/a", "https://[::1/a", "https://[]/a",
         "https://[1.2.3.4]/a", "https://[::1%25eth0]/a", "https://a%2eexample/a",
         "https://a.example\x00/a", "https://[::ffff:1.2.3.4.5]/a",
+        f"https://{'a' * 5000}/a", f"https://a.example/{'a' * 5000}",
     ],
 )  # fmt: skip
 def test_what_no_client_has_as_its_requests_url_is_none(text: str) -> None:
@@ -122,6 +123,8 @@ def test_no_text_gives_anything_but_a_form_or_a_value_error(text: str) -> None:
         ("api.example, evil.example", "https://api.example/a", False),
         ("", "https://api.example/a", False),
         ("api.example#", "https://api.example/a", False),
+        ("api.example/v1", "https://api.example/v1/a", False),
+        ("https://api.example", "https://https//api.example/a", False),
     ],
 )
 def test_without_a_public_url_the_host_header_names_the_origin(

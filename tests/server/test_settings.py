@@ -55,6 +55,7 @@ def test_a_demo_listens_on_loopback_only(host: str) -> None:
         ("access_ttl", "soon"), ("access_ttl", "0"), ("access_ttl", "-5"), ("leeway", "1e9"),
         ("port", "70000"), ("refresh_grace", "-1"), ("refresh_grace", "nan"), ("issuer", ""),
         ("cors_origins", "*"), ("cors_origins", "a.example"), ("cors_origins", "https://a/b"),
+        ("cors_origins", "https://[a"), ("cors_origins", "https://a:x"),
         ("refresh_idle_ttl", "inf"), ("refresh", "perhaps"),
     ],
 )  # fmt: skip

@@ -46,7 +46,8 @@ class RequestURLs:
                 yield self._public_origin + inner
             return
         hosts = [value for name, value in request.scope["headers"] if name == b"host"]
-        if len(hosts) == 1:
+        # With a slash, it could put a path before the request's own.
+        if len(hosts) == 1 and b"/" not in hosts[0]:
             host = hosts[0].decode("latin-1")
             yield from (f"{scheme}://{host}{inner}" for scheme in ("http", "https"))
             if root:

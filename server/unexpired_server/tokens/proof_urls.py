@@ -27,8 +27,12 @@ UNESCAPED = re.compile(r"%(?![0-9A-F]{2})|[^A-Za-z0-9._~!$&'()*+,;=:@/%-]")
 
 UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
 
+MAXIMUM_LENGTH = 4096
+"""Of a URL, in characters; no proof can hold a longer one."""
+
 CACHE_SIZE = 1000
-"""How many URLs are cached: a few are used again and again, and each costs 20 microseconds."""
+"""How many URLs are cached: a few are used again and again, and each costs 20 microseconds. Anybody
+can fill it by Host headers, with at most 16 MB."""
 
 
 @lru_cache(CACHE_SIZE)
@@ -42,7 +46,7 @@ def normal_url(text: str) -> str:
     Raises:
         ValueError: It is no URL that a proof may name.
     """
-    found = URL.fullmatch(text)
+    found = URL.fullmatch(text) if len(text) <= MAXIMUM_LENGTH else None
     if found is None:
         raise ValueError("not an absolute URL of HTTP")
     scheme = found["scheme"].lower()

@@ -6,7 +6,6 @@ verifies gives out none: there a proof is good for as long as clocks may differ,
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from threading import Lock
@@ -14,9 +13,11 @@ from threading import Lock
 from unexpired_server.errors import InvalidProof, Unavailable
 from unexpired_server.tokens.proof_urls import normal_url
 from unexpired_server.tokens.proofs import Proof, ProofVerifier
+from unexpired_server.tokens.replays import proof_key
 
 REMEMBERED = 500_000
-"""Proofs in a generation, 16 bytes of each; verifying so many takes longer than they are good."""
+"""Proofs in a generation, 16 bytes of each. To fill it before it is forgotten takes 4,000 calls in
+each second, all with tokens that are good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Accepted:
             InvalidProof: It is known already.
             Unavailable: There is no room, until a generation is forgotten.
         """
-        known = hashlib.sha256(f"{proof.jkt}.{proof.jti}".encode()).digest()[:16]
+        known = proof_key(proof.jkt, proof.jti)
         with self._lock:
             self._forget()
             if known in self._young or known in self._old:
