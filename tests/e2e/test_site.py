@@ -82,10 +82,11 @@ def other_api(host: Host, serve: ServerFactory) -> ServerProcess:
 def test_a_page_on_another_origin_keeps_its_session_and_its_place(
     person: Person, page: Page, backend: ServerProcess, watch: Watch
 ) -> None:
-    """Tokens are refreshed unnoticed; a new sign-in leads back, with what was typed."""
+    """Tokens are refreshed unnoticed, by its key; a sign-in leads back, with what was typed."""
     sid = signed_in_session(person, ADDRESS)
-    with page.expect_response(REFRESH):
+    with page.expect_response(REFRESH) as refreshed:
         person.adds("written on a static host")
+    assert refreshed.value.json()["bound"]
     person.new_note.fill("Half a thou")
     backend.run("session", "revoke", sid)
     person.is_at_sign_in()

@@ -17,24 +17,17 @@ from tests.support.server_process import ServerProcess
 from tests.support.thief import (
     ADDRESS,
     BEHIND_A_PROXY,
+    COPY,
     DELETE_KEYS,
+    KEY_LOST,
+    PASTE,
     READ_KEYS,
     Thief,
     refused_proofs,
 )
 
 ACCESS_TTL = 12
-KEY_LOST = "this browser no longer has its key"
 NOTES, REFRESH, LOGOUT = "**/api/notes", "**/api/refresh", "**/api/logout"
-
-COPY = """() => ({
-  local: Object.entries(localStorage),
-  session: Object.entries(sessionStorage),
-})"""
-PASTE = """({ local, session }) => {
-  for (const [key, value] of session) sessionStorage.setItem(key, value);
-  for (const [key, value] of local) localStorage.setItem(key, value);
-}"""
 
 
 @pytest.fixture(params=["refresh", "all"])

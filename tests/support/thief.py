@@ -15,6 +15,19 @@ ADDRESS = "203.0.113.9"
 BEHIND_A_PROXY = {"trusted_proxies": "127.0.0.1"}
 """Settings of a server that learns the thief's address."""
 
+KEY_LOST = "this browser no longer has its key"
+"""Part of what the page says where it ends a session whose key is missing."""
+
+# All that a script can copy, and put elsewhere.
+COPY = """() => ({
+  local: Object.entries(localStorage),
+  session: Object.entries(sessionStorage),
+})"""
+PASTE = """({ local, session }) => {
+  for (const [key, value] of session) sessionStorage.setItem(key, value);
+  for (const [key, value] of local) localStorage.setItem(key, value);
+}"""
+
 # The nearest that a page comes to reading a private key.
 READ_KEYS = """async () => {
   const opening = indexedDB.open("unexpired-keys");

@@ -53,6 +53,12 @@ class Window:
         self._driver.switch_to.window(handle)
         return Window(self._driver, self._home).opens()
 
+    def beside(self) -> Window:
+        """Return another window at this origin, which does not show the page."""
+        self._driver.switch_to.new_window("window")
+        self._driver.get(f"{self._home}/healthz")
+        return Window(self._driver, self._home)
+
     def signs_in(self, name: str = "ada") -> Window:
         """Sign in through the form, and wait for the notes."""
         self.find("input", "Username").send_keys(name)
@@ -93,10 +99,23 @@ class Window:
         wait = WebDriverWait(self._driver, TIMEOUT_SECONDS, POLL_SECONDS, CHANGING)
         return wait.until(lambda _: condition())  # type: ignore[return-value]
 
-    def evaluate(self, expression: str) -> Any:
-        """Return the value of a JavaScript expression."""
+    def evaluate(self, expression: str, *arguments: object) -> Any:
+        """Return the value of a JavaScript expression, which has the ``arguments``."""
         self._driver.switch_to.window(self._handle)
-        return self._driver.execute_script(f"return {expression}")
+        return self._driver.execute_script(f"return {expression}", *arguments)
+
+    @property
+    def cookies(self) -> list[dict[str, Any]]:
+        """All cookies of the origin."""
+        self._driver.switch_to.window(self._handle)
+        cookies: list[dict[str, Any]] = self._driver.get_cookies()
+        return cookies
+
+    def has_cookies(self, cookies: list[dict[str, Any]]) -> None:
+        """Put cookies into the browser."""
+        self._driver.switch_to.window(self._handle)
+        for cookie in cookies:
+            self._driver.add_cookie(cookie)
 
     @property
     def record(self) -> dict[str, Any]:

@@ -1,0 +1,103 @@
+"""A copy of everything that a script can read, in another WebKitGTK: worth nothing there either."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import jwt
+import pytest
+from selenium.webdriver import WebKitGTK
+
+from tests.support.server_process import ServerProcess
+from tests.support.thief import (
+    ADDRESS,
+    BEHIND_A_PROXY,
+    COPY,
+    KEY_LOST,
+    PASTE,
+    Thief,
+    refused_proofs,
+)
+from tests.webkit.conftest import Launch
+from tests.webkit.window import Window
+
+ACCESS_TTL = 12
+MESSAGE = "#sign-in [role=alert]"
+SENT = "performance.getEntriesByType('resource').map(({ name }) => new URL(name).pathname)"
+
+
+@pytest.fixture(scope="module", params=["refresh", "all"])
+def mode(request: pytest.FixtureRequest) -> str:
+    """What the server asks proofs of: refreshes, or all calls too."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory: pytest.TempPathFactory, mode: str) -> Iterator[ServerProcess]:
+    """A server that learns where a thief is."""
+    folder = tmp_path_factory.mktemp("server")
+    server = ServerProcess.with_users(
+        folder, access_ttl=ACCESS_TTL, leeway=0, dpop=mode, **BEHIND_A_PROXY
+    )
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def elsewhere(launch: Launch) -> WebKitGTK:
+    """The thief's browser, with a profile of its own."""
+    return launch()
+
+
+@pytest.fixture
+def thief(elsewhere: WebKitGTK, backend: ServerProcess) -> Iterator[Window]:
+    """The thief, at the sign-in form of the page."""
+    first = Window(elsewhere, backend.url)
+    yield first.opens()
+    first.close_others()
+
+
+def test_a_stolen_session_ends_with_its_access_token(
+    window: Window, thief: Window, backend: ServerProcess, mode: str
+) -> None:
+    """At the latest: where all calls are proved, it never begins. The victim notices nothing."""
+    window.opens().signs_in()
+    crosses_expiries(window, 1)  # So that the token is new.
+    record = window.record
+    steals(window, thief)
+    thief.waits(lambda: KEY_LOST in thief.text(MESSAGE))
+    sent = thief.evaluate(SENT)
+    assert {"/api/refresh", "/api/logout"}.isdisjoint(sent)
+    assert mode == "refresh" or "/api/notes" not in sent
+    assert {"/api/refresh", "/api/notes"}.issubset(window.evaluate(SENT))
+    assert thief.record == {}
+    by_hand = Thief(backend, record)
+    assert by_hand.refreshes() == "INVALID_PROOF"
+    assert by_hand.refreshes_by_own_key() == "REFRESH_INVALID"
+    tries = [(ADDRESS, "no_proof"), (ADDRESS, "other_key")]
+    assert refused_proofs(backend, session_of(record["accessToken"])) == tries
+    crosses_expiries(window, 2)
+    window.adds(f"written after a theft, {mode}")
+    assert session_of(window.record["accessToken"]) == session_of(record["accessToken"])
+
+
+def session_of(access_token: str) -> str:
+    """Return the server's id of a session."""
+    claims = jwt.decode(access_token, options={"verify_signature": False})
+    return str(claims["sid"])
+
+
+def crosses_expiries(window: Window, times: int) -> None:
+    """Stay at the page until the tokens have been renewed so many times."""
+    generation = window.record["generation"] + times
+    window.waits(lambda: window.record["generation"] >= generation)
+
+
+def steals(window: Window, thief: Window) -> None:
+    """Copy the whole web storage and all cookies into the thief's browser."""
+    stolen = window.evaluate(f"({COPY})()")
+    thief.has_cookies(window.cookies)
+    thief.evaluate(f"({PASTE})(arguments[0])", {**stolen, "local": []})
+    thief.beside().evaluate(f"({PASTE})(arguments[0])", stolen)
+    thief.waits(lambda: thief.record)
+    thief.evaluate("void (location.hash = '#/notes')")
