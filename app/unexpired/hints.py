@@ -41,7 +41,8 @@ NO_COOKIE_SENT = (
 _UNBOUND = {
     "no_key": (
         "No key can be kept: a page needs https or its own machine, and IndexedDB; a program needs"
-        " pip install 'unexpired[desktop]'."
+        " pip install 'unexpired[desktop]'. Sync code in a page can use one only where the engine"
+        " can wait for a promise in the middle of it; AsyncClient can everywhere."
     ),
     "refused": PROOF_REFUSED,
     "cors": (

@@ -72,6 +72,7 @@ AGREEMENT_SECONDS = 0.05
 a write takes to be seen in another tab. So tabs agree on one attempt before they send it."""
 
 SAFE_METHODS: Final = {"GET", "HEAD", "OPTIONS"}  # RFC 9110, section 9.2.1.
+IDEMPOTENT_METHODS: Final = {*SAFE_METHODS, "PUT", "DELETE"}  # RFC 9110, section 9.2.2.
 
 # A request whose token is still valid waits only this share of refresh_timeout for a new one.
 REFRESH_AHEAD_SHARE = 0.25
@@ -326,7 +327,7 @@ class Policy:
         return call.access_token is not None and (record is None or record.key != call.key)
 
     def _next_proof(self, request: Request, proof: Proof, response: Response) -> Proof | None:
-        """Return the proof that a response asks for; None if it would be as the one before.
+        """Return the proof that a response asks for; None if another one cannot help.
 
         A redirect takes the proof along, which is for another URL than the one it leads to.
         """
@@ -335,7 +336,7 @@ class Policy:
         is_elsewhere = bool(response.url) and target_of(response.url) != target_of(request.url)
         url = response.url if is_elsewhere else None
         again = replace(proof, nonce=nonce_in(response) or proof.nonce, url=url)
-        return None if again == proof else again
+        return None if again == proof and not _may_be_used_up(request, proof) else again
 
     def _wants_another_proof(self, response: Response) -> bool:
         return wants_another_proof(self.options.dialect.named(response))
@@ -787,6 +788,16 @@ def _is_of_another_user(tokens: Tokens, record: Record) -> bool:
     except ValueError:
         return False
     return isinstance(known, str) and isinstance(subject, str) and known != subject
+
+
+def _may_be_used_up(request: Request, proof: Proof) -> bool:
+    """Return whether a proof may have been refused as used, and the call may be made twice.
+
+    A browser sends a request once more by itself if a kept connection breaks (RFC 9110, section
+    9.2.2), with the same proof.
+    """
+    is_idempotent = request.method in IDEMPOTENT_METHODS or "idempotency-key" in request.headers
+    return proof.access_token is not None and is_idempotent
 
 
 def _from_there(request: Request, response: Response) -> Response:

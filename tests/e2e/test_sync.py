@@ -17,7 +17,7 @@ from tests.e2e.browser_library import Library
 from tests.e2e.conftest import ContextFactory, ServerFactory
 from tests.e2e.watch import Watch
 from tests.support.paths import ROOT
-from tests.support.server_process import ServerProcess
+from tests.support.server_process import PASSWORDS, ServerProcess
 
 ME = "GET /api/me"
 REFRESH = "POST /api/refresh"
@@ -142,6 +142,20 @@ def test_a_page_may_have_a_sync_client_only(library: Library, way: str) -> None:
     assert library.record["generation"] == 2
     assert library.run(f"await {way}(own_client.sign_out)") is None
     assert library.record == {}
+
+
+@BOTH_WAYS
+def test_a_sync_sign_in_is_bound_where_it_can_wait_for_a_key(library: Library, way: str) -> None:
+    """Where it blocks, there is none to sign with, which the client says."""
+    library.run("client.close()\nown_client = Client.in_browser(login_url='#/login')")
+    sign_in = f"own_client.sign_in('ada', {PASSWORDS['ada']!r})"
+    library.run(f"await {way}(lambda: {sign_in} and None)")
+    assert library.run(f"await {way}(own_client.refresh)") is None
+    assert library.record["generation"] == 2
+    assert bool(library.record.get("key")) == (way == "switching")
+    bound, why = library.run("[own_client.diagnose()[name] for name in ('bound', 'dpop')]")
+    assert bound == (way == "switching")
+    assert bound or "AsyncClient" in why
 
 
 @BOTH_WAYS

@@ -135,6 +135,20 @@ def test_a_stolen_session_ends_with_its_access_token(
     assert watch.count("POST /api/login") == 1
 
 
+def test_a_copied_profile_has_no_key(writer: Person, thief: Person, watch: Watch) -> None:
+    """A page that starts with the stolen session refreshes nothing, and ends it in that browser."""
+    with counted(thief.page, "/api/refresh", "/api/logout") as sent:
+        thief.page.goto("/healthz")
+        thief.page.evaluate(PASTE, writer.page.evaluate(COPY))
+        thief.opens()
+        expect(thief.alert).to_contain_text(KEY_LOST)
+        thief.is_at_sign_in()
+    assert sent == []
+    assert record_of(thief) == {}
+    crosses_expiries(writer, 1)
+    assert watch.count("POST /api/login") == 1
+
+
 def test_stolen_tokens_are_refused_by_the_server(
     writer: Person, backend: ServerProcess, watch: Watch, mode: str
 ) -> None:

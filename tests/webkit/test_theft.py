@@ -13,8 +13,10 @@ from tests.support.thief import (
     ADDRESS,
     BEHIND_A_PROXY,
     COPY,
+    DELETE_KEYS,
     KEY_LOST,
     PASTE,
+    READ_KEYS,
     Thief,
     refused_proofs,
 )
@@ -79,6 +81,15 @@ def test_a_stolen_session_ends_with_its_access_token(
     crosses_expiries(window, 2)
     window.adds(f"written after a theft, {mode}")
     assert session_of(window.record["accessToken"]) == session_of(record["accessToken"])
+
+
+def test_the_key_cannot_be_read(window: Window) -> None:
+    """WebKit exports it in no form; after the sign-out there is none."""
+    window.evaluate(f"({DELETE_KEYS})()")  # Other tests leave theirs.
+    window.opens().signs_in()
+    assert window.evaluate(f"({READ_KEYS})()") == ["refused", "refused"]
+    window.signs_out()
+    window.waits(lambda: window.evaluate(f"({READ_KEYS})()") == [])
 
 
 def session_of(access_token: str) -> str:

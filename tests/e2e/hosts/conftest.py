@@ -67,9 +67,12 @@ def tell(contexts: dict[str, BrowserContext], story: str = "story") -> dict[str,
 def verify(
     result: dict[str, Any], *, store: str, lock: str, notes: list[str] | None = None
 ) -> None:
-    """Check what a host has told: no call failed across two expiries, and nothing was logged."""
+    """Check what a host has told.
+
+    No call failed across two expiries, the session is bound to a key, and nothing was logged.
+    """
     assert "failed" not in result, result["failed"]
     assert result["statuses"] == [200]
     assert result["refreshed"] >= 2
     assert result["notes"] == (notes or [])
-    assert (result["store"], result["lock"]) == (store, lock)
+    assert (result["store"], result["lock"], result["bound"]) == (store, lock, True)

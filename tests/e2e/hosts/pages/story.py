@@ -139,5 +139,6 @@ async def _story(base_url: str, seconds: float) -> dict[str, object]:
         "refreshed": events.count("refreshed"),
         "store": diagnosis["store"],
         "lock": diagnosis["lock"],
+        "bound": diagnosis["bound"],
         "notes": notes.texts,
     }
