@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
@@ -180,15 +179,13 @@ def test_a_refresh_whose_response_is_lost_is_repeated(
     """The reloaded page repeats the same attempt, which the server answers again."""
     tab = Tab(window, options)
     tab.sign_in()
-    attempts: list[str] = []
-    tab.page.on("request", lambda one: attempts.append(attempt_in(one.url, one.post_data)))
+    secure.attempts.clear()
     secure.loses = True
     assert tab.run("await outcome(client.refresh())") == "Unreachable"
     tab.reload()
     assert tab.me() == "ada"
-    sent = [one for one in attempts if one]
-    assert len(sent) > 1
-    assert len(set(sent)) == 1
+    assert len(secure.attempts) > 1
+    assert len(set(secure.attempts)) == 1
 
 
 def test_sync_code_uses_the_cookie(window: BrowserContext, options: str) -> None:
@@ -282,10 +279,6 @@ FORM = """(url) => {
 def is_refreshed(response: Response) -> bool:
     """A bound session's first refresh may have to be signed again, with a nonce."""
     return response.url.endswith("/api/refresh") and response.status == HTTPStatus.OK
-
-
-def attempt_in(url: str, body: str | None) -> str:
-    return json.loads(body or "{}").get("attempt", "") if url.endswith("/api/refresh") else ""
 
 
 def is_bad_request(response: Response) -> bool:

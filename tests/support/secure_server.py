@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import ssl
 import threading
@@ -46,11 +47,13 @@ class SecureServer:
         api: Its other address, on another port: another origin of the same site.
         ahead: Seconds that its clock is ahead, so that tokens expire when a test wants it.
         loses: Whether the response to the next refresh is lost on its way.
+        attempts: The ids of the refreshes that it was asked for.
     """
 
     def __init__(self, folder: Path) -> None:
         self.ahead = 0.0
         self.loses = False
+        self.attempts: list[str] = []
         self._folder = folder
         self._sockets = [_listening() for _ in range(2)]
         self.url, self.api = (f"https://localhost:{it.getsockname()[1]}" for it in self._sockets)
@@ -98,12 +101,24 @@ class SecureServer:
             await FileResponse(PAGE / Path(path).name)(scope, receive, send)
         elif path == EMPTY:
             await HTMLResponse("<!doctype html><title>Empty</title>")(scope, receive, send)
-        elif self.loses and path == "/api/refresh" and scope["method"] == "POST":
-            self.loses = False
-            await self._app(scope, receive, _lose)
-            await PlainTextResponse("Bad Gateway", 502)(scope, receive, send)
+        elif path == "/api/refresh" and scope["method"] == "POST":
+            await self._refresh(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    async def _refresh(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def read() -> Message:
+            message = await receive()
+            if body := message.get("body"):  # It is so short that it comes in one piece.
+                self.attempts.append(json.loads(body)["attempt"])
+            return message
+
+        if self.loses:
+            self.loses = False
+            await self._app(scope, read, _lose)
+            await PlainTextResponse("Bad Gateway", 502)(scope, receive, send)
+        else:
+            await self._app(scope, read, send)
 
     async def _serve(self) -> None:
         for name, password in PASSWORDS.items():
