@@ -11,30 +11,9 @@ from playwright.sync_api import Browser, BrowserContext, Response, expect
 
 from tests.e2e.browser_library import Library
 from tests.e2e.conftest import TIMEOUT_MS
-from tests.support.secure_server import EMPTY, SecureServer
+from tests.support.secure_server import EMPTY, EVERYTHING, NAME, SecureServer
 
-NAME = "__Host-unexpired"
 HOUR = 3600
-EVERYTHING = """async () => {
-  const found = [document.cookie, JSON.stringify(localStorage), JSON.stringify(sessionStorage)];
-  for (const { name } of await indexedDB.databases()) {
-    const database = await new Promise((done, failed) => {
-      const opening = indexedDB.open(name);
-      opening.onsuccess = (event) => done(event.target.result);
-      opening.onerror = failed;
-    });
-    // PyScript's own database is imitated, and empty.
-    for (const objects of Array.from(database?.objectStoreNames ?? [])) {
-      const all = await new Promise((done) => {
-        const reading = database.transaction(objects).objectStore(objects).getAll();
-        reading.onsuccess = (event) => done(event.target.result);
-      });
-      found.push(JSON.stringify(all));
-    }
-    database?.close();
-  }
-  return found.join("\\n");
-}"""
 
 
 @pytest.fixture(scope="module")

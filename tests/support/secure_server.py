@@ -32,6 +32,30 @@ PAGE = ROOT / "tests" / "e2e" / "library"
 EMPTY = "/empty.html"
 """A page without a policy, as somebody else's may be."""
 
+NAME = "__Host-unexpired"
+
+# All that a script can read.
+EVERYTHING = """async () => {
+  const found = [document.cookie, JSON.stringify(localStorage), JSON.stringify(sessionStorage)];
+  for (const { name } of await indexedDB.databases()) {
+    const database = await new Promise((done, failed) => {
+      const opening = indexedDB.open(name);
+      opening.onsuccess = (event) => done(event.target.result);
+      opening.onerror = failed;
+    });
+    // PyScript's own database is imitated, and empty.
+    for (const objects of Array.from(database?.objectStoreNames ?? [])) {
+      const all = await new Promise((done) => {
+        const reading = database.transaction(objects).objectStore(objects).getAll();
+        reading.onsuccess = (event) => done(event.target.result);
+      });
+      found.push(JSON.stringify(all));
+    }
+    database?.close();
+  }
+  return found.join("\\n");
+}"""
+
 START_SECONDS = 60
 POLL_SECONDS = 0.02
 

@@ -30,20 +30,20 @@ class Window:
 
     def __init__(self, driver: WebKitGTK, home: str) -> None:
         self._driver = driver
-        self._home = home
+        self.home = home
         self._handle = driver.current_window_handle
 
     def opens(self) -> Window:
         """Open the page, and wait until Python runs."""
         self._driver.switch_to.window(self._handle)
-        self._driver.get(f"{self._home}/")
+        self._driver.get(f"{self.home}/")
         self.waits(lambda: self.evaluate("document.documentElement.dataset.ready") == "true")
         return self
 
     def opens_another(self) -> Window:
         """Open the page in a second window."""
         self._driver.switch_to.new_window("window")
-        return Window(self._driver, self._home).opens()
+        return Window(self._driver, self.home).opens()
 
     def opens_a_copy(self) -> Window:
         """Open the page in a window that gets a copy of this one's ``sessionStorage``."""
@@ -51,13 +51,13 @@ class Window:
         self.evaluate("void window.open('/healthz')")
         (handle,) = self.waits(lambda: set(self._driver.window_handles) - known)
         self._driver.switch_to.window(handle)
-        return Window(self._driver, self._home).opens()
+        return Window(self._driver, self.home).opens()
 
     def beside(self) -> Window:
         """Return another window at this origin, which does not show the page."""
         self._driver.switch_to.new_window("window")
-        self._driver.get(f"{self._home}/healthz")
-        return Window(self._driver, self._home)
+        self._driver.get(f"{self.home}/healthz")
+        return Window(self._driver, self.home)
 
     def signs_in(self, name: str = "ada") -> Window:
         """Sign in through the form, and wait for the notes."""
@@ -103,6 +103,11 @@ class Window:
         """Return the value of a JavaScript expression, which has the ``arguments``."""
         self._driver.switch_to.window(self._handle)
         return self._driver.execute_script(f"return {expression}", *arguments)
+
+    def later(self, script: str, *arguments: object) -> Any:
+        """Return what a script gives to the function that is the last of its ``arguments``."""
+        self._driver.switch_to.window(self._handle)
+        return self._driver.execute_async_script(script, *arguments)
 
     @property
     def cookies(self) -> list[dict[str, Any]]:
