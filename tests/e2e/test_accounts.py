@@ -1,6 +1,7 @@
 """Create an account, change the password, replace a forgotten one."""
 
 import re
+from http import HTTPStatus
 from uuid import uuid4
 
 import pytest
@@ -14,6 +15,12 @@ from tests.support.server_process import ServerProcess
 OLD, NEW = "an old password", "another password"
 LINK = re.compile(r"^A new password for (\S+): \S*(/#/reset\?token=(\S+))$")
 FEATURES = "**/api/features"
+
+# Makes the access token one that is to be refreshed.
+SOON = """() => {
+  const record = JSON.parse(localStorage.unexpired);
+  localStorage.unexpired = JSON.stringify({ ...record, expiresAt: Date.now() / 1000 + 5 });
+}"""
 
 
 @pytest.fixture
@@ -182,8 +189,10 @@ def test_a_changed_password_signs_out_the_other_browser_and_not_this_one(
     other.signs_in(account, NEW)
     expect(other.heading("Devices")).to_be_visible()
     elsewhere.close()
-    token = page.evaluate("JSON.parse(localStorage.getItem('unexpired')).refreshToken")
-    assert backend.post("/api/refresh", {"refreshToken": token})[0] == 200
+    page.evaluate(SOON)
+    with page.expect_response("**/api/refresh") as refreshed:
+        page.reload()
+    assert refreshed.value.status == HTTPStatus.OK
     page.goto("/#/notes")
     person.is_at_notes()
 
