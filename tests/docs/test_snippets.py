@@ -26,6 +26,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar, Self
 
+import fastapi
 import httpx
 import pytest
 from markdown_it import MarkdownIt
@@ -295,13 +296,21 @@ def test_the_readmes_code_without_the_library_can_be_run(api: str) -> None:
     assert inspect.iscoroutinefunction(run("../README.md", api)["get"])
 
 
+def test_the_route_that_sets_the_cookie_can_be_added(api: str) -> None:
+    """It is one of an application that lets people in itself."""
+    app = fastapi.FastAPI()
+    given = {"Link": str, "Request": fastapi.Request, "Response": fastapi.Response}
+    run("how-to/cookies.md", api, app=app, **given)
+    assert "/enter" in app.openapi()["paths"]
+
+
 def test_every_page_with_python_has_a_test() -> None:
     """Each page with Python for programs has a test here."""
     run_here = {
         name(page) for page in pages() for one in snippets(page, "python") if one.is_for_programs
     }
     guides = {f"docs/{guide.page}" for guide in GUIDES}
-    others = ("desktop-and-adapters", "testing", "verify-any-issuer")
+    others = ("cookies", "desktop-and-adapters", "testing", "verify-any-issuer")
     how_to = {f"docs/how-to/{one}.md" for one in others}
     assert run_here == {"README.md", "docs/explanation/httpx.md"} | guides | how_to
 
