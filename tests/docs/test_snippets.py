@@ -299,8 +299,8 @@ def test_the_readmes_code_without_the_library_can_be_run(api: str) -> None:
 def test_the_route_that_sets_the_cookie_can_be_added(api: str) -> None:
     """It is one of an application that lets people in itself."""
     app = fastapi.FastAPI()
-    given = {"Link": str, "Request": fastapi.Request, "Response": fastapi.Response}
-    run("how-to/cookies.md", api, app=app, **given)
+    types = {"Request": fastapi.Request, "Response": fastapi.Response}
+    run("how-to/cookies.md", api, replacing=None, app=app, Link=str, **types)
     assert "/enter" in app.openapi()["paths"]
 
 
