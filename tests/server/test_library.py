@@ -318,7 +318,8 @@ async def test_the_middleware_answers_an_invalid_token_with_the_status_of_the_se
 
 
 def test_another_backends_error_is_answered_as_an_invalid_token() -> None:
-    response = on_bearer_error(HTTPConnection({"type": "http", "headers": []}), AuthenticationError("x"))
+    connection = HTTPConnection({"type": "http", "headers": []})
+    response = on_bearer_error(connection, AuthenticationError("x"))
     assert response.status_code == 403
 
 
