@@ -11,11 +11,15 @@ from tests.docs.guides import GUIDES, Framework
 from tests.docs.hosts import PASSWORD, USER, Host, ServeGuide, serving_bare, serving_guide
 from tests.support.server_process import ServerProcess
 
+PAGE = "https://app.example"
+"""Where the documentation's page is, if it is not on the API's origin."""
+
 
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server with the documentation's user, and with public keys."""
-    backend = ServerProcess.with_users(tmp_path_factory.mktemp("api"), algorithm="EdDSA")
+    """The address of a server with the documentation's user, public keys, cookies, and a page."""
+    settings = {"algorithm": "EdDSA", "cookies": "on", "cors_origins": PAGE}
+    backend = ServerProcess.with_users(tmp_path_factory.mktemp("api"), **settings)
     backend.run("user", "passwd", USER, stdin=PASSWORD)
     yield backend.url
     backend.stop()

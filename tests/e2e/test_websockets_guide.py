@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page
@@ -28,8 +29,8 @@ app.add_middleware(
     CORSMiddleware,
     allow_origins=["*"],
     allow_methods=["*"],
-    allow_headers=["Authorization", "Content-Type"],
-    expose_headers=["WWW-Authenticate", "Retry-After"],
+    allow_headers=["Authorization", "Content-Type", "DPoP"],
+    expose_headers=["WWW-Authenticate", "Retry-After", "DPoP-Nonce"],
 )
 """
 
@@ -45,12 +46,15 @@ None
 """
 
 
-@pytest.fixture(scope="module")
-def chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedApp]:
+@pytest.fixture(scope="module", params=["refresh", "all"])
+def chat(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[ServedApp]:
     """The guide's application; the page of the tests is on another origin."""
     code = (one for one in snippets(GUIDE, "python") if one.is_for_programs)
     text = "\n".join([*(one.text for one in code), CORS])
-    app = ServedApp(tmp_path_factory.mktemp("chat"), text, access_ttl=LIFE, leeway=0).start()
+    settings: dict[str, Any] = {"access_ttl": LIFE, "leeway": 0, "dpop": request.param}
+    app = ServedApp(tmp_path_factory.mktemp("chat"), text, **settings).start()
     yield app
     app.stop()
 

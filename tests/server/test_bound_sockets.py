@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,8 +114,9 @@ def test_a_proof_may_name_the_address_by_each_scheme_and_without_its_query(
         assert socket.receive_json() == READY
 
 
-MESSAGES: dict[str, Callable[[Program], dict[str, str]]] = {
+MESSAGES: dict[str, Callable[[Program], Mapping[str, str | None]]] = {
     "no proof": lambda p: {"token": p.token},
+    "null": lambda p: {"token": p.token, "proof": None},
     "an empty proof": lambda p: {"token": p.token, "proof": ""},
     "the token as its proof": lambda p: {"token": p.token, "proof": p.token},
     "no ath": lambda p: p.signed(access_token=None),
@@ -199,15 +200,16 @@ def test_it_stays_open_by_its_token_and_ends_with_it(program: Program, clock: Fa
         assert closing(socket) == ("TOKEN_EXPIRED", 4401, "TOKEN_EXPIRED")
 
 
-@pytest.mark.parametrize("proof", [None, "x"])
-def test_an_unbound_token_needs_no_proof(program: Program, proof: str | None) -> None:
-    message = {"token": program.issued(is_bound=False)}
+@pytest.mark.parametrize("proof", [{}, {"proof": None}, {"proof": "x"}])
+def test_an_unbound_token_needs_no_proof(program: Program, proof: dict[str, str | None]) -> None:
     with program.connect() as socket:
-        socket.send_json({**message, "proof": proof} if proof else message)
+        socket.send_json({"token": program.issued(is_bound=False), **proof})
         assert socket.receive_json() == READY
 
 
-@pytest.mark.parametrize("message", [{"token": "x", "proof": 5}, {"proof": "x"}])
+@pytest.mark.parametrize(
+    "message", [{"token": "x", "proof": 5}, {"proof": "x"}, {"token": None, "proof": "x"}]
+)
 def test_a_message_that_only_looks_like_a_proof_reaches_the_host(
     program: Program, message: object
 ) -> None:

@@ -12,7 +12,7 @@ as a cookie would be. So the ``Origin`` is checked only where the application na
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Coroutine, Iterable
+from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -393,12 +393,9 @@ def token_in(message: Message) -> SentToken | None:
         members = strict_json.read_object(text.encode())
     except ValueError:
         return None
-    is_token = members.keys() <= {"token", "proof"} and "token" in members
-    return SentToken(**members) if is_token and _are_texts(members.values()) else None
-
-
-def _are_texts(values: Iterable[object]) -> bool:
-    return all(isinstance(value, str) for value in values)
+    token, proof = members.pop("token", None), members.pop("proof", None)
+    is_token = isinstance(token, str) and isinstance(proof, str | None) and not members
+    return SentToken(token, proof) if is_token else None
 
 
 async def _let_in(guard: Guard) -> None:
