@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -10,6 +9,7 @@ from starlette.requests import HTTPConnection, Request
 
 from unexpired_server.errors import InvalidProof, UseDPoPNonce
 from unexpired_server.http.request_urls import RequestURLs
+from unexpired_server.ops.advice import Advice
 from unexpired_server.ops.shared_keys import SharedKeys
 from unexpired_server.settings import Settings
 from unexpired_server.tokens.keys import KeyRing
@@ -36,8 +36,6 @@ BEHIND_A_PROXY = (
     "or path, proofs of sessions' keys are refused, so set it to the URL that clients use"
 )
 
-logger: logging.Logger = logging.getLogger("unexpired.server")
-
 
 class ProofChecker:
     """Finds the key that a request proves.
@@ -61,7 +59,7 @@ class ProofChecker:
         self._shared = SharedKeys(shared_by, life)
         self._urls = RequestURLs(settings.public_url)
         self._verifier = ProofVerifier(self._log_other_url)
-        self._has_logged = False
+        self._advice = Advice()
 
     def nonce(self) -> str:
         """Return a fresh nonce, for the client's next proof."""
@@ -160,7 +158,7 @@ class ProofChecker:
         """Log what is likely to be missing in the settings."""
         settings = self._settings
         if settings.trusted_proxies and not settings.public_url and settings.dpop != "off":
-            logger.warning(BEHIND_A_PROXY)
+            self._advice.give(BEHIND_A_PROXY)
 
     @property
     def is_degraded(self) -> bool:
@@ -200,9 +198,7 @@ class ProofChecker:
         return key
 
     def _log_other_url(self) -> None:
-        if not self._has_logged:
-            self._has_logged = True
-            logger.warning(OTHER_PUBLIC_URL if self._settings.public_url else WITHOUT_PUBLIC_URL)
+        self._advice.give(OTHER_PUBLIC_URL if self._settings.public_url else WITHOUT_PUBLIC_URL)
 
 
 def _header_of(request: HTTPConnection) -> str | None:

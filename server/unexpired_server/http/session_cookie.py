@@ -15,7 +15,6 @@ The last one is about a sign-in, too: nobody signs a browser in as somebody else
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -28,6 +27,7 @@ from unexpired_server.errors import BadRequest, RefreshInvalid, Unavailable
 from unexpired_server.http.bearer import address_of
 from unexpired_server.http.failure_response import NO_STORE
 from unexpired_server.http.responses import error_response
+from unexpired_server.ops.advice import Advice
 from unexpired_server.sessions.sessions import Sessions, SessionTokens
 
 NAME = "__Host-unexpired"
@@ -49,8 +49,6 @@ ADVICE = (
     "https; pages of other origins are named in the setting cors_origins."
 )
 
-logger: logging.Logger = logging.getLogger("unexpired.server")
-
 
 class SessionCookie:
     """Reads, sets and clears the cookie with the refresh token.
@@ -65,7 +63,7 @@ class SessionCookie:
         self._is_on = is_on
         self._public_origin = _origin_of(public_url) if public_url else None
         self._origins = frozenset(map(_origin_of, origins))
-        self._has_advised = False
+        self._advice = Advice()
 
     def check_sign_in(self, request: Request, *, is_wanted: bool) -> None:
         """Check, before anything is done, that a sign-in may have the cookie that it wants.
@@ -171,9 +169,7 @@ class SessionCookie:
     def _check_origin(self, request: Request) -> None:
         if self._is_allowed(request):
             return
-        if not self._has_advised:
-            self._has_advised = True
-            logger.warning(ADVICE)
+        self._advice.give(ADVICE)
         raise BadRequest(FOREIGN)
 
     def _is_allowed(self, request: Request) -> bool:
