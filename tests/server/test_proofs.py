@@ -441,6 +441,15 @@ def test_only_authentic_proofs_keys_are_cached_and_the_newest(
     assert [key.kid for key in cached.values()] == [maker.jkt, makers[2].jkt]
 
 
+def test_a_header_of_white_space_is_not_cached(verifier: ProofVerifier, maker: ProofMaker) -> None:
+    """Ten thousand of them would have 40 MB."""
+    cached = verifier._keys  # noqa: SLF001 - what is held in memory shows nowhere else
+    header = json.dumps(head(maker)).encode()
+    for padding, size in ((b" " * 2000, 0), (b"", 1)):
+        assert accepted(verifier, maker.signed(header + padding, CLAIMS))
+        assert len(cached) == size
+
+
 def test_a_proof_is_not_shown(maker: ProofMaker, verifier: ProofVerifier) -> None:
     secret = maker.signed(head(maker), CLAIMS | {"jti": "hidden", "nonce": "hidden"})
     assert "hidden" not in repr(read(verifier, secret))

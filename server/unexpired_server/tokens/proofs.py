@@ -38,6 +38,9 @@ KEY_MEMBERS = frozenset({"kty", "crv", "x", "y"})
 CACHE_SIZE = 10_000
 """How many keys are cached: 20 MB at most."""
 
+MAXIMUM_CACHED_HEADER = 512
+"""Of a header whose key is cached, in characters. One without white space has about 230."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -102,6 +105,8 @@ class ProofVerifier:
         return key, strict_json.read_object(base64url.decode(payload))
 
     def _store(self, header: str, key: VerifyingKey) -> None:
+        if len(header) > MAXIMUM_CACHED_HEADER:
+            return
         # Only of authentic proofs, so that it costs a signature to displace others.
         self._keys.pop(header, None)  # So that it becomes the last; in threads, unlike a move.
         self._keys[header] = key
