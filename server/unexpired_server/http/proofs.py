@@ -102,7 +102,8 @@ class ProofChecker:
     def refresh_key(self, request: Request) -> str | None:
         """Return the thumbprint of the key that a refresh proves, if it brings a proof.
 
-        The refresh token can be used once, so its proofs need not be remembered.
+        Its proofs are not remembered: a repeat of a whole refresh has the same result as the first,
+        and networks do repeat requests. The next refresh needs the key again.
 
         Raises:
             InvalidProof: The proof is not valid.
