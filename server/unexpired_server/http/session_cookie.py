@@ -29,12 +29,12 @@ from unexpired_server.http.failure_response import NO_STORE
 from unexpired_server.http.responses import error_response
 from unexpired_server.ops.advice import Advice
 from unexpired_server.sessions.sessions import Sessions, SessionTokens
+from unexpired_server.tokens.proof_urls import DEFAULT_PORTS
 
 NAME = "__Host-unexpired"
 ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Strict"
 CLEARED: str = f"{NAME}=; {ATTRIBUTES}; Max-Age=0"
 
-DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 OFF = "cookie: This server sets no cookies: its setting cookies is off."
@@ -190,7 +190,7 @@ class SessionCookie:
         host = request.headers.get("host", "").lower()
         is_local = _without_port(host) in LOOPBACK
         scheme = "http" if is_local and origin.startswith("http:") else "https"
-        return f"{scheme}://{host.removesuffix(DEFAULT_PORTS[scheme])}"
+        return _origin(scheme, host)
 
 
 def _values(request: Request) -> list[str]:
@@ -208,7 +208,11 @@ def without_refresh(tokens: SessionTokens) -> SessionTokens:
 def _origin_of(url: str) -> str:
     """Return the origin of a setting's URL, as browsers write it."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.lower().removesuffix(DEFAULT_PORTS[parts.scheme])}"
+    return _origin(parts.scheme, parts.netloc.lower())
+
+
+def _origin(scheme: str, host: str) -> str:
+    return f"{scheme}://{host.removesuffix(f':{DEFAULT_PORTS[scheme]}')}"
 
 
 def _without_port(host: str) -> str:
