@@ -32,13 +32,15 @@ from unexpired_server import (
     JWKSVerifier,
     Service,
     Settings,
+    TokenInvalid,
     Unavailable,
     User,
+    failure_response,
     on_bearer_error,
     requires,
 )
-from unexpired_server.tokens import timed_proofs
-from unexpired_server.tokens.proofs import Proof
+from unexpired_server.tokens import replays
+from unexpired_server.tokens.timed_proofs import TimedProofs
 
 HOST = "127.0.0.1"
 SESSION = "5" * 32
@@ -562,22 +564,52 @@ async def test_in_any_framework_a_verifier_takes_the_call_with_its_proof(
     for header in (f"Bearer {caller.token}", f"DPoP {caller.issued(is_bound=False)}"):
         with pytest.raises(InvalidProof):
             await verifier.authenticate(header, Call("GET", url, caller.proof()))
+    for scheme in ("DPoP", "Bearer"):
+        bad = f"{scheme} {caller.token}x"
+        with pytest.raises(TokenInvalid) as refused:
+            await verifier.authenticate(bad)
+        with pytest.raises(TokenInvalid) as refused_sync:
+            verifier.authenticate_sync(bad)
+        for one in (refused, refused_sync):  # What Flask and Django answer with.
+            headers = failure_response(one.value).headers
+            assert headers["WWW-Authenticate"].startswith(f'{scheme} realm="unexpired"')
     assert caller.token not in repr(Call("GET", url, caller.token))
 
 
 def test_a_verifier_that_cannot_remember_more_proofs_asks_to_try_later(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timed_proofs, "REMEMBERED", 2)
-    accepted = timed_proofs.Accepted(10, clock)
-    first, second, third = (Proof("k", name, 0, None) for name in "abc")
-    accepted.add(first)
-    accepted.add(second)
-    with pytest.raises(Unavailable):
-        accepted.add(third)
-    clock.advance(10)
-    accepted.add(third)
-    with pytest.raises(InvalidProof):
-        accepted.add(first)
-    clock.advance(20)
-    accepted.add(first)
+    """It would have to forget one that can be presented again; the next second is another one."""
+    monkeypatch.setattr(replays, "CAPACITY", 2)
+    proofs, key, url = TimedProofs(10, clock), ProofMaker(clock), "https://api.example/"
+
+    def used(text: str) -> None:
+        proofs.check(Call("GET", url, text), "a.b.c", key.jkt)
+
+    texts = [key.proof("GET", url, access_token="a.b.c") for _ in range(5)]
+    for text in texts[:4]:
+        used(text)
+    for text in (texts[4], texts[0], texts[3]):
+        with pytest.raises(Unavailable):
+            used(text)
+    clock.advance(1)
+    used(key.proof("GET", url, access_token="a.b.c"))
+    for text in texts:
+        with pytest.raises((InvalidProof, Unavailable)):
+            used(text)
+
+
+def test_a_timed_proof_is_remembered_for_as_long_as_it_is_good(clock: FakeClock) -> None:
+    """From a clock that is ahead by all of the leeway, at whatever age of the memory."""
+    proofs, key, url = (
+        TimedProofs(10, clock),
+        ProofMaker(lambda: clock() + 10),
+        "https://a.example/",
+    )
+    for _ in range(30):
+        text = key.proof("GET", url, access_token="a.b.c")
+        proofs.check(Call("GET", url, text), "a.b.c", key.jkt)
+        for seconds in (0, 9, 11):
+            clock.advance(seconds)
+            with pytest.raises(InvalidProof):
+                proofs.check(Call("GET", url, text), "a.b.c", key.jkt)

@@ -13,7 +13,6 @@ from unexpired_server.http.bearer import BearerAuthenticator, authorization
 from unexpired_server.http.request_urls import RequestURLs
 from unexpired_server.sessions.user import User
 from unexpired_server.tokens.access_tokens import Claims
-from unexpired_server.tokens.authorization import access_token
 from unexpired_server.tokens.jwks_verifier import JWKSVerifier
 from unexpired_server.tokens.timed_proofs import Call
 
@@ -97,10 +96,13 @@ class RemoteAuthenticator:
     async def authenticate(self, request: HTTPConnection) -> Claims:
         """Return the verified claims of a request."""
         headers = authorization(request)
-        scheme, token = access_token(*headers)
-        if scheme == "bearer":
-            return await self._verifier.verify(token)
-        return await self._verifier.authenticate(headers[0], self._call(request))
+        if len(headers) > 1:  # A proxy may have checked the other one.
+            raise TokenInvalid
+        header = headers[0] if headers else None
+        proofs = request.headers.getlist("dpop")
+        # Several proofs are none: they are joined to what no proof can be.
+        call = self._call(request, ",".join(proofs)) if proofs else None
+        return await self._verifier.authenticate(header, call)
 
     async def verify(self, request: HTTPConnection, token: str, proof: str | None) -> Claims:
         """Return the verified claims of a token."""
@@ -111,11 +113,9 @@ class RemoteAuthenticator:
         """Return the claims of a token that was verified before."""
         return await self._verifier.verify_again(token)
 
-    def _call(self, request: HTTPConnection, proof: str | None = None) -> Call:
-        """Return a request as a proof must name it; its proof is in the headers when None."""
-        # Several proofs are none: they are joined to what no proof can be.
-        text = ",".join(request.headers.getlist("dpop")) if proof is None else proof
-        return Call(request.scope.get("method", "GET"), self._urls.of(request), text)
+    def _call(self, request: HTTPConnection, proof: str) -> Call:
+        """Return a request with its proof, which must name it."""
+        return Call(request.scope.get("method", "GET"), self._urls.of(request), proof)
 
 
 def user_of(claims: Claims) -> User:

@@ -13,7 +13,6 @@ from starlette.requests import HTTPConnection
 from unexpired_server.errors import (
     BEARER,
     DPOP,
-    Challenge,
     Failure,
     InvalidProof,
     SessionRevoked,
@@ -140,11 +139,7 @@ class BearerAuthenticator:
         return claims
 
     async def _proven(self, request: HTTPConnection, token: str) -> Claims:
-        try:
-            claims = self.verify_again(token)
-        except Challenge as failure:
-            failure.scheme = DPOP
-            raise
+        claims = self.verify_again(token)
         if claims.jkt is None:
             raise InvalidProof
         await self._proofs.check_call(request, token, claims.jkt)

@@ -1,8 +1,9 @@
 """The memory of proofs that were used, so that none is used twice (RFC 9449, section 11.1).
 
-It is bounded, in two generations. When the newer one is full, or as old as a nonce can be, the
-older one is forgotten. So that nothing can be used again that was forgotten, nonces as old as those
-of its proofs are no longer accepted: their clients get a newer nonce, which costs one round trip.
+It is bounded, in two generations. When the newer one is full, or as old as a proof can be, the
+older one is forgotten. So that nothing can be used again that was forgotten, proofs as old as those
+are no longer accepted. How old a proof is, its nonce says (then its client gets a newer one, which
+costs one round trip), or where there are no nonces, the proof itself.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ class UsedProofs:
 
     Args:
         now: The clock of all nodes, in Unix seconds.
-        life: How long a nonce is accepted, in seconds.
-        on_new_generation: Called with the time of the newest nonce of the proofs so far; from then
-            on, only later nonces may be issued.
+        life: How long a proof is accepted, in seconds.
+        on_new_generation: Called with the time of the newest proof so far; from then on, only later
+            nonces may be issued.
         capacity: How many proofs a generation remembers; ``CAPACITY`` when None.
     """
 
@@ -31,7 +32,7 @@ class UsedProofs:
         self,
         now: Callable[[], float],
         life: float,
-        on_new_generation: Callable[[float], None],
+        on_new_generation: Callable[[float], None] = lambda _time: None,
         capacity: int | None = None,
     ) -> None:
         self._now = now
@@ -47,24 +48,24 @@ class UsedProofs:
     def __len__(self) -> int:
         return len(self._current) + len(self._last)
 
-    def remembers(self, nonce_time: float) -> bool:
-        """Return whether no proof with a nonce of this time has been forgotten."""
+    def remembers(self, time: float) -> bool:
+        """Return whether no proof of this time has been forgotten."""
         # First, so that nothing is forgotten between this and `add`.
         if len(self._current) >= self._capacity or self._now() - self._since >= self._life:
             self._begin_generation()
-        return nonce_time > self._forgotten_until
+        return time > self._forgotten_until
 
-    def add(self, key: bytes, nonce_time: float) -> bool:
+    def add(self, key: bytes, time: float) -> bool:
         """Remember a proof; return whether it is used for the first time.
 
         Args:
             key: Names the proof, as ``proof_key`` does.
-            nonce_time: When its nonce was issued; one that ``remembers`` accepts.
+            time: Its time, which ``remembers`` accepts.
         """
         if key in self._current or key in self._last:
             return False
         self._current.add(key)
-        self._newest = max(self._newest, nonce_time)
+        self._newest = max(self._newest, time)
         return True
 
     def _begin_generation(self) -> None:

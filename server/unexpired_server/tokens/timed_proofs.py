@@ -13,11 +13,7 @@ from threading import Lock
 from unexpired_server.errors import InvalidProof, Unavailable
 from unexpired_server.tokens.proof_urls import normal_url
 from unexpired_server.tokens.proofs import Proof, ProofVerifier
-from unexpired_server.tokens.replays import proof_key
-
-REMEMBERED = 500_000
-"""Proofs in a generation, 16 bytes of each. To fill it before it is forgotten takes 4,000 calls in
-each second, all with tokens that are good."""
+from unexpired_server.tokens.replays import UsedProofs, proof_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +46,8 @@ class TimedProofs:
         self._now = now
         self._verifier = ProofVerifier()
         # From a clock that is behind to one that is ahead.
-        self._accepted = Accepted(2 * leeway + 1, now)
+        self._used = UsedProofs(now, 2 * leeway + 1)
+        self._lock = Lock()
 
     def check(self, call: Call, token: str, jkt: str) -> None:
         """Check that a request proves the key of its token.
@@ -70,48 +67,15 @@ class TimedProofs:
         proof = self._verifier.verify(call.proof, method=call.method, urls=urls, access_token=token)
         if proof.jkt != jkt or abs(proof.issued_at - self._now()) > self._leeway:
             raise InvalidProof
-        self._accepted.add(proof)
+        self._use(proof)
 
-
-class Accepted:
-    """Remembers proofs for as long as they could be presented again, in two generations.
-
-    Args:
-        lifetime: How long, at least, in seconds.
-        now: The clock, in Unix seconds.
-    """
-
-    def __init__(self, lifetime: float, now: Callable[[], float]) -> None:
-        self._lifetime = lifetime
-        self._now = now
-        self._lock = Lock()
-        self._began_at = now()
-        self._young: set[bytes] = set()
-        self._old: set[bytes] = set()
-
-    def add(self, proof: Proof) -> None:
-        """Remember a proof.
-
-        Raises:
-            InvalidProof: It is known already.
-            Unavailable: There is no room, until a generation is forgotten.
-        """
-        known = proof_key(proof.jkt, proof.jti)
+    def _use(self, proof: Proof) -> None:
         with self._lock:
-            self._forget()
-            if known in self._young or known in self._old:
-                raise InvalidProof
-            if len(self._young) >= REMEMBERED:
+            # To forget a proof that is good takes thousands of calls in each second.
+            if not self._used.remembers(proof.issued_at):
                 raise Unavailable
-            self._young.add(known)
-
-    def _forget(self) -> None:
-        age = self._now() - self._began_at
-        if age < self._lifetime:
-            return
-        self._old = self._young if age < 2 * self._lifetime else set()
-        self._young = set()
-        self._began_at += age
+            if not self._used.add(proof_key(proof.jkt, proof.jti), proof.issued_at):
+                raise InvalidProof
 
 
 def _texts(urls: str | Collection[str]) -> Collection[str]:
