@@ -103,9 +103,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_kind_of_snippet_is_run() -> None:
-    """A fence is run by a test here, is a directive of the site, or text with parts left out."""
+    """A fence is run by a test here, or is a directive of the site."""
     found = {kind for page in everything() for kind in kinds(page)}
-    assert found - {*LANGUAGES, *DIRECTIVES, "text"} == set()
+    assert found - {*LANGUAGES, *DIRECTIVES} == set()
 
 
 def kinds(page: Path) -> Iterator[str]:

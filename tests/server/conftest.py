@@ -14,14 +14,23 @@ from server.app import create_app
 from tests.server.harness import HASHER, StartServer, TestServer
 from tests.server.stores import DEFAULT_STORE, Postgres, fill
 from tests.support.clock import FakeClock
+from tests.support.proof_maker import ProofMaker
 from tests.support.proxy import TCPProxy
+from tests.support.redis_server import RedisServer
 from tests.support.server_process import ServerProcess, StartProcess
+from unexpired_server.sessions.sessions import Sessions
+from unexpired_server.sessions.users import Account
 from unexpired_server.settings import Settings
 
 
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
+
+
+@pytest.fixture
+def maker(clock: FakeClock) -> ProofMaker:
+    return ProofMaker(clock)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -127,3 +136,25 @@ def serve(tmp_path: Path) -> Iterator[StartProcess]:
     for process in started:
         if process.child.poll() is None:
             process.stop()
+
+
+@pytest.fixture
+def sessions(node: TestServer) -> Sessions:
+    found: Sessions = node.app.state.service.sessions
+    return found
+
+
+@pytest.fixture
+async def ada(node: TestServer) -> Account:
+    found: Account | None = await node.app.state.service.users.find("ada")
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    if not RedisServer.is_installed():
+        pytest.skip("no redis-server")
+    server = RedisServer(tmp_path).start()
+    yield server
+    server.stop()

@@ -30,19 +30,6 @@ POLICY = SessionPolicy(idle_ttl=1000, absolute_ttl=5000, grace=30)
 KEY, ANOTHER_KEY = "k" * 43, "o" * 43
 
 
-@pytest.fixture
-def sessions(node: TestServer) -> Sessions:
-    found: Sessions = node.app.state.service.sessions
-    return found
-
-
-@pytest.fixture
-async def ada(node: TestServer) -> Account:
-    found: Account | None = await node.app.state.service.users.find("ada")
-    assert found is not None
-    return found
-
-
 async def state_of(store: str) -> list[tuple[object, ...]]:
     return await rows(
         store, "SELECT counter, attempts, refreshed_at, revoked_at, address, jkt FROM sessions"

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,15 +17,6 @@ from unexpired_server.ops.counters import Counter, Counters, SQLiteCounter
 from unexpired_server.ops.metrics import SHARED_FOLDER
 
 TEN = parse("10 per hour")
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    if not RedisServer.is_installed():
-        pytest.skip("no redis-server")
-    server = RedisServer(tmp_path).start()
-    yield server
-    server.stop()
 
 
 async def hits(counter: Counter | Counters, times: int, key: str = "ada") -> int:

@@ -23,16 +23,6 @@ TOKEN = "header.payload.signature"
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def maker(clock: FakeClock) -> ProofMaker:
-    return ProofMaker(clock)
-
-
-@pytest.fixture
 def ring() -> KeyRing:
     return ring_of(other_key())
 

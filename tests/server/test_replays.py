@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -25,25 +23,6 @@ from unexpired_server.tokens.replays import UsedProofs, proof_key
 
 LIFE = 360.0
 RING = ring_of(Key("ab" * 8, b"k" * 32))
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def maker(clock: FakeClock) -> ProofMaker:
-    return ProofMaker(clock)
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    if not RedisServer.is_installed():
-        pytest.skip("no redis-server")
-    server = RedisServer(tmp_path).start()
-    yield server
-    server.stop()
 
 
 class Memory:

@@ -25,19 +25,6 @@ Outage = Callable[[], None]
 
 
 @pytest.fixture
-def sessions(node: TestServer) -> Sessions:
-    found: Sessions = node.app.state.service.sessions
-    return found
-
-
-@pytest.fixture
-async def ada(node: TestServer) -> Account:
-    found: Account | None = await node.app.state.service.users.find("ada")
-    assert found is not None
-    return found
-
-
-@pytest.fixture
 def outage(monkeypatch: pytest.MonkeyPatch) -> Outage:
     """Take the database down, until the test ends or calls ``monkeypatch.undo``."""
 
