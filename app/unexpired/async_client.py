@@ -29,7 +29,7 @@ from unexpired.hints import EXAMINE, probe_hint
 from unexpired.messages import Request, Response, ResponseHead
 from unexpired.options import ClientOptions, Options
 from unexpired.origins import origin_of
-from unexpired.policy import Effect, Refresh, Send, Sleep
+from unexpired.policy import AGREEMENT_SECONDS, Effect, Refresh, Send, Sleep
 from unexpired.ports import (
     Clock,
     LocalLock,
@@ -322,11 +322,10 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             BadReply: If the server refuses for another reason.
         """
         await self._reload()
-        key = await self._new_key() if self._manager.options.sends_proofs else None
         policy = self._manager.policy
-        await self._change_cookie(
-            policy.sign_in(new_session_name(), username, password, fields, key)
-        )
+        async with self._holding_cookie():
+            key = await self._new_key() if self._manager.options.sends_proofs else None
+            await self._drive(policy.sign_in(new_session_name(), username, password, fields, key))
         self._report_ends()  # Nobody has to wait for the end of another session.
 
     async def adopt(self, tokens: Response | Mapping[str, Any]) -> None:
@@ -398,6 +397,8 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         try:
             return await self._sign(method.upper(), url, proof)
         except KeyLost:
+            await asyncio.sleep(AGREEMENT_SECONDS)
+            manager.reload()  # Another tab may have ended the session, and its key with it.
             error = manager.policy.end_without_key(proof)
             manager.commit()
             raise error from None
@@ -407,7 +408,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         await self._reload()
         self._manager.session.sign_out("here")  # At once, whatever the server's part waits for.
         self._manager.commit()
-        await self._change_cookie(self._manager.policy.sign_out())
+        await self._report_to_server()
 
     async def refresh(self) -> None:
         """Refresh the tokens now.
@@ -683,15 +684,16 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             return error
         return None
 
-    async def _change_cookie(self, flow: Generator[Effect, Any, Any]) -> None:
-        """Run a flow that may replace or clear the session's cookie, while nothing refreshes it.
+    @asynccontextmanager
+    async def _holding_cookie(self) -> AsyncIterator[None]:
+        """Let nothing refresh while a block may replace or clear the session's cookie.
 
         The response to a refresh that is under way would bring the older cookie back.
         """
         async with AsyncExitStack() as stack:
             if self._manager.options.uses_cookie:
                 await stack.enter_async_context(self._try_to_lock(1))
-            await self._drive(flow)
+            yield
 
     @asynccontextmanager
     async def _try_to_lock(self, factor: float = LOCK_TIMEOUT_FACTOR) -> AsyncIterator[bool]:
@@ -729,7 +731,11 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
 
     def _report_ends(self) -> None:
         if self._manager.session.unreported:
-            self._run_in_background(self._change_cookie(self._manager.policy.report_ends()))
+            self._run_in_background(self._report_to_server())
+
+    async def _report_to_server(self) -> None:
+        async with self._holding_cookie():
+            await self._drive(self._manager.policy.report_ends())
 
     def _run_in_background(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Start a task that goes on when nobody waits for it."""

@@ -256,6 +256,7 @@ class Policy:
         try:
             response: Response = yield from self._exchange(request, None, proof)
         except KeyLost:
+            yield from self._see_other_tabs()
             raise self.end_without_key(proof) from None
         self._note_response(request, response, is_proved=proof is not None)
         return response
@@ -506,6 +507,7 @@ class Policy:
                 request, proof or None, lambda: not self.session.is_stale(record.generation)
             )
         except KeyLost:
+            yield from self._see_other_tabs()
             raise self._lose_key(record) from None
         except Unreachable:
             self.session.note_failed_refresh(record.generation, self.clock.monotonic(), None)
@@ -516,6 +518,10 @@ class Policy:
             raise self._lose_key(record)  # The session is bound to a key, and here is none.
         translated = dialect.read_refresh(response)
         return translated, self._note_exchange("refresh_path", request, response, translated)
+
+    def _see_other_tabs(self) -> Wait:
+        """Take over what another tab has just stored: it may have ended the session and its key."""
+        yield Sleep(AGREEMENT_SECONDS, is_wakeable=False)
 
     def _lose_key(self, record: Record) -> UnexpiredError:
         """Note that the session cannot be refreshed without its key; return the error."""
@@ -549,7 +555,7 @@ class Policy:
 
     def _was_stored_elsewhere(self, record: Record) -> Generator[Effect, Any, bool]:
         """Return whether another tab has stored the result of a refresh."""
-        yield Sleep(AGREEMENT_SECONDS, is_wakeable=False)
+        yield from self._see_other_tabs()
         return self.session.record_for(record.generation).generation.is_newer_than(
             record.generation
         )
@@ -686,11 +692,6 @@ class Policy:
         error = SecondStepRequired(fields, code=code, response=response)
         # For a developer who expected tokens.
         return _with_hint(error, names_hint(dialect, fields) if response.is_success else "")
-
-    def sign_out(self) -> Generator[Send, Response, None]:
-        """Remove the session at once, then try to revoke it at the server."""
-        self.session.sign_out("here")
-        yield from self.report_ends()
 
     def report_ends(self) -> Generator[Send, Response, None]:
         """Try to revoke at the server what was signed out or replaced on this device.

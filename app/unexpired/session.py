@@ -203,6 +203,7 @@ class Session:
             return  # Stored late, by a tab that did not know of the end.
         elif mine is None or mine.generation.session != record.generation.session:
             self._replace(record)
+            self.unbound_because = None  # Its sign-in was another tab's.
             self._came_at = monotonic
             self.events.append(("signed_in", ()))
         elif record.generation.is_newer_than(mine.generation):

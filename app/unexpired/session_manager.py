@@ -193,6 +193,8 @@ class SessionManager:
     def _adopt(self, tokens: Tokens, request: Request | None) -> None:
         has_key = request is not None or tokens.is_bound
         key = self.session.take_key(request) if has_key else None
+        if request is not None and request.auth != "sign_in":
+            self.session.unbound_because = None  # It is the reason of an earlier sign-in.
         try:
             self.policy.begin(new_session_name(), tokens, key)
         finally:

@@ -20,7 +20,7 @@ from unexpired.errors import UnexpiredError, Unreachable
 from unexpired.event_stream import EventSource, ServerSentEvent
 from unexpired.messages import Request, Response, ResponseHead
 from unexpired.options import ClientOptions, Options, is_coroutine_function
-from unexpired.policy import Effect, Refresh, Send, Sleep
+from unexpired.policy import AGREEMENT_SECONDS, Effect, Refresh, Send, Sleep
 from unexpired.ports import (
     Clock,
     MemoryStore,
@@ -334,9 +334,10 @@ class Client(BaseClient[Response]):
             Unreachable: If no usable response came.
             BadReply: If the server refuses for another reason.
         """
-        key = self._new_key() if self._manager.options.sends_proofs else None
         policy = self._manager.policy
-        self._change_cookie(policy.sign_in(new_session_name(), username, password, fields, key))
+        with self._holding_cookie():
+            key = self._new_key() if self._manager.options.sends_proofs else None
+            self._drive(policy.sign_in(new_session_name(), username, password, fields, key))
         self._drive(policy.report_ends())
 
     def adopt(self, tokens: Response | Mapping[str, Any]) -> None:
@@ -399,7 +400,9 @@ class Client(BaseClient[Response]):
         try:
             return self._sign(method.upper(), url, proof)
         except KeyLost:
+            self._clock.sleep(AGREEMENT_SECONDS)
             with self._mutex:
+                manager.reload()  # Another tab may have ended the session, and its key with it.
                 error = manager.policy.end_without_key(proof)
                 manager.commit()
             raise error from None
@@ -410,7 +413,8 @@ class Client(BaseClient[Response]):
         with self._mutex:  # At once, whatever the server's part waits for.
             self._manager.session.sign_out("here")
             self._manager.commit()
-        self._change_cookie(self._manager.policy.sign_out())
+        with self._holding_cookie():
+            self._drive(self._manager.policy.report_ends())
 
     def refresh(self) -> None:
         """Refresh the tokens now.
@@ -608,12 +612,13 @@ class Client(BaseClient[Response]):
                 self._renew(failures, is_locked=is_locked)
         session.record_for(effect.stale)
 
-    def _change_cookie(self, flow: Generator[Effect, Any, Any]) -> None:
-        """Run a flow that may replace or clear the session's cookie; see ``AsyncClient``."""
+    @contextmanager
+    def _holding_cookie(self) -> Iterator[None]:
+        """Let nothing refresh while a block may change the cookie; see ``AsyncClient``."""
         with ExitStack() as stack:
             if self._manager.options.uses_cookie:
                 stack.enter_context(self._try_to_lock(NO_LIMIT))
-            self._drive(flow)
+            yield
 
     @contextmanager
     def _try_to_lock(self, within: float) -> Iterator[bool]:

@@ -261,6 +261,33 @@ async def test_a_sign_out_is_that_of_all_tabs_and_clears_the_cookie(browser: Bro
     assert response.code == "SESSION_REVOKED"
 
 
+async def test_a_sign_out_that_waits_ends_no_session_that_begins_meanwhile(
+    browser: Browser,
+) -> None:
+    here, there = browser.open_tab(), browser.open_tab()
+    account = {"username": "bob", "password": PASSWORD, "cookie": True}
+    async with browser.lock.hold(1):  # As a refresh does that takes its time.
+        leaving = asyncio.ensure_future(here.sign_out())
+        await until(lambda: browser.storage.load() is None)
+        await there.adopt(await there.post("/api/login", json=account, auth="sign_in"))
+        here.wake()
+    await leaving
+    assert [await name_of(here), await name_of(there)] == ["bob", "bob"]
+
+
+async def test_a_sign_in_that_is_cancelled_while_it_waits_leaves_no_key(start: Start) -> None:
+    browser, prover = await start(), FakeProver()
+    tab = browser.open_tab(prover=prover)
+    async with browser.lock.hold(1):
+        signing_in = asyncio.ensure_future(tab.sign_in("ada", PASSWORD))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        signing_in.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await signing_in
+    assert (browser.requests, prover.keys) == ([], {})
+
+
 async def test_a_sign_in_takes_the_place_of_another_and_ends_it(browser: Browser) -> None:
     here, there = browser.open_tab(), browser.open_tab()
     await name_of(there)

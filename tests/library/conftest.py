@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from tests.support.fake_server import API, json_response, token_fields
 from unexpired import AsyncClient, Client
 from unexpired.messages import Headers, Request, Response
 from unexpired.options import Options
-from unexpired.policy import Policy
+from unexpired.policy import Policy, Send
 from unexpired.session import Session
 
 NOW = START
@@ -50,6 +51,11 @@ class World:
         response = json_response(200, token_fields(n, now=self.clock.wall, life=life, **fields))
         with pytest.raises(StopIteration):
             flow.send(response)
+
+    def sign_out(self) -> Generator[Send, Response, None]:
+        """Sign out here; return the flow that tells the server."""
+        self.session.sign_out("here")
+        return self.policy.report_ends()
 
     def renew(self, response: Response) -> None:
         """Refresh the tokens, by feeding the policy the server's response."""

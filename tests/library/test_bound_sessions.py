@@ -30,6 +30,8 @@ from unexpired import (
     SessionExpired,
     Unreachable,
 )
+from unexpired.policy import AGREEMENT_SECONDS
+from unexpired.proofs import KeyLost
 from unexpired.session_record import loads
 
 HOUR = 3600.0
@@ -412,6 +414,41 @@ async def test_a_tab_that_cannot_find_the_key_leaves_the_session_to_another(kind
     await device.do("refresh")
 
 
+def meanwhile(device: Device, action: Callable[[], None], patch: pytest.MonkeyPatch) -> None:
+    """Do something while the client waits for what other tabs have just stored."""
+    if isinstance(device.client, AsyncClient):
+        asyncio.get_running_loop().call_later(AGREEMENT_SECONDS / 2, action)
+    else:
+        patch.setattr(device.clock, "sleep", lambda _seconds: action())
+
+
+@pytest.mark.parametrize("call", [("proof", "GET", "/chat"), ("get", "/api/notes"), ("refresh",)])
+async def test_a_key_that_went_with_its_session_ends_no_other_session(
+    kind: Kind, call: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser may show another tab's removal of a key before its record of a new session."""
+    device = kind.new()
+    device.server.proves_calls = True
+    await device.do("sign_in", "ada", "pw")
+    mine, before = device.client, device.store.load() or ""
+    kind.open(device)
+    await device.do("sign_in", "bob", "pw")
+    after = device.store.load() or ""
+    device.store.save(before)
+    device.client = mine
+
+    def find(_handle: str) -> Any:
+        meanwhile(device, lambda: device.store.save(after), monkeypatch)
+        raise KeyLost
+
+    monkeypatch.setattr(device.prover, "_find", find)
+    with pytest.raises(SessionEnded) as ended:
+        await device.do(*call)
+    assert ended.value.code == "SIGNED_OUT"
+    assert (device.client.state, device.key) == ("active", "HANDLE-2")
+    assert device.store.load() == after
+
+
 async def test_keys_that_cannot_be_read_now_end_nothing(device: Device) -> None:
     await device.do("sign_in", "ada", "pw")
     device.prover.is_readable = False
@@ -523,6 +560,27 @@ async def test_a_bound_response_to_a_sign_in_without_proof_is_not_bound(kind: Ki
     await device.do("sign_in", "ada", "pw")
     record = session_of(device.client).require()
     assert (record.key, record.tokens.scheme, record.tokens.nonce) == (None, "Bearer", None)
+
+
+async def test_a_session_of_another_tab_has_no_reason_of_this_ones_sign_in(kind: Kind) -> None:
+    device = kind.new()
+    device.server.refuses_proofs = True
+    await device.do("sign_in", "ada", "pw")
+    first = device.client
+    kind.open(device, dpop="off")
+    await device.do("sign_in", "ada", "pw")
+    device.client = first
+    await device.do("get", "/api/notes")
+    assert first.diagnose()["dpop"] == "The session began without a key."
+
+
+async def test_an_adopted_session_has_no_reason_of_the_sign_in_before_it(device: Device) -> None:
+    device.server.refuses_proofs = True
+    await device.do("sign_in", "ada", "pw")
+    await device.do("adopt", await device.do("post", "/api/signup", auth=False))
+    assert device.client.diagnose()["dpop"] == "The session began without a key."
+    await device.do("adopt", await device.do("post", "/api/signup", auth="sign_in"))
+    assert "PUBLIC_URL" in device.client.diagnose()["dpop"]
 
 
 # -- A sign-in whose proof is refused ----------------------------------------------------------

@@ -71,7 +71,7 @@ def refresh_of(world: World, response: Response) -> Request:
 
 
 def sign_out_of(world: World) -> Request:
-    return sent(next(world.policy.sign_out()))
+    return sent(next(world.sign_out()))
 
 
 def body(request: Request) -> Any:
@@ -191,7 +191,7 @@ def test_without_a_refresh_token_none_is_sent() -> None:
 
 def test_a_server_that_cannot_sign_out_is_sent_nothing() -> None:
     world = signed_in(speaking(Dialect(), logout_path=""))
-    assert list(world.policy.sign_out()) == []
+    assert list(world.sign_out()) == []
     assert world.session.state == "anonymous"
 
 

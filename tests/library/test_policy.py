@@ -447,7 +447,7 @@ def test_a_refresh_that_completes_after_a_sign_out_is_dropped(
     world.sign_in()
     flow = world.policy.renew()
     next(flow)
-    next(world.policy.sign_out())
+    next(world.sign_out())
     with pytest.raises(SessionEnded):
         flow.send(response)
     assert world.session.record is None
@@ -470,7 +470,7 @@ def test_a_response_for_a_signed_out_session_is_dropped(world: World, response: 
     world.sign_in()
     flow = world.policy.call(world.get())
     start(flow)
-    next(world.policy.sign_out())
+    next(world.sign_out())
     with pytest.raises(SessionEnded):
         flow.send(response)
 
@@ -486,7 +486,7 @@ def test_a_response_for_another_users_session_is_dropped(world: World) -> None:
 
 def test_sign_out_removes_the_session_before_the_request(world: World) -> None:
     world.sign_in()
-    flow = world.policy.sign_out()
+    flow = world.sign_out()
     request = sent(next(flow))
     assert world.session.record is None
     assert (request.url, request.keepalive) == (f"{API}/api/logout", True)
@@ -496,7 +496,7 @@ def test_sign_out_removes_the_session_before_the_request(world: World) -> None:
 
 def test_signing_out_twice_sends_nothing(world: World) -> None:
     with pytest.raises(StopIteration):
-        next(world.policy.sign_out())
+        next(world.sign_out())
     assert world.events() == []
 
 
