@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
 from unexpired.body_parts import PartedBody
 from unexpired.outside_text import PAGE_HINT, loads
@@ -20,6 +20,9 @@ Body = bytes | PartedBody | OneShot | None
 # Whether a request carries the token; "optional": if there is one; "sign_in": none, but its
 # response will have tokens.
 Auth = bool | Literal["optional", "sign_in"]
+
+SAFE_METHODS: Final = {"GET", "HEAD", "OPTIONS"}  # RFC 9110, section 9.2.1.
+IDEMPOTENT_METHODS: Final = {*SAFE_METHODS, "PUT", "DELETE"}  # RFC 9110, section 9.2.2.
 
 # Is called with the bytes so far and the total, which is None as long as it is unknown.
 Progress = Callable[[int, int | None], None]

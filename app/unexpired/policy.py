@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from unexpired.backoff import MIN_DELAY
 from unexpired.call_log import CallLog
@@ -38,7 +38,7 @@ from unexpired.hints import (
     fitting_dialects,
     names_hint,
 )
-from unexpired.messages import Request, Response
+from unexpired.messages import SAFE_METHODS, Request, Response
 from unexpired.options import Options
 from unexpired.origins import origin_of
 from unexpired.ports import Clock
@@ -47,10 +47,9 @@ from unexpired.proofs import (
     KEY_LOST,
     KeyLost,
     Proof,
+    next_proof,
     nonce_header,
-    nonce_in,
     refuses_proof,
-    target_of,
     wants_another_proof,
 )
 from unexpired.session import Session
@@ -70,9 +69,6 @@ from unexpired.token_response import (
 AGREEMENT_SECONDS = 0.05
 """How long a tab without the lock waits between storing an attempt and reading it back: longer than
 a write takes to be seen in another tab. So tabs agree on one attempt before they send it."""
-
-SAFE_METHODS: Final = {"GET", "HEAD", "OPTIONS"}  # RFC 9110, section 9.2.1.
-IDEMPOTENT_METHODS: Final = {*SAFE_METHODS, "PUT", "DELETE"}  # RFC 9110, section 9.2.2.
 
 # A request whose token is still valid waits only this share of refresh_timeout for a new one.
 REFRESH_AHEAD_SHARE = 0.25
@@ -313,7 +309,7 @@ class Policy:
         """
         if not _is_from_there(sent.request, response):
             return response
-        again = self._next_proof(sent.request, proof, response)
+        again = next_proof(sent.request, proof, self.options.dialect.named(response))
         nonce = nonce_header(response) or (again.nonce if again else None)
         self._note_nonce(sent.request, nonce)
         if again is None or not is_wanted() or self._was_signed_out(proof):
@@ -326,21 +322,6 @@ class Policy:
         """Return whether the session of a call is over, so that its token must not be sent."""
         record = self.session.record
         return call.access_token is not None and (record is None or record.key != call.key)
-
-    def _next_proof(self, request: Request, proof: Proof, response: Response) -> Proof | None:
-        """Return the proof that a response asks for; None if another one cannot help.
-
-        A redirect takes the proof along, which is for another URL than the one it leads to.
-        """
-        if not self._wants_another_proof(response):
-            return None
-        is_elsewhere = bool(response.url) and target_of(response.url) != target_of(request.url)
-        url = response.url if is_elsewhere else None
-        again = replace(proof, nonce=nonce_in(response) or proof.nonce, url=url)
-        return None if again == proof and not _may_be_used_up(request, proof) else again
-
-    def _wants_another_proof(self, response: Response) -> bool:
-        return wants_another_proof(self.options.dialect.named(response))
 
     def _note_nonce(self, request: Request, nonce: str | None) -> None:
         """Keep the nonce for the next proof; the session's record has the one for refreshes."""
@@ -365,9 +346,10 @@ class Policy:
                 raise
             self.session.unbound_because = "cors"
         else:
-            if not self._wants_another_proof(response) or not request.is_replayable:
+            named = self.options.dialect.named(response)
+            if not wants_another_proof(named) or not request.is_replayable:
                 return response, key
-            self._note_refused_proof(request, response)
+            self._note_refused_proof(request, named)
         return (yield from self._exchange(request, timeout)), None
 
     def _may_be_cors(self, request: Request, sent_at: float) -> bool:
@@ -382,9 +364,9 @@ class Policy:
         is_repeatable = request.is_replayable and request.auth != "sign_in"
         return is_other and is_repeatable and not is_late
 
-    def _note_refused_proof(self, request: Request, response: Response) -> None:
+    def _note_refused_proof(self, request: Request, named: Response) -> None:
         self.session.unbound_because = "refused"
-        named, now = self.options.dialect.named(response), self.clock.now()
+        now = self.clock.now()
         self.log.note_response(request, named, now, hint=PROOF_REFUSED, is_mistake=True)
 
     # -- A usable token ------------------------------------------------------------------------
@@ -789,16 +771,6 @@ def _is_of_another_user(tokens: Tokens, record: Record) -> bool:
     except ValueError:
         return False
     return isinstance(known, str) and isinstance(subject, str) and known != subject
-
-
-def _may_be_used_up(request: Request, proof: Proof) -> bool:
-    """Return whether a proof may have been refused as used, and the call may be made twice.
-
-    A browser sends a request once more by itself if a kept connection breaks (RFC 9110, section
-    9.2.2), with the same proof.
-    """
-    is_idempotent = request.method in IDEMPOTENT_METHODS or "idempotency-key" in request.headers
-    return proof.access_token is not None and is_idempotent
 
 
 def _from_there(request: Request, response: Response) -> Response:

@@ -10,12 +10,12 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from urllib.parse import quote, urlsplit
 
 from unexpired.challenges import challenge_errors
-from unexpired.messages import Response
+from unexpired.messages import IDEMPOTENT_METHODS, Request, Response
 from unexpired.origins import origin_of
 
 KEY_LOST = "KEY_LOST"
@@ -121,6 +121,34 @@ def _refusals(response: Response) -> set[str | None]:
     if response.status_code not in {400, 401}:
         return set()
     return {response.code, *challenge_errors(response)}
+
+
+def next_proof(request: Request, proof: Proof, response: Response) -> Proof | None:
+    """Return the proof that a response asks for; None if another one cannot help.
+
+    A redirect takes the proof along, which is for another URL than the one it leads to.
+
+    Args:
+        request: The request.
+        proof: What it has proved.
+        response: The response to it, which knows the names of its code.
+    """
+    if not wants_another_proof(response):
+        return None
+    is_elsewhere = bool(response.url) and target_of(response.url) != target_of(request.url)
+    url = response.url if is_elsewhere else None
+    again = replace(proof, nonce=nonce_in(response) or proof.nonce, url=url)
+    return None if again == proof and not _may_be_used_up(request, proof) else again
+
+
+def _may_be_used_up(request: Request, proof: Proof) -> bool:
+    """Return whether a proof may have been refused as used, and the call may be made twice.
+
+    A browser sends a request once more by itself if a kept connection breaks (RFC 9110, section
+    9.2.2), with the same proof.
+    """
+    is_idempotent = request.method in IDEMPOTENT_METHODS or "idempotency-key" in request.headers
+    return proof.access_token is not None and is_idempotent
 
 
 def nonce_in(response: Response) -> str | None:
