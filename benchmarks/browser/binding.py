@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
-from playwright.sync_api import BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import BrowserContext, Playwright, sync_playwright
 
-from benchmarks.browser.calling import CALLS, TURNS, USERNAME, WARM_UP, page_of_calls
+from benchmarks.browser.calling import CALLS, TURNS, WARM_UP, Contenders, page_of_calls
 from benchmarks.browser.hosting import available, is_ready, visitor
 from benchmarks.results import Goal, Part, Row, ratio
-from tests.support.server_process import PASSWORDS
 
 MODES = ("refresh", "all")
 """The settings of ``DPOP``, each of a server of its own."""
@@ -38,26 +35,17 @@ NOTES = (
 )
 
 
-@dataclass(frozen=True)
-class Bench:
-    """The page of one server, in one browser.
-
-    Attributes:
-        page: The page with the contenders.
-        rows: The results, by contender.
-    """
-
-    page: Page
-    rows: dict[str, Row]
+class Bench(Contenders):
+    """What is measured with one server."""
 
     def warm_up(self) -> None:
         """Sign in, and let the engine compile frequently called code."""
         for name in self.rows:
-            self._run(name, "sign_in", USERNAME, PASSWORDS[USERNAME])
+            self.sign_in(name)
             is_bound = self.page.evaluate("name => contenders[name].is_bound", name)
             assert is_bound is (name == BOUND), name  # noqa: S101 - or nothing would be compared
-            self._run(name, "sample", WARM_UP)
-            self._run(name, "renew", REFRESHES)
+            self.run(name, "sample", WARM_UP)
+            self.run(name, "renew", REFRESHES)
 
     def measure(self) -> None:
         """Make calls and refreshes, one after the other; both contenders take turns."""
@@ -69,13 +57,9 @@ class Bench:
             turns: dict[str, list[float]] = {name: [] for name in self.rows}
             for turn in range(TURNS):
                 for name in list(self.rows)[:: 1 if turn % 2 else -1]:
-                    turns[name].append(self._run(name, method, count))
+                    turns[name].append(self.run(name, method, count))
             for name, found in turns.items():
                 self.rows[name].add(**{heading: median(found)})
-
-    def _run(self, name: str, method: str, *arguments: object) -> Any:
-        source = "([name, method, rest]) => contenders[name][method](...rest)"
-        return self.page.evaluate(source, [name, method, arguments])
 
 
 def measure(rounds: int, browsers: Sequence[str]) -> Part:

@@ -88,33 +88,51 @@ class Burst:
 
 
 @dataclass(frozen=True)
-class Bench:
-    """The page in one browser.
+class Contenders:
+    """The page with the contenders, in one browser.
 
     Attributes:
-        page: The page with the contenders.
-        backend: The server that they call.
+        page: The page.
         rows: The results, by contender.
     """
 
     page: Page
-    backend: ServerProcess
     rows: dict[str, Row]
+
+    def run(self, name: str, method: str, *arguments: object) -> Any:
+        """Call a method of a contender; return its result."""
+        source = "([name, method, rest]) => contenders[name][method](...rest)"
+        return self.page.evaluate(source, [name, method, arguments])
+
+    def sign_in(self, name: str) -> None:
+        """Sign a contender in."""
+        self.run(name, "sign_in", USERNAME, PASSWORDS[USERNAME])
+
+
+@dataclass(frozen=True)
+class Bench(Contenders):
+    """What is measured of them.
+
+    Attributes:
+        backend: The server that they call.
+    """
+
+    backend: ServerProcess
 
     def warm_up(self) -> None:
         """Let the engine compile frequently called code."""
         for name in self.rows:
-            self._sign_in(name)
-            self._run(name, "sample", WARM_UP)
+            self.sign_in(name)
+            self.run(name, "sample", WARM_UP)
 
     def call(self, names: Sequence[str]) -> None:
         """Make calls with a good token, one after the other; all take turns."""
         turns: dict[str, list[float]] = {name: [] for name in names}
         for name in names:
-            self._sign_in(name)  # Some lost their session with the last calls.
+            self.sign_in(name)  # Some lost their session with the last calls.
         for turn in range(TURNS):
             for name in _from(turn, names):
-                turns[name].append(self._run(name, "sample", CALLS))
+                turns[name].append(self.run(name, "sample", CALLS))
         for name in names:
             self.rows[name].add(**{CALL_MS: median(turns[name])})
 
@@ -134,20 +152,13 @@ class Bench:
             )
 
     def _burst(self, name: str) -> Burst:
-        self._sign_in(name)
+        self.sign_in(name)
         if name not in {BARE, JS_BARE}:
             access = self.page.evaluate("name => contenders[name].access", name)
-            self._run(name, "expire", self.backend.expired(access))
+            self.run(name, "expire", self.backend.expired(access))
         self.page.evaluate("performance.clearResourceTimings()")
-        found = self._run(name, "burst", AT_ONCE)
+        found = self.run(name, "burst", AT_ONCE)
         return Burst(**found, refreshes=self.page.evaluate(REFRESHES_SEEN))
-
-    def _sign_in(self, name: str) -> None:
-        self._run(name, "sign_in", USERNAME, PASSWORDS[USERNAME])
-
-    def _run(self, name: str, method: str, *arguments: object) -> Any:
-        source = "([name, method, rest]) => contenders[name][method](...rest)"
-        return self.page.evaluate(source, [name, method, arguments])
 
 
 def measure(rounds: int, browsers: Sequence[str]) -> Part:
@@ -193,7 +204,7 @@ def _measured(
         page = context.new_page()
         page.goto(backend.url)
         is_ready(page)
-        bench = Bench(page, backend, rows)
+        bench = Bench(page, rows, backend)
         bench.warm_up()
         for number in range(rounds):
             bench.call(CALLERS)
