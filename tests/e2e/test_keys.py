@@ -92,10 +92,28 @@ COUNTED = """() => {
     return reallyOpen.apply(indexedDB, names);
   };
 }"""
+# As WebKit does in its Lockdown Mode (a key cannot be cloned), and on the way ends the transaction.
+UNCLONABLE = """() => {
+  IDBObjectStore.prototype.put = function () {
+    this.transaction.abort();
+    throw new DOMException("not cloned", "DataCloneError");
+  };
+}"""
+# As WebKit does while the system's keychain is locked.
+WRAPPED = """(handle) => new Promise((done) => {
+  const opening = indexedDB.open("unexpired-keys");
+  opening.onsuccess = () => {
+    const transaction = opening.result.transaction("keys", "readwrite");
+    transaction.objectStore("keys").put(null, handle);
+    transaction.oncomplete = () => { opening.result.close(); done(); };
+  };
+})"""
 INSECURE = "Object.defineProperty(crypto, 'subtle', { value: undefined, configurable: true })"
 RESTORE = """() => {
   globalThis.reallyOpen ??= indexedDB.open;
+  globalThis.reallyPut ??= IDBObjectStore.prototype.put;
   indexedDB.open = reallyOpen;
+  IDBObjectStore.prototype.put = reallyPut;
   delete crypto.subtle;
 }"""
 
@@ -213,6 +231,49 @@ def test_a_silent_database_delays_a_sign_in_by_two_seconds(tab: Library, watch: 
     tab.run("js.letGo()\nawait finished()")
     tab.page.evaluate(RESTORE)
     assert tab.page.evaluate(STORED) == []
+
+
+def test_a_sign_in_that_is_cancelled_leaves_no_key(tab: Library) -> None:
+    """The key may be stored by then, or later."""
+    tab.page.evaluate(HUNG)
+    tab.run(
+        "making = asyncio.ensure_future(keys.create())\n"
+        "await asyncio.sleep(0)\n"
+        "making.cancel()\n"
+        "await asyncio.wait({making})\n"
+        "js.letGo()\n"
+        "await finished()"
+    )
+    assert tab.run("making.cancelled()")
+    tab.page.evaluate(RESTORE)
+    assert tab.page.evaluate(STORED) == []
+
+
+def test_a_key_that_cannot_be_stored_binds_nothing_and_leaves_no_error(
+    tab: Library, watch: Watch
+) -> None:
+    """Python's loop would complain about one that nobody has looked at."""
+    tab.run(
+        "from unexpired.browser import keys as module\n"
+        "made, first_event = [], module.first_event\n"
+        "def noting(*events):\n"
+        "    made.append(first_event(*events))\n"
+        "    return made[-1]\n"
+        "module.first_event = noting\n"
+        "None"
+    )
+    tab.page.evaluate(UNCLONABLE)
+    assert tab.run("await keys.create()") is None
+    watch.forgive(UNBOUND)
+    tab.run("await finished()\nawait asyncio.sleep(0.1)\nmodule.first_event = first_event")
+    assert tab.run("[it._log_traceback for it in made]") == [False, False]
+
+
+def test_a_key_that_is_there_and_cannot_be_read_now_is_not_lost(tab: Library) -> None:
+    """The session waits, as in an outage."""
+    handle = tab.run("handle = await keys.create()\nhandle")
+    tab.page.evaluate(WRAPPED, handle)
+    assert tab.run("await opened(PageKeys(), handle)") == "Unreachable"
 
 
 def test_an_insecure_page_has_no_key(tab: Library, watch: Watch) -> None:

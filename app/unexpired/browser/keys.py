@@ -119,9 +119,11 @@ class PageKeys:
         making = self._start(self._make(handle))
         try:
             await _within(CREATE_TIMEOUT, making)
-        except (*_FAILURES, KeyLost, Unreachable) as error:
-            _warn(error)
+        except BaseException as error:  # A sign-in that is cancelled leaves no key either.
             making.add_done_callback(lambda _: self.forget(handle))
+            if not isinstance(error, (*_FAILURES, KeyLost, Unreachable)):
+                raise
+            _warn(error)
             return None
         return handle
 
@@ -206,9 +208,11 @@ async def _store(handle: str, js_pair: Any) -> None:
 
 async def _read(handle: str) -> WebCryptoKey:
     async with _objects("readonly") as js_objects:
-        js_request = js_objects.get(handle)
-    if not isinstance(js_request.result, JsProxy):
+        js_count, js_request = js_objects.count(handle), js_objects.get(handle)
+    if not js_count.result:
         raise KeyLost
+    if not isinstance(js_request.result, JsProxy):  # WebKit: the keychain does not unwrap it now.
+        raise IndexedDBError("unreadable")
     return await _key_of(js_request.result)
 
 
@@ -231,7 +235,11 @@ async def _objects(mode: str) -> AsyncIterator[Any]:
     try:
         js_transaction = js_database.transaction(OBJECTS, mode, _strict())
         ended = first_event(js_transaction, "oncomplete", "onabort")
-        yield js_transaction.objectStore(OBJECTS)
+        try:
+            yield js_transaction.objectStore(OBJECTS)
+        except BaseException:
+            ended.cancel()  # Nobody waits for it any longer.
+            raise
         await ended
     finally:
         js_database.close()
