@@ -160,6 +160,7 @@ def test_stolen_tokens_bring_a_thief_no_new_ones(
     expect(result).to_contain_text("without this browser's key: refused (INVALID_PROOF).")
     expect(result).to_contain_text("With a key of the thief's own: refused (REFRESH_INVALID).")
     expect(result).to_contain_text("The access token still works")
+    expect(result).to_contain_text("You are still signed in.")
     refused = watch.count(REFRESH)
     expect(view.tries("Burst of 20 requests")).to_have_text("20 times 200; 1 refresh.")
     expect(person.status).to_contain_text("active")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from js import localStorage
@@ -41,7 +42,7 @@ class Theft:
         stolen = self._copy()
         if not stolen.get("refreshToken"):
             return tr("There is no refresh token in the storage that a script could copy.")
-        if not await self._is_bound():
+        if not (await self._own_session()).get("bound"):
             return tr(
                 "This session is not bound to this browser: with a copy of its tokens, a thief"
                 " could stay signed in as you. Nothing was tried."
@@ -56,14 +57,14 @@ class Theft:
         with_own_key = await thief.post(REFRESH, json=body, auth="sign_in")
         headers = {"Authorization": f"Bearer {access_token}"}
         call = await thief.get(ME, headers=headers, auth=False)
-        return "\n".join(
-            (
-                tr("New tokens without this browser's key: {}.", _outcome(without_key)),
-                tr("With a key of the thief's own: {}.", _outcome(with_own_key)),
-                self._access(call),
-                tr("You are still signed in."),
-            )
-        )
+        sentences = [
+            tr("New tokens without this browser's key: {}.", _outcome(without_key)),
+            tr("With a key of the thief's own: {}.", _outcome(with_own_key)),
+            self._access(call),
+        ]
+        if await self._own_session():
+            sentences.append(tr("You are still signed in."))
+        return "\n".join(sentences)
 
     def _access(self, response: Response) -> str:
         if not response.is_success:
@@ -75,9 +76,10 @@ class Theft:
             "The access token still works, for {} seconds.",
         )
 
-    async def _is_bound(self) -> bool:
+    async def _own_session(self) -> Mapping[str, Any]:
+        """Return what the server lists of this session; nothing if that is over."""
         response = (await self._client.get(SESSIONS)).raise_for_status()
-        return any(one["current"] and one["bound"] for one in response.json()["sessions"])
+        return next((one for one in response.json()["sessions"] if one["current"]), {})
 
     def _copy(self) -> dict[str, Any]:
         try:
