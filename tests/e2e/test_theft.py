@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import jwt
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
@@ -16,7 +15,6 @@ from tests.e2e.watch import Watch
 from tests.support.server_process import ServerProcess
 from tests.support.thief import (
     ADDRESS,
-    BEHIND_A_PROXY,
     COPY,
     DELETE_KEYS,
     KEY_LOST,
@@ -24,9 +22,10 @@ from tests.support.thief import (
     READ_KEYS,
     Thief,
     refused_proofs,
+    session_of,
+    settings_for,
 )
 
-ACCESS_TTL = 12
 NOTES, REFRESH, LOGOUT = "**/api/notes", "**/api/refresh", "**/api/logout"
 
 
@@ -39,7 +38,7 @@ def mode(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def settings(mode: str) -> dict[str, float | str]:
     """Access tokens live for seconds, and the server learns where a thief is."""
-    return {"access_ttl": ACCESS_TTL, "leeway": 0, "dpop": mode, **BEHIND_A_PROXY}
+    return settings_for(mode)
 
 
 @pytest.fixture
@@ -71,12 +70,6 @@ def record_of(person: Person) -> dict[str, Any]:
     """Return the stored session."""
     record: dict[str, Any] = person.page.evaluate("JSON.parse(localStorage.unexpired ?? '{}')")
     return record
-
-
-def session_of(record: dict[str, Any]) -> str:
-    """Return the server's id of a session."""
-    claims = jwt.decode(record["accessToken"], options={"verify_signature": False})
-    return str(claims["sid"])
 
 
 def steals(victim: Person, thief: Person) -> None:

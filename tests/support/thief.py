@@ -6,14 +6,13 @@ import sqlite3
 from contextlib import closing
 from typing import Any
 
+import jwt
+
 from tests.support.proof_maker import ProofMaker
 from tests.support.server_process import ServerProcess
 
 ADDRESS = "203.0.113.9"
 """Where the thief is, as a trusted proxy says (RFC 5737)."""
-
-BEHIND_A_PROXY = {"trusted_proxies": "127.0.0.1"}
-"""Settings of a server that learns the thief's address."""
 
 KEY_LOST = "this browser no longer has its key"
 """Part of what the page says where it ends a session whose key is missing."""
@@ -48,11 +47,26 @@ DELETE_KEYS = """() => new Promise((done, failed) => {
 })"""
 
 
+def settings_for(mode: str) -> dict[str, float | str]:
+    """Return settings of a server whose tokens live for seconds, and that learns where a thief is.
+
+    Args:
+        mode: What it asks proofs of, ``refresh`` or ``all``.
+    """
+    return {"access_ttl": 12, "leeway": 0, "dpop": mode, "trusted_proxies": "127.0.0.1"}
+
+
+def session_of(record: dict[str, Any]) -> str:
+    """Return the server's id of a stored session."""
+    claims = jwt.decode(record["accessToken"], options={"verify_signature": False})
+    return str(claims["sid"])
+
+
 class Thief:
     """Sends requests with stolen tokens.
 
     Args:
-        backend: The server that issued them; it has the settings ``BEHIND_A_PROXY``.
+        backend: The server that issued them; it has the settings of ``settings_for``.
         record: The session as the page has stored it.
     """
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import jwt
 import pytest
 from selenium.webdriver import WebKitGTK
 
 from tests.support.server_process import ServerProcess
 from tests.support.thief import (
     ADDRESS,
-    BEHIND_A_PROXY,
     COPY,
     DELETE_KEYS,
     KEY_LOST,
@@ -19,11 +17,12 @@ from tests.support.thief import (
     READ_KEYS,
     Thief,
     refused_proofs,
+    session_of,
+    settings_for,
 )
 from tests.webkit.conftest import Launch
 from tests.webkit.window import Window
 
-ACCESS_TTL = 12
 MESSAGE = "#sign-in [role=alert]"
 SENT = "performance.getEntriesByType('resource').map(({ name }) => new URL(name).pathname)"
 
@@ -38,9 +37,7 @@ def mode(request: pytest.FixtureRequest) -> str:
 def backend(tmp_path_factory: pytest.TempPathFactory, mode: str) -> Iterator[ServerProcess]:
     """A server that learns where a thief is."""
     folder = tmp_path_factory.mktemp("server")
-    server = ServerProcess.with_users(
-        folder, access_ttl=ACCESS_TTL, leeway=0, dpop=mode, **BEHIND_A_PROXY
-    )
+    server = ServerProcess.with_users(folder, **settings_for(mode))
     yield server
     server.stop()
 
@@ -77,10 +74,10 @@ def test_a_stolen_session_ends_with_its_access_token(
     assert by_hand.refreshes() == "INVALID_PROOF"
     assert by_hand.refreshes_by_own_key() == "REFRESH_INVALID"
     tries = [(ADDRESS, "no_proof"), (ADDRESS, "other_key")]
-    assert refused_proofs(backend, session_of(record["accessToken"])) == tries
+    assert refused_proofs(backend, session_of(record)) == tries
     crosses_expiries(window, 2)
     window.adds(f"written after a theft, {mode}")
-    assert session_of(window.record["accessToken"]) == session_of(record["accessToken"])
+    assert session_of(window.record) == session_of(record)
 
 
 def test_the_key_cannot_be_read(window: Window) -> None:
@@ -90,12 +87,6 @@ def test_the_key_cannot_be_read(window: Window) -> None:
     assert window.evaluate(f"({READ_KEYS})()") == ["refused", "refused"]
     window.signs_out()
     window.waits(lambda: window.evaluate(f"({READ_KEYS})()") == [])
-
-
-def session_of(access_token: str) -> str:
-    """Return the server's id of a session."""
-    claims = jwt.decode(access_token, options={"verify_signature": False})
-    return str(claims["sid"])
 
 
 def crosses_expiries(window: Window, times: int) -> None:
