@@ -102,9 +102,17 @@ def context(browser_library: Library) -> BrowserContext:
 
 
 @pytest.fixture
-def library(browser_library: Library, watch: Watch) -> Iterator[Library]:
+def dpop(request: pytest.FixtureRequest) -> str:
+    """Whether the session is bound; by default where sync code can wait for a signature."""
+    way = getattr(request.node, "callspec", None)
+    return "off" if way and way.params.get("way") == "blocking" else "auto"
+
+
+@pytest.fixture
+def library(browser_library: Library, watch: Watch, dpop: str) -> Iterator[Library]:
     """The library with a session, and a sync client that shares it."""
     browser_library.reset()
+    browser_library.reopen(options=f"dpop={dpop!r}")
     browser_library.sign_in()
     browser_library.run(DEFINITIONS)
     watch.sent.clear()
@@ -117,9 +125,14 @@ def library(browser_library: Library, watch: Watch) -> Iterator[Library]:
 @pytest.fixture
 def outdated(library: Library, backend: ServerProcess) -> Library:
     """The same, with an access token that has expired without the client knowing."""
+    expire(library, backend)
+    return library
+
+
+def expire(library: Library, backend: ServerProcess) -> None:
+    """Replace the token by one that has expired, and open new clients."""
     library.reopen(accessToken=backend.expired(library.record["accessToken"]))
     library.run(DEFINITIONS)
-    return library
 
 
 @BOTH_WAYS
@@ -130,6 +143,23 @@ def test_a_sync_call_shares_the_pages_session(outdated: Library, watch: Watch, w
     assert outdated.run("events") == [["refreshed"]]
     assert outdated.run("client.diagnose()['generation']") == outdated.record["generation"] == 2
     assert outdated.run("await outcome(client.get('/api/me'))") == 200
+    assert watch.count(REFRESH) == 1
+
+
+@pytest.mark.parametrize("dpop", ["auto"])
+def test_where_sync_code_cannot_sign_the_page_refreshes_for_it(
+    library: Library, backend: ServerProcess, watch: Watch
+) -> None:
+    """A blocking call needs no proof while the token is valid; else the next one succeeds."""
+    ask = "await blocking(lambda: sync.get('/api/me').status_code)"
+    assert library.run(ask) == 200
+    expire(library, backend)
+    library.run("page = await client.ready()\nNone")
+    with library.page.expect_response("**/api/refresh") as refreshed:
+        assert library.run(ask) == "Unreachable"
+    assert refreshed.value.ok
+    library.page.wait_for_function("JSON.parse(localStorage.unexpired).generation === 2")
+    assert library.run(ask) == 200
     assert watch.count(REFRESH) == 1
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 CANNOT_SIGN = (
     "This session is bound to a key, and the engine cannot wait for a signature in the middle of"
-    " sync code. Refresh it with AsyncClient, which every page can have beside the Client."
+    " sync code. An AsyncClient beside the Client, after `await client.ready()`, refreshes it soon."
 )
 
 
