@@ -12,7 +12,6 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Coroutine,
     Generator,
     Mapping,
 )
@@ -50,7 +49,7 @@ from unexpired.proofs import KeyLost, Proof, signed
 from unexpired.session_manager import SessionManager, new_session_name
 from unexpired.session_record import Generation
 from unexpired.streams import AsyncResponseStream, Reading
-from unexpired.timers import Wakeup, timeout_after
+from unexpired.timers import Background, Wakeup, timeout_after
 
 if TYPE_CHECKING:
     from unexpired.adapters.httpx import AsyncSessionAuth, FetchAdapterTransport
@@ -115,7 +114,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         self._refresh_task: asyncio.Task[UnexpiredError | None] | None = None
         self._exchange: asyncio.Task[Any] | None = None
         self._refreshed_session = ""  # Whose refresh these two are.
-        self._background: set[asyncio.Task[Any]] = set()
+        self._background = Background()
         self._stay_ahead_task: asyncio.Task[None] | None = None
         self._wakeup = Wakeup()
         self._responds: dict[str, bool] = {}  # by origin
@@ -714,7 +713,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         is_pending = exchange is not None and not exchange.done()
         if exchange is None or not is_pending or manager.options.dialect.sends_attempts:
             flow = manager.policy.renew(is_locked=is_locked)
-            exchange = self._exchange = self._run_in_background(self._drive(flow))
+            exchange = self._exchange = self._background.start(self._drive(flow))
         return exchange
 
     async def _wait_for(
@@ -731,23 +730,11 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
 
     def _report_ends(self) -> None:
         if self._manager.session.unreported:
-            self._run_in_background(self._report_to_server())
+            self._background.start(self._report_to_server())
 
     async def _report_to_server(self) -> None:
         async with self._holding_cookie():
             await self._drive(self._manager.policy.report_ends())
-
-    def _run_in_background(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Start a task that goes on when nobody waits for it."""
-        task = asyncio.ensure_future(work)
-        self._background.add(task)
-        task.add_done_callback(self._end_in_background)
-        return task
-
-    def _end_in_background(self, task: asyncio.Task[Any]) -> None:
-        self._background.discard(task)
-        if not task.cancelled():
-            task.exception()  # So that asyncio does not report that nobody has looked at it.
 
     async def _stay_ahead(self) -> None:
         """Maintain the session for as long as the page is open, whatever a step raises."""

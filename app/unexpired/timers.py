@@ -1,13 +1,16 @@
-"""Timeouts and interruptible sleeps that work in every event loop."""
+"""Timeouts, interruptible sleeps and tasks in the background, for every event loop."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 MIN_TIMEOUT = 0.05  # s
 STEPS = 4  # A timeout is counted in steps, so that we see whether the loop ran during them.
+
+Result = TypeVar("Result")
 
 
 @asynccontextmanager
@@ -90,3 +93,26 @@ class Wakeup:
             await asyncio.wait({sleeper}, timeout=seconds)
         finally:
             self._sleepers.discard(sleeper)
+
+
+class Background:
+    """Tasks that go on when nobody waits for them any longer."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def __iter__(self) -> Iterator[asyncio.Task[Any]]:
+        """Return those that are not done."""
+        return iter(set(self._tasks))
+
+    def start(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+        """Start a task."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._end)
+        return task
+
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # So that asyncio does not report that nobody has looked at it.

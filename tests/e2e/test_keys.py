@@ -38,8 +38,8 @@ async def create_in_1970():
         time.time = now
 
 async def finished():
-    while keys._work:
-        await asyncio.wait(set(keys._work))
+    while tasks := set(keys._background):
+        await asyncio.wait(tasks)
 
 keys = PageKeys()
 None

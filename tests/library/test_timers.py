@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 
 from unexpired.ports import LocalLock
-from unexpired.timers import Wakeup, timeout_after
+from unexpired.timers import Background, Wakeup, timeout_after
 
 PREEMPTED = 0.02  # s; how long a busy machine may take between two lines
 SHORT = 0.01  # s
@@ -84,3 +85,24 @@ def test_a_free_lock_is_acquired_with_the_shortest_timeout() -> None:
             pass
 
     run(main)
+
+
+async def test_a_task_in_the_background_is_kept_until_its_end_and_its_error_is_not_reported() -> (
+    None
+):
+    reported: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+
+    async def fail() -> None:
+        raise ValueError
+
+    background = Background()
+    tasks = [background.start(fail()), background.start(asyncio.sleep(0))]
+    tasks[1].cancel()
+    assert {*background} == {*tasks}
+    await asyncio.wait(tasks)
+    await asyncio.sleep(0)
+    assert [*background] == []
+    tasks.clear()
+    gc.collect()
+    assert reported == []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from secrets import token_urlsafe
@@ -23,7 +23,7 @@ from unexpired.browser.database import IndexedDBError, first_event, open_databas
 from unexpired.browser.host import js_global
 from unexpired.errors import Unreachable
 from unexpired.proofs import KeyLost
-from unexpired.timers import timeout_after
+from unexpired.timers import Background, timeout_after
 
 if TYPE_CHECKING:
     from unexpired.ports import ProofKey, Prover
@@ -111,12 +111,12 @@ class PageKeys:
 
     def __init__(self) -> None:
         self._reading: dict[str, asyncio.Task[WebCryptoKey]] = {}  # Done, too: it has the key.
-        self._work: set[asyncio.Task[Any]] = set()
+        self._background = Background()
 
     async def create(self) -> str | None:
         """Make a key, store it, and sign with what was stored; see ``Prover``."""
         handle = _new_handle()
-        making = self._start(self._make(handle))
+        making = self._background.start(self._make(handle))
         try:
             await _within(CREATE_TIMEOUT, making)
         except BaseException as error:  # A sign-in that is cancelled leaves no key either.
@@ -131,7 +131,7 @@ class PageKeys:
         """Return a key; see ``Prover``."""
         reading = self._reading.get(key)
         if reading is None:
-            reading = self._reading[key] = self._start(_read(key))
+            reading = self._reading[key] = self._background.start(_read(key))
         try:
             return await _within(OPEN_TIMEOUT, reading)
         except (*_FAILURES, KeyLost) as error:
@@ -142,24 +142,12 @@ class PageKeys:
     def forget(self, key: str) -> None:
         """Remove a key, later; see ``Prover``."""
         self._reading.pop(key, None)
-        self._start(_remove(key))
+        self._background.start(_remove(key))
 
     async def _make(self, handle: str) -> None:
         await _store(handle, await _make_pair())
         key = await self.open(handle)
         await key.sign(b"probe")
-
-    def _start(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
-        """Start a task that ends by itself, even if nobody waits for it any longer."""
-        task = asyncio.ensure_future(work)
-        self._work.add(task)
-        task.add_done_callback(self._end)
-        return task
-
-    def _end(self, task: asyncio.Task[Any]) -> None:
-        self._work.discard(task)
-        if not task.cancelled():
-            task.exception()  # Else the loop complains about an error that nobody has looked at.
 
 
 # -- WebCrypto ---------------------------------------------------------------------------------
