@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Hashable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from types import GeneratorType
+from inspect import getclosurevars
+from types import FunctionType, GeneratorType
 from typing import Any
 
 from unexpired.errors import SessionEnded, SessionExpired, UnexpiredError, Unreachable
@@ -238,10 +239,16 @@ def place_of(flow: GeneratorType[Any, Any, Any]) -> Hashable:
     return flow.gi_code.co_name, frame.f_lasti, freeze(local), freeze(flow.gi_yieldfrom)
 
 
+def rule_of(function: FunctionType) -> Hashable:
+    """Return what a function is, and the values that it has from outside."""
+    outside = {**getclosurevars(function).nonlocals, "self": None}
+    return function.__qualname__, freeze(outside)
+
+
 def freeze(value: Any) -> Hashable:
     """Return a value in a form that can be compared; a generator by where it stands."""
-    if isinstance(value, GeneratorType):
-        return place_of(value)
+    if isinstance(value, GeneratorType | FunctionType):
+        return place_of(value) if isinstance(value, GeneratorType) else rule_of(value)
     if is_dataclass(value) and not isinstance(value, type):
         return tuple(freeze(getattr(value, each.name)) for each in fields(value))
     if isinstance(value, Mapping):

@@ -134,8 +134,11 @@ def a_result_counts_for_any_session(patch: pytest.MonkeyPatch) -> None:
     def renew(self: Session, stale: Generation, tokens: Tokens, now: float) -> bool:
         return real(self, self.require().generation if self.record else stale, tokens, now)
 
+    def record_for(self: Session, generation: Generation) -> Record:
+        return replace(self.require(), generation=generation)
+
     patch.setattr(Session, "renew", renew)
-    patch.setattr(Session, "record_for", lambda self, _: self.require())
+    patch.setattr(Session, "record_for", record_for)
 
 
 def an_event_without_a_change(patch: pytest.MonkeyPatch) -> None:
