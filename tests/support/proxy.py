@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 
 CHUNK = 65536
 POSTGRES_PORT = 5432
-HOP_BY_HOP = {b"connection", b"transfer-encoding", b"content-encoding", b"content-length", b"host"}
+HOP_BY_HOP = {b"connection", b"transfer-encoding", b"content-encoding", b"content-length"}
 
 RawResponse = tuple[int, list[tuple[bytes, bytes]], bytes]
 
