@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from js import localStorage
+from js import window
 
 from unexpired import AsyncClient, Response, Transport
 from unexpired.outside_text import loads
@@ -83,7 +83,7 @@ class Theft:
 
     def _copy(self) -> dict[str, Any]:
         try:
-            text = localStorage.getItem(self._storage_key)
+            text = window.localStorage.getItem(self._storage_key)
         except STORAGE_ERRORS:
             text = None
         stolen: dict[str, Any] = loads(text) if text else {}
