@@ -109,18 +109,6 @@ def test_no_string_becomes_a_script(person: Person, watch: Watch) -> None:
     watch.forgive(*REFUSALS)
 
 
-@pytest.mark.parametrize("prepare", [as_it_is, without_trusted_types], ids=lambda it: it.__name__)
-def test_a_timer_takes_no_string(person: Person, prepare: Prepare) -> None:
-    """It is refused by the page's own script, without Trusted Types as well."""
-    page = person.page
-    prepare(page)
-    person.opens()
-    timers = {name: f"{name}(html)" for name in ("setTimeout", "setInterval")}
-    assert page.evaluate(put(timers, {"text": "ran.push(1)"})) == []
-    assert page.evaluate(put({"function": "setTimeout(() => ran.push(2))"}, {"": ""})) != []
-    page.wait_for_function(f"String({RAN}) === '2'")
-
-
 def test_text_without_a_tag_passes(person: Person) -> None:
     """Clearing an element works, and so does PyScript's ``display`` of a text."""
     page = person.opens().page
