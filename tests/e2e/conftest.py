@@ -25,6 +25,7 @@ expect.set_options(timeout=TIMEOUT_MS)
 
 ServerFactory = Callable[..., ServerProcess]
 ContextFactory = Callable[[str], BrowserContext]
+FastForward = Callable[[str], None]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -86,10 +87,9 @@ def home(backend: ServerProcess) -> str:
 
 
 @pytest.fixture(scope="session")
-def context_of(browser: Browser) -> ContextFactory:
-    """One browser context for each server: a warm cache halves the start of Python."""
+def new_context(browser: Browser) -> ContextFactory:
+    """Open a browser context for a server."""
 
-    @cache
     def factory(url: str) -> BrowserContext:
         context = browser.new_context(base_url=url)
         context.set_default_timeout(TIMEOUT_MS)
@@ -98,10 +98,22 @@ def context_of(browser: Browser) -> ContextFactory:
     return factory
 
 
+@pytest.fixture(scope="session")
+def context_of(new_context: ContextFactory) -> ContextFactory:
+    """One browser context for each server: a warm cache halves the start of Python."""
+    return cache(new_context)
+
+
 @pytest.fixture
-def context(context_of: ContextFactory, home: str) -> Iterator[BrowserContext]:
+def context(
+    context_of: ContextFactory,
+    new_context: ContextFactory,
+    home: str,
+    request: pytest.FixtureRequest,
+) -> Iterator[BrowserContext]:
     """A browser context with empty storage and the page's files in its cache."""
-    context = context_of(home)
+    is_own = "fast_forward" in request.fixturenames  # A clock stays that of all later pages.
+    context = (new_context if is_own else context_of)(home)
     page = context.new_page()
     page.goto("/healthz")
     page.evaluate("localStorage.clear(); sessionStorage.clear()")
@@ -109,6 +121,8 @@ def context(context_of: ContextFactory, home: str) -> Iterator[BrowserContext]:
     yield context
     for page in context.pages:
         page.close()
+    if is_own:
+        context.close()
 
 
 @pytest.fixture
@@ -124,6 +138,13 @@ def watch(context: BrowserContext, home: str, backend: ServerProcess) -> Iterato
 def page(watch: Watch) -> Page:
     """A new tab, which is watched."""
     return watch.context.new_page()
+
+
+@pytest.fixture
+def fast_forward(page: Page) -> FastForward:
+    """Set the page's clock forward, by minutes and seconds such as "05:00"."""
+    page.clock.install()
+    return page.clock.fast_forward
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.e2e.conftest import FastForward
 from tests.e2e.faults import lose
 from tests.e2e.person import Person
 from tests.e2e.watch import Watch
@@ -98,16 +99,15 @@ def test_the_end_of_a_session_that_cannot_be_renewed_is_announced(
 
 @pytest.mark.parametrize("settings", [MINUTES])
 def test_a_person_can_sign_in_again_before_the_session_ends(
-    person: Person, page: Page, banner: Locator, button: Locator
+    person: Person, fast_forward: FastForward, banner: Locator, button: Locator
 ) -> None:
     """A silent countdown starts after nine of ten minutes; a new sign-in keeps view and text."""
-    page.clock.install()
     person.opens().signs_in().is_at_notes()
     person.new_note.fill("half a thought")
-    page.clock.fast_forward("08:55")
+    fast_forward("08:55")
     expect(person.status).to_contain_text("active")
     expect(banner).to_be_empty()
-    page.clock.fast_forward("00:06")
+    fast_forward("00:06")
     expect(banner).to_have_text(ENDING)
     expect(person.new_note).to_be_focused()
     expect(banner).to_have_attribute("aria-live", "off")

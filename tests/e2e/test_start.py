@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.e2e.conftest import FastForward
 from tests.e2e.faults import hold, lose
 from tests.e2e.person import Person
 from tests.e2e.watch import Watch
@@ -182,16 +183,15 @@ def test_a_page_that_fails_for_another_reason_keeps_the_session(page: Page, watc
     watch.forgive("broken", "RuntimeError")
 
 
-def test_starts_that_are_slow_or_left_do_not_count(page: Page) -> None:
+def test_starts_that_are_slow_or_left_do_not_count(page: Page, fast_forward: FastForward) -> None:
     """Somebody with a slow device who reloads an impatient number of times keeps the session."""
     page.goto("/healthz")
     page.evaluate("localStorage.setItem('unexpired', 'good')")
     page.route("**/app/main.py", lambda route: route.fulfill(body=NEVER_READY))
-    page.clock.install()
     for _ in range(3):
         page.goto("/")
         page.locator("html[data-has-begun=true]").wait_for(state="attached")
-        page.clock.fast_forward("05:00")
+        fast_forward("05:00")
         expect(page.locator("#boot-failed")).to_be_visible()
     page.unroute("**/app/main.py")
     starts(page, condition="False")
