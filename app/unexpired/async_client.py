@@ -28,7 +28,7 @@ from unexpired.hints import EXAMINE, probe_hint
 from unexpired.messages import Request, Response, ResponseHead
 from unexpired.options import ClientOptions, Options
 from unexpired.origins import origin_of
-from unexpired.policy import AGREEMENT_SECONDS, Effect, Refresh, Send, Sleep
+from unexpired.policy import Effect, Refresh, Send, Sleep
 from unexpired.ports import (
     Clock,
     LocalLock,
@@ -396,11 +396,8 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         try:
             return await self._sign(method.upper(), url, proof)
         except KeyLost:
-            await asyncio.sleep(AGREEMENT_SECONDS)
-            manager.reload()  # Another tab may have ended the session, and its key with it.
-            error = manager.policy.end_without_key(proof)
-            manager.commit()
-            raise error from None
+            await self._drive(manager.policy.end_without_key(proof))
+            raise  # Never: what ends the session raises.
 
     async def sign_out(self) -> None:
         """Sign out: here at once, and at the server if it can be reached."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from unexpired.backoff import MIN_DELAY
 from unexpired.call_log import CallLog
@@ -252,8 +252,7 @@ class Policy:
         try:
             response: Response = yield from self._exchange(request, None, proof)
         except KeyLost:
-            yield from self._see_other_tabs()
-            raise self.end_without_key(proof) from None
+            return (yield from self.end_without_key(proof))
         self._note_response(request, response, is_proved=proof is not None)
         return response
 
@@ -292,12 +291,18 @@ class Policy:
         nonce = self.nonces.get(origin_of(url), tokens.nonce)
         return Proof(record.key, tokens.access_token, nonce, tokens.skew)
 
-    def end_without_key(self, proof: Proof | None) -> UnexpiredError:
-        """End the session whose key is gone, if it is still this one; return the error."""
+    def end_without_key(self, proof: Proof | None) -> Generator[Effect, Any, NoReturn]:
+        """End the session whose key is gone, if it is still this one, and raise the error.
+
+        Raises:
+            SessionExpired: Its key is gone.
+            SessionEnded: Another tab has ended it, and its key with it.
+        """
+        yield from self._see_other_tabs()
         record = self.session.require()
         if proof is None or record.key != proof.key:
-            return SessionEnded("SIGNED_OUT")
-        return self.session.expire(record.generation, KEY_LOST)
+            raise SessionEnded("SIGNED_OUT") from None
+        raise self.session.expire(record.generation, KEY_LOST) from None
 
     def _prove_again(
         self, sent: Send, proof: Proof, response: Response, is_wanted: Callable[[], bool]

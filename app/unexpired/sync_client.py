@@ -20,7 +20,7 @@ from unexpired.errors import UnexpiredError, Unreachable
 from unexpired.event_stream import EventSource, ServerSentEvent
 from unexpired.messages import Request, Response, ResponseHead
 from unexpired.options import ClientOptions, Options, is_coroutine_function
-from unexpired.policy import AGREEMENT_SECONDS, Effect, Refresh, Send, Sleep
+from unexpired.policy import Effect, Refresh, Send, Sleep
 from unexpired.ports import (
     Clock,
     MemoryStore,
@@ -400,12 +400,8 @@ class Client(BaseClient[Response]):
         try:
             return self._sign(method.upper(), url, proof)
         except KeyLost:
-            self._clock.sleep(AGREEMENT_SECONDS)
-            with self._mutex:
-                manager.reload()  # Another tab may have ended the session, and its key with it.
-                error = manager.policy.end_without_key(proof)
-                manager.commit()
-            raise error from None
+            self._drive(manager.policy.end_without_key(proof))
+            raise  # Never: what ends the session raises.
 
     def sign_out(self) -> None:
         """Sign out: here at once, and at the server if it can be reached."""
