@@ -195,6 +195,5 @@ def _fill(page: Page, path: str) -> None:
 
 def _problems(page: Page) -> list[str]:
     page.evaluate(f"{AXE.read_text()}; null")
-    found = [*page.evaluate(FINDINGS), *english_in(page)]
-    excess: int = page.evaluate(OVERFLOW)
-    return [*found, f"{page.url}: {excess} px too wide"] if excess > 0 else found
+    too_wide = [f"{page.url}: {finding}" for finding in page.evaluate(OVERFLOW)]
+    return [*page.evaluate(FINDINGS), *english_in(page), *too_wide]
