@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.e2e.faults import lose
+from tests.e2e.faults import hold, lose
 from tests.e2e.person import Person
 from tests.e2e.watch import Watch
 from tests.support.paths import ROOT
@@ -130,18 +130,11 @@ def _send_what_is_refused(page: Page) -> None:
 
 def _while_a_list_loads(page: Page) -> Iterator[str]:
     """Show the Devices view again, with its entries of before, until the new ones come."""
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
-    page.route(SESSIONS, hold)
+    release = hold(page, SESSIONS)
     page.goto("/#/devices")
     expect(page.locator("ul[aria-busy=true] li").first).to_be_visible()
     yield "a list that loads"
-    page.unroute(SESSIONS)
-    for route in held:
-        route.continue_()
+    release()
     expect(page.locator("ul[aria-busy=true]")).to_have_count(0)
 
 
