@@ -46,9 +46,10 @@ NOTES = [
     """Under DPOP=all each call has a new proof, which the server verifies, and whose id it
     remembers. The proofs of calls over HTTP are signed by the load generator, which costs a call
     some of its latency, and the server's processor nothing; those in process are made before.""",
-    """What `all` adds to a call in process is nearly the primitive: OpenSSL verifies a signature of
-    ES256 in about 150 µs. The key is cached with its thumbprint, by the header that it came in. The
-    goal of 1.3 is for a call from a page; its figures are in dpop-page.md.""",
+    """Most of what `all` adds to a call in process is the primitive: of the 120 µs that a proof
+    takes, measured without a server, OpenSSL verifies the signature of ES256 for 78. The key is
+    cached with its thumbprint, by the header that it came in. The goal of 1.3 is for a call from a
+    page; its figures are in dpop-page.md.""",
     """Each refresh is by a key that the server has not seen, except where a turn comes round to a
     session again. A session's proof is the same in all refreshes of a turn.""",
 ]
@@ -109,7 +110,7 @@ def _goals(rows: Mapping[str, Row]) -> Iterator[Goal]:
     for where in ("over HTTP", "in process"):
         unbound, bound = (rows[_name(CALL, where, how)] for how in (UNBOUND, BOUND))
         rate = ratio(bound, unbound, "per_core")
-        yield Goal(f"calls {where}, {BOUND}, of those not bound", 0.95, rate)
+        yield Goal(f"calls {where}, {BOUND}, of those not bound", 0.97, rate)
 
 
 def _name(kind: str, where: str, how: str) -> str:
