@@ -23,6 +23,7 @@ from unexpired.errors import (
     SecondStepRequired,
     SessionEnded,
     SessionExpired,
+    SignInFailed,
     UnexpiredError,
     Unreachable,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "ServerSentEvent",
     "SessionEnded",
     "SessionExpired",
+    "SignInFailed",
     "StreamingTransport",
     "SyncBody",
     "SyncProofKey",

@@ -23,20 +23,34 @@ def claims(token: str) -> Mapping[str, Any]:
     Raises:
         ValueError: If the token cannot be read.
     """
+    return _part(token, 1)
+
+
+def header_and_claims(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return the header (RFC 7515, section 4) and the claims of a JWT, unverified.
+
+    Raises:
+        ValueError: If the token cannot be read, or has a number that is not finite.
+    """
+    return _part(token, 0, finite=True), _part(token, 1, finite=True)
+
+
+def _part(token: str, index: int, *, finite: bool = False) -> Mapping[str, Any]:
     try:
-        payload = loads(_payload(token))
+        value = loads(_decoded(token, index), finite=finite)
     except ValueError:  # The cause may quote the token, so it is not chained.
-        payload = None
-    if not isinstance(payload, dict):
+        value = None
+    if not isinstance(value, dict):
         raise ValueError("not a readable token")  # noqa: TRY004 - the token's content is wrong
-    return payload
+    return value
 
 
-def _payload(token: str) -> str:
-    """Return the second part of a JWS in compact form (RFC 7515, section 7.1), decoded."""
+def _decoded(token: str, index: int) -> str:
+    """Return the header or the payload of a JWS in compact form (RFC 7515, section 7.1)."""
     if len(token) > MAX_LENGTH:
         raise ValueError("too long")
-    _, encoded, _ = token.split(".")
+    header, payload, _ = token.split(".")
+    encoded = (header, payload)[index]
     padded = encoded + "=" * (-len(encoded) % 4)
     return base64.b64decode(padded.encode(), altchars=b"-_", validate=True).decode()
 

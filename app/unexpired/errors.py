@@ -6,6 +6,7 @@
     ├── SessionEnded             the session was ended: revoked, damaged, signed out elsewhere
     ├── BadCredentials           the username or the password is wrong
     ├── SecondStepRequired       the password was right, and the server asks for more
+    ├── SignInFailed             the identity provider did not sign the person in
     ├── RateLimited              too many attempts: wait ``retry_after`` seconds
     ├── Unreachable              no response (network, outage): transient, the session is kept
     ├── ReplayImpossible         the caller's body was a one-shot stream, which is used up
@@ -31,6 +32,7 @@ __all__ = [
     "SecondStepRequired",
     "SessionEnded",
     "SessionExpired",
+    "SignInFailed",
     "UnexpiredError",
     "Unreachable",
     "missing_extra",
@@ -106,6 +108,59 @@ class SecondStepRequired(UnexpiredError):  # noqa: N818
         self.code = code
         if response is not None:
             self.response: Response | None = response
+
+
+_TOO_LATE = "Signing in took too long, or was finished already. Please sign in again."
+_SIGN_IN_AGAIN = "Please sign in at your provider again."
+_NOT_TRUSTED = "The answer of your sign-in provider cannot be trusted. You were not signed in."
+_PROVIDER_BUSY = "Your sign-in provider is not available right now. Please try again in a moment."
+
+SIGN_IN_MESSAGES: Mapping[str, str] = {
+    # OAuth 2.0 (RFC 6749, sections 4.1.2.1 and 5.2; RFC 8628, section 3.5)
+    "access_denied": "Signing in was cancelled, or your account may not be used here.",
+    "temporarily_unavailable": _PROVIDER_BUSY,
+    "server_error": _PROVIDER_BUSY,
+    "invalid_grant": _TOO_LATE,
+    "expired_token": _TOO_LATE,
+    # OpenID Connect Core, section 3.1.2.6
+    "login_required": _SIGN_IN_AGAIN,
+    "interaction_required": _SIGN_IN_AGAIN,
+    "consent_required": _SIGN_IN_AGAIN,
+    "account_selection_required": _SIGN_IN_AGAIN,
+    # This library's
+    "SIGN_IN_TIMED_OUT": "Signing in took too long. Please sign in again.",
+    "UNKNOWN_SIGN_IN": "This sign-in did not start here, or is finished already. Please sign in.",
+    "PROVIDER_MISMATCH": _NOT_TRUSTED,
+    "UNTRUSTED_TOKEN": _NOT_TRUSTED,
+    "BAD_ANSWER": "The answer of your sign-in provider could not be used. Please try again.",
+    "ABANDONED": "You came back before you had signed in. Please sign in.",
+    "POPUP_BLOCKED": "Your browser blocked the window to sign in. Please allow it and try again.",
+    "POPUP_CLOSED": "The window to sign in was closed too early. Please try again.",
+    "NO_STORAGE": "Your browser blocks storage, and signing in needs it. Please allow it.",
+}
+"""The message for people, by the code of a ``SignInFailed``; other codes have the default."""
+
+
+class SignInFailed(UnexpiredError):  # noqa: N818
+    """The identity provider did not sign the person in, or its answer was refused.
+
+    The provider's own description is for developers, and may have been written by anyone, so it is
+    never shown.
+
+    Attributes:
+        code: The provider's code in lower case, such as ``access_denied`` (RFC 6749, section
+            4.1.2.1); or this library's in capitals: ``SIGN_IN_TIMED_OUT``, ``UNKNOWN_SIGN_IN``,
+            ``PROVIDER_MISMATCH``, ``UNTRUSTED_TOKEN``, ``BAD_ANSWER``, ``ABANDONED``,
+            ``POPUP_BLOCKED``, ``POPUP_CLOSED`` or ``NO_STORAGE``.
+    """
+
+    message = "Signing in did not work. Please try again."
+
+    def __init__(self, code: str, note: str = "") -> None:
+        super().__init__(SIGN_IN_MESSAGES.get(code))
+        self.code = code
+        if note:  # For developers: it names what is wrong, never a value.
+            self.add_note(note)
 
 
 class RateLimited(UnexpiredError):  # noqa: N818

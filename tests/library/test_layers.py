@@ -17,6 +17,7 @@ LAYERS = (
     "worker_messages",
     "base_client",
     "session_manager",
+    "oidc",
     "policy",
     "hints",
     "cookie_store options session",

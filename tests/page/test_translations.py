@@ -78,6 +78,7 @@ def _library() -> Iterator[str]:
     for kind in vars(errors).values():
         if isinstance(kind, type) and issubclass(kind, errors.UnexpiredError):
             yield kind.message
+    yield from errors.SIGN_IN_MESSAGES.values()
     yield from sign_in_redirect.MESSAGES.values()
     yield from filter(SENTENCE.match, _constants(ROOT / "app" / "unexpired" / "messages.py"))
     yield from get_args(session.State)
