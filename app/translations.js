@@ -131,6 +131,7 @@ globalThis.translations = {
     "Sign out everywhere?": "Überall abmelden?",
     "Sign out of all devices": "Von allen Geräten abmelden",
     "Signing in did not work. Please try again.": "Die Anmeldung hat nicht geklappt. Bitte versuchen Sie es noch einmal.",
+    "Signing in needs an address that another program uses. Please close that program and try again.": "Die Anmeldung braucht eine Adresse, die ein anderes Programm nutzt. Bitte beenden Sie es, und versuchen Sie es noch einmal.",
     "Signing in took too long, or was finished already. Please sign in again.": "Die Anmeldung hat zu lange gedauert oder war schon abgeschlossen. Bitte melden Sie sich neu an.",
     "Signing in took too long. Please sign in again.": "Die Anmeldung hat zu lange gedauert. Bitte melden Sie sich neu an.",
     "Signing in was cancelled, or your account may not be used here.": "Die Anmeldung wurde abgebrochen, oder Ihr Konto ist hier nicht zugelassen.",

@@ -137,6 +137,10 @@ SIGN_IN_MESSAGES: Mapping[str, str] = {
     "POPUP_BLOCKED": "Your browser blocked the window to sign in. Please allow it and try again.",
     "POPUP_CLOSED": "The window to sign in was closed too early. Please try again.",
     "NO_STORAGE": "Your browser blocks storage, and signing in needs it. Please allow it.",
+    "NO_LOOPBACK": (
+        "Signing in needs an address that another program uses."
+        " Please close that program and try again."
+    ),
 }
 """The message for people, by the code of a ``SignInFailed``; other codes have the default."""
 
@@ -151,7 +155,7 @@ class SignInFailed(UnexpiredError):  # noqa: N818
         code: The provider's code in lower case, such as ``access_denied`` (RFC 6749, section
             4.1.2.1); or this library's in capitals: ``SIGN_IN_TIMED_OUT``, ``UNKNOWN_SIGN_IN``,
             ``PROVIDER_MISMATCH``, ``UNTRUSTED_TOKEN``, ``BAD_ANSWER``, ``ABANDONED``,
-            ``POPUP_BLOCKED``, ``POPUP_CLOSED`` or ``NO_STORAGE``.
+            ``POPUP_BLOCKED``, ``POPUP_CLOSED``, ``NO_STORAGE`` or ``NO_LOOPBACK``.
     """
 
     message = "Signing in did not work. Please try again."

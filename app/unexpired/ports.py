@@ -322,6 +322,60 @@ class Navigator(Protocol):
         ...
 
 
+class SignInWindow(Protocol):
+    """Where a person signs in at their provider: the page itself, a pop-up, the system's browser.
+
+    Attributes:
+        redirect_uri: Where the provider sends the browser back to: absolute, exactly as it is
+            registered there.
+    """
+
+    redirect_uri: str
+
+    async def visit(self, url: str) -> str:
+        """Show an address; return the URL that the provider sent the browser back to.
+
+        A page that is left for the address never returns from here. Cancelling the visit gives up.
+
+        Args:
+            url: The provider's address, with the ``state`` of this sign-in in its query.
+
+        Raises:
+            SignInFailed: If the browser does not come back: in time (``SIGN_IN_TIMED_OUT``), or at
+                all (``ABANDONED``, ``POPUP_BLOCKED``, ``POPUP_CLOSED``).
+        """
+        ...
+
+    def close(self) -> None:
+        """Give up the visit, if there is one, and free what it uses."""
+        ...
+
+
+class SyncSignInWindow(Protocol):
+    """``SignInWindow`` for the client that blocks.
+
+    Attributes:
+        redirect_uri: Where the provider sends the browser back to.
+    """
+
+    redirect_uri: str
+
+    def visit(self, url: str) -> str:
+        """Show an address; return the URL that the provider sent the browser back to.
+
+        Args:
+            url: The provider's address, with the ``state`` of this sign-in in its query.
+
+        Raises:
+            SignInFailed: If the browser does not come back; see ``SignInWindow``.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give up the visit, if there is one, and free what it uses."""
+        ...
+
+
 class Clock(Protocol):
     """The time."""
 
