@@ -307,12 +307,21 @@ def code_in(
     if abs(now - pending.at) > MAX_AGE:  # A clock that was set back may not keep it open.
         raise SignInFailed("SIGN_IN_TIMED_OUT")
     if "error" in values:
-        code = values["error"].lower()
-        raise SignInFailed(code if _ERROR.fullmatch(code) else "BAD_ANSWER")
+        raise SignInFailed(error_code(values["error"]))
     code = values.get("code", "")
     if not _CODE.fullmatch(code) or len(code) > MAX_LENGTH:
         _bad("has no code")
     return code
+
+
+def error_code(value: object) -> str:
+    """Return a provider's error code in lower case, or ``BAD_ANSWER`` if it can be none.
+
+    Args:
+        value: What the provider sent as ``error`` (RFC 6749, sections 4.1.2.1 and 5.2).
+    """
+    code = value.lower() if isinstance(value, str) else ""
+    return code if _ERROR.fullmatch(code) else "BAD_ANSWER"
 
 
 def _check_issuer(given: str | None, issuer: str, *, is_wanted: bool) -> None:
