@@ -113,6 +113,7 @@ globalThis.translations = {
     "SECOND_STEP_REQUIRED": "Zur Anmeldung fehlt noch ein Schritt.",
     "SERVER_ERROR": "Auf dem Server ist ein Fehler aufgetreten.",
     "SESSION_REVOKED": "Diese Sitzung ist abgemeldet.",
+    "SIGN_IN_INVALID": "Diese Anmeldung wurde bereits verwendet oder ist zu alt. Bitte melden Sie sich noch einmal an.",
     "Save the new password": "Neues Passwort speichern",
     "Secret key": "Geheimer Schlüssel",
     "Selected: copy it with your keyboard or menu.": "Markiert: Kopieren Sie es mit der Tastatur oder über das Menü.",

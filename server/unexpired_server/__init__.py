@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     )
     from unexpired_server.service import Service
     from unexpired_server.sessions.deliveries import Delivery
+    from unexpired_server.sessions.identities import Identity, IdentityStore
     from unexpired_server.sessions.passwords import InvalidPasswordError, Passwords
     from unexpired_server.sessions.user import ClaimsHook, User, UserStore
     from unexpired_server.settings import Settings, SettingsError, load_settings
@@ -101,6 +102,8 @@ __all__ = [
     "FailureResponse",
     "Forbidden",
     "IdempotencyMismatch",
+    "Identity",
+    "IdentityStore",
     "InvalidPasswordError",
     "InvalidProof",
     "JWKSVerifier",
@@ -160,6 +163,7 @@ _MODULES = {
     "http.starlette_backend": "BearerBackend SignedInUser on_bearer_error",
     "service": "Service",
     "sessions.deliveries": "Delivery",
+    "sessions.identities": "Identity IdentityStore",
     "sessions.passwords": "InvalidPasswordError Passwords",
     "sessions.user": "ClaimsHook User UserStore",
     "settings": "Settings SettingsError load_settings",

@@ -7,6 +7,7 @@ Only ``http.responses`` turns them into HTTP.
     ├── InvalidUsername          400 INVALID_USERNAME
     ├── WeakPassword             400 WEAK_PASSWORD
     ├── ResetInvalid             400 RESET_INVALID
+    ├── SignInInvalid            400 SIGN_IN_INVALID
     ├── NotFound                 404 NOT_FOUND
     ├── MethodNotAllowed         405 METHOD_NOT_ALLOWED
     ├── BodyTimeout              408 REQUEST_TIMEOUT
@@ -92,6 +93,14 @@ class ResetInvalid(Failure):
     status = 400
     code = "RESET_INVALID"
     message = "This link has been used or is too old. Please ask for a new one."
+
+
+class SignInInvalid(Failure):
+    """A code from a sign-in at a provider that is damaged, used, too old or another page's."""
+
+    status = 400
+    code = "SIGN_IN_INVALID"
+    message = "This sign-in has been used or is too old. Please sign in again."
 
 
 class NotFound(Failure):

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 from argon2 import PasswordHasher
 from starlette.requests import Request
@@ -24,7 +25,14 @@ from unexpired_server.http.password import PasswordAuthenticator
 from unexpired_server.http.prefix import DEFAULT_PREFIX, checked_prefix, with_prefix
 from unexpired_server.http.proofs import ProofChecker
 from unexpired_server.http.rate_limits import RateLimits, address_key
-from unexpired_server.http.routes import account, authentication, features, passwords, signup
+from unexpired_server.http.routes import (
+    account,
+    authentication,
+    features,
+    passwords,
+    provider,
+    signup,
+)
 from unexpired_server.http.routes.account import AccountRoutes
 from unexpired_server.http.routes.authentication import (
     AuthenticationRoutes,
@@ -34,9 +42,11 @@ from unexpired_server.http.routes.authentication import (
 )
 from unexpired_server.http.routes.features import FeaturesOut, FeaturesRoutes
 from unexpired_server.http.routes.passwords import PasswordRoutes, ResetRoutes
+from unexpired_server.http.routes.provider import ProviderRoutes
 from unexpired_server.http.routes.signup import SignUpRoutes
 from unexpired_server.http.routes.system import KeyRoutes
 from unexpired_server.http.session_cookie import SessionCookie, without_refresh
+from unexpired_server.http.sign_in_cookies import SignInCookies
 from unexpired_server.ops.background import repeating
 from unexpired_server.ops.draining import Draining
 from unexpired_server.ops.gauges import Across, Read
@@ -47,6 +57,7 @@ from unexpired_server.sessions.audit import Kind
 from unexpired_server.sessions.deliveries import Deliver, Deliveries
 from unexpired_server.sessions.directory import BuiltInDirectory, Directory, OwnDirectory
 from unexpired_server.sessions.grants import Grants
+from unexpired_server.sessions.identities import BuiltInIdentities, OwnIdentities
 from unexpired_server.sessions.known_addresses import KnownAddresses
 from unexpired_server.sessions.passwords import MAX_QUEUE, Passwords
 from unexpired_server.sessions.refresh_tokens import RefreshTokens
@@ -54,6 +65,7 @@ from unexpired_server.sessions.reset_tokens import LIFETIME, ResetTokens
 from unexpired_server.sessions.revocations import POLL_INTERVAL, Revocations
 from unexpired_server.sessions.rules import SessionPolicy
 from unexpired_server.sessions.sessions import Sessions
+from unexpired_server.sessions.sign_in_codes import SignInCodes
 from unexpired_server.sessions.store import Store
 from unexpired_server.sessions.user import ClaimsHook, User, UserStore
 from unexpired_server.sessions.users import Users
@@ -64,6 +76,7 @@ from unexpired_server.storage.jobs import PURGE, claim
 from unexpired_server.storage.migrate import TablesError
 from unexpired_server.tokens.access_tokens import AccessTokens
 from unexpired_server.tokens.keys import KeyRing, load_ring, reload_ring
+from unexpired_server.tokens.provider import ProviderClient
 
 DEMO_NAME = "demo"
 PURGE_INTERVAL = 3600.0
@@ -73,6 +86,7 @@ OPERATIONS = (
     *features.OPERATIONS,
     *signup.OPERATIONS,
     *passwords.OPERATIONS,
+    *provider.OPERATIONS,
 )
 """What ``Service.routes`` can offer; ``Service.operations`` has what they do."""
 
@@ -96,7 +110,8 @@ class Service:
 
     Raises:
         SettingsError: The keys or the database URL cannot be used, an extra is missing, or
-            ``users`` is given together with ``deliver`` or the setting ``signup``.
+            ``users`` is given together with ``deliver`` or the setting ``signup``, or lacks a
+            method that the setting ``login_with`` needs.
         TypeError: ``users`` lacks a method.
     """
 
@@ -149,6 +164,14 @@ class Service:
             directory=self.directory,
             grants=Grants(claims, self.access_tokens),
         )
+        self._codes: SignInCodes = SignInCodes(self.database, self.now)
+        self._people: BuiltInIdentities | OwnIdentities | None = None
+        self._provider: ProviderClient | None = None
+        if settings.login_with:
+            self._provider = ProviderClient(settings.login_with, settings, self.now)
+            self._people = (
+                OwnIdentities(users) if users else BuiltInIdentities(self.database, self.now)
+            )
         self._deliveries: Deliveries | None = Deliveries(deliver) if deliver else None
         self._check: RunningCheck = RunningCheck()
         self.bearer: BearerAuthenticator = BearerAuthenticator(
@@ -174,7 +197,7 @@ class Service:
         self.readiness.add("workers", self._siblings.problem)
         self.readiness.add("draining", self.draining.problem)
         self._add_gauges()
-        self._purges: list[Purge] = [store.purge_ended]
+        self._purges: list[Purge] = [store.purge_ended, self._codes.purge]
         self._is_prepared = False
         self._is_waiting = False
 
@@ -227,8 +250,29 @@ class Service:
         return [
             *authentication_routes.routes(),
             *account_routes.routes(),
+            *self._provider_routes(),
             *self._own_table_routes(authenticator),
         ]
+
+    def _provider_routes(self) -> list[Route]:
+        """Return the routes of a sign-in at a provider, where the settings name one."""
+        if self._provider is None or self._people is None:
+            return []
+        public_url = self.settings.public_url or ""
+        is_secure = public_url.lower().startswith("https:")
+        return ProviderRoutes(
+            self._provider,
+            self._people,
+            self.directory,
+            self.sessions,
+            codes=self._codes,
+            cookies=SignInCookies(self.ring, self.now, is_secure=is_secure),
+            limits=self.rates,
+            proofs=self.proofs,
+            metrics=self.metrics,
+            cookie=self._cookie,
+            public_url=public_url,
+        ).routes()
 
     def operations(self, further: Sequence[Operation] = ()) -> tuple[Operation, ...]:
         """Return what the routes offer, for the OpenAPI document.
@@ -237,6 +281,8 @@ class Service:
             further: What the application's routes offer, whose tokens are verified by ``bearer``.
         """
         offered = [*authentication.OPERATIONS, *account.OPERATIONS, *further]
+        if self._provider:
+            offered += provider.OPERATIONS
         if not self.directory.is_own:
             offered += self._own_table_operations()
         return with_proofs(offered) if self.settings.dpop == "all" else tuple(offered)
@@ -258,6 +304,7 @@ class Service:
             sign_up=self.settings.signup,
             password_change=True,
             password_reset=self._deliveries is not None,
+            login_with=_label(self.settings),
         )
         change = PasswordRoutes(users, sessions, authenticator, hashes, self.bearer)
         routes = [*FeaturesRoutes(offered).routes(), *change.routes()]
@@ -360,6 +407,8 @@ class Service:
     async def _close(self) -> None:
         if self._deliveries:
             await self._deliveries.close()
+        if self._provider:
+            self._provider.close()
         self.passwords.close()
         await self.rates.close()
         await self.proofs.close()
@@ -446,6 +495,11 @@ class Service:
             for purge in self._purges:
                 await purge(self.now())
             self.metrics.purged()
+
+
+def _label(settings: Settings) -> str | None:
+    """Return the name of the provider that people may sign in with, to show."""
+    return settings.login_with_label or urlsplit(settings.login_with or "").hostname
 
 
 def policy_of(settings: Settings) -> SessionPolicy:

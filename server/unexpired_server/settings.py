@@ -63,6 +63,9 @@ PUBLIC_URL = re.compile(
 
 NOT_IN_HOSTS = frozenset("/*?#@")
 
+LONGEST_ISSUER = 255
+"""In characters: so much the table of identities holds."""
+
 
 class Settings(BaseSettings):
     """How one server behaves. Each name is also the variable ``UNEXPIRED_<NAME>``."""
@@ -152,6 +155,17 @@ class Settings(BaseSettings):
     forgot_limit: str = "5 per 30 minutes"
     """How many links for a forgotten password an account is sent; no limit when empty. Further
     requests get the same response."""
+    login_with: str | None = None
+    """The issuer of an OpenID Connect provider that people may sign in with, exactly as it names
+    itself; needs ``login_with_client_id`` and ``public_url``."""
+    login_with_client_id: str = ""
+    """What the provider calls this server."""
+    login_with_client_secret: SecretStr | None = None
+    """The secret that the provider gave this server, if it did."""
+    login_with_scope: str = "openid profile email"
+    """What the provider is asked for; ``openid`` is part of it."""
+    login_with_label: str = ""
+    """The provider's name for people; the host of its issuer when empty."""
     keep_alive: float = Field(default=75, gt=0, le=DAY)
     """How long an idle connection stays open, in seconds; longer than a proxy in front keeps it."""
     max_connections: int | None = Field(default=None, ge=8, le=1_000_000)
@@ -221,6 +235,16 @@ class Settings(BaseSettings):
     def _public_urls(cls, url: str | None) -> str | None:
         return checked_public_url(url) if url else None
 
+    @field_validator("login_with")
+    @classmethod
+    def _issuers(cls, issuer: str | None) -> str | None:
+        if not issuer:
+            return None
+        is_url = PUBLIC_URL.fullmatch(issuer.removesuffix("/")) and _can_be_read(issuer)
+        if not is_url or len(issuer) > LONGEST_ISSUER or _is_open_to_the_network(issuer):
+            raise ValueError("must be the https URL of the issuer, exactly as it names itself")
+        return issuer
+
     @field_validator("trusted_proxies")
     @classmethod
     def _addresses(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
@@ -265,6 +289,20 @@ class Settings(BaseSettings):
             raise ValueError("cookies hold the refresh token, so they need refresh=on")
         if self.cookies and self.public_url and _is_open_to_the_network(self.public_url):
             raise ValueError("browsers keep the cookie only with https: public_url has http")
+        return self
+
+    @model_validator(mode="after")
+    def _providers_know_us(self) -> Self:
+        if not self.login_with:
+            return self
+        if not self.login_with_client_id:
+            raise ValueError("the setting login_with needs login_with_client_id")
+        if not self.public_url:
+            raise ValueError(
+                "the setting login_with needs public_url: the provider sends people back to it"
+            )
+        if "openid" not in self.login_with_scope.split():
+            raise ValueError("the setting login_with_scope needs openid in it")
         return self
 
     @model_validator(mode="after")

@@ -26,7 +26,7 @@ DEFAULT_STORE = os.environ.get("UNEXPIRED_TEST_STORE", "sqlite")
 
 PASSWORD_HASH = Passwords(HASHER).hash(PASSWORD)
 
-TABLES = ("idempotency_keys", "notes", "events", "sessions")
+TABLES = ("identities", "sign_in_codes", "idempotency_keys", "notes", "events", "sessions")
 
 
 def engine_of(url: str | URL) -> AsyncEngine:

@@ -88,6 +88,8 @@ async def test_a_file_of_the_first_version_keeps_its_data(
     async def drop_version(connection: AsyncConnection) -> None:
         for statement in (
             "DROP TABLE alembic_version",
+            "DROP TABLE identities",
+            "DROP TABLE sign_in_codes",
             "DROP INDEX ix_events_at",
             "ALTER TABLE events DROP COLUMN address",
             "ALTER TABLE sessions DROP COLUMN address",

@@ -7,7 +7,8 @@ setting             limits                        by
 ``account_limit``   failed sign-ins               account, over all addresses
 ``address_limit``   failed sign-ins, forged       address, over all accounts
                     tokens, tokens without their
-                    key, forgotten passwords
+                    key, forgotten passwords,
+                    codes that are not good
 ``sign_in_limit``   successful sign-ins           account
 ``refresh_limit``   refreshes                     session
 ``signup_limit``    sign-ups                      address
@@ -159,6 +160,14 @@ class SignInLimits:
             wide = [await self._account.count(account), await self._address.count(origin)]
         await self._raise_if_limited(own, wide, username, address)
 
+    async def check_successes(self, username: str) -> None:
+        """Check that an account may sign in once more; failed guesses at its password do not count.
+
+        Raises:
+            RateLimited: It may not.
+        """
+        _raise_after(await self._successes.wait(f"{account_key(username)} signed in"))
+
     def count_success(self, username: str) -> None:
         """Count a successful sign-in."""
         self._background.count(self._successes, f"{account_key(username)} signed in")
@@ -282,6 +291,38 @@ class ResetLimits:
         _raise_after(await self._address.count(f"reset {address_key(address)}"))
 
 
+class ProviderLimits:
+    """The limits of sign-ins at a provider.
+
+    Args:
+        settings: The rates.
+        counters: Count the attempts.
+    """
+
+    def __init__(self, settings: Settings, counters: Counters) -> None:
+        self._address = Limit(settings.address_limit, counters)
+
+    async def check(self, address: str | None) -> None:
+        """Check that an address may have a code looked at, here or by the provider.
+
+        Raises:
+            RateLimited: It may not.
+        """
+        _raise_after(await self._address.wait(_provider_key(address)))
+
+    async def count_forged(self, address: str | None) -> None:
+        """Count a code that was not good.
+
+        Raises:
+            RateLimited: The address has sent too many.
+        """
+        _raise_after(await self._address.count(_provider_key(address)))
+
+
+def _provider_key(address: str | None) -> str:
+    return f"provider {address_key(address)}"
+
+
 def _sign_up_key(address: str | None) -> str:
     return f"sign-up {address_key(address)}"
 
@@ -334,6 +375,7 @@ class RateLimits:
         refresh: The limits of refreshes.
         sign_up: The limits of sign-ups.
         reset: The limits of forgotten passwords.
+        provider: The limits of sign-ins at a provider.
 
     Raises:
         SettingsError: There is a URL, and the Redis client is not installed.
@@ -352,6 +394,7 @@ class RateLimits:
         self.refresh: RefreshLimits = RefreshLimits(settings, *shared, now)
         self.sign_up: SignUpLimits = SignUpLimits(settings, self._counters)
         self.reset: ResetLimits = ResetLimits(settings, self._counters)
+        self.provider: ProviderLimits = ProviderLimits(settings, self._counters)
 
     @property
     def is_degraded(self) -> bool:

@@ -39,6 +39,12 @@ class RequestURLs:
         except ValueError:  # Of the Host header, or of the path.
             return ()
 
+    def public(self, request: HTTPConnection) -> str:
+        """Return the one URL of a request where there is ``PUBLIC_URL``, as browsers use it."""
+        path, _ = _paths(request)
+        has_path = self._public_path and path.startswith(f"{self._public_path}/")
+        return (self._public_origin if has_path else self._public_url or "") + path
+
     def _candidates(self, request: HTTPConnection, inner: str, root: str) -> Iterator[str]:
         if self._public_url:
             yield self._public_url + inner

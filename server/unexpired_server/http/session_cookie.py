@@ -15,7 +15,7 @@ The last one is about a sign-in, too: nobody signs a browser in as somebody else
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -195,9 +195,15 @@ class SessionCookie:
 
 def _values(request: Request) -> list[str]:
     """Return the different values of our cookie; other people's cookies are not looked at."""
-    pairs = ";".join(request.headers.getlist("cookie")).split(";")
-    named = (pair.strip().partition("=") for pair in pairs)
-    return list(dict.fromkeys(value for name, _, value in named if name == NAME and value))
+    found = (value for name, value in cookies_of(request) if name == NAME and value)
+    return list(dict.fromkeys(found))
+
+
+def cookies_of(request: Request) -> Iterator[tuple[str, str]]:
+    """Yield the names and values of a request's cookies (RFC 6265, section 4.2.1)."""
+    for pair in ";".join(request.headers.getlist("cookie")).split(";"):
+        name, _, value = pair.strip().partition("=")
+        yield name, value
 
 
 def without_refresh(tokens: SessionTokens) -> SessionTokens:

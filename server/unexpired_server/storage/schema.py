@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Double,
+    ForeignKey,
     Index,
     Integer,
     MetaData,
@@ -66,6 +67,28 @@ Index(
     sessions.c.account,
     postgresql_where=sessions.c.account.is_not(None),
     sqlite_where=sessions.c.account.is_not(None),
+)
+
+identities: Table = Table(
+    "identities",
+    metadata,
+    # Of a provider, which gives a subject to one person only (OpenID Connect Core 1.0, section 2).
+    Column("issuer", String(255), primary_key=True),
+    Column("subject", String(255), primary_key=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+sign_in_codes: Table = Table(
+    "sign_in_codes",
+    metadata,
+    # The hash of the code; the code itself is nowhere.
+    Column("code_hash", String(43), primary_key=True),
+    # No foreign key: the users may be in an application's own table.
+    Column("user_id", String(255), nullable=False),
+    # The hash of what only the page that began the sign-in has.
+    Column("challenge", String(43), nullable=False),
+    Column("expires_at", Double, nullable=False, index=True),
 )
 
 events: Table = Table(

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from unexpired_server.tokens.documents import (
@@ -54,6 +55,9 @@ class Discovery:
         issuer: The issuer, an https URL; for tests on one machine also http on loopback.
         now: The clock, in Unix seconds.
 
+    Attributes:
+        metadata: What the issuer's document says; empty until it was read.
+
     Raises:
         ValueError: The issuer is no such URL.
     """
@@ -63,6 +67,7 @@ class Discovery:
         self._parts = issuer_parts(issuer)
         self._now = now
         self._jwks_uri: str | None = None
+        self.metadata: Mapping[str, Any] = {}
         self._read_at = -math.inf
         self._fresh_for = 0.0
 
@@ -93,7 +98,7 @@ class Discovery:
         for address in self._addresses():
             try:
                 document = yield address
-                self._jwks_uri = self._jwks_uri_in(document, address)
+                self._take(document, address)
             except RetryLaterError:
                 raise
             except Exception as exc:  # noqa: BLE001 - a server may answer anything where none is
@@ -113,18 +118,18 @@ class Discovery:
             f"{root}/.well-known/oauth-authorization-server{path}",
         )
 
-    def _jwks_uri_in(self, document: Document, address: str) -> str:
+    def _take(self, document: Document, address: str) -> None:
         try:
             metadata = read_object(document.content)
         except ValueError:
             raise WrongDocumentError(f"the document at {address} is not a JSON object") from None
         self._check_issuer(metadata.get("issuer"), address)
         jwks_uri = metadata.get("jwks_uri")
-        if not isinstance(jwks_uri, str) or not self._is_allowed(jwks_uri):
+        if not self.allows(jwks_uri):
             raise WrongDocumentError(
                 f"the document at {address} names no https URL as its jwks_uri"
             )
-        return jwks_uri
+        self._jwks_uri, self.metadata = jwks_uri, metadata
 
     def _check_issuer(self, named: object, address: str) -> None:
         if named == self._issuer:
@@ -135,12 +140,15 @@ class Discovery:
             f"the document at {address} is of the issuer {shown}, not of {self._issuer!r}{hint}"
         )
 
-    def _is_allowed(self, jwks_uri: str) -> bool:
+    def allows(self, url: object) -> TypeGuard[str]:
+        """Return whether a value of the issuer's document is a URL that may be used."""
+        if not isinstance(url, str):
+            return False
         try:
-            parts = urlsplit(jwks_uri)
+            parts = urlsplit(url)
         except ValueError:
             return False
-        if len(jwks_uri) > LONGEST_URL or not parts.hostname or "@" in parts.netloc:
+        if len(url) > LONGEST_URL or not parts.hostname or "@" in parts.netloc:
             return False
         # Only an issuer on this machine may point to this machine.
         is_local = self._parts.scheme == parts.scheme == "http" and is_loopback(parts.hostname)

@@ -87,31 +87,45 @@ def get_document(address: str) -> Document:
     """
     if not address.startswith(("https://", "http://")):
         raise FetchError("the URL must be http or https")
-    opener, until = urllib.request.build_opener(_NoRedirect), time.monotonic() + FETCH_TIMEOUT
+    opener, until = urllib.request.build_opener(NoRedirect), time.monotonic() + FETCH_TIMEOUT
     try:
         with opener.open(address, timeout=SOCKET_TIMEOUT) as response:
-            content = b""
-            while chunk := response.read1(CHUNK):
-                content += chunk
-                if len(content) > MAXIMUM_BYTES or time.monotonic() > until:
-                    raise WrongDocumentError(
-                        f"the document at {_shown(address)} is too large or too slow"
-                    )
-            return Document(content, dict(response.headers))
+            return Document(read_bounded(response, address, until), dict(response.headers))
     except urllib.error.HTTPError as exc:
-        raise _refusal(exc, _shown(address)) from None
+        raise _refusal(exc, shown_url(address)) from None
     except urllib.error.URLError as exc:
-        raise FetchError(f"{_shown(address)}: there is no connection: {exc.reason}") from None
+        raise FetchError(f"{shown_url(address)}: there is no connection: {exc.reason}") from None
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
+def read_bounded(response: Any, address: str, until: float) -> bytes:
+    """Return the body of a response within the bounds of size and time.
+
+    Args:
+        response: The response, which is open.
+        address: Its URL, for the message.
+        until: When it must be complete, by the monotonic clock.
+
+    Raises:
+        WrongDocumentError: It is too large, or too slow.
+    """
+    content = b""
+    while chunk := response.read1(CHUNK):
+        content += chunk
+        if len(content) > MAXIMUM_BYTES or time.monotonic() > until:
+            raise WrongDocumentError(
+                f"the document at {shown_url(address)} is too large or too slow"
+            )
+    return content
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
     """Refuses redirects: the keys of another address are another issuer's."""
 
     def redirect_request(self, *_args: Any, **_kwargs: Any) -> None:
         """Follow none, so that the response is an error."""
 
 
-def _shown(address: str) -> str:
+def shown_url(address: str) -> str:
     """Return an address for the log, without what may be a secret in it."""
     parts = urlsplit(address)
     host = parts.netloc.rpartition("@")[2]

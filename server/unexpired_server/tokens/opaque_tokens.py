@@ -23,14 +23,18 @@ class OpaqueTokens:
         prefix: What every token of this kind begins with.
         purpose: What the MAC's key is derived for.
         length: The length of the content in bytes.
+        further: How many more bytes it may have.
     """
 
-    def __init__(self, ring: KeyRing, *, prefix: str, purpose: str, length: int) -> None:
+    def __init__(
+        self, ring: KeyRing, *, prefix: str, purpose: str, length: int, further: int = 0
+    ) -> None:
         self._ring = ring
         self._prefix = prefix
         self._purpose = purpose
         self._raw_length = KEY_ID_BYTES + length + MAC_BYTES
-        self._length = len(prefix) + len(base64url.encode(bytes(self._raw_length)))
+        self._raw_limit = self._raw_length + further
+        self._length = len(prefix) + len(base64url.encode(bytes(self._raw_limit)))
 
     def write(self, content: bytes) -> str:
         """Return a token with this content, by the key that signs now."""
@@ -54,7 +58,7 @@ class OpaqueTokens:
             raw = base64url.decode(token.removeprefix(self._prefix))
         except ValueError:
             return b""
-        return raw if len(raw) == self._raw_length else b""
+        return raw if self._raw_length <= len(raw) <= self._raw_limit else b""
 
     def _mac(self, key: Key, body: bytes) -> bytes:
         return hmac.digest(key.derive(self._purpose), self._prefix.encode() + body, "sha256")

@@ -12,11 +12,15 @@ from unexpired_server.http.responses import json_response
 
 
 class FeaturesOut(ResponseModel):
-    """Which calls exist: ``/api/signup``, ``/api/password``, and the two for a forgotten one."""
+    """Which calls exist: ``/api/signup``, ``/api/password``, and the two for a forgotten one.
+
+    ``loginWith`` is the name of the provider that people may sign in with, where there is one.
+    """
 
     sign_up: bool
     password_change: bool
     password_reset: bool
+    login_with: str | None = None
 
 
 OPERATIONS = (Operation("get", "/api/features", "What this server offers", FeaturesOut, ()),)

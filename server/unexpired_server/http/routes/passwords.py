@@ -181,7 +181,8 @@ class ResetRoutes:
         may_have_one_more = await self._limits.count_request(name, address)
         user = await self._users.find_enabled(body.username)
         response = no_content()
-        if user is not None and may_have_one_more:
+        # Who signs in at a provider has no password that could be forgotten.
+        if user is not None and user.password_hash and may_have_one_more:
             # Only begun there: the next request on this connection need not wait for the delivery.
             write = partial(self._delivery, user)
             response.background = BackgroundTask(self._deliveries.start, write)
