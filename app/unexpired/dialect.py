@@ -16,7 +16,7 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 from unexpired.challenges import challenge_errors
-from unexpired.messages import Headers, Request, Response
+from unexpired.messages import Headers, Request, Response, check_header
 from unexpired.token_response import (
     BAD_CREDENTIALS,
     ENDINGS,
@@ -33,7 +33,14 @@ _CONTENT_TYPES = {"json": "application/json", "form": "application/x-www-form-ur
 _CHOICES = {
     "encoding": tuple(_CONTENT_TYPES),
     "refresh_as": ("field", "bearer"),
+    "logout_as": ("refresh_token", "access_token"),
     "bare_401": ("handed_back", "expired"),
+}
+
+# A request for tokens has these already, or must not have them.
+_NO_TOKEN_HEADERS = {
+    *("accept", "authorization", "content-length", "content-type", "cookie", "dpop"),
+    *("idempotency-key", "origin"),
 }
 
 _INVALID_TOKEN = "invalid_token"  # noqa: S105 - a code
@@ -78,6 +85,11 @@ class Dialect:
         login_fields: Constant further fields of each sign-in.
         refresh_fields: Constant further fields of each refresh.
         logout_fields: Constant further fields of each sign-out.
+        logout_as: What a sign-out presents: the ``refresh_token``, as a refresh does; or only the
+            ``access_token``, as the bearer token.
+        token_headers: Constant header fields of each sign-in, refresh and sign-out, such as a
+            gateway's key, and of no other request. Of another origin, the server must allow them
+            (CORS).
         expired: Codes of a 401 or 403 that mean: refresh, and try once more.
         ended: Codes of a 401 or 403 that mean: the session has ended.
         refused: Codes with which a refresh is refused for good, in a 400 or 401.
@@ -115,6 +127,9 @@ class Dialect:
     login_fields: Constants = field(default_factory=dict, repr=False, hash=False)
     refresh_fields: Constants = field(default_factory=dict, repr=False, hash=False)
     logout_fields: Constants = field(default_factory=dict, repr=False, hash=False)
+    logout_as: Literal["refresh_token", "access_token"] = "refresh_token"
+    # Not compared: behind a gateway that wants a key, our own server is our own server.
+    token_headers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     expired: frozenset[str] = frozenset({EXPIRED})
     ended: frozenset[str] = ENDINGS
     refused: frozenset[str] = REFUSALS
@@ -192,6 +207,46 @@ class Dialect:
             second_step=frozenset({"mfa_required"}),  # Of Auth0 and Okta; OAuth itself has none.
             bare_401="expired",
             dpop=dpop,
+        )
+
+    @classmethod
+    def bearer(cls) -> Dialect:
+        """Return the dialect of an API that takes the tokens of an identity provider.
+
+        It has this project's own codes, as its server and ``JWKSVerifier`` send them, and those of
+        RFC 6750; any other 401 counts as an expired token.
+        """
+        return cls(expired=frozenset({EXPIRED, _INVALID_TOKEN}), bare_401="expired")
+
+    @classmethod
+    def supabase(cls, api_key: str) -> Dialect:
+        """Return the dialect of Supabase Auth, with the username as the email address.
+
+        Sources: its API (https://github.com/supabase/auth/blob/master/openapi.yaml) and its codes
+        (https://supabase.com/docs/guides/auth/debugging/error-codes). Its data API has codes of its
+        own, and says 401 for an expired token.
+
+        Args:
+            api_key: The project's publishable key (or ``anon`` key), which each request needs.
+                It is public; a secret key must never reach a browser.
+        """
+        over = {"session_expired", "session_not_found", "user_banned"}
+        return cls(
+            access_token="access_token",  # noqa: S106 - a name
+            refresh_token="refresh_token",  # noqa: S106 - a name
+            expires_in="expires_in",
+            token_type="token_type",  # noqa: S106 - a name
+            error_code="error_code",
+            message="msg",
+            username="email",
+            logout_as="access_token",
+            token_headers={"apikey": api_key},
+            expired=frozenset({"bad_jwt"}),
+            ended=frozenset(over),
+            refused=frozenset({*over, "refresh_token_not_found", "refresh_token_already_used"}),
+            bad_credentials=frozenset({"invalid_credentials"}),
+            second_step=frozenset(),
+            bare_401="expired",
         )
 
     @classmethod
@@ -319,8 +374,10 @@ class Dialect:
         Args:
             url: Where sessions are revoked.
             token: The refresh token, or None if there is none.
-            access_token: The session's access token, which is sent as the bearer in its place.
+            access_token: The session's access token, which is sent as the bearer in its place, or
+                where the server wants that one.
         """
+        token = None if self.logout_as == "access_token" else token
         name = self.logout_field or self._refresh_field
         request = self._request_with(token, name, url, self.logout_fields)
         if token is None and access_token:
@@ -340,7 +397,11 @@ class Dialect:
 
     def _request(self, url: str, values: Mapping[str, Any]) -> Request:
         headers = Headers(
-            {"content-type": _CONTENT_TYPES[self.encoding], "accept": "application/json"}
+            {
+                **self.token_headers,
+                "content-type": _CONTENT_TYPES[self.encoding],
+                "accept": "application/json",
+            }
         )
         text = json.dumps(values) if self.encoding == "json" else urlencode(_texts(values))
         return Request("POST", url, headers, text.encode(), sensitive=True)
@@ -466,7 +527,7 @@ def _checked(name: str, value: Any, kind: type) -> Any:
     if kind is frozenset:
         return _statuses(name, value) if name == "refused_statuses" else _codes(name, value)
     if kind is dict:
-        return _constants(name, value)
+        return _headers(value) if name == "token_headers" else _constants(name, value)
     if kind is bool and isinstance(value, bool):
         return value
     if kind is bool or not isinstance(value, str):
@@ -492,6 +553,17 @@ def _constants(name: str, value: Any) -> Constants:
     is_table = isinstance(value, Mapping) and _is_list_of(str, [*value])
     if not is_table or not _is_list_of(str | int | float, [*value.values()]):
         raise ValueError(f"dialect: {name} is a table of texts and numbers")
+    return dict(value)
+
+
+def _headers(value: Any) -> Mapping[str, str]:
+    is_table = isinstance(value, Mapping) and _is_list_of(str, [*value, *value.values()])
+    if not is_table:
+        raise ValueError("dialect: token_headers is a table of texts")
+    for header, text in value.items():
+        check_header(header, text)
+        if header.lower() in _NO_TOKEN_HEADERS:
+            raise ValueError(f"dialect: token_headers: {header} is set for each request")
     return dict(value)
 
 

@@ -21,6 +21,7 @@ from unexpired import (
     BadReply,
     Client,
     Dialect,
+    Headers,
     MemoryStore,
     RateLimited,
     Response,
@@ -187,6 +188,29 @@ def test_without_a_refresh_token_none_is_sent() -> None:
         request = dialect.refresh_request(API, None)
         assert body(request) == {}
         assert "authorization" not in request.headers
+
+
+def test_headers_of_the_dialects_own_go_with_its_three_requests_only() -> None:
+    world = signed_in(speaking(Dialect(token_headers={"X-Key": "k"})))
+    call = sent(start(world.policy.call(world.get())))
+    refresh, sign_out = refresh_of(world, Response(503)), sign_out_of(world)
+    sign_in = sign_in_to(world, json_response(200, token_fields()))
+    keys = [one.headers.get("x-key") for one in (sign_in, refresh, sign_out, call)]
+    assert keys == ["k", "k", "k", None]
+
+
+def test_our_own_server_behind_a_gateway_is_our_own() -> None:
+    assert Dialect(token_headers={"apikey": "k"}).is_own
+    assert not Dialect(logout_as="access_token").is_own
+
+
+@pytest.mark.parametrize("encoding", ["json", "form"])
+def test_a_sign_out_can_present_the_access_token(encoding: Any) -> None:
+    dialect = Dialect(logout_as="access_token", logout_fields={"all": 1}, encoding=encoding)
+    request = sign_out_of(signed_in(speaking(dialect)))
+    assert request.headers["authorization"] == f"Bearer {token_fields()['accessToken']}"
+    assert (body if encoding == "json" else form)(request).keys() == {"all"}
+    assert request.keepalive
 
 
 def test_a_server_that_cannot_sign_out_is_sent_nothing() -> None:
@@ -618,6 +642,23 @@ def test_a_table_of_the_pages_settings_is_a_dialect() -> None:
     )
 
 
+def test_an_api_that_takes_a_providers_tokens_has_our_codes_and_those_of_bearer_tokens() -> None:
+    dialect = Dialect.bearer()
+    expired = (
+        BARE,
+        error_response(401, "TOKEN_EXPIRED"),
+        error_response(401, "SOMETHING"),
+        Response(401, Headers({"www-authenticate": 'Bearer error="invalid_token"'})),
+        Response(403, Headers({"www-authenticate": 'DPoP error="invalid_token"'})),
+    )
+    assert {dialect.read_response(response).code for response in expired} == {"TOKEN_EXPIRED"}
+    assert dialect.read_response(error_response(401, "SESSION_REVOKED")).code == "SESSION_REVOKED"
+    forbidden = Response(403, Headers({"www-authenticate": 'Bearer error="insufficient_scope"'}))
+    assert dialect.read_response(forbidden).code is None
+    # Not our own server: it gets no attempts, no idempotency keys and no proofs.
+    assert not any((dialect.is_own, dialect.sends_attempts, dialect.sends_proofs))
+
+
 @pytest.mark.parametrize(
     ("table", "complaint"),
     [
@@ -635,6 +676,15 @@ def test_a_table_of_the_pages_settings_is_a_dialect() -> None:
         ({"login_fields": ["a"]}, "login_fields is a table"),
         ({"login_fields": {"secret": ["s3cret"]}}, "login_fields is a table"),
         ({"logout_fields": {1: "x"}}, "logout_fields is a table"),
+        ({"logout_as": "cookie"}, "logout_as is one of: refresh_token, access_token"),
+        ({"token_headers": ["a"]}, "token_headers is a table of texts"),
+        ({"token_headers": {"apikey": 1}}, "token_headers is a table of texts"),
+        ({"token_headers": {"apikey": "s3cret\n"}}, "the value of apikey"),
+        ({"token_headers": {"api key": "s3cret"}}, "'api key' is not a name"),
+        *(
+            ({"token_headers": {name: "s3cret"}}, f"token_headers: {name} is set for each request")
+            for name in ("Authorization", "content-type", "Accept", "Cookie", "DPoP")
+        ),
         ("oauth", "a table of its attributes"),
         (None, "a table of its attributes"),
     ],
@@ -647,7 +697,12 @@ def test_an_error_in_a_dialect_names_its_attribute(table: Any, complaint: str) -
 
 def test_the_repr_of_a_dialect_hides_possible_secrets() -> None:
     secret = {"client_secret": "s3cret"}
-    dialect = Dialect(login_fields=secret, refresh_fields=secret, logout_fields=secret)
+    dialect = Dialect(
+        login_fields=secret,
+        refresh_fields=secret,
+        logout_fields=secret,
+        token_headers={"apikey": "s3cret"},
+    )
     assert "s3cret" not in repr(Options(base_url=API, dialect=dialect))
 
 
@@ -665,7 +720,7 @@ def test_the_documented_snippets_make_their_clients(monkeypatch: pytest.MonkeyPa
     for block in page.read_text().split("```python")[1:]:
         exec(block.split("```")[0], names)  # noqa: S102 - our own words
     assert [options.refresh_path for options in made] == [
-        "/token", "/api/token/refresh/", "/refresh",
+        "/token", "/api/token/refresh/", "/refresh", "/auth/v1/token?grant_type=refresh_token",
     ]  # fmt: skip
     assert made[0].dialect == Dialect.oauth("notes")
     assert names["plain"].bare_401 == "expired"
