@@ -1,4 +1,4 @@
-// What a person sees at the provider. On each page the first button agrees and the last one refuses.
+// What a person sees at the provider.
 const STYLE = `
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
 main { max-width: 22rem; margin: 15vh auto; padding: 0 1rem }
@@ -45,7 +45,7 @@ export const deviceFlow = {
   ),
   userCodeConfirmSource: (ctx, form, client, _, code) => show(
     ctx, "Is this your code?", `<p><code>${escape(code)}</code> for <strong>${escape(client.clientId)}</strong></p>${
-      withButtons(form, '<button>Continue</button><button name="abort" value="yes">Cancel</button>')}`,
+      withButtons(form, '<button>Continue</button><button name="abort" value="no">Cancel</button>')}`,
   ),
   successSource: (ctx) => show(ctx, "You are signed in", "<p>Go back to your device.</p>"),
 };

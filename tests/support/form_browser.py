@@ -9,6 +9,8 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 MOST_PAGES = 20
+AGREEMENTS = {"yes", "accept", "allow"}
+"""Names or values of the button that agrees; on a page without one it is the first."""
 
 
 class FormBrowser:
@@ -18,7 +20,7 @@ class FormBrowser:
 
     Args:
         login: The name to sign in with.
-        refuses: The person signs in, but presses the last button of every other form.
+        refuses: The person signs in, and refuses what other pages ask.
         **fields: What is filled into further fields by name.
     """
 
@@ -58,7 +60,7 @@ class FormBrowser:
                     return url
                 response = self._http.get(url)
                 continue
-            form = _forms(response.text)
+            form = _first_form(response.text)
             if form is None:
                 return url
             self.pages.append(url.partition("?")[0])
@@ -68,9 +70,7 @@ class FormBrowser:
 
     def _sent(self, form: Form) -> dict[str, Any]:
         answers = {name: self.fields[name] for name in form.fields if name in self.fields}
-        is_refusal = self.refuses and "password" not in form.fields
-        button = form.buttons[-1 if is_refusal else 0] if form.buttons else {}
-        data = {**form.fields, **answers, **button}
+        data = {**form.fields, **answers, **form.button(agrees=bool(answers) or not self.refuses)}
         return {"data": data} if form.method == "POST" else {"params": data}
 
 
@@ -89,6 +89,12 @@ class Form(HTMLParser):
         self.fields: dict[str, str] = {}
         self.buttons: list[dict[str, str]] = []
 
+    def button(self, *, agrees: bool) -> dict[str, str]:
+        """Return what is sent by the button that agrees, or by the one that refuses."""
+        buttons = self.buttons or [{}]
+        yes = next((one for one in buttons if AGREEMENTS & {*one, *one.values()}), buttons[0])
+        return yes if agrees else next((one for one in buttons if one is not yes), yes)
+
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         """Read the form, its inputs and its buttons."""
         given = {name: value or "" for name, value in attributes}
@@ -99,7 +105,7 @@ class Form(HTMLParser):
         if not self._is_open:
             return
         named = {given["name"]: given.get("value", "")} if given.get("name") else {}
-        if tag == "button":
+        if tag == "button" or given.get("type") == "submit":
             self.buttons.append(named)
         elif tag == "input":
             self.fields |= named
@@ -110,7 +116,7 @@ class Form(HTMLParser):
             self._is_open = False
 
 
-def _forms(page: str) -> Form | None:
+def _first_form(page: str) -> Form | None:
     form = Form()
     form.feed(page)
     return form if form.is_found else None
