@@ -76,8 +76,10 @@ if TYPE_CHECKING:
     from unexpired_server.storage.database import Database
     from unexpired_server.storage.schema import metadata
     from unexpired_server.tokens.access_tokens import Claims
+    from unexpired_server.tokens.introspection_verifier import IntrospectionVerifier
     from unexpired_server.tokens.jwks_verifier import JWKSVerifier
     from unexpired_server.tokens.timed_proofs import Call
+    from unexpired_server.tokens.token_verifier import TokenVerifier
 
 __version__ = "0.1.0"
 
@@ -104,6 +106,7 @@ __all__ = [
     "IdempotencyMismatch",
     "Identity",
     "IdentityStore",
+    "IntrospectionVerifier",
     "InvalidPasswordError",
     "InvalidProof",
     "JWKSVerifier",
@@ -124,6 +127,7 @@ __all__ = [
     "TokenExpired",
     "TokenInvalid",
     "TokenMissing",
+    "TokenVerifier",
     "Unavailable",
     "UseDPoPNonce",
     "User",
@@ -170,8 +174,10 @@ _MODULES = {
     "storage.database": "Database",
     "storage.schema": "metadata",
     "tokens.access_tokens": "Claims",
+    "tokens.introspection_verifier": "IntrospectionVerifier",
     "tokens.jwks_verifier": "JWKSVerifier",
     "tokens.timed_proofs": "Call",
+    "tokens.token_verifier": "TokenVerifier",
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 

@@ -35,7 +35,7 @@ from unexpired_server.service import Service
 from unexpired_server.sessions.deliveries import Deliver
 from unexpired_server.sessions.user import ClaimsHook, User, UserStore
 from unexpired_server.settings import Settings, checked_public_url, load_settings
-from unexpired_server.tokens.jwks_verifier import JWKSVerifier
+from unexpired_server.tokens.token_verifier import TokenVerifier
 
 
 class Auth:
@@ -49,7 +49,8 @@ class Auth:
         users: The application's own users, in place of the built-in table.
         claims: Returns further claims for a user's access token.
         deliver: Sends a link for a forgotten password to its user; without it nobody can reset one.
-        verifier: Verifies tokens that another server issues; then there are no routes and no
+        verifier: Verifies tokens that another server issues: a ``JWKSVerifier``, or an
+            ``IntrospectionVerifier``, or one of your own; then there are no routes and no
             database, and no other argument may be given but ``public_url``.
         public_url: With ``verifier``: the URL that clients use for this service, such as
             ``https://api.example``, where a proxy changes host or path. Proofs of tokens that are
@@ -86,13 +87,13 @@ class Auth:
         users: UserStore | None = None,
         claims: ClaimsHook | None = None,
         deliver: Deliver | None = None,
-        verifier: JWKSVerifier | None = None,
+        verifier: TokenVerifier | None = None,
         public_url: str | None = None,
         now: Callable[[], float] | None = None,
         hasher: PasswordHasher | None = None,
     ) -> None:
         _check_type("settings", settings, Settings)
-        _check_type("verifier", verifier, JWKSVerifier)
+        _check_type("verifier", verifier, TokenVerifier)
         self._service: Service | None = None
         authenticator: Authenticator
         if verifier is None:

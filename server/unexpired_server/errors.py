@@ -292,18 +292,18 @@ class TokenMissing(Challenge):
 
 
 class TokenExpired(Challenge):
-    """An authentic access token that has expired.
+    """An access token that has expired; its client gets a new one by its refresh token.
 
     Args:
-        expired_at: The token's ``exp`` in Unix seconds, without leeway.
+        expired_at: The token's ``exp`` in Unix seconds, without leeway; None where it is not known.
     """
 
     code = "TOKEN_EXPIRED"
     message = "The access token has expired."
 
-    def __init__(self, expired_at: float) -> None:
+    def __init__(self, expired_at: float | None = None) -> None:
         super().__init__()
-        self.expired_at = expired_at
+        self.expired_at: float | None = expired_at
 
 
 class TokenInvalid(Challenge):

@@ -45,6 +45,7 @@ from tests.docs.pages import (
     pages,
     snippets,
 )
+from tests.support.fake_introspection import FakeIntrospection
 from tests.support.fake_issuer import FakeIssuer
 from tests.support.paths import ROOT
 from tests.support.proof_maker import ProofMaker
@@ -220,14 +221,25 @@ def test_an_application_of_ones_own_issues_and_verifies_tokens(api: str) -> None
     assert asyncio.run(authenticate("no token")) == "INVALID_TOKEN"
 
 
-def test_tokens_of_any_issuer_are_verified() -> None:
+def test_tokens_of_any_issuer_are_verified(monkeypatch: pytest.MonkeyPatch) -> None:
     """The verifier finds the keys by the issuer's name; the partner's are at their address."""
+    monkeypatch.setenv("ORDERS_CLIENT_SECRET", "secret")
     with FakeIssuer("/realms/shop") as issuer:
         given = {"https://issuer.example.com/realms/shop": issuer.url}
         done = run("how-to/verify-any-issuer.md", API, replacing=given)
         header = f"Bearer {issuer.token(aud='https://orders.example.com')}"
         assert asyncio.run(done["who"](header)) == ("ada", {"orders:read"}, "web")
         assert done["who_in_a_thread"](header) == "ada"
+
+
+def test_opaque_tokens_of_any_issuer_are_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guide's service asks as the client that the guide names."""
+    monkeypatch.setenv("ORDERS_CLIENT_SECRET", "secret")
+    with FakeIntrospection(client_id="orders", client_secret="secret") as issuer:
+        given = {"https://issuer.example.com/realms/shop": issuer.url}
+        done = run("how-to/verify-any-issuer.md", API, replacing=given)
+        header = f"Bearer {issuer.issue(aud='https://orders.example.com')}"
+        assert asyncio.run(done["who_is_it"](header)) == "ada"
 
 
 def test_the_test_in_the_flask_guide_passes(api: str, tmp_path: Path) -> None:

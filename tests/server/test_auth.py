@@ -270,7 +270,7 @@ async def test_a_session_is_opened_only_for_a_user(auth: Auth) -> None:
     ("arguments", "message"),
     [
         ({"settings": {"signup": True}}, "settings is of the class Settings, not dict"),
-        ({"verifier": "https://x.example"}, "verifier is of the class JWKSVerifier, not str"),
+        ({"verifier": "https://x.example"}, "verifier is of the class TokenVerifier, not str"),
     ],
 )
 def test_an_argument_of_another_class_is_named(arguments: dict[str, Any], message: str) -> None:

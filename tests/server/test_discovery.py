@@ -19,7 +19,7 @@ from tests.support.clock import FakeClock
 from tests.support.fake_issuer import AUDIENCE, OAUTH, OIDC, Answer, FakeIssuer
 from tests.support.server_process import clean_environment
 from unexpired_server.errors import TokenInvalid, Unavailable
-from unexpired_server.tokens import documents, flights, remote_keys
+from unexpired_server.tokens import documents, flights, remote_value
 from unexpired_server.tokens.documents import Document
 from unexpired_server.tokens.jwks_verifier import JWKSVerifier
 
@@ -145,7 +145,7 @@ async def test_a_document_that_is_wrong_is_an_outage_and_one_sentence_in_the_log
     for _ in range(3):
         with pytest.raises(Unavailable):
             await checks.verify(token)
-        clock.advance(remote_keys.FIRST_PAUSE)
+        clock.advance(remote_value.FIRST_PAUSE)
     assert issuer.requests["/keys"] == 0
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
@@ -240,12 +240,12 @@ async def test_keys_that_the_issuer_replaces_or_moves_are_found_at_once(
     checks = verifier_of(issuer, clock)
     old = issuer.token()
     await checks.verify(old)
-    clock.advance(remote_keys.MINIMUM_PAUSE)
+    clock.advance(remote_value.MINIMUM_PAUSE)
     issuer.rotate("two")
     assert (await checks.verify(issuer.token())).user_id
     with pytest.raises(TokenInvalid):
         await checks.verify(old)
-    clock.advance(remote_keys.MINIMUM_PAUSE)
+    clock.advance(remote_value.MINIMUM_PAUSE)
     issuer.answers["/keys"] = issuer.answer("/keys")  # The old address still has the old keys.
     issuer.metadata["jwks_uri"] = f"{issuer.url}/moved"
     issuer.rotate("three")
@@ -308,7 +308,7 @@ async def test_known_keys_verify_within_five_milliseconds_while_the_issuer_hangs
 def test_an_issuer_that_hangs_holds_up_only_the_first_callers(
     issuer: FakeIssuer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote_keys, "WAIT", 0.2)
+    monkeypatch.setattr(remote_value, "WAIT", 0.2)
     checks, token = verifier_of(issuer, clock), issuer.token()
     issuer.open.clear()
     with pytest.raises(Unavailable):
@@ -320,15 +320,15 @@ def test_an_issuer_that_hangs_holds_up_only_the_first_callers(
     assert time.perf_counter() - started < 0.2
     issuer.open.set()
     until(lambda: issuer.requests["/keys"])
-    clock.advance(remote_keys.FIRST_PAUSE)
-    monkeypatch.setattr(remote_keys, "WAIT", 30)
+    clock.advance(remote_value.FIRST_PAUSE)
+    monkeypatch.setattr(remote_value, "WAIT", 30)
     assert checks.verify_sync(token).user_id
 
 
 def test_fetches_that_no_timeout_ends_are_few(
     issuer: FakeIssuer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote_keys, "WAIT", 0)
+    monkeypatch.setattr(remote_value, "WAIT", 0)
     monkeypatch.setattr(flights, "LONGEST", 0)  # Each is given up at once, and goes on.
     issuer.open.clear()
     checks, token = verifier_of(issuer, clock), issuer.token()
@@ -336,10 +336,10 @@ def test_fetches_that_no_timeout_ends_are_few(
         clock.advance(100)
         with pytest.raises(Unavailable):
             checks.verify_sync(token)
-    until(lambda: issuer.requests[OIDC] == remote_keys.MAXIMUM_FLIGHTS)
+    until(lambda: issuer.requests[OIDC] == remote_value.MAXIMUM_FLIGHTS)
     monkeypatch.undo()
     issuer.open.set()
-    until(lambda: issuer.requests["/keys"] == remote_keys.MAXIMUM_FLIGHTS)
+    until(lambda: issuer.requests["/keys"] == remote_value.MAXIMUM_FLIGHTS)
     clock.advance(100)
     until(lambda: checks._keys._keys is not None)  # noqa: SLF001 - no call may start another
     assert checks.verify_sync(issuer.token()).user_id
@@ -356,7 +356,7 @@ def test_a_system_without_threads_is_an_outage(
         patch.setattr(threading.Thread, "start", refuse)
         with pytest.raises(Unavailable):
             checks.verify_sync(token)
-    clock.advance(remote_keys.FIRST_PAUSE)
+    clock.advance(remote_value.FIRST_PAUSE)
     assert checks.verify_sync(token).user_id
 
 
@@ -404,7 +404,7 @@ def test_a_verifier_works_in_the_processes_that_are_forked_while_it_fetches(
     program = """
 import os, sys, threading, time, warnings
 from unexpired_server import JWKSVerifier, Unavailable
-from unexpired_server.tokens import remote_keys
+from unexpired_server.tokens import remote_value
 warnings.simplefilter("ignore")
 issuer, audience, token = sys.argv[1:]
 checks = JWKSVerifier(issuer=issuer, audience=audience)

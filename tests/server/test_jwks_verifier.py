@@ -20,7 +20,7 @@ from tests.server.harness import StartServer
 from tests.support.clock import START, FakeClock
 from unexpired_server.cli import main
 from unexpired_server.errors import TokenInvalid, Unavailable
-from unexpired_server.tokens import documents, key_file, remote_keys
+from unexpired_server.tokens import documents, key_file, remote_value
 from unexpired_server.tokens.documents import Document, RetryLaterError, get_document
 from unexpired_server.tokens.flights import Fetch
 from unexpired_server.tokens.jwk_set import ALGORITHMS
@@ -156,7 +156,7 @@ async def test_callers_share_one_fetch_and_none_takes_it_along_when_it_is_cancel
 async def test_with_no_keys_yet_the_wait_is_bounded_and_a_dead_url_is_not_stormed(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote_keys, "WAIT", 0.01)
+    monkeypatch.setattr(remote_value, "WAIT", 0.01)
     source = Source(document(jwk("EdDSA")))
     source.opened.clear()
     checks = verifier(source, clock)
@@ -169,7 +169,7 @@ async def test_with_no_keys_yet_the_wait_is_bounded_and_a_dead_url_is_not_storme
         with pytest.raises(Unavailable):
             await checks.verify(token())
     assert dead.calls == 1
-    clock.advance(remote_keys.FIRST_PAUSE)
+    clock.advance(remote_value.FIRST_PAUSE)
     with pytest.raises(Unavailable):
         await checks.verify(token())
     assert dead.calls == 2
@@ -186,7 +186,7 @@ async def test_forged_key_ids_cause_one_fetch_in_ten_seconds(clock: FakeClock) -
         with pytest.raises(TokenInvalid):
             await checks.verify(token()[:-4] + "AAAA")
         assert source.calls == expected
-        clock.advance(remote_keys.MINIMUM_PAUSE)
+        clock.advance(remote_value.MINIMUM_PAUSE)
 
 
 async def test_a_new_key_is_found_at_once_when_the_last_fetch_is_not_recent(
@@ -195,7 +195,7 @@ async def test_a_new_key_is_found_at_once_when_the_last_fetch_is_not_recent(
     source = Source(document(jwk("EdDSA", "old")), document(jwk("EdDSA", "old"), jwk("EdDSA")))
     checks = verifier(source, clock)
     await checks.verify(token(kid="old"))
-    clock.advance(remote_keys.MINIMUM_PAUSE)
+    clock.advance(remote_value.MINIMUM_PAUSE)
     assert (await checks.verify(token())).user_id == "ada"
 
 

@@ -66,8 +66,9 @@ def test_verifying_tokens_of_another_service_needs_neither_database_nor_web_fram
         "import sys\n"
         "for name in ('sqlalchemy', 'starlette', 'uvicorn', 'argon2', 'alembic'):\n"
         "    sys.modules[name] = None\n"
-        "from unexpired_server import Claims, JWKSVerifier, TokenExpired\n"
+        "from unexpired_server import Claims, IntrospectionVerifier, JWKSVerifier, TokenExpired\n"
         "JWKSVerifier('https://sign-in.example/.well-known/jwks.json')\n"
+        "IntrospectionVerifier('https://a', client_id='a', client_secret='b', audience='c')\n"
     )
 
 

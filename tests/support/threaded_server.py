@@ -16,6 +16,13 @@ class QuietHandler(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    """A server that many connections may wait for at once."""
+
+    daemon_threads = True
+    request_queue_size = 200
+
+
 class ThreadedServer:
     """A server on a free port of this machine, for a ``with`` block.
 
@@ -27,8 +34,7 @@ class ThreadedServer:
     """
 
     def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:

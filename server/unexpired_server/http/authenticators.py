@@ -13,8 +13,8 @@ from unexpired_server.http.bearer import BearerAuthenticator, authorization
 from unexpired_server.http.request_urls import RequestURLs
 from unexpired_server.sessions.user import User
 from unexpired_server.tokens.access_tokens import Claims
-from unexpired_server.tokens.jwks_verifier import JWKSVerifier
 from unexpired_server.tokens.timed_proofs import Call
+from unexpired_server.tokens.token_verifier import TokenVerifier
 
 NAMES = ("username", "preferred_username")
 """Claims with a name to show: one's own ``claims=``, and OpenID Connect Core 1.0, section 5.1."""
@@ -82,13 +82,13 @@ class RemoteAuthenticator:
     """Verifies the tokens of another issuer, whose ended sessions are not known here.
 
     Args:
-        verifier: Has the issuer's public keys.
+        verifier: Verifies the issuer's tokens.
         public_url: The URL that clients use for this service; the requests' ``Host`` when None.
     """
 
     strict: bool = False
 
-    def __init__(self, verifier: JWKSVerifier, public_url: str | None = None) -> None:
+    def __init__(self, verifier: TokenVerifier, public_url: str | None = None) -> None:
         self.now: Callable[[], float] = time.time
         self._verifier = verifier
         self._urls = RequestURLs(public_url)

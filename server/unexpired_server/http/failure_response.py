@@ -76,7 +76,7 @@ def iso(seconds: float) -> str:
 def _error(failure: Failure) -> ResponseModel:
     error = ErrorOut(error=failure.message, code=failure.code)
     match failure:
-        case TokenExpired():
+        case TokenExpired() if failure.expired_at is not None:
             return error.model_copy(update={"expired_at": iso(failure.expired_at)})
         case Unavailable() if failure.reasons:
             reasons = [ReasonOut(check=one.check, message=one.message) for one in failure.reasons]

@@ -60,6 +60,7 @@ WAITING_MESSAGES = 32
 CLOSE_SECONDS = 5.0
 """How long a client may take to read why it is refused."""
 
+EXPIRY = "exp"
 OUTAGE_SECONDS = 300.0
 """How long after its token's ``exp`` a WebSocket stays open while nothing can be verified."""
 
@@ -201,13 +202,16 @@ class Guard:
             await asyncio.sleep(CHECK_SECONDS)
             token = self._token
             try:
-                self._permitted(await self._authenticator.verify_again(token))
+                user = self._permitted(await self._authenticator.verify_again(token))
             except Unavailable:
                 if self._authenticator.now() > self._expires_at + OUTAGE_SECONDS:
                     await self.refuse(TokenExpired(self._expires_at))
             except Failure as failure:
                 if token == self._token:  # Else it was renewed meanwhile.
                     await self.refuse(failure)
+            else:
+                if token == self._token:
+                    self._note_verified(user)
 
     async def _renew(self, sent: SentToken) -> None:
         try:
@@ -224,9 +228,15 @@ class Guard:
 
     async def _use(self, token: str, user: User) -> None:
         self._token, self.user = token, user
-        self._expires_at = float(user.claims.get("exp", 0))
-        left = max(0, int(self._expires_at - self._authenticator.now()))
-        await self.tell({"type": "ready", "expiresIn": left})
+        self._note_verified(user)
+        ready: dict[str, Any] = {"type": "ready"}
+        if EXPIRY in user.claims:  # What an introspection endpoint describes may have none.
+            ready["expiresIn"] = max(0, int(self._expires_at - self._authenticator.now()))
+        await self.tell(ready)
+
+    def _note_verified(self, user: User) -> None:
+        """Count the time of an outage from the token's end, or else from when it was last good."""
+        self._expires_at = float(user.claims.get(EXPIRY, self._authenticator.now()))
 
     async def _verified(self, sent: SentToken) -> User:
         verify = self._authenticator.verify

@@ -1,4 +1,4 @@
-"""Discovery: from the name of an issuer to the address of its keys.
+"""Discovery: from the name of an issuer to the address of its keys, or of another endpoint.
 
 OpenID Connect Discovery 1.0, section 4, and RFC 8414, section 3, name the two addresses at which
 an issuer describes itself. A document that does not name exactly this issuer is not used: its
@@ -11,7 +11,6 @@ import logging
 import math
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, TypeGuard
-from urllib.parse import urlsplit
 
 from unexpired_server.tokens.documents import (
     Document,
@@ -19,17 +18,16 @@ from unexpired_server.tokens.documents import (
     RetryLaterError,
     WrongDocumentError,
 )
-from unexpired_server.tokens.issuer import is_loopback, issuer_parts, near_miss
+from unexpired_server.tokens.issuer import is_allowed_url, issuer_parts, near_miss
 from unexpired_server.tokens.strict_json import read_object
 
-LONGEST_URL = 2000
 SHOWN = 200
 """Characters of another server's text that go into the log."""
 
 logger: logging.Logger = logging.getLogger("unexpired.server")
 
 Address = Generator[str, Document, str]
-"""Yields the addresses of documents, is sent the documents, and returns the keys' address."""
+"""Yields the addresses of documents, is sent the documents, and returns the one that was sought."""
 
 
 class KnownAddress:
@@ -49,30 +47,33 @@ class KnownAddress:
 
 
 class Discovery:
-    """The address of the keys, as the issuer's own document names it.
+    """An address at the issuer, as the issuer's own document names it.
 
     Args:
         issuer: The issuer, an https URL; for tests on one machine also http on loopback.
         now: The clock, in Unix seconds.
+        member: The document's member that has the address.
 
     Attributes:
+        fresh_for: For how many seconds the document that was read last is fresh.
         metadata: What the issuer's document says; empty until it was read.
 
     Raises:
         ValueError: The issuer is no such URL.
     """
 
-    def __init__(self, issuer: str, now: Callable[[], float]) -> None:
+    def __init__(self, issuer: str, now: Callable[[], float], member: str = "jwks_uri") -> None:
         self._issuer = issuer
         self._parts = issuer_parts(issuer)
         self._now = now
-        self._jwks_uri: str | None = None
+        self._member = member
+        self._address: str | None = None
         self.metadata: Mapping[str, Any] = {}
         self._read_at = -math.inf
-        self._fresh_for = 0.0
+        self.fresh_for: float = 0.0
 
     def steps(self, *, again: bool) -> Address:
-        """Return the address of the keys.
+        """Return the address.
 
         Args:
             again: Read the issuer's document even while it is fresh.
@@ -81,16 +82,16 @@ class Discovery:
             WrongDocumentError: The issuer's document cannot be used, and none was known.
             Exception: It could not be fetched, and none was known.
         """
-        if again or not 0 <= self._now() - self._read_at < self._fresh_for:
+        if again or not 0 <= self._now() - self._read_at < self.fresh_for:
             try:
                 yield from self._read()
             except Exception as exc:
-                if self._jwks_uri is None:
+                if self._address is None:
                     raise
-                logger.warning("keeping the known address of the public keys: %s", spoken(exc))
-        if self._jwks_uri is None:
-            raise WrongDocumentError("the issuer's document names no address of keys")
-        return self._jwks_uri
+                logger.warning("keeping the known %s: %s", self._member, spoken(exc))
+        if self._address is None:
+            raise WrongDocumentError(f"the issuer's document names no {self._member}")
+        return self._address
 
     def _read(self) -> Generator[str, Document]:
         """Read the issuer's document at the first of its addresses that has a good one."""
@@ -104,7 +105,7 @@ class Discovery:
             except Exception as exc:  # noqa: BLE001 - a server may answer anything where none is
                 problems.append(exc)
             else:
-                self._read_at, self._fresh_for = self._now(), document.fresh_for
+                self._read_at, self.fresh_for = self._now(), document.fresh_for
                 return
         # A document that is wrong says more than an address that has none.
         raise next((one for one in problems if isinstance(one, WrongDocumentError)), problems[0])
@@ -124,12 +125,12 @@ class Discovery:
         except ValueError:
             raise WrongDocumentError(f"the document at {address} is not a JSON object") from None
         self._check_issuer(metadata.get("issuer"), address)
-        jwks_uri = metadata.get("jwks_uri")
-        if not self.allows(jwks_uri):
+        named = metadata.get(self._member)
+        if not self.allows(named):
             raise WrongDocumentError(
-                f"the document at {address} names no https URL as its jwks_uri"
+                f"the document at {address} names no https URL as its {self._member}"
             )
-        self._jwks_uri, self.metadata = jwks_uri, metadata
+        self._address, self.metadata = named, metadata
 
     def _check_issuer(self, named: object, address: str) -> None:
         if named == self._issuer:
@@ -142,17 +143,9 @@ class Discovery:
 
     def allows(self, url: object) -> TypeGuard[str]:
         """Return whether a value of the issuer's document is a URL that may be used."""
-        if not isinstance(url, str):
-            return False
-        try:
-            parts = urlsplit(url)
-        except ValueError:
-            return False
-        if len(url) > LONGEST_URL or not parts.hostname or "@" in parts.netloc:
-            return False
         # Only an issuer on this machine may point to this machine.
-        is_local = self._parts.scheme == parts.scheme == "http" and is_loopback(parts.hostname)
-        return parts.scheme == "https" or is_local
+        may_be_local = self._parts.scheme == "http"
+        return isinstance(url, str) and is_allowed_url(url, may_be_local=may_be_local)
 
 
 def spoken(exc: Exception) -> str:

@@ -8,8 +8,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 MAXIMUM_AGE = 300.0
@@ -28,6 +29,20 @@ LONGEST_SHOWN = 200
 
 MAX_AGE = re.compile(r"(?:^|[\s,])max-age\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 NO_CACHE = re.compile(r"(?:^|[\s,])no-(?:cache|store)\b", re.IGNORECASE)
+
+
+class Readable(Protocol):
+    """The body of a response.
+
+    Attributes:
+        length: How many bytes are still to come; None where the response does not say.
+    """
+
+    length: int | None
+
+    def read1(self, size: int, /) -> bytes:
+        """Return what has arrived, and at most so many bytes; none at the end."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -73,6 +88,10 @@ class FetchError(OSError):
     """No document was received; the message is a part of a sentence for the log."""
 
 
+class NoConnectionError(FetchError):
+    """The server could not be reached."""
+
+
 def bounded(seconds: float) -> float:
     """Return seconds within the bounds of what a response may ask for."""
     return min(max(seconds, AGES[0]), AGES[1])
@@ -94,10 +113,12 @@ def get_document(address: str) -> Document:
     except urllib.error.HTTPError as exc:
         raise _refusal(exc, shown_url(address)) from None
     except urllib.error.URLError as exc:
-        raise FetchError(f"{shown_url(address)}: there is no connection: {exc.reason}") from None
+        raise NoConnectionError(
+            f"{shown_url(address)}: there is no connection: {exc.reason}"
+        ) from None
 
 
-def read_bounded(response: Any, address: str, until: float) -> bytes:
+def read_bounded(response: Readable, address: str, until: float) -> bytes:
     """Return the body of a response within the bounds of size and time.
 
     Args:
@@ -107,6 +128,7 @@ def read_bounded(response: Any, address: str, until: float) -> bytes:
 
     Raises:
         WrongDocumentError: It is too large, or too slow.
+        OSError: It ended early, or the connection failed.
     """
     content = b""
     while chunk := response.read1(CHUNK):
@@ -115,6 +137,8 @@ def read_bounded(response: Any, address: str, until: float) -> bytes:
             raise WrongDocumentError(
                 f"the document at {shown_url(address)} is too large or too slow"
             )
+    if response.length:  # `read1` does not mind.
+        raise FetchError(f"{shown_url(address)}: the response ended early")
     return content
 
 
@@ -132,10 +156,17 @@ def shown_url(address: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}"[:LONGEST_SHOWN]
 
 
+def retry_after(headers: Message) -> float | None:
+    """Return the seconds in ``Retry-After`` (RFC 9110, section 10.2.3); None without any."""
+    seconds = headers.get("Retry-After", "").strip()
+    is_number = seconds.isascii() and seconds.isdecimal() and len(seconds) < 10  # noqa: PLR2004
+    return float(seconds) if is_number else None
+
+
 def _refusal(exc: urllib.error.HTTPError, shown: str) -> OSError:
     asks = exc.code in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
-    seconds = exc.headers.get("Retry-After", "").strip() if asks else ""
+    seconds = retry_after(exc.headers) if asks else None
     exc.close()
-    if seconds.isascii() and seconds.isdecimal() and len(seconds) < 10:  # noqa: PLR2004 - ages
-        return RetryLaterError(float(seconds))
+    if seconds is not None:
+        return RetryLaterError(seconds)
     return FetchError(f"{shown}: the response has status {exc.code}")

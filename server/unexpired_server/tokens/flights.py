@@ -22,52 +22,38 @@ LONGEST = 3 * FETCH_TIMEOUT
 """Seconds after which a fetch is given up; a resolver or a socket may block for longer."""
 
 
-class Flight:
-    """Steps that run to their end, also when nobody waits for them any more.
+class Pending:
+    """What runs in the background once, for all that wait for it."""
 
-    Args:
-        steps: What to fetch.
-        fetch: Gets a document; when None, the standard library does.
-        in_loop: Call ``fetch`` in the running event loop. Everything else runs in a thread, which
-            does not keep a program from ending.
-
-    Raises:
-        RuntimeError: No thread can be started.
-    """
-
-    def __init__(self, steps: Steps, fetch: Fetch | None, *, in_loop: bool) -> None:
+    def __init__(self) -> None:
         self._started_at = time.monotonic()
         self._done: Future[None] = Future()
-        self._loop = asyncio.get_running_loop() if fetch and in_loop else None
-        self._task: asyncio.Task[None] | None = None  # A loop holds tasks only weakly.
-        if fetch and self._loop:
-            self._task = self._loop.create_task(self._run(steps, fetch))
-        else:
-            get = _in_loop_of_its_own(fetch) if fetch else get_document
-            threading.Thread(target=self._block, args=(steps, get), daemon=True).start()
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing runs any more; a task of a loop that has stopped never ends by itself."""
-        return self._done.done() or (self._loop is not None and not self._loop.is_running())
+        """Whether nothing runs any more."""
+        return self._done.done()
 
     @property
     def is_awaited(self) -> bool:
         """Whether it runs, and its result can still be expected."""
-        return not self.has_ended and self._age < LONGEST
+        return not self.has_ended and self.age < LONGEST
 
     @property
-    def _age(self) -> float:
+    def age(self) -> float:
+        """Seconds since its start."""
         return time.monotonic() - self._started_at
+
+    def end(self) -> None:
+        """Wake all that wait."""
+        self._done.set_result(None)
 
     def wait(self, seconds: float) -> bool:
         """Block until it is done, or it is older than some seconds; return whether it is done.
 
         So that a URL that hangs holds up the first callers, and not each one after them.
         """
-        # It cannot go on while its own event loop is blocked by this very call.
-        rest = 0.0 if self._loop and self._loop is _running_loop() else self._rest(seconds)
-        return bool(wait({self._done}, rest).done)
+        return bool(wait({self._done}, self._rest(seconds)).done)
 
     async def wait_async(self, seconds: float) -> bool:
         """Wait until it is done, or it is older than some seconds; return whether it is done.
@@ -87,7 +73,42 @@ class Flight:
         return done.is_set()
 
     def _rest(self, seconds: float) -> float:
-        return max(0.0, seconds - self._age)
+        return max(0.0, seconds - self.age)
+
+
+class Flight(Pending):
+    """Steps that run to their end, also when nobody waits for them any more.
+
+    Args:
+        steps: What to fetch.
+        fetch: Gets a document; when None, the standard library does.
+        in_loop: Call ``fetch`` in the running event loop. Everything else runs in a thread, which
+            does not keep a program from ending.
+
+    Raises:
+        RuntimeError: No thread can be started.
+    """
+
+    def __init__(self, steps: Steps, fetch: Fetch | None, *, in_loop: bool) -> None:
+        super().__init__()
+        self._loop = asyncio.get_running_loop() if fetch and in_loop else None
+        self._task: asyncio.Task[None] | None = None  # A loop holds tasks only weakly.
+        if fetch and self._loop:
+            self._task = self._loop.create_task(self._run(steps, fetch))
+        else:
+            get = _in_loop_of_its_own(fetch) if fetch else get_document
+            threading.Thread(target=self._block, args=(steps, get), daemon=True).start()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing runs any more; a task of a loop that has stopped never ends by itself."""
+        return super().has_ended or (self._loop is not None and not self._loop.is_running())
+
+    def wait(self, seconds: float) -> bool:
+        """Block until it is done, or it is older than some seconds; return whether it is done."""
+        # It cannot go on while its own event loop is blocked by this very call.
+        is_blocked = self._loop is not None and self._loop is _running_loop()
+        return super().wait(0.0 if is_blocked else seconds)
 
     def _block(self, steps: Steps, get: Callable[[str], Document]) -> None:
         try:
@@ -101,7 +122,7 @@ class Flight:
                     else:
                         address = steps.send(document)
         finally:
-            self._done.set_result(None)
+            self.end()
 
     async def _run(self, steps: Steps, fetch: Fetch) -> None:
         try:
@@ -115,7 +136,7 @@ class Flight:
                     else:
                         address = steps.send(document)
         finally:
-            self._done.set_result(None)
+            self.end()
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -72,17 +72,26 @@ class ForeignTokens:
             TokenInvalid: It is no access token for this audience, or malformed.
         """
         payload = compact.payload
-        if expected.audience not in _texts(payload.get("aud")) or _is_id_token(compact):
+        if expected.audience not in texts_of(payload.get("aud")) or _is_id_token(compact):
             raise TokenInvalid
-        session_id = text_of(payload, "sid") if "sid" in payload else ""
-        user_id, scopes, jkt = text_of(payload, "sub"), _scopes(payload), bound_key(payload)
-        claims = Claims(user_id, session_id, scopes, read_only(payload), jkt)
+        claims = foreign_claims(payload)
         expires_at = time_of(payload, "exp")
         issued_at = time_of(payload, "iat") if "iat" in payload else min(now, expires_at)
         not_before = time_of(payload, "nbf") if "nbf" in payload else 0
         if not 0 <= expires_at - issued_at <= expected.longest_life:
             raise TokenInvalid
         return ReadToken(claims, max(issued_at, not_before), expires_at)
+
+
+def foreign_claims(payload: dict[str, Any]) -> Claims:
+    """Return the claims that another issuer makes of a token's user.
+
+    Raises:
+        TokenInvalid: One is malformed, or ``sub`` is missing.
+    """
+    session_id = text_of(payload, "sid") if "sid" in payload else ""
+    user_id, scopes, jkt = text_of(payload, "sub"), _scopes(payload), bound_key(payload)
+    return Claims(user_id, session_id, scopes, read_only(payload), jkt)
 
 
 def _short(typ: str) -> str:
@@ -99,11 +108,15 @@ def _is_id_token(compact: CompactJWS) -> bool:
 
 def _scopes(payload: dict[str, Any]) -> frozenset[str]:
     value = next((payload[name] for name in SCOPE_CLAIMS if name in payload), "")
-    return frozenset(scope for text in _texts(value) for scope in split_scopes(text))
+    return frozenset(scope for text in texts_of(value) for scope in split_scopes(text))
 
 
-def _texts(value: object) -> list[str]:
-    """Return one text or a list of texts as a list."""
+def texts_of(value: object) -> list[str]:
+    """Return one text or a list of texts as a list.
+
+    Raises:
+        TokenInvalid: It is something else.
+    """
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
         raise TokenInvalid

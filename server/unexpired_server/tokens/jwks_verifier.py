@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 
-from unexpired_server.errors import Challenge, InvalidProof, Unavailable
+from unexpired_server.errors import Unavailable
 from unexpired_server.settings import DAY
 from unexpired_server.tokens.access_tokens import (
     OWN_TOKENS,
@@ -19,18 +19,17 @@ from unexpired_server.tokens.access_tokens import (
     UnknownKey,
     Verifier,
 )
-from unexpired_server.tokens.authorization import CHALLENGES, Scheme, access_token
 from unexpired_server.tokens.discovery import Discovery, KnownAddress
 from unexpired_server.tokens.flights import Fetch
 from unexpired_server.tokens.foreign_tokens import ForeignTokens
 from unexpired_server.tokens.jwk_set import ALGORITHMS
 from unexpired_server.tokens.remote_keys import RemoteKeys
-from unexpired_server.tokens.timed_proofs import Call, TimedProofs
+from unexpired_server.tokens.token_verifier import TokenVerifier
 
 OWN_NAME = "unexpired"
 
 
-class JWKSVerifier:
+class JWKSVerifier(TokenVerifier):
     """Verifies access tokens with an issuer's public keys.
 
     Coroutines call ``verify`` and ``authenticate``, threads ``verify_sync`` and
@@ -89,6 +88,7 @@ class JWKSVerifier:
         now: Callable[[], float] = time.time,
         fetch: Fetch | None = None,
     ) -> None:
+        super().__init__(leeway, now)
         if unknown := set(algorithms) - ALGORITHMS:
             raise ValueError(f"not a public-key algorithm: {', '.join(sorted(unknown))}")
         is_foreign = address is None if foreign is None else foreign
@@ -99,74 +99,6 @@ class JWKSVerifier:
         self._keys = RemoteKeys(source, frozenset(algorithms), now, fetch)
         expected = ExpectedClaims(issuer, audience, longest_life, leeway)
         self._verifier = Verifier(self._keys, expected, now, rules)
-        self._proofs = TimedProofs(leeway, now)
-
-    async def authenticate(self, header: str | bytes | None, call: Call | None = None) -> Claims:
-        """Verify the token in the Authorization header of a request.
-
-        Args:
-            header: The header's value; None without one.
-            call: The request, with its proof; without it, tokens that are bound to a key are
-                refused.
-
-        Raises:
-            TokenMissing: There is no access token.
-            TokenInvalid: It is malformed, not the issuer's, or for another audience.
-            TokenError: It is authentic, but not valid yet.
-            TokenExpired: It is authentic, and has expired.
-            InvalidProof: It is bound to a key, and there is no proof of it for this request.
-            Unavailable: The keys could not be fetched; see ``verify``.
-        """
-        scheme, token = _presented(header)
-        try:
-            claims = await self.verify_again(token)
-        except Challenge as failure:
-            failure.scheme = CHALLENGES[scheme]
-            raise
-        return self._proven_by(scheme, claims, token, call)
-
-    def authenticate_sync(self, header: str | bytes | None, call: Call | None = None) -> Claims:
-        """Do as ``authenticate`` does, in a thread.
-
-        Args:
-            header: The header's value; None without one.
-            call: The request, with its proof; without it, tokens that are bound to a key are
-                refused.
-
-        Raises:
-            TokenMissing: There is no access token.
-            TokenInvalid: It is malformed, not the issuer's, or for another audience.
-            TokenError: It is authentic, but not valid yet.
-            TokenExpired: It is authentic, and has expired.
-            InvalidProof: It is bound to a key, and there is no proof of it for this request.
-            Unavailable: The keys could not be fetched; see ``verify``.
-        """
-        scheme, token = _presented(header)
-        try:
-            claims = self._known_sync(token)
-        except Challenge as failure:
-            failure.scheme = CHALLENGES[scheme]
-            raise
-        return self._proven_by(scheme, claims, token, call)
-
-    async def verify(self, token: str, call: Call | None = None) -> Claims:
-        """Verify a token from elsewhere than a header.
-
-        Args:
-            token: The token.
-            call: What the proof that came with it must be for; without it, tokens that are bound
-                to a key are refused.
-
-        Raises:
-            InvalidProof: It is bound to a key, and there is no proof of it.
-            TokenInvalid: It is malformed, not the issuer's, or for another audience.
-            TokenError: It is authentic, but not valid yet.
-            TokenExpired: It is authentic, and has expired.
-            Unavailable: No keys could be fetched yet, or the token names a key that is not known
-                and could not be looked up now.
-        """
-        claims = await self.verify_again(token)
-        return self._proven(claims, token, call)
 
     async def verify_again(self, token: str) -> Claims:
         """Verify a token whose proof was verified when it came; asks for none.
@@ -182,25 +114,12 @@ class JWKSVerifier:
             await self._keys.look_again()
         return self._verify_again(token)
 
-    def verify_sync(self, token: str, call: Call | None = None) -> Claims:
-        """Do as ``verify`` does, in a thread; blocks for at most 5 seconds while keys are fetched.
-
-        Args:
-            token: The token.
-            call: What the proof that came with it must be for; without it, tokens that are bound
-                to a key are refused.
+    def verify_again_sync(self, token: str) -> Claims:
+        """Do as ``verify_again`` does, in a thread; blocks for at most 5 seconds for keys.
 
         Raises:
-            InvalidProof: It is bound to a key, and there is no proof of it.
-            TokenInvalid: It is malformed, not the issuer's, or for another audience.
-            TokenError: It is authentic, but not valid yet.
-            TokenExpired: It is authentic, and has expired.
-            Unavailable: No keys could be fetched yet, or the token names a key that is not known
-                and could not be looked up now.
+            Failure: The token is refused or cannot be verified, as in ``verify``.
         """
-        return self._proven(self._known_sync(token), token, call)
-
-    def _known_sync(self, token: str) -> Claims:
         self._keys.ready_sync()
         try:
             return self._verifier.verify(token)
@@ -217,20 +136,6 @@ class JWKSVerifier:
                 raise Unavailable from None
             raise
 
-    def _proven_by(self, scheme: Scheme, claims: Claims, token: str, call: Call | None) -> Claims:
-        # Who accepts a bound token as a bearer token, accepts it from a thief (RFC 9449, 7.2).
-        if (scheme == "dpop") is (claims.jkt is None):
-            raise InvalidProof
-        return self._proven(claims, token, call)
-
-    def _proven(self, claims: Claims, token: str, call: Call | None) -> Claims:
-        if claims.jkt is None:
-            return claims
-        if call is None:
-            raise InvalidProof
-        self._proofs.check(call, token, claims.jkt)
-        return claims
-
 
 def _rules(types: Collection[str] | None, *, is_foreign: bool) -> TokenRules:
     if is_foreign:
@@ -246,7 +151,3 @@ def _named(argument: str, value: str | None, *, is_foreign: bool) -> str:
     if not value or not isinstance(value, str):
         raise ValueError(f"{argument}= is needed: which tokens are accepted depends on it.")
     return value
-
-
-def _presented(header: str | bytes | None) -> tuple[Scheme, str]:
-    return access_token() if header is None else access_token(header)

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import urlencode
 
 from unexpired_server.errors import Challenge, Unavailable
 from unexpired_server.settings import Settings
 from unexpired_server.tokens import base64url
 from unexpired_server.tokens.discovery import Discovery
+from unexpired_server.tokens.forms import basic_credentials
 from unexpired_server.tokens.id_tokens import IdTokenVerifier
 from unexpired_server.tokens.jwk_set import ALGORITHMS
 from unexpired_server.tokens.provider_requests import (
@@ -193,9 +193,7 @@ class ProviderClient:
         elif self._posts_secret():
             form |= {"client_id": self._client_id, "client_secret": self._secret}
         else:
-            # Both are encoded as in a form before that (RFC 6749, section 2.3.1).
-            pair = f"{quote_plus(self._client_id)}:{quote_plus(self._secret)}"
-            headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+            headers["Authorization"] = basic_credentials(self._client_id, self._secret)
         url = self._endpoint("token_endpoint")
         try:
             response = await self._requests.post(url, form, headers)
