@@ -4,6 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from build_site import CALLBACK
 from build_wheels import ROOT, build_library
 
 
@@ -25,6 +26,7 @@ def build(name: str, target: Path) -> None:
     shutil.copytree(page if page.is_dir() else example, target)
     shutil.copytree(ROOT / "vendor", target / "vendor")
     shutil.copy(ROOT / "app" / "trusted_types.js", target / "vendor")
+    shutil.copytree(ROOT / CALLBACK, target, dirs_exist_ok=True)
     build_library(target / "vendor")
 
 

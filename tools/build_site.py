@@ -1,9 +1,9 @@
 """Build dist/: the whole client, for any static host and any folder.
 
-Only ``index.html`` changes under the same name. Every other file is in ``assets/<version>/``, where
-the version is a digest of these files, so browsers can cache them forever. The page's modules are
-compiled and packed into one archive, and the memory snapshot contains the imported library. Builds
-are reproducible.
+Only ``index.html`` and the callback page, whose address identity providers know, change under the
+same name. Every other file is in ``assets/<version>/``, where the version is a digest of these
+files, so browsers can cache them forever. The page's modules are compiled and packed into one
+archive, and the memory snapshot contains the imported library. Builds are reproducible.
 """
 
 import argparse
@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ASSETS = "assets"
 FOLDERS = ("app", "vendor")
 PYODIDE = "vendor/pyodide"
+CALLBACK = "app/unexpired/browser/callback"
 SNAPSHOT = f"{PYODIDE}/snapshot.gz"
 SETTINGS = "pyscript.toml"
 # JSON, because PyScript needs no parser for it, and Python has a writer.
@@ -121,6 +122,8 @@ def build(source: Path, target: Path, api: str) -> None:
     folder = staging / ASSETS / "new"
     for name in FOLDERS:
         shutil.copytree(source / name, folder / name, ignore=UNWANTED)
+    for file in (folder / CALLBACK).iterdir():
+        file.rename(staging / file.name)
     for name in scripts:
         if name.endswith(".py"):
             shutil.copy(source / name, folder / name)

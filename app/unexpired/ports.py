@@ -9,7 +9,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -374,6 +374,79 @@ class SyncSignInWindow(Protocol):
     def close(self) -> None:
         """Give up the visit, if there is one, and free what it uses."""
         ...
+
+
+class PendingStore(Protocol):
+    """Remembers sign-ins between leaving for the provider and coming back, and a few notes."""
+
+    def put(self, state: str, text: str) -> None:
+        """Keep a sign-in until the browser is back with its state.
+
+        Raises:
+            SignInFailed: ``NO_STORAGE``, if it cannot be kept.
+        """
+        ...
+
+    def take(self, state: str) -> str | None:
+        """Return the sign-in with this state, and forget it; None if there is none."""
+        ...
+
+    def sweep(self, is_old: Callable[[str], bool]) -> None:
+        """Forget the sign-ins that nobody came back from.
+
+        Args:
+            is_old: Decides by the text that was kept.
+        """
+        ...
+
+    def get(self, name: str) -> str | None:
+        """Return a note, such as ``draft``; None if there is none."""
+        ...
+
+    def set(self, name: str, text: str) -> None:
+        """Keep a note.
+
+        Raises:
+            SignInFailed: ``NO_STORAGE``, if it cannot be kept.
+        """
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove a note, if there is one."""
+        ...
+
+
+class MemoryPending:
+    """``PendingStore`` in memory, where the page or the program is not left meanwhile."""
+
+    def __init__(self) -> None:
+        self._sign_ins: dict[str, str] = {}
+        self._notes: dict[str, str] = {}
+
+    def put(self, state: str, text: str) -> None:
+        """Keep a sign-in until the browser is back with its state."""
+        self._sign_ins[state] = text
+
+    def take(self, state: str) -> str | None:
+        """Return the sign-in with this state, and forget it; None if there is none."""
+        return self._sign_ins.pop(state, None)
+
+    def sweep(self, is_old: Callable[[str], bool]) -> None:
+        """Forget the sign-ins that nobody came back from."""
+        kept = self._sign_ins.items()
+        self._sign_ins = {state: text for state, text in kept if not is_old(text)}
+
+    def get(self, name: str) -> str | None:
+        """Return a note; None if there is none."""
+        return self._notes.get(name)
+
+    def set(self, name: str, text: str) -> None:
+        """Keep a note."""
+        self._notes[name] = text
+
+    def remove(self, name: str) -> None:
+        """Remove a note, if there is one."""
+        self._notes.pop(name, None)
 
 
 class Clock(Protocol):

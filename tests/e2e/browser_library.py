@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, Route, expect
 
@@ -61,4 +62,4 @@ class Library:
 
 
 def _serve(route: Route) -> None:
-    route.fulfill(path=FOLDER / Path(route.request.url).name)
+    route.fulfill(path=FOLDER / Path(urlsplit(route.request.url).path).name)

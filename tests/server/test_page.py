@@ -125,6 +125,18 @@ async def test_nothing_else_of_the_folder_is_served(node: TestServer, path: str)
         assert b"content of" not in response.body
 
 
+@pytest.mark.parametrize("place", ["", "app/unexpired/browser/callback"])
+@pytest.mark.parametrize("name", ["callback.html", "callback.js"])
+async def test_the_callback_page_has_one_address_built_or_in_a_clone(
+    start: StartServer, page_files: Path, place: str, name: str
+) -> None:
+    """Providers know it."""
+    (page_files / place).mkdir(parents=True, exist_ok=True)
+    (page_files / place / name).write_text(f"content of {name}")
+    response = await (await start(page_dir=page_files)).http.get(f"/{name}")
+    assert (response.status_code, response.text) == (200, f"content of {name}")
+
+
 async def test_a_missing_page_is_not_found(node: TestServer) -> None:
     for path in ("/", "/app/main.py", "/vendor/x", "/pyscript.toml"):
         response = await node.http.get(path)

@@ -110,6 +110,7 @@ async def test_the_document_describes_every_route_of_the_api(node: TestServer) -
     described = (await node.http.get("/openapi.json")).json()
     listed = {(path, method) for path, calls in described["paths"].items() for method in calls}
     unlisted = {"/metrics", "/openapi.json", "/login", "/", "/pyscript.toml"}
+    unlisted |= {"/callback.html", "/callback.js"}
     served = {
         (route.path, method.lower())
         for route in node.app.routes

@@ -11,7 +11,7 @@ import brotli
 import pytest
 
 import build_site
-from build_site import build, checked_api
+from build_site import CALLBACK, build, checked_api
 
 API = "https://api.example.com"
 PAGE = """\
@@ -42,6 +42,7 @@ def source(tmp_path: Path) -> Path:
         "app/__pycache__/main.pyc": "c", "app/views/__pycache__/notes.pyc": "c",
         "vendor/pico.css": "pico", "vendor/pyodide/pyodide.mjs": "mjs", "vendor/.ready": "",
         "app/load_pyodide.mjs": "start", "app/unused.py": "unused",
+        f"{CALLBACK}/callback.html": "back", f"{CALLBACK}/callback.js": "hand over",
     }.items():  # fmt: skip
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
@@ -96,7 +97,9 @@ def test_the_site_contains_only_what_the_page_needs(source: Path, dist: Path) ->
         if name.endswith((".js", ".mjs", ".py", ".css", ".json"))
     }
     assets = {f"assets/{version(dist)}/{name}" for name in names}
-    assert files(dist).keys() == assets | {"index.html", "_headers", ".nojekyll"}
+    assert files(dist).keys() == assets | {
+        *("index.html", "callback.html", "callback.js", "_headers", ".nojekyll")
+    }
 
 
 def test_the_page_loads_its_files_by_relative_paths(source: Path, dist: Path) -> None:

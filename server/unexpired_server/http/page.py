@@ -34,6 +34,8 @@ MEDIA_TYPES = {
 WebAssembly with a wrong type."""
 
 ASSETS = "assets"
+CALLBACK = ("callback.html", "callback.js")
+CALLBACK_SOURCE = "app/unexpired/browser/callback"
 
 
 def _media_type(path: str | os.PathLike[str]) -> str:
@@ -119,6 +121,12 @@ class OneFile(PageFiles):
         return self._name
 
 
+def _callback(folder: Path, name: str) -> OneFile:
+    """Return a file of the page that pop-ups come back to, built or in a clone."""
+    is_built = (folder / name).is_file()
+    return OneFile(folder if is_built else folder / CALLBACK_SOURCE, name)
+
+
 async def login(request: Request) -> Response:
     """Redirect a well-known address to the page's sign-in view."""
     query = request.url.query
@@ -148,6 +156,7 @@ def _file_routes(folder: Path) -> list[BaseRoute]:
     return [
         Route("/", OneFile(folder, "index.html"), methods=["GET"]),
         Route("/pyscript.toml", OneFile(folder, "pyscript.toml"), methods=["GET"]),
+        *(Route(f"/{name}", _callback(folder, name), methods=["GET"]) for name in CALLBACK),
         Mount("/app", PageFiles(directory=folder / "app", check_dir=False)),
         Mount("/vendor", PageFiles(directory=folder / "vendor", check_dir=False)),
         Mount(f"/{ASSETS}", _immutable_files(folder / ASSETS)),
