@@ -20,15 +20,15 @@ from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
-from unexpired.base_client import BaseClient
+from unexpired.base_client import NO_PROVIDER, BaseClient, check_credentials, token_server_of
 from unexpired.content import RequestOptions
+from unexpired.effects import Effect, Refresh, Send, Sleep
 from unexpired.errors import UnexpiredError, Unreachable
 from unexpired.event_stream import EventSource, ServerSentEvent
 from unexpired.hints import EXAMINE, probe_hint
 from unexpired.messages import Request, Response, ResponseHead
 from unexpired.options import ClientOptions, Options
 from unexpired.origins import origin_of
-from unexpired.policy import Effect, Refresh, Send, Sleep
 from unexpired.ports import (
     Clock,
     LocalLock,
@@ -36,10 +36,12 @@ from unexpired.ports import (
     Navigator,
     NoNavigator,
     NoProver,
+    NoSignInPlace,
     PreloadedStore,
     ProbingTransport,
     Prover,
     RefreshLock,
+    SignInPlace,
     SystemClock,
     TokenStore,
     Transport,
@@ -53,6 +55,7 @@ from unexpired.timers import Background, Wakeup, timeout_after
 
 if TYPE_CHECKING:
     from unexpired.adapters.httpx import AsyncSessionAuth, FetchAdapterTransport
+    from unexpired.oidc.async_sign_in import AsyncProviderSignIn
 
 _log = logging.getLogger("unexpired")
 
@@ -68,6 +71,10 @@ LOCK_TIMEOUT_FACTOR = 0.5
 # does, so that they find the session degraded, and the next refresh a new one.
 WAIT_FACTOR = 0.9
 
+# How long a sign-out waits for the provider to revoke the tokens before the page is left, in s. The
+# request goes on: it outlives the page.
+LEAVE_TIMEOUT = 2.0
+
 
 class AsyncClient(BaseClient[Awaitable[Response]]):
     """Calls an API and keeps the person signed in.
@@ -79,6 +86,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         navigator: Redirects to the sign-in page; by default nothing is redirected.
         clock: The time.
         prover: Keeps the keys that sessions are bound to; by default they are bound to none.
+        place: Shows people the pages of their identity provider; by default nothing does.
         is_watched: Returns whether the page is visible; only then is the token refreshed early.
         tick: How often the clock is read, in seconds.
         **options: See ``Options``.
@@ -93,18 +101,21 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         navigator: Navigator | None = None,
         clock: Clock | None = None,
         prover: Prover | None = None,
+        place: SignInPlace | None = None,
         is_watched: Callable[[], bool] = lambda: True,
         tick: float = TICK_INTERVAL,
         **options: Unpack[ClientOptions],
     ) -> None:
         self._prover: Prover = prover or NoProver()
+        settings, clock = Options.of(**options), clock or SystemClock()
         super().__init__(
             SessionManager(
-                Options.of(**options),
+                settings,
                 store or MemoryStore(),
                 navigator or NoNavigator(),
-                clock or SystemClock(),
+                clock,
                 self._prover.forget,
+                token_server=token_server_of(settings, clock),
             )
         )
         self.transport = transport
@@ -121,9 +132,24 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         self._closers: list[Callable[[], None]] = []
         self._preloaded = store if isinstance(store, PreloadedStore) else None
         self._is_loaded = False
+        self._at_provider = self._provider_sign_in(place or NoSignInPlace())
         self._manager.load()
         for event in ("signed_in", "refreshed", "degraded"):
             self._manager.emitter.on(event, self._wakeup.wake_all)
+
+    def _provider_sign_in(self, place: SignInPlace) -> AsyncProviderSignIn | None:
+        if self._manager.options.provider is None:
+            return None
+        from unexpired.oidc.async_sign_in import AsyncProviderSignIn  # noqa: PLC0415 - few need it
+
+        return AsyncProviderSignIn(
+            self._manager,
+            place,
+            drive=self._drive,
+            start=self._background.start,
+            new_key=self._new_key,
+            is_watched=self._is_watched,
+        )
 
     @classmethod
     def in_browser(
@@ -296,35 +322,63 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
     # -- The session ---------------------------------------------------------------------------
 
     async def ready(self) -> Self:
-        """Start to maintain the session: refresh it early, and follow other tabs."""
+        """Start to maintain the session: refresh it early, and follow other tabs.
+
+        With a provider it also finishes a sign-in that the page was opened with, and shows where
+        the person was.
+
+        Raises:
+            SignInFailed: If that sign-in did not work, and nobody is signed in.
+            Unreachable: If the provider cannot be reached to finish it.
+        """
         task = self._stay_ahead_task
         if task is None or task.done() or task.cancelling():
             self._stay_ahead_task = asyncio.ensure_future(self._stay_ahead())
         await self._reload()
+        if self._at_provider is not None:
+            await self._at_provider.finish()
         return self
 
-    async def sign_in(self, username: str, password: str, **fields: Any) -> None:
-        """Sign in.
+    async def sign_in(
+        self, username: str | None = None, password: str | None = None, **fields: Any
+    ) -> None:
+        """Sign in, with a username and a password or at the provider.
+
+        With a provider a page is left for it and does not come back to this call: the next
+        ``ready()`` finishes the sign-in. It takes ``hint``, a name or an address to fill in;
+        ``prompt``, such as ``"login"`` (OpenID Connect Core 1.0, section 3.1.2.1); ``max_age``, how
+        long ago the person may have signed in there, in seconds; ``popup=True`` for a window of its
+        own, or in a worker a function that shows the address it is called with as a link; and
+        ``device``, a function that shows where to enter which code (RFC 8628).
 
         Args:
             username: The person's name.
             password: The person's password.
-            **fields: Further fields of the request's body, such as ``otp="123456"``.
+            **fields: Further fields of the request's body, such as ``otp="123456"``; with a
+                provider what is named above.
 
         Raises:
             BadCredentials: If the username or the password is wrong.
             SecondStepRequired: If the server asks for a second step, such as a one-time code. Sign
                 in again with what it asks for, or ``adopt`` the tokens.
-            TypeError: If a further field is one that the client sends itself, or cannot be sent.
+            SignInFailed: If the sign-in at the provider did not work.
+            TypeError: If a further field is one that the client sends itself, or cannot be sent; if
+                a provider is given a password, or this project's server none.
             RateLimited: If there were too many attempts.
             Unreachable: If no usable response came.
             BadReply: If the server refuses for another reason.
         """
+        check_credentials(self._manager.options, username, password)
+        if self._at_provider is not None:
+            await self._at_provider.sign_in(**fields)
+            self._report_ends()
+            return
         await self._reload()
         policy = self._manager.policy
         async with self._holding_cookie():
             key = await self._new_key() if self._manager.options.sends_proofs else None
-            await self._drive(policy.sign_in(new_session_name(), username, password, fields, key))
+            name = new_session_name()
+            await self._drive(policy.sign_in(name, username or "", password or "", fields, key))
         self._report_ends()  # Nobody has to wait for the end of another session.
 
     async def adopt(self, tokens: Response | Mapping[str, Any]) -> None:
@@ -399,12 +453,51 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             await self._drive(manager.policy.end_without_key(proof))
             raise  # Never: what ends the session raises.
 
-    async def sign_out(self) -> None:
-        """Sign out: here at once, and at the server if it can be reached."""
+    async def userinfo(self) -> Mapping[str, Any]:
+        """Return what the provider knows of the user (OpenID Connect Core 1.0, section 5.3).
+
+        ``user`` has what it said at the sign-in; this asks it now.
+
+        Raises:
+            NotSignedIn: If there is no session.
+            SessionExpired: If the session has expired.
+            SessionEnded: If the session was revoked or signed out.
+            Unreachable: If the provider cannot be reached.
+            BadReply: If it refuses, or what it sends is of another user.
+            TypeError: If the client has no provider.
+        """
         await self._reload()
-        self._manager.session.sign_out("here")  # At once, whatever the server's part waits for.
+        if self._at_provider is None:
+            raise TypeError(NO_PROVIDER)
+        return await self._at_provider.userinfo()
+
+    def take_draft(self) -> str:
+        """Return what the option ``draft`` kept when the person left for the provider, once.
+
+        It is empty if there is nothing.
+
+        Raises:
+            TypeError: If the client has no provider.
+        """
+        if self._at_provider is None:
+            raise TypeError(NO_PROVIDER)
+        return self._at_provider.take_draft()
+
+    async def sign_out(self) -> None:
+        """Sign out: here at once, and at the server if it can be reached.
+
+        With a provider the page is then left for it, which ends its own session and sends the
+        person back, unless ``post_logout_redirect_uri`` is None.
+        """
+        await self._reload()
+        # At once, whatever the server's part waits for.
+        record = self._manager.session.sign_out("here")
         self._manager.commit()
-        await self._report_to_server()
+        if self._at_provider is None:
+            await self._report_to_server()
+            return
+        await _is_done_within(LEAVE_TIMEOUT, self._background.start(self._report_to_server()))
+        await self._at_provider.sign_out(record)
 
     async def refresh(self) -> None:
         """Refresh the tokens now.
@@ -461,6 +554,8 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             self._manager.page_shown()
             self._report_ends()
         self._manager.reload()
+        if resume and self._at_provider is not None:
+            self._at_provider.page_shown()
         self._wakeup.wake_all()
 
     def close(self) -> None:
@@ -708,7 +803,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         exchange, manager = self._exchange, self._manager
         # Where the server takes attempts, a second one is safe beside one that hangs.
         is_pending = exchange is not None and not exchange.done()
-        if exchange is None or not is_pending or manager.options.dialect.sends_attempts:
+        if exchange is None or not is_pending or manager.policy.server.dialect.sends_attempts:
             flow = manager.policy.renew(is_locked=is_locked)
             exchange = self._exchange = self._background.start(self._drive(flow))
         return exchange

@@ -4,14 +4,48 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, cast
 
 from unexpired.content import RequestOptions
 from unexpired.events import EventName, Listener
+from unexpired.options import Options
+from unexpired.ports import Clock
 from unexpired.session import State
 from unexpired.session_manager import SessionManager
+from unexpired.token_server import TokenServer
+
+if TYPE_CHECKING:
+    from unexpired.oidc import Provider
+
+NO_PROVIDER = "this is for a client with a provider: AsyncClient.in_browser(provider=…)"
 
 Response_co = TypeVar("Response_co", covariant=True)
+
+
+def check_credentials(options: Options, username: str | None, password: str | None) -> None:
+    """Raise if a sign-in is not one of this client's kind.
+
+    Raises:
+        TypeError: If a provider is given a password, or another server none.
+    """
+    if options.provider is None and (username is None or password is None):
+        raise TypeError("sign_in takes a username and a password, or the client a provider")
+    if options.provider is not None and (username is not None or password is not None):
+        raise TypeError("sign_in: people sign in at the provider, which asks for the password")
+
+
+def token_server_of(options: Options, clock: Clock) -> TokenServer | None:
+    """Return the provider as the server that issues the tokens; None: the API does.
+
+    Args:
+        options: The client's options.
+        clock: The device's clock.
+    """
+    if options.provider is None:
+        return None
+    from unexpired.oidc.provider_server import ProviderServer  # noqa: PLC0415 - few need it
+
+    return ProviderServer(cast("Provider", options.provider), clock)
 
 
 class RequestMethods(ABC, Generic[Response_co]):

@@ -71,6 +71,7 @@ class Dialect:
             one. It takes precedence over a JWT's own times where they say otherwise.
         user: The user, an object in the response to a sign-in.
         token_type: The scheme of the access token, in a response: ``Bearer`` or ``DPoP``.
+        id_token: The ID token of OpenID Connect, in a response.
         error_code: The machine-readable code, in an error response.
         message: A message for people, in an error response.
         username: The field of a sign-in that holds the username.
@@ -114,6 +115,7 @@ class Dialect:
     expires_in: str = "expiresIn"
     user: str = "user"
     token_type: str = "tokenType"  # noqa: S105 - a name
+    id_token: str = ""
     error_code: str = "code"
     message: str = "error"
     username: str = "username"
@@ -342,7 +344,7 @@ class Dialect:
         own = {**self.login_fields, self.username: username, self.password: password}
         for name, value in (further or {}).items():
             self._check_field(name, value, own)
-        return self._request(url, {**(further or {}), **own})
+        return self.request(url, {**(further or {}), **own})
 
     def _check_field(self, name: str, value: Any, own: Constants) -> None:
         if name in own:
@@ -390,12 +392,13 @@ class Dialect:
 
     def _request_with(self, token: str | None, name: str, url: str, further: Constants) -> Request:
         if token is None:
-            return self._request(url, further)
+            return self.request(url, further)
         if self.refresh_as == "bearer":
-            return self._request(url, further).with_header("authorization", f"Bearer {token}")
-        return self._request(url, {**further, name: token})
+            return self.request(url, further).with_header("authorization", f"Bearer {token}")
+        return self.request(url, {**further, name: token})
 
-    def _request(self, url: str, values: Mapping[str, Any]) -> Request:
+    def request(self, url: str, values: Mapping[str, Any]) -> Request:
+        """Return a request for tokens with these fields of its body."""
         headers = Headers(
             {
                 **self.token_headers,
@@ -469,6 +472,7 @@ class Dialect:
             "expiresIn": response.value_at(self.expires_in),
             "user": response.value_at(self.user),
             "tokenType": response.value_at(self.token_type),
+            "idToken": response.value_at(self.id_token),
             "bound": self.is_own and response.fields.get("bound"),
             "nonce": self.is_own and response.fields.get("nonce"),
             "error": self.named(response).message,

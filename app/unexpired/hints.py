@@ -7,7 +7,7 @@ people do not change.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 from unexpired.call_log import shown
@@ -19,8 +19,7 @@ from unexpired.outside_text import PAGE_HINT
 from unexpired.proofs import DPOP, wants_another_proof
 from unexpired.session import Unbound
 from unexpired.token_response import is_outage, refusal
-
-PathOption = Literal["login_path", "refresh_path"]
+from unexpired.token_server import PathOption
 
 OWN_MACHINE = {"localhost", "127.0.0.1", "::1"}
 CORS_HEADERS = ("authorization", "dpop", "content-type", "idempotency-key")
@@ -246,12 +245,11 @@ def unbound_hint(options: Options, because: Unbound | None) -> str:
         options: The client's options.
         because: What its sign-in found; None if this client has not seen it.
     """
+    if options.dpop == "off":
+        return 'The option dpop is "off".'
     if not options.sends_proofs:
-        return (
-            'The option dpop is "off".'
-            if options.dpop == "off"
-            else "Another server than this project's own gets proofs with Dialect(dpop=True)."
-        )
+        setting = "Dialect(dpop=True)" if options.provider is None else "Provider(dpop=True)"
+        return f"Another server than this project's own gets proofs with {setting}."
     return _UNBOUND[because] if because else "The session began without a key."
 
 

@@ -14,6 +14,7 @@ from unexpired.dialect import Dialect
 from unexpired.errors import unknown_option
 from unexpired.messages import Headers, Request, check_header
 from unexpired.origins import allowed_origins, api_of, origin_of, resolve, storage_key_of
+from unexpired.token_server import IdentityProvider
 
 MIN_EXCHANGE_TIMEOUT = 60.0  # s
 
@@ -23,6 +24,9 @@ NO_DEFAULTS = {
     "content-type": "depends on the body, and is set with it",
     "idempotency-key": "is a new one for each request",
 }
+
+_UNNAMED = Dialect()
+"""The default: this project's own, or that of an API which takes the tokens of a provider."""
 
 Hooks = Mapping[Literal["request", "response"], Sequence[Callable[[Any], Any]]]
 HOOK_NAMES = ("request", "response")
@@ -37,6 +41,8 @@ class ClientOptions(TypedDict, total=False):
     refresh_path: str
     logout_path: str
     dialect: Dialect | Mapping[str, Any]
+    provider: IdentityProvider | None
+    draft: Callable[[], str] | None
     margin: float
     token_origins: Sequence[str]
     storage: Literal["local", "session", "memory", "cookie"]
@@ -57,11 +63,16 @@ class Options:
 
     Attributes:
         base_url: The URL that relative URLs are appended to; empty for the page's own origin.
-        login_url: The sign-in page, a path or a hash route such as ``#/login``.
+        login_url: The sign-in page, a path or a hash route such as ``#/login``; ``/login`` by
+            default. With a provider there need be none: the default is the provider's own page.
         login_path: Where a username and a password are exchanged for tokens.
         refresh_path: Where a refresh token is exchanged for new tokens.
         logout_path: Where a session is revoked; empty if the server cannot do that.
         dialect: The server's field names and error codes; a table of its attributes makes one.
+            With a provider it is only the API's, and ``Dialect.bearer()`` by default.
+        provider: Where people sign in, if not at the API: an ``unexpired.oidc.Provider``.
+        draft: Returns what the person has begun and not saved, as a text, when the client is about
+            to leave the page for the provider; ``take_draft()`` returns it afterwards.
         margin: How long before its end an access token is refreshed, in seconds; at most a
             quarter of the token's lifetime.
         token_origins: Further exact origins that may see the token.
@@ -101,11 +112,13 @@ class Options:
     """
 
     base_url: str = ""
-    login_url: str = "/login"
+    login_url: str = ""
     login_path: str = "/api/login"
     refresh_path: str = "/api/refresh"
     logout_path: str = "/api/logout"
-    dialect: Dialect = field(default_factory=Dialect)
+    dialect: Dialect = _UNNAMED
+    provider: IdentityProvider | None = None
+    draft: Callable[[], str] | None = field(default=None, repr=False, hash=False)
     margin: float = 60
     token_origins: tuple[str, ...] = ()
     storage: Literal["local", "session", "memory", "cookie"] = "local"
@@ -120,6 +133,7 @@ class Options:
     page_url: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
+        self._set_defaults()
         self._check_types()
         times = [self.refresh_timeout, 1 if self.timeout is None else self.timeout]
         if not 0 <= self.margin < math.inf or not all(0 < time < math.inf for time in times):
@@ -128,17 +142,30 @@ class Options:
             raise ValueError('storage is "local", "session", "memory" or "cookie"')
         if self.uses_cookie and not self.page_url:
             raise ValueError('storage="cookie" is for pages: a program has no cookies of a browser')
+        if self.uses_cookie and self.provider is not None:
+            raise ValueError('storage="cookie" is for this project\'s own server, not a provider')
         if self.on_expired not in {"redirect", "event"}:
             raise ValueError('on_expired is "redirect" or "event"')
         if self.dpop not in {"auto", "off"}:
             raise ValueError('dpop is "auto" or "off"')
-        object.__setattr__(self, "dialect", Dialect.of(self.dialect))
         object.__setattr__(self, "headers", _default_headers(self.headers))
         object.__setattr__(self, "event_hooks", _hooks(self.event_hooks))
         _ = self.api, self._trusted  # Raises at once if an address is not exact.
         if not self.storage_key:
             key = storage_key_of(base_url=self.base_url, page_url=self.page_url)
             object.__setattr__(self, "storage_key", key)
+
+    def _set_defaults(self) -> None:
+        provider = self.provider
+        if provider is not None and not isinstance(provider, IdentityProvider):
+            raise TypeError("provider is an unexpired.oidc.Provider")
+        if self.draft is not None and not callable(self.draft):
+            raise TypeError("draft is a function")
+        is_unnamed = self.dialect is _UNNAMED and provider is not None
+        dialect = Dialect.bearer() if is_unnamed else Dialect.of(self.dialect)
+        object.__setattr__(self, "dialect", dialect)
+        if self.login_url == "" and provider is None:
+            object.__setattr__(self, "login_url", "/login")
 
     def _check_types(self) -> None:
         for option in fields(self):
@@ -164,8 +191,9 @@ class Options:
 
     @cached_property
     def api(self) -> str:
-        """The API that the session belongs to; empty if it is not known."""
-        return api_of(base_url=self.base_url, page_url=self.page_url)
+        """The API that the session belongs to, and its provider; empty if it is not known."""
+        api = api_of(base_url=self.base_url, page_url=self.page_url)
+        return api if self.provider is None else f"{api} {self.provider.name}"
 
     @cached_property
     def _trusted(self) -> frozenset[str]:
@@ -197,13 +225,15 @@ class Options:
     @cached_property
     def sends_proofs(self) -> bool:
         """Whether a sign-in proves a key that its session is then bound to."""
-        return self.dpop == "auto" and self.dialect.sends_proofs
+        takes = self.dialect.sends_proofs if self.provider is None else self.provider.dpop
+        return self.dpop == "auto" and takes
 
     def proves_sign_in(self, request: Request) -> bool:
         """Return whether a request is the application's own sign-in, and proves a key."""
         return (
             request.auth == "sign_in"
             and self.sends_proofs
+            and self.provider is None
             and "authorization" not in request.headers
             and self.trusts(request.url)
         )

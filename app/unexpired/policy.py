@@ -12,14 +12,16 @@ serves the async client, the sync client, a test that feeds it by hand, and a si
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import InitVar, dataclass, field, replace
 from enum import Enum, auto
 from typing import Any, NoReturn, cast
 
 from unexpired.backoff import MIN_DELAY
 from unexpired.call_log import CallLog
 from unexpired.claims import claims
+from unexpired.dialect import Dialect
+from unexpired.effects import Effect, Flow, Refresh, Send, Sleep, Wait
 from unexpired.errors import (
     BadReply,
     NotSignedIn,
@@ -27,20 +29,15 @@ from unexpired.errors import (
     SecondStepRequired,
     SessionEnded,
     SessionExpired,
+    SignInFailed,
     UnexpiredError,
     Unreachable,
 )
-from unexpired.hints import (
-    NO_COOKIE_SET,
-    PROOF_REFUSED,
-    PathOption,
-    exchange_hint,
-    fitting_dialects,
-    names_hint,
-)
+from unexpired.hints import NO_COOKIE_SET, PROOF_REFUSED, fitting_dialects, names_hint
 from unexpired.messages import SAFE_METHODS, Request, Response
 from unexpired.options import Options
 from unexpired.origins import origin_of
+from unexpired.path_server import PathServer
 from unexpired.ports import Clock
 from unexpired.proofs import (
     BEARER,
@@ -65,6 +62,7 @@ from unexpired.token_response import (
     refusal,
     sign_in_error,
 )
+from unexpired.token_server import PathOption, TokenServer
 
 AGREEMENT_SECONDS = 0.05
 """How long a tab without the lock waits between storing an attempt and reading it back: longer than
@@ -72,51 +70,6 @@ a write takes to be seen in another tab. So tabs agree on one attempt before the
 
 # A request whose token is still valid waits only this share of refresh_timeout for a new one.
 REFRESH_AHEAD_SHARE = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send the request; the outcome is its Response, or Unreachable after ``timeout`` seconds.
-
-    With a proof, the request is signed first; the outcome is KeyLost if the key is gone.
-    """
-
-    request: Request
-    timeout: float | None = None
-    proof: Proof | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sleep:
-    """Wait for ``seconds``, or until something wakes the client, unless it must not be woken.
-
-    It is woken when the network is back, the page becomes visible, or another tab stored something.
-    """
-
-    seconds: float
-    is_wakeable: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Refresh:
-    """Make the session newer than the generation, waiting ``within`` seconds for it.
-
-    If it is newer already, nothing happens: a late 401 never causes a second refresh.
-    """
-
-    stale: Generation
-    within: float
-
-
-Effect = Send | Sleep | Refresh
-Flow = Generator[Effect, Any, Response]
-Wait = Generator[Effect, Any, None]
-
-Exchange = Callable[[Request], Generator[Send, Response, Response]]
-"""Makes a request within a session; the caller sends what it yields."""
-
-AsyncExchange = Callable[[Request], AsyncGenerator[Send, Response]]
-"""``Exchange`` for a caller that awaits."""
 
 
 class Outcome(Enum):
@@ -138,6 +91,10 @@ class Policy:
         clock: The time: the device's clock for expiry, the monotonic one for waiting.
         log: What became of the requests.
         nonces: What other servers gave to be signed next, by origin.
+        token_server: Issues the tokens; by default the API.
+
+    Attributes:
+        server: Issues the tokens.
     """
 
     session: Session
@@ -145,15 +102,21 @@ class Policy:
     clock: Clock
     log: CallLog = field(default_factory=CallLog)
     nonces: dict[str | None, str] = field(default_factory=dict)
+    token_server: InitVar[TokenServer | None] = None
+    server: TokenServer = field(init=False)
+
+    def __post_init__(self, token_server: TokenServer | None) -> None:
+        object.__setattr__(self, "server", token_server or PathServer(self.options))
 
     # -- A request -----------------------------------------------------------------------------
 
-    def call(self, request: Request, key: str | None = None) -> Flow:
+    def call(self, request: Request, key: str | None = None, *, is_trusted: bool = False) -> Flow:
         """Make one request, with everything that its token needs.
 
         Args:
             request: The request.
             key: A new key, for a request that is the application's own sign-in.
+            is_trusted: Whether it goes to the provider, which has issued the token.
 
         Raises:
             NotSignedIn: If there is no session, unless the request needs none.
@@ -162,7 +125,8 @@ class Policy:
             Unreachable: If no response came.
             ReplayImpossible: If the request must be repeated and its body is used up.
         """
-        if "authorization" in request.headers or not self.options.trusts(request.url):
+        is_trusted = is_trusted or self.options.trusts(request.url)
+        if "authorization" in request.headers or not is_trusted:
             # The caller set its own Authorization, or the origin is not trusted: send unchanged.
             return (yield from self._send(request))
         if request.auth == "optional":
@@ -180,7 +144,7 @@ class Policy:
             return (yield from self._send(sent))
         proved = None
         try:
-            response, proved = yield from self._prove_new_key(sent, key, None)
+            response, proved = yield from self._prove_new_key(sent, key, None, self.options.dialect)
             self._note_response(sent, response)
             return response
         finally:
@@ -250,7 +214,9 @@ class Policy:
 
     def _send(self, request: Request, proof: Proof | None = None) -> Flow:
         try:
-            response: Response = yield from self._exchange(request, None, proof)
+            response: Response = yield from self._exchange(
+                request, None, self.options.dialect, proof
+            )
         except KeyLost:
             return (yield from self.end_without_key(proof))
         self._note_response(request, response, is_proved=proof is not None)
@@ -267,16 +233,18 @@ class Policy:
         self,
         request: Request,
         timeout: float | None,
+        dialect: Dialect,
         proof: Proof | None = None,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> Generator[Send, Response, Response]:
         try:
             response = yield Send(request, timeout, proof)
-            if proof is None:
+            again = proof and self._next_proof(request, proof, dialect.named(response))
+            if not again or not is_wanted() or self._was_signed_out(again):
                 return response
-            return (
-                yield from self._prove_again(Send(request, timeout), proof, response, is_wanted)
-            )
+            if not request.is_replayable:
+                raise ReplayImpossible
+            return (yield Send(request, timeout, again))
         except Unreachable as error:
             self.log.note_no_response(request, error, self.clock.now())
             raise
@@ -304,24 +272,17 @@ class Policy:
             raise SessionEnded("SIGNED_OUT") from None
         raise self.session.expire(record.generation, KEY_LOST) from None
 
-    def _prove_again(
-        self, sent: Send, proof: Proof, response: Response, is_wanted: Callable[[], bool]
-    ) -> Generator[Send, Response, Response]:
-        """Return the response, or that to one more proof, if another one can help.
+    def _next_proof(self, request: Request, proof: Proof, response: Response) -> Proof | None:
+        """Return one more proof for a request, if another one can help; keep the nonce.
 
         Meanwhile the session may have been signed out, or refreshed by another tab: then the
         request is not wanted any more.
         """
-        if not _is_from_there(sent.request, response):
-            return response
-        again = next_proof(sent.request, proof, self.options.dialect.named(response))
-        nonce = nonce_header(response) or (again.nonce if again else None)
-        self._note_nonce(sent.request, nonce)
-        if again is None or not is_wanted() or self._was_signed_out(proof):
-            return response
-        if not sent.request.is_replayable:
-            raise ReplayImpossible
-        return (yield replace(sent, proof=again))
+        if not _is_from_there(request, response):
+            return None
+        again = next_proof(request, proof, response)
+        self._note_nonce(request, nonce_header(response) or (again.nonce if again else None))
+        return again
 
     def _was_signed_out(self, call: Proof) -> bool:
         """Return whether the session of a call is over, so that its token must not be sent."""
@@ -334,7 +295,7 @@ class Policy:
             self.nonces[origin_of(request.url)] = nonce
 
     def _prove_new_key(
-        self, request: Request, key: str, timeout: float | None
+        self, request: Request, key: str, timeout: float | None, dialect: Dialect
     ) -> Generator[Send, Response, tuple[Response, str | None]]:
         """Send a sign-in with a proof by a new key, or without one where that is refused.
 
@@ -343,7 +304,7 @@ class Policy:
         record, sent_at = self.session.record, self.clock.monotonic()
         proof = Proof(key, skew=record.tokens.skew if record else 0.0)
         try:
-            response = yield from self._exchange(request, timeout, proof)
+            response = yield from self._exchange(request, timeout, dialect, proof)
         except KeyLost:
             self.session.unbound_because = "no_key"
         except Unreachable:
@@ -351,11 +312,11 @@ class Policy:
                 raise
             self.session.unbound_because = "cors"
         else:
-            named = self.options.dialect.named(response)
+            named = dialect.named(response)
             if not wants_another_proof(named) or not request.is_replayable:
                 return response, key
             self._note_refused_proof(request, named)
-        return (yield from self._exchange(request, timeout)), None
+        return (yield from self._exchange(request, timeout, dialect)), None
 
     def _may_be_cors(self, request: Request, sent_at: float) -> bool:
         """Return whether a request without a response may be one that CORS did not let out.
@@ -472,7 +433,7 @@ class Policy:
 
     def _begin_attempt(self, *, is_locked: bool) -> Generator[Effect, Any, Record]:
         """Return the record with the attempt that all tabs will send."""
-        if not self.options.dialect.sends_attempts:
+        if not self.server.dialect.sends_attempts:
             return self.session.require()
         record = self.session.begin_attempt()
         if is_locked or record.refused is not None:
@@ -485,11 +446,11 @@ class Policy:
         self, record: Record, attempt: str | None
     ) -> Generator[Effect, Any, tuple[Response, str]]:
         """Return the response in our names, and a hint for developers."""
-        url, dialect = self.options.resolve(self.options.refresh_path), self.options.dialect
-        request = dialect.refresh_request(url, record.tokens.refresh_token, attempt)
-        proof = record.key and Proof(record.key, nonce=record.tokens.nonce, skew=record.tokens.skew)
+        dialect, tokens = self.server.dialect, record.tokens
+        proof = record.key and Proof(record.key, nonce=tokens.nonce, skew=tokens.skew)
         self.session.is_refreshing = True
         try:
+            request = yield from self.server.refresh_request(tokens, attempt)
             response = yield from self._fetch_tokens(
                 request, proof or None, lambda: not self.session.is_stale(record.generation)
             )
@@ -524,7 +485,9 @@ class Policy:
     ) -> Generator[Send, Response, Response]:
         """Send a request for tokens; the response counts only if it is from where that went."""
         sent = self._with_cookies(self.options.with_headers(request))
-        response = yield from self._exchange(sent, self.options.exchange_timeout, proof, is_wanted)
+        response = yield from self._exchange(
+            sent, self.options.exchange_timeout, self.server.dialect, proof, is_wanted
+        )
         return _from_there(request, response)
 
     def _note_exchange(
@@ -532,8 +495,8 @@ class Policy:
     ) -> str:
         """Note the response to a request for tokens; return a hint for developers, if any."""
         tokens = parse_token_response(translated, requested_at=0, received_at=0)
-        hint = "" if tokens else exchange_hint(self.options, option, request.url, response)
-        named = self.options.dialect.named(response)
+        hint = "" if tokens else self.server.hint(option, request, response)
+        named = self.server.dialect.named(response)
         # Any network may answer with a page of its own, or with nothing: that is no mistake.
         is_mistake = bool(hint) and (named.is_error or bool(fitting_dialects(response.fields)))
         now = self.clock.now()
@@ -568,8 +531,16 @@ class Policy:
             # Another tab has signed somebody else in, and its marker is not here yet.
             self.session.sign_out("elsewhere")
             raise SessionEnded("SIGNED_OUT")
-        tokens = self._with_nonce(tokens, record.tokens.nonce)
+        tokens = self._with_nonce(self._identified(tokens, record), record.tokens.nonce)
         self.session.renew(record.generation, tokens, self.clock.monotonic())
+
+    def _identified(self, tokens: Tokens, record: Record) -> Tokens:
+        """Return the tokens of a refresh; refuse them if they are not those of the same user."""
+        try:
+            return self.server.identified(tokens, record.tokens)
+        except SignInFailed as error:
+            self.session.refuse(record.generation, "REFRESH_INVALID")
+            raise SessionExpired("REFRESH_INVALID") from error
 
     def _with_nonce(self, tokens: Tokens, before: str | None = None) -> Tokens:
         """Return new tokens with their own nonce, which is newer than that of a call.
@@ -577,8 +548,7 @@ class Policy:
         A server that took a nonce need not give it again: it counts until there is another one (RFC
         9449, section 8.2).
         """
-        home = origin_of(self.options.resolve(self.options.refresh_path))
-        taken = self.nonces.pop(home, before)
+        taken = self.nonces.pop(self.server.home, before)
         return replace(tokens, nonce=tokens.nonce or taken) if tokens.is_bound else tokens
 
     def _with_cookies(self, request: Request) -> Request:
@@ -621,6 +591,45 @@ class Policy:
         finally:
             self.session.drop_key(key)
 
+    def redeem(
+        self,
+        session: str,
+        request: Request,
+        identified: Callable[[Tokens], Tokens],
+        key: str | None = None,
+    ) -> Generator[Send, Response, None]:
+        """Exchange what a provider gave for a session.
+
+        Args:
+            session: A new name for the session on this device, which is never sent.
+            request: The request for the tokens.
+            identified: Checks whose tokens they are, and returns them with their user.
+            key: A new key to bind the session to, which is dropped if the server does not.
+
+        Raises:
+            SignInFailed: If the provider refuses, or its tokens are not to be trusted.
+            RateLimited: If there were too many attempts.
+            Unreachable: If no usable response came.
+            BadReply: If the response has no tokens.
+        """
+        requested_at = self.clock.now()
+        response, proved = yield from self._fetch_first_tokens(request, key)
+        translated = self.server.dialect.read_sign_in(response)
+        tokens = parse_token_response(
+            translated, requested_at=requested_at, received_at=self.clock.now()
+        )
+        hint = self._note_exchange("login_path", request, response, translated)
+        if tokens is None:
+            raise _with_hint(self._redemption_error(response), hint)
+        self.begin(session, identified(tokens), proved)
+
+    def _redemption_error(self, response: Response) -> UnexpiredError:
+        named = self.server.dialect.named(response)
+        is_final = named.is_client_error and not is_outage(named.status_code)
+        if is_final and named.code:
+            return SignInFailed(named.code)
+        return sign_in_error(named, self.clock.now())
+
     def _fetch_first_tokens(
         self, request: Request, key: str | None
     ) -> Generator[Send, Response, tuple[Response, str | None]]:
@@ -628,7 +637,9 @@ class Policy:
         if key is None:
             return (yield from self._fetch_tokens(request)), None
         sent = self._with_cookies(self.options.with_headers(request))
-        response, proved = yield from self._prove_new_key(sent, key, self.options.exchange_timeout)
+        response, proved = yield from self._prove_new_key(
+            sent, key, self.options.exchange_timeout, self.server.dialect
+        )
         return _from_there(request, response), proved
 
     def _accept_sign_in(
@@ -639,8 +650,7 @@ class Policy:
         requested_at: float,
         key: str | None,
     ) -> None:
-        dialect = self.options.dialect
-        translated = dialect.read_sign_in(response)
+        translated = self.server.dialect.read_sign_in(response)
         tokens = parse_token_response(
             translated, requested_at=requested_at, received_at=self.clock.now()
         )
@@ -665,9 +675,21 @@ class Policy:
                 raise _with_hint(BadReply(), NO_COOKIE_SET)
             tokens = replace(tokens, in_cookie=True)
         tokens = self._with_nonce(tokens)
+        before = self.session.record
         self.session.sign_in(session, tokens, self.clock.monotonic(), key)
         if self.options.uses_cookie:
             self.session.unreported.clear()  # The server ended it, with the cookie of before.
+        if self.options.provider is not None and before in self.session.unreported:
+            self._keep_grant_of(before, tokens)
+
+    def _keep_grant_of(self, before: Record, tokens: Tokens) -> None:
+        """Revoke nothing of a session that one of the same user has replaced.
+
+        A provider has one grant for a user of an application: to revoke the tokens of before would
+        end the new session too (RFC 7009, section 2.1).
+        """
+        if (before.tokens.user or {}).get("sub") == (tokens.user or {}).get("sub"):
+            self.session.unreported.remove(before)
 
     def _sign_in_error(self, response: Response, translated: Response) -> UnexpiredError:
         dialect, fields = self.options.dialect, response.fields
@@ -688,19 +710,23 @@ class Policy:
         ended, self.session.unreported = self.session.unreported, []
         if self.options.uses_cookie and self.session.record is not None:
             return  # The cookie is that of a newer session.
-        for record in ended if self.options.logout_path else ():
-            request = self.options.dialect.sign_out_request(
-                self.options.resolve(self.options.logout_path),
-                record.tokens.refresh_token,
-                record.tokens.access_token,
-            )
-            try:
-                sent = self._with_cookies(self.options.with_headers(request))
-                response = yield from self._exchange(sent, self.options.refresh_timeout)
-            except Unreachable:
-                response = Response(503)
-            if is_outage(response.status_code):
+        for record in ended:
+            if not (yield from self._reports_end(record.tokens)):
                 self.session.unreported.append(record)
+
+    def _reports_end(self, tokens: Tokens) -> Generator[Send, Response, bool]:
+        """Try to revoke tokens; return whether that is done, or will never be."""
+        try:
+            request = yield from self.server.sign_out_request(tokens)
+            if request is None:
+                return True
+            sent = self._with_cookies(self.options.with_headers(request))
+            response = yield from self._exchange(
+                sent, self.options.refresh_timeout, self.server.dialect
+            )
+        except Unreachable:
+            return False
+        return not is_outage(response.status_code)
 
     # -- Staying ahead -------------------------------------------------------------------------
 

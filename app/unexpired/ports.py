@@ -17,7 +17,7 @@ from contextlib import (
     contextmanager,
     suppress,
 )
-from typing import Protocol, TypeGuard, runtime_checkable
+from typing import NoReturn, Protocol, TypeGuard, runtime_checkable
 
 from unexpired.errors import Unreachable
 from unexpired.messages import Request, Response
@@ -416,37 +416,45 @@ class PendingStore(Protocol):
         ...
 
 
-class MemoryPending:
-    """``PendingStore`` in memory, where the page or the program is not left meanwhile."""
+class SignInPlace(Protocol):
+    """Where a client runs: what can show a person the pages of their identity provider.
 
-    def __init__(self) -> None:
-        self._sign_ins: dict[str, str] = {}
-        self._notes: dict[str, str] = {}
+    Attributes:
+        pending: Keeps what must be remembered until the person comes back.
+    """
 
-    def put(self, state: str, text: str) -> None:
-        """Keep a sign-in until the browser is back with its state."""
-        self._sign_ins[state] = text
+    pending: PendingStore
 
-    def take(self, state: str) -> str | None:
-        """Return the sign-in with this state, and forget it; None if there is none."""
-        return self._sign_ins.pop(state, None)
+    def window(self, redirect_uri: str, popup: bool | Callable[[str], object]) -> SignInWindow:  # noqa: FBT001 - as in sign_in
+        """Return a window for one sign-in; it may open at once.
 
-    def sweep(self, is_old: Callable[[str], bool]) -> None:
-        """Forget the sign-ins that nobody came back from."""
-        kept = self._sign_ins.items()
-        self._sign_ins = {state: text for state, text in kept if not is_old(text)}
+        Args:
+            redirect_uri: Where the provider sends the browser back to; a program may have another.
+            popup: Whether it is a window of its own; or what shows its address as a link.
+        """
+        ...
 
-    def get(self, name: str) -> str | None:
-        """Return a note; None if there is none."""
-        return self._notes.get(name)
+    def take_answer(self, redirect_uri: str) -> str | None:
+        """Return the provider's answer that a page was opened with, and take it out of sight."""
+        ...
 
-    def set(self, name: str, text: str) -> None:
-        """Keep a note."""
-        self._notes[name] = text
+    def show(self, url: str) -> None:
+        """Show where the person was: path, query and hash."""
+        ...
 
-    def remove(self, name: str) -> None:
-        """Remove a note, if there is one."""
-        self._notes.pop(name, None)
+    def leave(self, url: str) -> None:
+        """Leave for a page of the provider's."""
+        ...
+
+
+class SyncSignInPlace(Protocol):
+    """``SignInPlace`` for the client that blocks, which is a program's."""
+
+    pending: PendingStore
+
+    def window(self, redirect_uri: str) -> SyncSignInWindow:
+        """Return a window for one sign-in; see ``SignInPlace``."""
+        ...
 
 
 class Clock(Protocol):
@@ -590,4 +598,62 @@ class NoNavigator:
         return ""
 
     def go(self, url: str) -> None:
+        """Do nothing."""
+
+
+class MemoryPending:
+    """``PendingStore`` in memory, where the page or the program is not left meanwhile."""
+
+    def __init__(self) -> None:
+        self._sign_ins: dict[str, str] = {}
+        self._notes: dict[str, str] = {}
+
+    def put(self, state: str, text: str) -> None:
+        """Keep a sign-in until the browser is back with its state."""
+        self._sign_ins[state] = text
+
+    def take(self, state: str) -> str | None:
+        """Return the sign-in with this state, and forget it; None if there is none."""
+        return self._sign_ins.pop(state, None)
+
+    def sweep(self, is_old: Callable[[str], bool]) -> None:
+        """Forget the sign-ins that nobody came back from."""
+        kept = self._sign_ins.items()
+        self._sign_ins = {state: text for state, text in kept if not is_old(text)}
+
+    def get(self, name: str) -> str | None:
+        """Return a note; None if there is none."""
+        return self._notes.get(name)
+
+    def set(self, name: str, text: str) -> None:
+        """Keep a note."""
+        self._notes[name] = text
+
+    def remove(self, name: str) -> None:
+        """Remove a note, if there is one."""
+        self._notes.pop(name, None)
+
+
+class NoSignInPlace:
+    """For clients that can show nobody a provider's page; the device grant needs none."""
+
+    def __init__(self) -> None:
+        self.pending: PendingStore = MemoryPending()
+
+    def window(self, redirect_uri: str, popup: object = False) -> NoReturn:  # noqa: ARG002, FBT002 - the port's
+        """Raise.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError("sign_in: this client can show no page: give place=, or device=")
+
+    def take_answer(self, redirect_uri: str) -> str | None:  # noqa: ARG002 - the port's
+        """Return None."""
+        return None
+
+    def show(self, url: str) -> None:
+        """Do nothing."""
+
+    def leave(self, url: str) -> None:
         """Do nothing."""

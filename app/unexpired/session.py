@@ -178,6 +178,7 @@ class Session:
             tokens,
             refresh_token=tokens.refresh_token or known.refresh_token,
             in_cookie=known.in_cookie,
+            id_token=tokens.id_token or known.id_token,
             user=user_after_refresh(tokens, known),
         )
         self._pace = next_pace(self._pace, now - self._refreshed_at, known.lifetime)

@@ -14,6 +14,7 @@ from typing import Any
 
 from unexpired.content import RequestOptions, build_request
 from unexpired.dialect import Dialect, response_with
+from unexpired.effects import Effect, Send
 from unexpired.errors import (
     BadReply,
     NotSignedIn,
@@ -26,7 +27,7 @@ from unexpired.events import EventEmitter
 from unexpired.hints import names_hint, site_hint, skew_hint, unbound_hint
 from unexpired.messages import Request, Response
 from unexpired.options import Options
-from unexpired.policy import Effect, Policy, Send
+from unexpired.policy import Policy
 from unexpired.ports import Clock, MemoryStore, Navigator, TokenStore
 from unexpired.proofs import Proof, draft
 from unexpired.session import Session
@@ -34,22 +35,25 @@ from unexpired.session_record import Generation, Record, UnknownRecord, loads
 from unexpired.sign_in_redirect import is_sign_in, reason_for, return_path, sign_in_url
 from unexpired.streams import Reading
 from unexpired.token_response import Tokens, parse_token_response
+from unexpired.token_server import TokenServer
 
 
 class SessionManager:
     """The session of one client, its store and its listeners."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the ports, and who issues the tokens
         self,
         options: Options,
         store: TokenStore,
         navigator: Navigator,
         clock: Clock,
         forget_key: Callable[[str], None] = lambda _: None,
+        *,
+        token_server: TokenServer | None = None,
     ) -> None:
         self.options = options
         self.session: Session = Session(jitter=random.random, new_attempt=new_attempt)
-        self.policy: Policy = Policy(self.session, options, clock)
+        self.policy: Policy = Policy(self.session, options, clock, token_server=token_server)
         self.emitter: EventEmitter = EventEmitter()
         self._store = store
         self._navigator = navigator
@@ -58,6 +62,8 @@ class SessionManager:
         self._text: str | None = None  # the stored text when it was last read or written
         self._written: Record | None = None  # the record in this text
         self._is_leaving = False
+        # Goes to the provider, where there is no sign-in page of the application's.
+        self.leave: Callable[[], None] = self.page_shown
 
     # -- The store -----------------------------------------------------------------------------
 
@@ -116,7 +122,9 @@ class SessionManager:
         """Return the stored record, or why it cannot be continued, or None if nothing is stored."""
         self._text = self._store.load()
         try:
-            return None if self._text is None else loads(self._text, self.options.api)
+            is_exact = self.options.provider is not None
+            text = self._text
+            return None if text is None else loads(text, self.options.api, is_exact=is_exact)
         except UnknownRecord as unknown:
             return unknown
 
@@ -147,6 +155,11 @@ class SessionManager:
             self._navigator.here(), login_url=self.options.login_url, default=default
         )
 
+    def return_path_here(self) -> str:
+        """Return the address to come back to from a provider: where the person is, or was."""
+        here = self._navigator.here()
+        return self.return_path("/") if is_sign_in(here, self.options.login_url) else here
+
     def _react(self, event: str, *details: object) -> None:
         if event == "signed_in":
             self.page_shown()
@@ -161,6 +174,9 @@ class SessionManager:
         if self.options.on_expired != "redirect" or self._is_leaving or is_sign_in(here, login_url):
             return
         self._is_leaving = True
+        if not login_url:
+            self.leave()
+            return
         self._navigator.go(sign_in_url(login_url, here=here, reason=reason))
         # A hash route shows at once; another page takes a while, and Back may return from it.
         self._is_leaving = not is_sign_in(self._navigator.here(), login_url)
@@ -173,7 +189,7 @@ class SessionManager:
 
     def adopt(self, tokens: Response | Mapping[str, Any]) -> None:
         """Start a session with tokens that the application got; see ``AsyncClient.adopt``."""
-        now, dialect = self._clock.now(), self.options.dialect
+        now, dialect = self._clock.now(), self.policy.server.dialect
         response = tokens if isinstance(tokens, Response) else response_with(tokens)
         is_ours = response is not tokens and response.value_at(dialect.access_token) is None
         translated = (Dialect() if is_ours else dialect).read_sign_in(response)

@@ -95,7 +95,7 @@ class Record:
         """
         tokens = self.tokens
         binding = {"key": self.key, "nonce": tokens.nonce, "scheme": tokens.scheme}
-        cookie = {"cookie": True}
+        cookie, identity = {"cookie": True}, {"idToken": tokens.id_token}
         return json.dumps(
             {
                 "version": BOUND_VERSION if self.key else VERSION,
@@ -113,6 +113,7 @@ class Record:
                 "attempt": self.attempt or NO_ATTEMPT,
                 **(binding if self.key else {}),
                 **(cookie if tokens.in_cookie else {}),
+                **(identity if tokens.id_token else {}),
             }
         )
 
@@ -139,7 +140,7 @@ class UnknownRecord(ValueError):  # noqa: N818
         return not self.from_later_version and not self.of_another_api
 
 
-def loads(text: str, api: str = "") -> Record:
+def loads(text: str, api: str = "", *, is_exact: bool = False) -> Record:
     """Read a stored record.
 
     A record without an API is one of an earlier version. It is taken for this client's own: it is
@@ -148,13 +149,14 @@ def loads(text: str, api: str = "") -> Record:
     Args:
         text: The stored text.
         api: The API of this client, which no other API's tokens are sent to; empty: unknown.
+        is_exact: Whether a record without an API is not this client's.
 
     Raises:
         UnknownRecord: If it is garbage or damaged, of a version that this one does not know, or of
             another API.
     """
     record, issuer = _parse(text)
-    if api and issuer and issuer != api:
+    if api and (issuer or is_exact) and issuer != api:
         raise UnknownRecord(of_another_api=True)
     return record
 
@@ -191,6 +193,7 @@ def _record(value: Mapping[str, Any]) -> Record:
         skew=_seconds(value["skew"]),
         user=_optional(_user, value["user"]),
         in_cookie=in_cookie,
+        id_token=_optional(_token, value.get("idToken")),
         **_binding(value),
     )
     generation = Generation(_name(value["session"]), _count(value["generation"]))

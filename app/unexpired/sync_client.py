@@ -14,21 +14,23 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast
 
 from unexpired.async_client import LOCK_TIMEOUT_FACTOR, TIMED_OUT, AsyncClient
-from unexpired.base_client import BaseClient
+from unexpired.base_client import NO_PROVIDER, BaseClient, check_credentials, token_server_of
 from unexpired.content import RequestOptions
+from unexpired.effects import Effect, Refresh, Send, Sleep
 from unexpired.errors import UnexpiredError, Unreachable
 from unexpired.event_stream import EventSource, ServerSentEvent
 from unexpired.messages import Request, Response, ResponseHead
 from unexpired.options import ClientOptions, Options, is_coroutine_function
-from unexpired.policy import Effect, Refresh, Send, Sleep
 from unexpired.ports import (
     Clock,
     MemoryStore,
     Navigator,
     NoNavigator,
+    NoSignInPlace,
     SyncNoProver,
     SyncProver,
     SyncRefreshLock,
+    SyncSignInPlace,
     SyncTransport,
     SystemClock,
     ThreadLock,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from requests.auth import AuthBase
 
     import unexpired.adapters.httpx
+    from unexpired.oidc.sync_sign_in import SyncProviderSignIn
 
 NO_LIMIT = float("inf")
 
@@ -73,6 +76,7 @@ class Client(BaseClient[Response]):
         navigator: Redirects to the sign-in page; by default nothing is redirected.
         clock: The time, and how to sleep.
         prover: Keeps the keys that sessions are bound to; by default they are bound to none.
+        place: Shows the person the pages of their identity provider; by default nothing does.
         max_backoff: The longest back-off, in seconds, that a request waits through before raising
             Unreachable; 0 in a page, which would freeze.
         **options: See ``Options``.
@@ -88,21 +92,24 @@ class Client(BaseClient[Response]):
         navigator: Navigator | None = None,
         clock: Clock | None = None,
         prover: SyncProver | None = None,
+        place: SyncSignInPlace | None = None,
         max_backoff: float = NO_LIMIT,
         **options: Unpack[ClientOptions],
     ) -> None:
         self._prover: SyncProver = prover or SyncNoProver()
         if session_of is not None and (options or store or navigator or clock):
             raise ValueError(SHARED)
+        settings, clock = Options.of(**options), clock or SystemClock()
         super().__init__(
             self._manager_of(session_of)
             if session_of
             else SessionManager(
-                Options.of(**options),
+                settings,
                 store or MemoryStore(),
                 navigator or NoNavigator(),
-                clock or SystemClock(),
+                clock,
                 self._prover.forget,
+                token_server=token_server_of(settings, clock),
             )
         )
         for event, hooks in self._manager.options.event_hooks.items():
@@ -116,8 +123,16 @@ class Client(BaseClient[Response]):
         self._mutex = threading.RLock()
         self._exchange: _Exchange | None = None
         self._exchanged_session = ""  # Whose refresh it is.
+        self._at_provider = self._provider_sign_in(place or NoSignInPlace())
         if session_of is None:
             self._manager.load()
+
+    def _provider_sign_in(self, place: SyncSignInPlace) -> SyncProviderSignIn | None:
+        if self._manager.options.provider is None:
+            return None
+        from unexpired.oidc.sync_sign_in import SyncProviderSignIn  # noqa: PLC0415 - few need it
+
+        return SyncProviderSignIn(self._manager, place, drive=self._drive, new_key=self._new_key)
 
     @classmethod
     def in_browser(
@@ -317,27 +332,42 @@ class Client(BaseClient[Response]):
             self._manager.reload()
         return self
 
-    def sign_in(self, username: str, password: str, **fields: Any) -> None:
-        """Sign in.
+    def sign_in(
+        self, username: str | None = None, password: str | None = None, **fields: Any
+    ) -> None:
+        """Sign in, with a username and a password or at the provider.
+
+        With a provider a program opens the person's browser and waits for it (RFC 8252), or is
+        given ``device``, a function that shows where to enter which code (RFC 8628). It takes
+        ``hint``, ``prompt`` and ``max_age`` as ``AsyncClient.sign_in`` does. A page signs in with
+        an ``AsyncClient``, whose session this client can share.
 
         Args:
             username: The person's name.
             password: The person's password.
-            **fields: Further fields of the request's body, such as ``otp="123456"``.
+            **fields: Further fields of the request's body, such as ``otp="123456"``; with a
+                provider what is named above.
 
         Raises:
             BadCredentials: If the username or the password is wrong.
             SecondStepRequired: If the server asks for a second step, such as a one-time code. Sign
                 in again with what it asks for, or ``adopt`` the tokens.
             TypeError: If a further field is one that the client sends itself, or cannot be sent.
+            SignInFailed: If the sign-in at the provider did not work.
             RateLimited: If there were too many attempts.
             Unreachable: If no usable response came.
             BadReply: If the server refuses for another reason.
         """
         policy = self._manager.policy
+        check_credentials(self._manager.options, username, password)
+        if self._at_provider is not None:
+            self._at_provider.sign_in(**fields)
+            self._drive(policy.report_ends())
+            return
         with self._holding_cookie():
             key = self._new_key() if self._manager.options.sends_proofs else None
-            self._drive(policy.sign_in(new_session_name(), username, password, fields, key))
+            name = new_session_name()
+            self._drive(policy.sign_in(name, username or "", password or "", fields, key))
         self._drive(policy.report_ends())
 
     def adopt(self, tokens: Response | Mapping[str, Any]) -> None:
@@ -402,6 +432,12 @@ class Client(BaseClient[Response]):
         except KeyLost:
             self._drive(manager.policy.end_without_key(proof))
             raise  # Never: what ends the session raises.
+
+    def userinfo(self) -> Mapping[str, Any]:
+        """Return what the provider knows of the user; see ``AsyncClient.userinfo``."""
+        if self._at_provider is None:
+            raise TypeError(NO_PROVIDER)
+        return self._at_provider.userinfo()
 
     def sign_out(self) -> None:
         """Sign out: here at once, and at the server if it can be reached."""

@@ -70,6 +70,7 @@ class Tokens:
         nonce: What the next proof of a bound session must sign; None if the server gave nothing.
         scheme: How the access token is sent: ``Bearer``, or ``DPoP`` with a proof for each call.
         in_cookie: Whether the refresh token is in a cookie, which the page does not see.
+        id_token: The provider's statement of who signed in (OpenID Connect); None without one.
     """
 
     access_token: str
@@ -82,6 +83,7 @@ class Tokens:
     nonce: str | None = None
     scheme: str = BEARER
     in_cookie: bool = False
+    id_token: str | None = None
 
     def unbound(self) -> Tokens:
         """Return these tokens as those of a session without a key."""
@@ -116,7 +118,8 @@ def parse_token_response(
         expires_at=end,
         lifetime=lifetime,
         skew=skew,
-        user=_with_scopes(_user(response.fields.get("user")), scopes_in(access)),
+        user=with_scopes(_user(response.fields.get("user")), scopes_in(access)),
+        id_token=_id_token(response.fields.get("idToken")),
     )
     return _bound(tokens, response)
 
@@ -147,7 +150,11 @@ def _user(value: object) -> Mapping[str, Any] | None:
     return value
 
 
-def _with_scopes(
+def _id_token(value: object) -> str | None:
+    return value if isinstance(value, str) and is_sendable(value) else None
+
+
+def with_scopes(
     user: Mapping[str, Any] | None, scopes: list[str] | None
 ) -> Mapping[str, Any] | None:
     """Return the user with the token's scopes, unless the server lists the user's own."""

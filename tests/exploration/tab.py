@@ -13,10 +13,10 @@ from inspect import getclosurevars
 from types import FunctionType, GeneratorType
 from typing import Any
 
+from unexpired.effects import Effect, Send, Sleep
 from unexpired.errors import SessionEnded, SessionExpired, UnexpiredError, Unreachable
 from unexpired.messages import Response
 from unexpired.options import Options
-from unexpired.policy import Effect, Send, Sleep
 from unexpired.ports import NoNavigator
 from unexpired.session_manager import SessionManager
 from unexpired.session_record import Generation

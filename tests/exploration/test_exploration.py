@@ -11,7 +11,7 @@ import pytest
 from tests.exploration import model
 from tests.exploration.__main__ import SHORT
 from tests.exploration.model import Exploration, Scope
-from unexpired import policy
+from unexpired import effects
 from unexpired.dialect import Dialect
 from unexpired.policy import Policy
 from unexpired.session import Session
@@ -111,8 +111,8 @@ def an_attempt_is_not_kept(patch: pytest.MonkeyPatch) -> None:
 def a_superseded_refresh_is_not_reported(patch: pytest.MonkeyPatch) -> None:
     def was_stored_elsewhere(
         _policy: Policy, _record: Record
-    ) -> Generator[policy.Effect, Any, bool]:
-        yield policy.Sleep(0)
+    ) -> Generator[effects.Effect, Any, bool]:
+        yield effects.Sleep(0)
         return True
 
     patch.setattr(Policy, "_was_stored_elsewhere", was_stored_elsewhere)
@@ -121,8 +121,8 @@ def a_superseded_refresh_is_not_reported(patch: pytest.MonkeyPatch) -> None:
 def a_superseded_refresh_is_a_refusal(patch: pytest.MonkeyPatch) -> None:
     def was_stored_elsewhere(
         _policy: Policy, _record: Record
-    ) -> Generator[policy.Effect, Any, bool]:
-        yield policy.Sleep(0)
+    ) -> Generator[effects.Effect, Any, bool]:
+        yield effects.Sleep(0)
         return False
 
     patch.setattr(Policy, "_was_stored_elsewhere", was_stored_elsewhere)

@@ -11,9 +11,10 @@ import pytest
 from tests.support.clock import START, FakeClock
 from tests.support.fake_server import API, json_response, token_fields
 from unexpired import AsyncClient, Client
+from unexpired.effects import Send
 from unexpired.messages import Headers, Request, Response
 from unexpired.options import Options
-from unexpired.policy import Policy, Send
+from unexpired.policy import Policy
 from unexpired.session import Session
 
 NOW = START

@@ -22,7 +22,7 @@ from unexpired import (
     SessionExpired,
     Unreachable,
 )
-from unexpired.policy import Refresh
+from unexpired.effects import Refresh
 from unexpired.ports import LocalLock
 
 

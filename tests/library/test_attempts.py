@@ -12,10 +12,10 @@ import pytest
 from tests.library.conftest import ATTEMPT, World
 from tests.support.fake_server import API, error_response, json_response, token_fields
 from unexpired.dialect import Dialect
+from unexpired.effects import Effect, Send, Sleep
 from unexpired.errors import SessionEnded, SessionExpired, Unreachable
 from unexpired.messages import Response
 from unexpired.options import Options
-from unexpired.policy import Effect, Send, Sleep
 from unexpired.session_record import loads
 
 SUPERSEDED = error_response(409, "REFRESH_SUPERSEDED")

@@ -25,8 +25,9 @@ from unexpired import (
     SessionExpired,
     Unreachable,
 )
+from unexpired.effects import Send, Sleep
 from unexpired.options import Options
-from unexpired.policy import AGREEMENT_SECONDS, Policy, Send, Sleep
+from unexpired.policy import AGREEMENT_SECONDS, Policy
 from unexpired.proofs import KeyLost, Proof
 from unexpired.session_record import Record, UnknownRecord, loads
 

@@ -31,9 +31,9 @@ from unexpired import (
     UnexpiredError,
     Unreachable,
 )
+from unexpired.effects import Refresh
 from unexpired.messages import Request
 from unexpired.options import Options
-from unexpired.policy import Refresh
 from unexpired.ports import NoNavigator
 from unexpired.session_manager import SessionManager
 from unexpired.worker_messages import perform, response_from, worker_request

@@ -43,7 +43,7 @@ def pending(asked: Asked = Asked(), **values: Any) -> PendingSignIn:  # noqa: B0
     return new_pending(values.pop("provider", PROVIDER), asked, **values)
 
 
-PENDING = pending()
+PENDING = replace(pending(), state=f"ux1.{'S' * 43}")  # The same in each process of the tests.
 GOOD = {"code": "c1", "state": PENDING.state}
 
 
@@ -311,7 +311,16 @@ def test_a_good_answer_has_a_code() -> None:
     assert code_in(answer(tag="a") + "&tag=b", PENDING, PROVIDER, METADATA, NOW) == "c1"
 
 
-@pytest.mark.parametrize("state", ["", "ux1.x", pending().state, PENDING.state.lower(), None])
+FORGED = {
+    "empty": "",
+    "short": "ux1.x",
+    "of another sign-in": pending().state,
+    "in lower case": PENDING.state.lower(),
+    "missing": None,
+}
+
+
+@pytest.mark.parametrize("state", FORGED.values(), ids=FORGED)  # It is another in each process.
 def test_a_forged_state_gets_nothing(state: str | None) -> None:
     given = {"code": "c1"} if state is None else {"code": "c1", "state": state}
     for one in (given, {**given, "error": "access_denied"}, {**given, "iss": "https://evil"}):

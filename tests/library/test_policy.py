@@ -10,6 +10,7 @@ import pytest
 from tests.library.conftest import NOW, World, new_session
 from tests.support.clock import FakeClock
 from tests.support.fake_server import API, error_response, json_response, make_token, token_fields
+from unexpired.effects import Effect, Flow, Refresh, Send, Sleep
 from unexpired.errors import (
     BadCredentials,
     BadReply,
@@ -22,7 +23,6 @@ from unexpired.errors import (
 )
 from unexpired.messages import Headers, Request, Response
 from unexpired.options import Options
-from unexpired.policy import Effect, Flow, Refresh, Send, Sleep
 
 OK = json_response(200, {"notes": []})
 EXPIRED = error_response(401, "TOKEN_EXPIRED")

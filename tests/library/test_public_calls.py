@@ -21,8 +21,8 @@ from unexpired import (
     SessionExpired,
     Unreachable,
 )
+from unexpired.effects import Refresh
 from unexpired.messages import Auth
-from unexpired.policy import Refresh
 from unexpired.worker_messages import perform, worker_request
 
 REFUSED = error_response(401, "REFRESH_REUSED")

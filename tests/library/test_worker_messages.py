@@ -22,6 +22,7 @@ from unexpired import (
     SecondStepRequired,
     SessionEnded,
     SessionExpired,
+    SignInFailed,
     Unreachable,
 )
 from unexpired.errors import UnexpiredError
@@ -144,7 +145,7 @@ ERRORS: list[UnexpiredError] = [
     NotSignedIn(), SessionExpired("REFRESH_EXPIRED"), SessionEnded("SESSION_REVOKED"),
     BadCredentials(), RateLimited(2.5), Unreachable("Not now.", retry_after=3),
     SecondStepRequired({"mfaToken": "m"}, code="MFA"),
-    ReplayImpossible(), BadReply("Odd.", status_code=500, code="ODD"),
+    ReplayImpossible(), BadReply("Odd.", status_code=500, code="ODD"), SignInFailed("BAD_ANSWER"),
 ]  # fmt: skip
 
 

@@ -13,9 +13,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from unexpired.content import check_has_body
+from unexpired.effects import AsyncExchange, Exchange
 from unexpired.errors import Unreachable, missing_extra
 from unexpired.messages import Body, Headers, Request, Response
-from unexpired.policy import AsyncExchange, Exchange
 from unexpired.ports import Transport, open_stream
 from unexpired.streams import AsyncResponseStream
 from unexpired.timers import timeout_after

@@ -6,9 +6,9 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any
 
+from unexpired.effects import Exchange, Send
 from unexpired.errors import missing_extra
 from unexpired.messages import Body, Headers, Request, Response
-from unexpired.policy import Exchange, Send
 
 try:
     from requests import PreparedRequest

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from unexpired.desktop.keys import ProgramProver, SyncProgramProver
+from unexpired.desktop.sign_in_place import ProgramPlace, SyncProgramPlace
 from unexpired.desktop.threads import ThreadedTransport
 from unexpired.desktop.urllib import UrllibTransport
 from unexpired.errors import missing_extra, no_desktop
@@ -50,7 +51,7 @@ def connect(
         store=store or FileStore(path),
         lock=ProcessLock(path.with_suffix(".lock")),
         prover=ProgramProver(),
-        **options,
+        **{"place": ProgramPlace(), **options},
     )
 
 
@@ -68,7 +69,7 @@ def connect_sync(
         store=store or FileStore(path),
         lock=SyncProcessLock(path.with_suffix(".lock")),
         prover=SyncProgramProver(),
-        **options,
+        **{"place": SyncProgramPlace(), **options},
     )
 
 

@@ -64,6 +64,8 @@ class Provider:
             (Auth0).
         client_secret: For programs whose provider insists on one that is not secret (Google). A
             page must not have one: everybody could read it.
+        popup_redirect_uri: Where the provider sends pop-ups back to, on the origin of the page: its
+            copy of ``callback.html``; empty: to the ``redirect_uri``.
 
     Raises:
         ValueError: If a value cannot be right; it names the attribute.
@@ -87,6 +89,7 @@ class Provider:
     metadata: Mapping[str, Any] | None = field(default=None, repr=False, hash=False)
     logout: Logout = "oidc"
     client_secret: str = field(default="", repr=False)
+    popup_redirect_uri: str = ""
 
     def __post_init__(self) -> None:
         self._check_names()
@@ -95,6 +98,11 @@ class Provider:
         _check_parameters(self.parameters)
         object.__setattr__(self, "parameters", dict(self.parameters))
         _ = self.known_metadata
+
+    @property
+    def name(self) -> str:
+        """What its tokens belong to: the issuer and the application there."""
+        return f"{self.issuer} {self.client_id}"
 
     @property
     def known_metadata(self) -> Metadata | None:
@@ -133,6 +141,8 @@ class Provider:
             _refuse("discovery_url", f"needed with an issuer that has {TENANT}")
         if not _is_place(self.redirect_uri):
             _refuse("redirect_uri", "a path that begins with /, or an address, without a fragment")
+        if self.popup_redirect_uri != "" and not _is_place(self.popup_redirect_uri):
+            _refuse("popup_redirect_uri", "like redirect_uri, or empty")
         after = self.post_logout_redirect_uri
         if after is not None and after != "" and not _is_place(after):
             _refuse("post_logout_redirect_uri", "like redirect_uri, empty or None")

@@ -1,0 +1,227 @@
+"""Signing in at a provider, for the client that awaits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from typing import Any, cast
+
+from unexpired.errors import SignInFailed, UnexpiredError
+from unexpired.oidc.authorization import Asked, PendingSignIn
+from unexpired.oidc.device import DevicePrompt
+from unexpired.oidc.flows import ProviderFlows
+from unexpired.oidc.provider_server import ProviderServer
+from unexpired.ports import SignInPlace, SignInWindow
+from unexpired.session_manager import SessionManager, new_session_name
+from unexpired.session_record import Record
+from unexpired.sign_in_redirect import sign_in_url
+
+_log = logging.getLogger("unexpired")
+
+# OpenID Connect Core 1.0, 3.1.2.6: the person must do something, which `prompt=none` rules out.
+MUST_ASK = frozenset(
+    {"login_required", "interaction_required", "consent_required", "account_selection_required"}
+)
+
+QUIET_SECONDS = 60.0
+"""How long a tab is not sent to the provider by itself again: an API that refuses what the provider
+has just issued must not send the person to and fro without end."""
+
+DRAFT, BACK, LEFT = "draft", "back", "left"
+"""What is noted in the tab: the draft, where the person was, and when they were sent away."""
+
+
+class AsyncProviderSignIn:
+    """Signs the people of one client in at its provider, and out.
+
+    Args:
+        manager: The session of the client.
+        place: Where it runs: a page or a program.
+        drive: Performs the steps of a flow.
+        start: Starts work that nobody waits for.
+        new_key: Makes a key to bind a session to.
+        is_watched: Returns whether the page is visible.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it needs of its client
+        self,
+        manager: SessionManager,
+        place: SignInPlace,
+        *,
+        drive: Callable[[Generator[Any, Any, Any]], Awaitable[None]],
+        start: Callable[[Coroutine[Any, Any, None]], object],
+        new_key: Callable[[], Awaitable[str | None]],
+        is_watched: Callable[[], bool],
+    ) -> None:
+        self._manager = manager
+        self._place = place
+        self._drive = drive
+        self._start = start
+        self._new_key = new_key
+        self._is_watched = is_watched
+        self._server = cast("ProviderServer", manager.policy.server)
+        self._flows = ProviderFlows(manager.policy, self._server, place.pending)
+        self._answer = place.take_answer(self._flows.redirect_uri())
+        self._may_leave = True  # Not after a sign-out: the provider may sign the person in again.
+        self._leaves_when_shown = False
+        manager.leave = self._leave_once
+        manager.emitter.on("signed_out", self._stay)
+        manager.emitter.on("signed_in", self._note_sign_in)
+
+    # -- Signing in ----------------------------------------------------------------------------
+
+    async def sign_in(
+        self,
+        *,
+        hint: str = "",
+        prompt: str = "",
+        max_age: int | None = None,
+        popup: bool | Callable[[str], object] = False,
+        device: Callable[[DevicePrompt], object] | None = None,
+    ) -> None:
+        """Sign in at the provider; see ``AsyncClient.sign_in``."""
+        if device is not None:
+            key = await self._key()
+            flow = self._flows.sign_in_by_device(device, new_session_name(), key)
+            await self._drive(flow)
+            return
+        # Before anything is awaited: a browser opens windows only right after a click.
+        uri = self._flows.redirect_uri(is_popup=bool(popup))
+        window = self._place.window(uri, popup)
+        await self._visit(window, Asked(hint=hint, prompt=prompt, max_age=max_age))
+
+    async def _visit(self, window: SignInWindow, asked: Asked, *, silent: bool = False) -> None:
+        """Show the provider's page; a session begins where that comes back to this window."""
+        try:
+            await self._drive(self._flows.discover())
+            url = self._flows.begin(
+                asked,
+                redirect_uri=window.redirect_uri,
+                back=self._place.pending.get(BACK) or self._manager.return_path_here(),
+                draft=self._draft(),
+                silent=silent,
+            )
+            answer = await window.visit(url)
+        finally:
+            window.close()
+        await self._redeem(answer, self._flows.take(answer))
+
+    async def _redeem(self, answer: str, pending: PendingSignIn) -> None:
+        key = await self._key()
+        await self._drive(self._flows.redeem(answer, pending, new_session_name(), key))
+
+    async def _key(self) -> str | None:
+        return await self._new_key() if self._manager.options.sends_proofs else None
+
+    def _draft(self) -> str:
+        draft = self._manager.options.draft
+        return draft() if draft is not None else self._place.pending.get(DRAFT) or ""
+
+    # -- Coming back ---------------------------------------------------------------------------
+
+    async def finish(self) -> None:
+        """Finish a sign-in whose answer the page was opened with; show where the person was.
+
+        Raises:
+            SignInFailed: If it did not work, and nobody is signed in.
+            Unreachable: If the provider cannot be reached now.
+        """
+        answer, self._answer = self._answer, None
+        if answer is None:
+            return
+        try:
+            pending = self._flows.take(answer)
+        except SignInFailed:
+            if self._manager.session.record is None:
+                raise
+            return  # Opened again, or forged: the person who is signed in stays so.
+        self._note(pending)
+        try:
+            await self._redeem(answer, pending)
+        except SignInFailed as error:
+            if not pending.silent or error.code not in MUST_ASK:
+                raise
+            await self._ask(pending)
+        else:
+            self._place.pending.remove(BACK)
+            self._place.show(pending.back)
+
+    def _note(self, pending: PendingSignIn) -> None:
+        """Keep what the person must not lose, also if they have to begin once more."""
+        notes = self._place.pending
+        for name, text in ((DRAFT, pending.draft), (BACK, pending.back)):
+            if text:
+                notes.set(name, text)
+
+    async def _ask(self, pending: PendingSignIn) -> None:
+        """Let the person sign in after the provider could not do that in silence."""
+        login_url = self._manager.options.login_url
+        if login_url:
+            self._place.show(sign_in_url(login_url, here=pending.back, reason="expired"))
+        else:
+            await self._visit(self._place.window(self._flows.redirect_uri(), popup=False), Asked())
+
+    def take_draft(self) -> str:
+        """Return the draft that was kept when the person left, once; empty if there is none."""
+        draft = self._place.pending.get(DRAFT)
+        self._place.pending.remove(DRAFT)
+        return draft or ""
+
+    # -- Leaving by itself ---------------------------------------------------------------------
+
+    def page_shown(self) -> None:
+        """Leave now, if the session has ended while nobody saw the page."""
+        if self._leaves_when_shown and self._manager.session.record is None:
+            self._leave_once()
+
+    def _leave_once(self) -> None:
+        """Go to the provider at the end of a session, unless this tab has just come from there."""
+        self._leaves_when_shown = not self._is_watched()
+        if self._leaves_when_shown or not self._may_leave or not self._is_due():
+            self._manager.page_shown()
+            return
+        self._place.pending.set(LEFT, repr(self._manager.policy.clock.now()))
+        self._start(self._leave())
+
+    def _is_due(self) -> bool:
+        try:
+            left = float(self._place.pending.get(LEFT) or "-inf")
+        except ValueError:
+            return True
+        return not 0 <= self._manager.policy.clock.now() - left < QUIET_SECONDS
+
+    async def _leave(self) -> None:
+        try:
+            window = self._place.window(self._flows.redirect_uri(), popup=False)
+            await self._visit(window, Asked(), silent=self._server.provider.silent)
+        except UnexpiredError as error:
+            _log.warning("the sign-in at the provider did not begin: %s", type(error).__name__)
+            self._place.pending.remove(LEFT)
+            self._manager.page_shown()  # The next request tries again.
+
+    def _stay(self, *_: object) -> None:
+        self._may_leave = False
+
+    def _note_sign_in(self, *_: object) -> None:
+        self._may_leave, self._leaves_when_shown = True, False
+
+    # -- The rest ------------------------------------------------------------------------------
+
+    async def userinfo(self) -> Mapping[str, Any]:
+        """Return what the provider knows of the user; see ``AsyncClient.userinfo``."""
+        found: dict[str, Any] = {}
+        await self._drive(self._flows.userinfo(found.update))
+        return found
+
+    async def sign_out(self, record: Record | None) -> None:
+        """Let the provider end its own session, by showing its page."""
+        flow = self._flows.sign_out_url(record)
+        urls: list[str] = []
+        await self._drive(_collected(flow, urls))
+        if urls[0]:
+            self._place.leave(urls[0])
+
+
+def _collected(flow: Generator[Any, Any, str], found: list[str]) -> Generator[Any, Any, None]:
+    """Perform a flow and keep what it returns: a driver returns nothing."""
+    found.append((yield from flow))
