@@ -28,7 +28,7 @@ except ModuleNotFoundError as _error:
     raise no_browser(_error) from _error
 
 if TYPE_CHECKING:
-    from unexpired.ports import Prover, SyncTransport, Transport
+    from unexpired.ports import Prover, SignInPlace, SyncTransport, Transport
 
 _log = logging.getLogger("unexpired")
 
@@ -57,6 +57,7 @@ def connect(
         lock=SharedLock(lock, store) if isinstance(store, IndexedDBStore) else lock,
         prover=_keys_for(store),
         navigator=_navigator(),
+        place=_sign_in_place(key, options),
         is_watched=is_visible,
         page_url=page_url(),
         **options,
@@ -138,6 +139,14 @@ def _keys_for(store: TokenStore) -> Prover:
 def _navigator() -> Navigator:
     """Return the page's address; a worker or a program shows nothing that could be redirected."""
     return BrowserNavigator() if has_document() else NoNavigator()
+
+
+def _sign_in_place(key: str, options: Mapping[str, Any]) -> SignInPlace | None:
+    if options.get("provider") is None:
+        return None
+    from unexpired.browser.sign_in_place import sign_in_place  # noqa: PLC0415 - few pages need it
+
+    return sign_in_place(key)
 
 
 def _lock_name(storage_key: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 from unexpired.errors import SignInFailed, UnexpiredError
@@ -151,7 +152,8 @@ class AsyncProviderSignIn:
         notes = self._place.pending
         for name, text in ((DRAFT, pending.draft), (BACK, pending.back)):
             if text:
-                notes.set(name, text)
+                with suppress(SignInFailed):  # There is no room: then it is only lost later.
+                    notes.set(name, text)
 
     async def _ask(self, pending: PendingSignIn) -> None:
         """Let the person sign in after the provider could not do that in silence."""
@@ -180,7 +182,6 @@ class AsyncProviderSignIn:
         if self._leaves_when_shown or not self._may_leave or not self._is_due():
             self._manager.page_shown()
             return
-        self._place.pending.set(LEFT, repr(self._manager.policy.clock.now()))
         self._start(self._leave())
 
     def _is_due(self) -> bool:
@@ -192,6 +193,7 @@ class AsyncProviderSignIn:
 
     async def _leave(self) -> None:
         try:
+            self._place.pending.set(LEFT, repr(self._manager.policy.clock.now()))
             window = self._place.window(self._flows.redirect_uri(), popup=False)
             await self._visit(window, Asked(), silent=self._server.provider.silent)
         except UnexpiredError as error:
