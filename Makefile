@@ -1,13 +1,14 @@
 # make run and make test are all that a newcomer needs; `make help` lists the rest.
 # For GNU make 3.81, which macOS has, and any POSIX sh: so no .SHELLFLAGS, .ONESHELL or $(file).
 .DELETE_ON_ERROR:
-.PHONY: help setup run site wheel release-check test-install example shop docs test lint types check unit e2e notebooks hosts chromium firefox webkit cluster cluster-packages simulate explore fuzz browser lock clean bench
+.PHONY: help setup run run-oidc site wheel release-check test-install example shop docs test lint types check unit e2e notebooks hosts chromium firefox webkit cluster cluster-packages simulate explore fuzz browser lock clean bench
 
 # The Python that .venv was made with stays the default, so it has to be named only once.
 MADE_WITH := $(shell cat .venv/.python 2>/dev/null)
 PYTHON ?= $(if $(MADE_WITH),$(MADE_WITH),python3)
 UV ?= uv
 PORT ?= 8000
+PROVIDER_PORT ?= 8001
 CHROMIUM_TESTS ?= tests/e2e
 # All of tests/e2e can run in Firefox, but twice the whole would take too long: so what a session
 # must survive, how the page starts, and what everybody must be able to use.
@@ -82,6 +83,10 @@ vendor/.ready: tools/build_vendor.py tools/make_snapshot.mjs tools/browser-wheel
 
 run: setup ## Serve the page and the API in demo mode on PORT (8000)
 	$(BIN)/python -m server serve --demo --port $(PORT)
+
+run-oidc: setup ## The same, and beside it an identity provider on PROVIDER_PORT (8001)
+	node tools/demo_provider.mjs $(PROVIDER_PORT) http://127.0.0.1:$(PORT) \
+	  $(BIN)/python -m server serve --demo --port $(PORT)
 
 site: vendor/.ready ## Build dist/, the page for any static host and an API elsewhere: API=https://…
 	$(BIN)/python tools/build_site.py --api='$(API)'

@@ -6,6 +6,11 @@ import Provider from "oidc-provider";
 import MemoryAdapter from "oidc-provider/lib/adapters/memory_adapter.js";
 import { showError, showInteraction, deviceFlow, rpInitiatedLogout } from "./identity_provider_pages.mjs";
 
+if (!URL.parse) { // Set-up is content with Node.js 18, oidc-provider is not.
+  console.log(`oidc-provider needs a later Node.js than ${process.version}`);
+  process.exit(1);
+}
+
 const DEFAULTS = {
   host: "127.0.0.1", // Or localhost, which is another site to a browser.
   port: 0, // A free one.

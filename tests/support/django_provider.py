@@ -8,6 +8,7 @@ revocation nor introspection nor devices.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -133,7 +134,7 @@ def sign_in_on_page(page: Page, login: str = "ada", *, refuses: bool = False) ->
         login: One of ``PEOPLE``.
         refuses: The person signs in, and cancels on the next page.
     """
-    page.wait_for_url("**/login/*", wait_until="domcontentloaded")
+    page.wait_for_url(re.compile(r"/login/"), wait_until="domcontentloaded")
     provider = urlsplit(page.url).netloc
     while not page.is_closed() and urlsplit(page.url).netloc == provider:
         page.wait_for_load_state("domcontentloaded")

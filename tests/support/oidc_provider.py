@@ -45,7 +45,7 @@ class OidcProvider:
     def __enter__(self) -> Self:
         """Start, and wait until it listens."""
         self._child = subprocess.Popen(  # noqa: S603 - our own program
-            [_node(), str(PROGRAM), json.dumps(self._options)],
+            [node(), str(PROGRAM), json.dumps(self._options)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -53,7 +53,8 @@ class OidcProvider:
         )
         assert self._child.stdout is not None
         self.issuer = self._child.stdout.readline().strip()
-        assert self.issuer.startswith("http"), "oidc-provider did not start"
+        skip_with_old_node(self.issuer)
+        assert self.issuer, "oidc-provider did not start"
         self._http = httpx.Client(base_url=self.issuer)
         response = self._http.get("/.well-known/openid-configuration")
         self.metadata = response.raise_for_status().json()
@@ -137,8 +138,15 @@ def sign_in_on_page(page: Page, login: str = "ada", *, refuses: bool = False) ->
             page.locator(f"button[name=answer][value={answer}]").click()
 
 
-def _node() -> str:
-    node = shutil.which("node")
-    if node is None or not (ROOT / "node_modules" / "oidc-provider").exists():
+def node() -> str:
+    """Return Node.js, or skip the test."""
+    found = shutil.which("node")
+    if found is None or not (ROOT / "node_modules" / "oidc-provider").exists():
         pytest.skip("needs Node.js and the npm packages: make setup")
-    return node
+    return found
+
+
+def skip_with_old_node(announced: str) -> None:
+    """Skip the test where the provider prints that it needs a later Node.js."""
+    if announced.startswith("oidc-provider needs"):
+        pytest.skip(announced)
