@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION_LENGTH = 160  # About what search engines show.
 
-IN_TABLES = {"unexpired.Options", "unexpired.Dialect"}
+IN_TABLES = {"unexpired.Options", "unexpired.Dialect", "unexpired.oidc.Provider"}
 """Classes whose attributes an ``attributes-table`` shows; their docstrings need not repeat them."""
 
 NOISE = "<factory>"  # What `inspect` shows for a default that is made for each object.
