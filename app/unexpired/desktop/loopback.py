@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import closing, suppress
 from functools import partial
-from threading import Thread
+from threading import RLock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -75,6 +75,9 @@ class _LoopbackWindow:
         self._timeout = timeout
         self._wakes, self._waker = socket.socketpair()
         self._is_closed = False
+        self._closing = (
+            RLock()
+        )  # When close() returns, the port is free, also if another thread closes it.
         self._receiver: Thread | None = None
 
     @classmethod
@@ -106,17 +109,19 @@ class _LoopbackWindow:
         self._is_closed = True
         with suppress(OSError):  # It is closed already.
             self._waker.send(b"\0")
-        if self._receiver is not None:
-            self._receiver.join()
-        for each in (*self._listeners, self._wakes, self._waker):
-            each.close()
+        with self._closing:
+            if self._receiver is not None:
+                self._receiver.join()
+            for each in (*self._listeners, self._wakes, self._waker):
+                each.close()
 
     def _start(self, url: str) -> tuple[Future[str], Future[bool]]:
         """Start to wait for the browser, and open it; return what will come of both."""
         state = _state_in(url)
-        if self._is_closed or self._receiver is not None:
-            raise SignInFailed("ABANDONED")
-        self._receiver, receiving = _in_thread(partial(self._receive, state))
+        with self._closing:
+            if self._is_closed or self._receiver is not None:
+                raise SignInFailed("ABANDONED")
+            self._receiver, receiving = _in_thread(partial(self._receive, state))
         _, opening = _in_thread(partial(self._open, url))
         return receiving, opening
 
