@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 import unexpired
+import unexpired.oidc
 import unexpired_server
 from tests.support.paths import ROOT
 
 PUBLIC = {
     "unexpired": {*unexpired.__all__},
+    "unexpired.oidc": {*unexpired.oidc.__all__},
     "unexpired_server": {*unexpired_server.__all__},
     "unexpired.browser.worker": {"connect", "serve"},  # The page on workers names these.
 }

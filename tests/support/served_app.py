@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,14 +26,22 @@ class ServedApp:
     Args:
         folder: An empty folder for its files, its data and its log.
         text: The text of ``main.py``.
+        variables: Further variables of its environment; then it has no users of ours.
         **settings: Settings of ours by name, such as ``access_ttl=3``.
     """
 
-    def __init__(self, folder: Path, text: str, **settings: float | str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        text: str,
+        variables: Mapping[str, str] | None = None,
+        **settings: float | str,
+    ) -> None:
+        self._has_users = variables is None
         self._folder = folder
         paths = os.pathsep.join(map(str, (ROOT / "app", ROOT / "server")))
-        variables = {f"UNEXPIRED_{name.upper()}": str(value) for name, value in settings.items()}
-        self._environment = clean_environment() | {"PYTHONPATH": paths, **variables}
+        ours = {f"UNEXPIRED_{name.upper()}": str(value) for name, value in settings.items()}
+        self._environment = clean_environment() | {"PYTHONPATH": paths, **(variables or ours)}
         (folder / "main.py").write_text(text)
         self.url = ""
 
@@ -42,20 +51,13 @@ class ServedApp:
         return (self._folder / "host.log").read_text()
 
     def start(self) -> Self:
-        """Add the user, start, and wait until it listens.
+        """Start, and wait until it listens.
 
         Raises:
             RuntimeError: It ended instead; the message holds its log.
         """
-        subprocess.run(  # noqa: S603 - our own program
-            [sys.executable, "-m", "unexpired_server", "user", "add", USER],
-            cwd=self._folder,
-            env=self._environment,
-            input=f"{PASSWORD}\n",
-            text=True,
-            check=True,
-            capture_output=True,
-        )
+        if self._has_users:
+            self._add_user()
         with (self._folder / "host.log").open("w") as log:
             self.child = subprocess.Popen(
                 [sys.executable, "-m", "uvicorn", "main:app", "--port", "0"],
@@ -66,6 +68,17 @@ class ServedApp:
             )
         self.url = self._address()
         return self
+
+    def _add_user(self) -> None:
+        subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-m", "unexpired_server", "user", "add", USER],
+            cwd=self._folder,
+            env=self._environment,
+            input=f"{PASSWORD}\n",
+            text=True,
+            check=True,
+            capture_output=True,
+        )
 
     def stop(self) -> None:
         """End the process."""

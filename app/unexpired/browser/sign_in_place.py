@@ -45,8 +45,9 @@ class PagePlace:
         return href
 
     def show(self, url: str) -> None:
-        """Show where the person was."""
-        self._navigator.show(url)
+        """Show where the person was; the same address is shown already, and is not loaded again."""
+        if url != self._navigator.here():
+            self._navigator.show(url)
 
     def leave(self, url: str) -> None:
         """Leave for a page of the provider's."""
