@@ -45,8 +45,10 @@ from tests.docs.pages import (
     pages,
     snippets,
 )
+from tests.server.browsers import ORIGIN, Browser, parameters_of
 from tests.support.fake_introspection import FakeIntrospection
 from tests.support.fake_issuer import FakeIssuer
+from tests.support.lying_provider import LyingProvider
 from tests.support.paths import ROOT
 from tests.support.proof_maker import ProofMaker
 from unexpired import AsyncClient, Options
@@ -207,6 +209,27 @@ async def forget_and_replace(app: Starlette) -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_people_of_a_provider_become_the_users_of_an_application(api: str) -> None:
+    """The guide's application refuses the person of another organization."""
+    with LyingProvider() as provider:
+        replacing = {
+            "https://login.example.com/realms/notes": provider.issuer,
+            "https://notes.example": ORIGIN,
+        }
+        done = run("how-to/sign-in-at-a-provider.md", api, replacing=replacing)
+        asyncio.run(sign_in_at_provider(done["app"], provider))
+    assert [one.username for one in done["members"].values()] == ["ada@example.com"]
+
+
+async def sign_in_at_provider(app: Starlette, provider: LyingProvider) -> None:
+    async with app.router.lifespan_context(app):
+        first = await Browser(app).sign_in()
+        assert (await Browser(app).sign_in())["user"] == first["user"]
+        provider.claims = {"email": "eve@evil.example"}
+        assert parameters_of(await Browser(app).visit()) == {"failed": "NOT_ALLOWED"}
+
+
+@pytest.mark.usefixtures("folder")
 def test_an_application_of_ones_own_issues_and_verifies_tokens(api: str) -> None:
     """The application has our routes; the verifier returns a token's user, or its error code."""
     done = run(OWN_APPLICATION, api)
@@ -323,7 +346,9 @@ def test_every_page_with_python_has_a_test() -> None:
         name(page) for page in pages() for one in snippets(page, "python") if one.is_for_programs
     }
     guides = {f"docs/{guide.page}" for guide in GUIDES}
-    others = ("cookies", "desktop-and-adapters", "testing", "verify-any-issuer")
+    others = (
+        "cookies", "desktop-and-adapters", "sign-in-at-a-provider", "testing", "verify-any-issuer",
+    )  # fmt: skip
     how_to = {f"docs/how-to/{one}.md" for one in others}
     assert run_here == {"README.md", "docs/explanation/httpx.md"} | guides | how_to
 
