@@ -29,12 +29,12 @@ class Form:
     Attributes:
         address: The endpoint's URL, the only one that receives the rest.
         fields: What is sent as ``application/x-www-form-urlencoded``.
-        authorization: The header with the client's credentials.
+        authorization: The header with the client's credentials; empty when the fields have them.
     """
 
     address: str
     fields: Mapping[str, str] = field(repr=False)
-    authorization: str = field(repr=False)
+    authorization: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -69,18 +69,34 @@ def post_form(form: Form) -> FormResponse:
         NoConnectionError: The server could not be reached.
         OSError: There is no response.
     """
+    headers = {"Authorization": form.authorization} if form.authorization else {}
+    body = urlencode(form.fields).encode("ascii")
+    return exchange(form.address, body, headers)
+
+
+def exchange(address: str, body: bytes | None, headers: Mapping[str, str]) -> FormResponse:
+    """Send a request with the standard library, a GET where it has no body; blocks the thread.
+
+    Args:
+        address: The URL.
+        body: What is posted.
+        headers: Further headers.
+
+    Raises:
+        WrongDocumentError: The response is too large, or too slow.
+        NoConnectionError: The server could not be reached.
+        OSError: There is no response.
+    """
     until = time.monotonic() + FETCH_TIMEOUT
     request = urllib.request.Request(  # noqa: S310 - the address is https, or of this machine
-        form.address,
-        urlencode(form.fields).encode("ascii"),
-        {"Accept": "application/json", "Authorization": form.authorization},
+        address, body, {"Accept": "application/json", **headers}
     )
     try:
-        with _opener(form.address).open(request, timeout=SOCKET_TIMEOUT) as response:
-            content = read_bounded(response, form.address, until)
+        with _opener(address).open(request, timeout=SOCKET_TIMEOUT) as response:
+            content = read_bounded(response, address, until)
             return FormResponse(response.status, content, response.headers)
     except urllib.error.URLError as exc:
-        shown = shown_url(form.address)
+        shown = shown_url(address)
         raise NoConnectionError(f"{shown}: there is no connection: {exc.reason}") from None
 
 

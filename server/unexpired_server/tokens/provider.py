@@ -19,14 +19,10 @@ from unexpired_server.errors import Challenge, Unavailable
 from unexpired_server.settings import Settings
 from unexpired_server.tokens import base64url
 from unexpired_server.tokens.discovery import Discovery
-from unexpired_server.tokens.forms import basic_credentials
+from unexpired_server.tokens.forms import Form, FormResponse, basic_credentials
 from unexpired_server.tokens.id_tokens import IdTokenVerifier
 from unexpired_server.tokens.jwk_set import ALGORITHMS
-from unexpired_server.tokens.provider_requests import (
-    ProviderDownError,
-    ProviderRequests,
-    ProviderResponse,
-)
+from unexpired_server.tokens.provider_requests import ProviderDownError, ProviderRequests
 from unexpired_server.tokens.read_only import ReadOnlyDict
 from unexpired_server.tokens.remote_keys import RemoteKeys
 from unexpired_server.tokens.strict_json import read_object
@@ -187,16 +183,16 @@ class ProviderClient:
             "redirect_uri": redirect_uri,
             "code_verifier": verifier,
         }
-        headers: dict[str, str] = {}
+        authorization = ""
         if not self._secret:
             form["client_id"] = self._client_id
         elif self._posts_secret():
             form |= {"client_id": self._client_id, "client_secret": self._secret}
         else:
-            headers["Authorization"] = basic_credentials(self._client_id, self._secret)
-        url = self._endpoint("token_endpoint")
+            authorization = basic_credentials(self._client_id, self._secret)
+        endpoint = self._endpoint("token_endpoint")
         try:
-            response = await self._requests.post(url, form, headers)
+            response = await self._requests.post(Form(endpoint, form, authorization))
         except ProviderDownError as exc:
             raise _outage(exc) from None
         if response.status != HTTPStatus.OK:
@@ -246,7 +242,7 @@ def _code_of(error: str) -> str:
     return ACCESS_DENIED if error == "access_denied" else PROVIDER_REFUSED
 
 
-def _members(response: ProviderResponse) -> dict[str, Any]:
+def _members(response: FormResponse) -> dict[str, Any]:
     try:
         return read_object(response.content)
     except ValueError:
@@ -258,7 +254,7 @@ def _outage(exc: ProviderDownError) -> SignInRefusedError:
     return SignInRefusedError(PROVIDER_UNAVAILABLE)
 
 
-def _log_refusal(response: ProviderResponse) -> None:
+def _log_refusal(response: FormResponse) -> None:
     try:
         error = _members(response).get("error")
     except SignInRefusedError:
