@@ -14,6 +14,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from tests.support.django_provider import SERVER_SECRET, DjangoProvider
+from tests.support.django_provider import sign_in as sign_in_at_django
 from tests.support.oidc_provider import CLIENT_SECRETS, OidcProvider, sign_in
 from tests.support.proof_maker import ProofMaker
 from tests.support.raw_client import RawClient, answer_in
@@ -272,6 +274,31 @@ def bound_token(provider: OidcProvider, key: ProofMaker) -> str:
     proof = key.proof("POST", url, nonce=first.headers["dpop-nonce"])
     token: str = httpx.post(url, data=form, headers={"DPoP": proof}).json()["access_token"]
     return token
+
+
+# -- A provider of another make --------------------------------------------------------------------
+
+
+def test_django_oauth_toolkit_says_less_and_is_understood() -> None:
+    with DjangoProvider("http://127.0.0.1:9", [CALLBACK]) as provider:
+        metadata = {**provider.metadata, **provider.unlisted}
+        spa = RawClient(metadata, "spa", CALLBACK, scope="openid")
+        tokens = spa.redeem(sign_in_at_django(spa.authorization_url())).json()
+        given: dict[str, Any] = {
+            "url": metadata["introspection_endpoint"],
+            "client_id": "server",
+            "client_secret": SERVER_SECRET,
+            "audience": None,
+            "user_claim": "username",
+        }
+        verifier = IntrospectionVerifier(**given, needs_token_type=False)
+        claims = verifier.authenticate_sync(f"Bearer {tokens['access_token']}")
+        assert (claims.user_id, claims.claims["client_id"]) == ("ada", "spa")
+        for unknown in (tokens["refresh_token"], "unknown"):
+            with pytest.raises(TokenExpired):
+                verifier.verify_sync(unknown)
+        with pytest.raises(TokenInvalid):
+            IntrospectionVerifier(**given).verify_sync(tokens["access_token"])
 
 
 # -- WebSockets ------------------------------------------------------------------------------------

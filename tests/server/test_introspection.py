@@ -150,6 +150,7 @@ async def test_an_issuer_that_names_no_endpoint_is_an_outage(
         ({"url": "https://[::1"}, "url= must be an https URL"),
         ({"url": f"{URL}#a"}, "url= must be an https URL"),
         ({"url": None, "issuer": "http://issuer.example"}, "https URL"),
+        ({"user_claim": ""}, "user_claim= is needed"),
         ({"client_id": ""}, "client_id= is needed"),
         ({"client_secret": ""}, "client_secret= is needed"),
         ({"client_secret": b"bytes"}, "client_secret= is needed"),
@@ -211,6 +212,11 @@ GOOD: dict[str, Any] = {"issuer": "https://a", "audience": AUDIENCE}
         ({"token_type": None}, {}),
         ({"exp": None, "iat": None, "scope": None}, {}),
         ({"typ": "Bearer", "token_use": "access_token"}, {}),
+        ({"sub": None, "username": "ada"}, {"user_claim": "username"}),
+        (
+            {"aud": None, "iss": None, "token_type": None},
+            {"audience": None, "needs_token_type": False},
+        ),
     ],
 )
 async def test_what_the_standard_leaves_open_is_accepted(
@@ -237,6 +243,9 @@ async def test_what_the_standard_leaves_open_is_accepted(
         ({"sub": ""}, {}),
         ({"sub": 1}, {}),
         ({"sid": 1}, {}),
+        ({"sub": "ada"}, {"user_claim": "username"}),
+        ({"token_type": "refresh_token"}, {"audience": None, "needs_token_type": False}),
+        ({"typ": "Refresh", "token_type": None}, {"audience": None, "needs_token_type": False}),
         ({"exp": "1800000300"}, {}),
         ({"exp": True}, {}),
         ({"iat": []}, {}),
@@ -540,11 +549,10 @@ async def test_requests_at_once_are_few_and_the_others_wait_for_their_turn(
     waiting = asyncio.gather(*(checks.verify(token) for token in tokens))
     while len(server.asked) < introspection.MAXIMUM_REQUESTS:
         await asyncio.sleep(0.001)
-    assert threading.active_count() < 3 * introspection.MAXIMUM_REQUESTS
-    assert len(server.asked) == introspection.MAXIMUM_REQUESTS
     server.open.set()
     assert len(await waiting) == 100
     assert len(server.asked) == 100
+    assert server.most_at_once == introspection.MAXIMUM_REQUESTS
 
 
 async def test_more_than_can_wait_is_an_outage(
@@ -831,7 +839,7 @@ def test_a_socket_whose_token_has_no_end_survives_an_outage_for_a_while(
         is_checked_again()
         websocket.send_text("still here")
         assert websocket.receive_text() == "still here"
-        clock.advance(sockets.OUTAGE_SECONDS)
+        clock.advance(sockets.OUTAGE_SECONDS + 60)
         assert websocket.receive_json()["code"] == "TOKEN_EXPIRED"
 
 

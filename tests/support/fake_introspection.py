@@ -6,7 +6,8 @@ import json
 import threading
 import time
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -49,6 +50,7 @@ class FakeIntrospection(ThreadedServer):
         asked: The requests to the endpoint.
         answer: Responds to all requests, if it is set.
         open: Requests hang while it is not set.
+        most_at_once: How many hung at once.
         metadata: How it describes itself.
     """
 
@@ -64,12 +66,25 @@ class FakeIntrospection(ThreadedServer):
         self.tokens: dict[str, dict[str, Any]] = {}
         self.asked: list[Asked] = []
         self.answer: Answer | None = None
+        self.most_at_once = 0
+        self._hanging = 0
+        self._lock = threading.Lock()
         self.open = threading.Event()
         self.open.set()
         self.metadata: dict[str, Any] = {
             "issuer": self.url,
             "introspection_endpoint": self.endpoint,
         }
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count a request while it hangs."""
+        with self._lock:
+            self._hanging += 1
+            self.most_at_once = max(self.most_at_once, self._hanging)
+        yield
+        with self._lock:
+            self._hanging -= 1
 
     @property
     def endpoint(self) -> str:
@@ -125,7 +140,8 @@ class FakeIntrospection(ThreadedServer):
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 fields = parse_qs(body, strict_parsing=True)
                 fake.asked.append(Asked(self.path, headers, fields))
-                fake.open.wait(60)
+                with fake.counted():
+                    fake.open.wait(60)
                 self._respond(fake.answer or fake.good(headers, fields["token"][0]))
 
             def _respond(self, answer: Answer) -> None:

@@ -83,14 +83,18 @@ class ForeignTokens:
         return ReadToken(claims, max(issued_at, not_before), expires_at)
 
 
-def foreign_claims(payload: dict[str, Any]) -> Claims:
+def foreign_claims(payload: dict[str, Any], user_claim: str = "sub") -> Claims:
     """Return the claims that another issuer makes of a token's user.
 
+    Args:
+        payload: All that it says.
+        user_claim: The claim with the user's id.
+
     Raises:
-        TokenInvalid: One is malformed, or ``sub`` is missing.
+        TokenInvalid: One is malformed, or the user's id is missing.
     """
     session_id = text_of(payload, "sid") if "sid" in payload else ""
-    user_id, scopes, jkt = text_of(payload, "sub"), _scopes(payload), bound_key(payload)
+    user_id, scopes, jkt = text_of(payload, user_claim), _scopes(payload), bound_key(payload)
     return Claims(user_id, session_id, scopes, read_only(payload), jkt)
 
 

@@ -48,11 +48,22 @@ class IntrospectedTokens:
     Args:
         issuer: The exact ``iss``, where the endpoint names one; None accepts any.
         audience: The ``aud``, or one of several; None leaves it to the endpoint.
+        user_claim: The member with the user's id.
+        needs_token_type: Whether there must be a ``token_type`` where no audience is checked.
     """
 
-    def __init__(self, issuer: str | None, audience: str | None) -> None:
+    def __init__(
+        self,
+        issuer: str | None,
+        audience: str | None,
+        *,
+        user_claim: str = "sub",
+        needs_token_type: bool = True,
+    ) -> None:
         self._issuer = None if issuer is None else ExpectedIssuer(issuer)
         self._audience = audience
+        self._user_claim = user_claim
+        self._may_lack_type = audience is not None or not needs_token_type
 
     def read(self, content: bytes) -> Answer:
         """Read a response of the endpoint.
@@ -80,7 +91,7 @@ class IntrospectedTokens:
             raise TokenInvalid
         if self._issuer and "iss" in members and not self._issuer.is_named(members["iss"]):
             raise TokenInvalid
-        claims = foreign_claims(members)
+        claims = foreign_claims(members, self._user_claim)
         if claims.jkt is None and _token_type(members) == "dpop":
             raise TokenInvalid  # Without a key to prove it would be a bearer token.
         starts_at = max(_time(members, "iat", 0), _time(members, "nbf", 0))
@@ -90,7 +101,7 @@ class IntrospectedTokens:
         """Refuse refresh tokens, of which endpoints also say that they are active."""
         named = _token_type(members)
         # A refresh token has no type (RFC 6749, section 5.1), and rarely an audience.
-        may_be = self._audience is not None if named is None else named in TOKEN_TYPES
+        may_be = self._may_lack_type if named is None else named in TOKEN_TYPES
         marks = ((str(members.get(name)).lower(), others) for name, others in OTHER_TOKENS.items())
         if not may_be or any(mark in others for mark, others in marks):
             raise TokenInvalid

@@ -43,7 +43,7 @@ class IntrospectionVerifier(TokenVerifier):
     refresh says so. While the endpoint cannot be asked, tokens that are not cached get
     ``Unavailable``: an outage signs nobody out.
 
-    The token must have a ``sub``, which becomes ``user_id``. A token with ``cnf.jkt`` needs a proof
+    A token with ``cnf.jkt`` needs a proof
     with each request, as with ``JWKSVerifier``.
 
     Args:
@@ -55,6 +55,10 @@ class IntrospectionVerifier(TokenVerifier):
         audience: The ``aud`` that tokens must have. None leaves it to the endpoint, which may know
             by ``client_id`` who asks (RFC 7662, section 4); then it must say the ``token_type``,
             because nothing else distinguishes access tokens from refresh tokens.
+        user_claim: The member that becomes ``user_id``. Where it is ``username``, the name must
+            never pass to another person.
+        needs_token_type: False for an endpoint that says no ``token_type``, and knows access tokens
+            only.
         leeway: Clock tolerance, in seconds.
         cache_seconds: How long an answer is used; an hour at most.
         cache_size: How many tokens are cached, by their hashes.
@@ -72,13 +76,15 @@ class IntrospectionVerifier(TokenVerifier):
         client_id: str,
         client_secret: str,
         audience: str | None,
+        user_claim: str = "sub",
+        needs_token_type: bool = True,
         leeway: float = 60,
         cache_seconds: float = 60,
         cache_size: int = 10_000,
         now: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(leeway, now)
-        _check_texts(client_id=client_id, client_secret=client_secret)
+        _check_texts(client_id=client_id, client_secret=client_secret, user_claim=user_claim)
         if audience is not None:
             _check_texts(audience=audience)
         if not 0 <= cache_seconds <= LONGEST_CACHE_SECONDS:
@@ -91,7 +97,9 @@ class IntrospectionVerifier(TokenVerifier):
         self._introspection = Introspection(
             _endpoint(url, issuer, now),
             basic_credentials(client_id, client_secret),
-            IntrospectedTokens(issuer, audience),
+            IntrospectedTokens(
+                issuer, audience, user_claim=user_claim, needs_token_type=needs_token_type
+            ),
             self._cache,
             now,
         )
