@@ -19,6 +19,12 @@ TUTORIAL = DOCS / "tutorial.md"
 """Followed step by step, in an empty folder (tests/e2e/test_tutorial.py)."""
 
 LANGUAGES = ("python", "sh", "toml", "html", "http")
+PROVIDER_PAGES = {
+    DOCS / "how-to" / "sign-in-with-a-provider.md",
+    *(DOCS / "tutorials").glob("*.md"),
+}
+"""Pages whose code signs in at an identity provider (tests/docs/test_provider_guides.py)."""
+
 API = "https://api.example.com"
 """The reader's API in the documentation; tests replace it by a server's address."""
 

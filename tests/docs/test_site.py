@@ -16,10 +16,12 @@ import pytest
 
 import unexpired
 from tests.docs.pages import DOCS, everything, snippets
+from tests.support.paths import ROOT
 from unexpired.token_response import ENDINGS, EXPIRED, REFUSALS
 from unexpired_server.sessions.audit import Cause
 from unexpired_server.settings import Settings
 
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 LOADED = {"img": "src", "script": "src", "link": "href", "source": "srcset", "iframe": "src"}
 
 
@@ -156,3 +158,18 @@ def test_the_pictures_are_up_to_date() -> None:
     drawn = runpy.run_path(str(DOCS / "pictures" / "draw.py"))["PICTURES"]
     for name, picture in drawn.items():
         assert (DOCS / "pictures" / f"{name}.svg").read_text() == picture.drawn()
+
+
+def test_each_test_that_the_documentation_names_exists() -> None:
+    """A rule whose test is gone would be a promise that nothing holds."""
+    named = {one for page in everything() for one in NAMED_TEST.findall(page.read_text())}
+    assert len(named) > 40
+    assert {
+        f"{path}::{name}" for path, name in named if name not in defined_in(ROOT / path)
+    } == set()
+
+
+def defined_in(path: Path) -> set[str]:
+    """Return the names of the functions in a file; none if there is no such file."""
+    nodes = ast.parse(path.read_text()).body if path.is_file() else []
+    return {one.name for one in nodes if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)}

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.docs.guides import GUIDES
-from tests.docs.pages import API, DOCS, name, pages, snippets
+from tests.docs.pages import API, DOCS, PROVIDER_PAGES, name, pages, snippets
 from tests.e2e.browser_library import Library
 from tests.e2e.conftest import ContextFactory
 from tests.e2e.watch import Watch
@@ -25,6 +25,7 @@ PAGES = [
     page
     for page in pages()
     if page not in {guide.path for guide in GUIDES}  # Those need their own application.
+    and page not in PROVIDER_PAGES  # And those a provider.
     and any(one.is_for_browsers for one in snippets(page, "python"))
 ]
 
