@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from tests.support.fake_introspection import (
     FakeIntrospection,
 )
 from tests.support.fake_issuer import AUDIENCE, Answer
+from tests.support.own_certificate import self_signed_certificate
 from tests.support.proof_maker import ProofMaker
 from tests.support.server_process import clean_environment
 from unexpired_server import (
@@ -44,7 +46,7 @@ from unexpired_server import (
     failure_response,
 )
 from unexpired_server.http import sockets
-from unexpired_server.tokens import documents, introspection, workers
+from unexpired_server.tokens import documents, forms, introspection, workers
 from unexpired_server.tokens.answer_cache import REFUSED_SECONDS, token_key
 from unexpired_server.tokens.documents import WrongDocumentError
 from unexpired_server.tokens.forms import Form
@@ -191,6 +193,28 @@ async def test_a_proxy_does_not_see_what_goes_to_this_machine(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
     assert (await checks.verify(server.issue())).user_id == "ada"
+
+
+def test_a_server_whose_certificate_is_not_trusted_sees_no_token(
+    clock: FakeClock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    certificate = self_signed_certificate(tmp_path)
+    monkeypatch.setattr(forms, "is_loopback", lambda _host: False)
+    server = FakeIntrospection(clock)
+    server.use_tls(certificate)
+    with server:
+        forms._opener.cache_clear()  # noqa: SLF001 - the certificates are read once
+        with pytest.raises(Unavailable):
+            verifier_of(server, clock).verify_sync(server.issue())
+        assert server.asked == []
+        assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        forms._opener.cache_clear()  # noqa: SLF001 - the certificates are read once
+        assert verifier_of(server, clock).verify_sync("opaque").user_id == "ada"
+    forms._opener.cache_clear()  # noqa: SLF001 - nothing else trusts it
 
 
 # -- What the answer means -------------------------------------------------------------------------
