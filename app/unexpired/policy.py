@@ -597,6 +597,7 @@ class Policy:
         request: Request,
         identified: Callable[[Tokens], Tokens],
         key: str | None = None,
+        expected: frozenset[str] = frozenset(),
     ) -> Generator[Send, Response, None]:
         """Exchange what a provider gave for a session.
 
@@ -605,6 +606,7 @@ class Policy:
             request: The request for the tokens.
             identified: Checks whose tokens they are, and returns them with their user.
             key: A new key to bind the session to, which is dropped if the server does not.
+            expected: Error codes that are no failure to log: the person has not decided yet.
 
         Raises:
             SignInFailed: If the provider refuses, or its tokens are not to be trusted.
@@ -614,6 +616,8 @@ class Policy:
         """
         requested_at = self.clock.now()
         response, proved = yield from self._fetch_first_tokens(request, key)
+        if (code := self.server.dialect.named(response).code) in expected:
+            raise SignInFailed(str(code))
         translated = self.server.dialect.read_sign_in(response)
         tokens = parse_token_response(
             translated, requested_at=requested_at, received_at=self.clock.now()

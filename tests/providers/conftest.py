@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.providers.places import CALLBACK, Machine
+from tests.providers.places import API, CALLBACK, Machine
 from tests.support.form_browser import FormBrowser
 from tests.support.lying_provider import LyingProvider
 from tests.support.oidc_provider import OidcProvider
+from tests.support.person_with_browser import PersonWithBrowser
+from tests.support.verifying_api import VerifyingApi
 from unexpired.oidc import Provider
 
 
@@ -19,6 +22,21 @@ def oidc_provider() -> Iterator[OidcProvider]:
     """Return oidc-provider of npm, with its own rules."""
     with OidcProvider(redirect_uris=[CALLBACK], post_logout_redirect_uris=[CALLBACK]) as provider:
         yield provider
+
+
+@pytest.fixture
+def npm(oidc_provider: OidcProvider) -> Iterator[OidcProvider]:
+    """Return the same, as it was at first."""
+    oidc_provider.log()
+    yield oidc_provider
+    oidc_provider.change(access_ttl=300, rotate=True, slow=0, failing={}, lost_responses=0)
+
+
+@pytest.fixture(scope="session")
+def api(oidc_provider: OidcProvider) -> Iterator[VerifyingApi]:
+    """Return an API that verifies the tokens which oidc-provider has issued for it."""
+    with VerifyingApi(oidc_provider.issuer, API) as running:
+        yield running
 
 
 @pytest.fixture
@@ -33,6 +51,21 @@ def person() -> Iterator[FormBrowser]:
     """Somebody with a browser of their own."""
     with FormBrowser() as browser:
         yield browser
+
+
+@pytest.fixture
+def system_browser(person: FormBrowser, monkeypatch: pytest.MonkeyPatch) -> PersonWithBrowser:
+    """Return the browser that programs open."""
+    browser = PersonWithBrowser(person)
+    browser.install(monkeypatch)
+    return browser
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return where programs keep their sessions."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path / "unexpired"
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from unexpired.ports import MemoryPending, PendingStore
 
 PAGE = "http://127.0.0.1:9/app"
 CALLBACK = "http://127.0.0.1:9/callback"
+API = "https://notes.example"
+"""What the API is called at a provider."""
 
 
 class FormWindow:

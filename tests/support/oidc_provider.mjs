@@ -19,14 +19,15 @@ const log = [];
 
 function clients({ redirect_uris, post_logout_redirect_uris, loopback_paths, ...server }) {
   const inBrowser = (id, more) => publicClient(id, { redirect_uris, post_logout_redirect_uris, ...more });
+  const installed = (id, more) => publicClient(id, {
+    application_type: "native", redirect_uris: loopback_paths.map((path) => `http://127.0.0.1${path}`), ...more,
+  });
   return [
     inBrowser("spa"),
     inBrowser("spa-dpop", { dpop_bound_access_tokens: true }),
     inBrowser("spa-es", { id_token_signed_response_alg: "ES256" }),
-    publicClient("native", {
-      application_type: "native",
-      redirect_uris: loopback_paths.map((path) => `http://127.0.0.1${path}`),
-    }),
+    installed("native"),
+    installed("native-dpop", { dpop_bound_access_tokens: true }),
     publicClient("device", {
       application_type: "native", redirect_uris: [], response_types: [],
       grant_types: ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"],

@@ -20,7 +20,7 @@ PROGRAM = ROOT / "tests" / "support" / "oidc_provider.mjs"
 STOP_SECONDS = 30.0
 CLIENT_SECRETS = {"server": "server-secret", "api": "api-secret"}
 """The clients that have one. The others are ``spa``, ``spa-dpop``, ``spa-es``, ``native``,
-``device``."""
+``native-dpop``, ``device``."""
 
 
 class OidcProvider:

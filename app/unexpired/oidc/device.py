@@ -27,6 +27,9 @@ SLOW_DOWN = 5.0  # s. RFC 8628, section 3.5.
 MAX_EXPIRES_IN = 3600.0  # s
 MAX_USER_CODE = 64  # A person has to type it.
 
+UNDECIDED = frozenset({"authorization_pending", "slow_down"})
+"""The codes that ask to go on (RFC 8628, section 3.5)."""
+
 _ADDRESS = re.compile(r"[!-~]{1,2048}")
 _DIGITS = re.compile(r"[0-9]{1,9}")
 
@@ -80,26 +83,28 @@ class Polling:
         self._expires_at = expires_at
         self._outages = 0
 
-    def after(self, code: str | None, now: float) -> float:
+    def after(self, code: str | None, now: float, asked_for: float = 0.0) -> float:
         """Return the seconds to wait before the next time.
 
         Args:
             code: The error code of the response; None if there was no usable response.
             now: The time, by the clock that never goes back.
+            asked_for: The seconds that the provider asks to wait (``Retry-After``).
 
         Raises:
             SignInFailed: If the person refused (``access_denied``), the code has ended
                 (``expired_token``, ``SIGN_IN_TIMED_OUT``), or the provider has any other reason.
         """
-        if code not in {"authorization_pending", "slow_down", None}:
-            raise SignInFailed(str(code))
+        if code is not None and code not in UNDECIDED:
+            raise SignInFailed(code)
         if now >= self._expires_at:
             raise SignInFailed("SIGN_IN_TIMED_OUT")
         self._outages = self._outages + 1 if code is None else 0
         if code == "slow_down":
             self.interval += SLOW_DOWN
         # The last time is as late as the code allows: the person may sign in at the last moment.
-        return min(self._wait(), max(self.interval, self._expires_at - now))
+        longest = max(self.interval, self._expires_at - now)
+        return min(max(self._wait(), asked_for), longest)
 
     def _wait(self) -> float:
         """Return the interval, doubled by each outage since the last response."""

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from unexpired.effects import Effect, Send, Sleep
-from unexpired.errors import BadReply, SignInFailed, Unreachable
+from unexpired.errors import BadReply, RateLimited, SignInFailed, Unreachable
 from unexpired.messages import Headers, Request, Response
 from unexpired.oidc.authorization import (
     Asked,
@@ -18,7 +18,13 @@ from unexpired.oidc.authorization import (
     state_of,
     with_query,
 )
-from unexpired.oidc.device import DevicePrompt, Polling, device_request, read_device_response
+from unexpired.oidc.device import (
+    UNDECIDED,
+    DevicePrompt,
+    Polling,
+    device_request,
+    read_device_response,
+)
 from unexpired.oidc.metadata import Metadata
 from unexpired.oidc.provider_server import ProviderServer
 from unexpired.policy import Policy
@@ -28,6 +34,11 @@ from unexpired.token_response import Tokens
 
 MAX_AGE = 600.0
 """How long a sign-in may take, in seconds, before its answer is refused and forgotten."""
+
+FOR_AN_API = (
+    "userinfo: many providers refuse a token there that is for an API (resource, audience)."
+    " `user` has what the ID token says."
+)
 
 
 class ProviderFlows:
@@ -173,11 +184,15 @@ class ProviderFlows:
                     request,
                     lambda tokens: self._server.identified_first(tokens, None),
                     key,
+                    UNDECIDED,
                 )
             except SignInFailed as error:
+                if error.code not in UNDECIDED:
+                    raise
                 wait = polling.after(error.code, self._policy.clock.monotonic())
-            except Unreachable:
-                wait = polling.after(None, self._policy.clock.monotonic())
+            except (RateLimited, Unreachable) as error:
+                now, asked_for = self._policy.clock.monotonic(), error.retry_after or 0.0
+                wait = polling.after(None, now, asked_for)
             else:
                 return
 
@@ -200,13 +215,21 @@ class ProviderFlows:
             raise BadReply("The provider has no userinfo endpoint.")
         request = Request("GET", url, Headers({"accept": "application/json"}))
         response: Response = yield from self._policy.call(request, is_trusted=True)
-        response.raise_for_status()
-        known = self._policy.session.require().tokens.user or {}
-        if response.fields.get("sub") != known.get("sub"):
+        self._check_userinfo(response)
+        known = (self._policy.session.require().tokens.user or {}).get("sub")
+        if known is not None and response.fields.get("sub") != known:
             error = BadReply()
             error.add_note("userinfo: its sub is not that of the ID token")
             raise error
         found(response.fields)
+
+    def _check_userinfo(self, response: Response) -> None:
+        try:
+            response.raise_for_status()
+        except BadReply as error:
+            if self._provider.resource or self._provider.audience:
+                error.add_note(FOR_AN_API)
+            raise
 
     def sign_out_url(self, record: Record | None) -> Generator[Send, Response, str]:
         """Return the address that ends the session at the provider; empty if there is none.

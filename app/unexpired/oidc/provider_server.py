@@ -31,6 +31,9 @@ DISCOVERY_TIMEOUT = 10.0  # s
 # RFC 6749, 5.2; OpenID Connect Core 1.0, 3.1.2.6: the person has to do something.
 REFUSED = frozenset({"invalid_grant", "interaction_required", "login_required", "consent_required"})
 
+DECIDED = frozenset({"access_denied", "expired_token"})
+"""What a person has decided at another device, or not in time (RFC 8628, section 3.5)."""
+
 NEVER_RENEWED = (
     "The provider gave no refresh token: when the access token expires, the person is sent there"
     " again. Many give one for the scope offline_access only if the application is registered for"
@@ -188,7 +191,8 @@ class ProviderServer:
 
         Args:
             tokens: The tokens in the response.
-            pending: The sign-in that they answer; None for the device grant, which has no nonce.
+            pending: The sign-in that they answer; None for the device grant, which has no nonce,
+                and in which not every provider gives an ID token: RFC 8628 knows none.
 
         Raises:
             SignInFailed: If the ID token is missing, though it was asked for, or not to be trusted.
@@ -198,7 +202,7 @@ class ProviderServer:
         if tokens.id_token is not None:
             nonce, max_age = (pending.nonce, pending.max_age) if pending else (None, None)
             return self._with_user(tokens, tokens.id_token, nonce=nonce, max_age=max_age)
-        if "openid" in self.provider.scope.split():
+        if pending is not None and "openid" in self.provider.scope.split():
             error = SignInFailed("UNTRUSTED_TOKEN")
             error.add_note("The response has no id_token, though the scope openid was asked for.")
             raise error
@@ -233,7 +237,7 @@ class ProviderServer:
         code, status = self.dialect.named(response).code, response.status_code
         if response.is_success:
             return names_hint(self.dialect, response.fields)
-        if is_outage(status) or code in REFUSED:
+        if is_outage(status) or code in REFUSED | DECIDED:
             return ""
         return (
             f"The provider's token endpoint answered {status} ({code or 'without a code'}). Is the"
