@@ -62,8 +62,10 @@ class SessionManager:
         self._text: str | None = None  # the stored text when it was last read or written
         self._written: Record | None = None  # the record in this text
         self._is_leaving = False
-        # Goes to the provider, where there is no sign-in page of the application's.
-        self.leave: Callable[[], None] = self.page_shown
+        # Goes to the provider, or returns False: where there is no sign-in page of the
+        # application's, and before it shows that page, if the provider may show nothing.
+        self.leave: Callable[[], bool] = lambda: False
+        self.leaves_in_silence = False
 
     # -- The store -----------------------------------------------------------------------------
 
@@ -174,8 +176,10 @@ class SessionManager:
         if self.options.on_expired != "redirect" or self._is_leaving or is_sign_in(here, login_url):
             return
         self._is_leaving = True
+        if (self.leaves_in_silence or not login_url) and self.leave():
+            return
         if not login_url:
-            self.leave()
+            self.page_shown()
             return
         self._navigator.go(sign_in_url(login_url, here=here, reason=reason))
         # A hash route shows at once; another page takes a while, and Back may return from it.

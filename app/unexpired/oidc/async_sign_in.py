@@ -66,6 +66,7 @@ class AsyncProviderSignIn:
         self._may_leave = True  # Not after a sign-out: the provider may sign the person in again.
         self._leaves_when_shown = False
         manager.leave = self._leave_once
+        manager.leaves_in_silence = self._server.provider.silent
         manager.emitter.on("signed_out", self._stay)
         manager.emitter.on("signed_in", self._note_sign_in)
 
@@ -176,13 +177,20 @@ class AsyncProviderSignIn:
         if self._leaves_when_shown and self._manager.session.record is None:
             self._leave_once()
 
-    def _leave_once(self) -> None:
-        """Go to the provider at the end of a session, unless this tab has just come from there."""
+    def _leave_once(self) -> bool:
+        """Go to the provider at the end of a session, unless this tab has just come from there.
+
+        Returns whether it goes there, now or when the page is seen.
+        """
+        self._leaves_when_shown = False
+        if not self._may_leave or not self._is_due():
+            return False
         self._leaves_when_shown = not self._is_watched()
-        if self._leaves_when_shown or not self._may_leave or not self._is_due():
-            self._manager.page_shown()
-            return
-        self._start(self._leave())
+        if self._leaves_when_shown:
+            self._manager.page_shown()  # Another request may come before that.
+        else:
+            self._start(self._leave())
+        return True
 
     def _is_due(self) -> bool:
         try:
