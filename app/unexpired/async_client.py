@@ -12,6 +12,7 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
+    Coroutine,
     Generator,
     Mapping,
 )
@@ -766,14 +767,31 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         manager, clock = self._manager, self._manager.policy.clock
         deadline = clock.monotonic() + manager.options.refresh_timeout * WAIT_FACTOR
         try:
+            if not manager.policy.server.dialect.sends_attempts:
+                exchange = self._start_exchange(lambda: self._renew_alone(stale))
+                await self._wait_for(exchange, stale, deadline - clock.monotonic())
+                return None
             async with self._try_to_lock() as is_locked:
                 manager.reload()
                 if not manager.session.is_stale(stale):
-                    exchange = self._start_exchange(is_locked=is_locked)
+                    flow = manager.policy.renew(is_locked=is_locked)
+                    exchange = self._start_exchange(lambda: self._drive(flow))
                     await self._wait_for(exchange, stale, deadline - clock.monotonic())
         except UnexpiredError as error:
             return error
         return None
+
+    async def _renew_alone(self, stale: Generation) -> None:
+        """Refresh at a server that takes no attempts, under the lock for as long as that takes.
+
+        Such a server may take a second refresh beside a slow one for a theft, and end the session
+        (RFC 9700, section 4.14.2). So no other tab may begin one before this one is over.
+        """
+        manager = self._manager
+        async with self._try_to_lock(manager.options.exchange_timeout) as is_locked:
+            manager.reload()
+            if not manager.session.is_stale(stale):
+                await self._drive(manager.policy.renew(is_locked=is_locked))
 
     @asynccontextmanager
     async def _holding_cookie(self) -> AsyncIterator[None]:
@@ -783,29 +801,29 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         """
         async with AsyncExitStack() as stack:
             if self._manager.options.uses_cookie:
-                await stack.enter_async_context(self._try_to_lock(1))
+                timeout = self._manager.options.refresh_timeout
+                await stack.enter_async_context(self._try_to_lock(timeout))
             yield
 
     @asynccontextmanager
-    async def _try_to_lock(self, factor: float = LOCK_TIMEOUT_FACTOR) -> AsyncIterator[bool]:
+    async def _try_to_lock(self, within: float | None = None) -> AsyncIterator[bool]:
         """Hold the lock if it can be had in time; yield whether no other tab can refresh now."""
+        if within is None:
+            within = self._manager.options.refresh_timeout * LOCK_TIMEOUT_FACTOR
         async with AsyncExitStack() as stack:
-            timeout = self._manager.options.refresh_timeout * factor
             try:
-                await stack.enter_async_context(self._lock.hold(timeout))
+                await stack.enter_async_context(self._lock.hold(within))
                 is_locked = getattr(self._lock, "is_shared", True)
             except Unreachable:
                 is_locked = False
             yield is_locked or not self._manager.shares_its_store
 
-    def _start_exchange(self, *, is_locked: bool) -> asyncio.Task[Any]:
+    def _start_exchange(self, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[Any]:
         """Return the request for new tokens, which goes on when nobody waits for it anymore."""
-        exchange, manager = self._exchange, self._manager
+        exchange, dialect = self._exchange, self._manager.policy.server.dialect
         # Where the server takes attempts, a second one is safe beside one that hangs.
-        is_pending = exchange is not None and not exchange.done()
-        if exchange is None or not is_pending or manager.policy.server.dialect.sends_attempts:
-            flow = manager.policy.renew(is_locked=is_locked)
-            exchange = self._exchange = self._background.start(self._drive(flow))
+        if exchange is None or exchange.done() or dialect.sends_attempts:
+            exchange = self._exchange = self._background.start(work())
         return exchange
 
     async def _wait_for(

@@ -123,6 +123,7 @@ class Client(BaseClient[Response]):
         self._mutex = threading.RLock()
         self._exchange: _Exchange | None = None
         self._exchanged_session = ""  # Whose refresh it is.
+        self._waits_since: float | None = None  # For the lock, in monotonic seconds.
         self._at_provider = self._provider_sign_in(place or NoSignInPlace())
         if session_of is None:
             self._manager.load()
@@ -660,9 +661,29 @@ class Client(BaseClient[Response]):
             try:
                 stack.enter_context(self._lock.hold(min(longest, within)))
                 is_locked = getattr(self._lock, "is_shared", True)
+                self._waits_since = None
             except Unreachable:
                 is_locked = False
+                self._wait_for_turn()
             yield is_locked or not self._manager.shares_its_store
+
+    def _wait_for_turn(self) -> None:
+        """Raise if the refresh of another program may be under way, and must be the only one.
+
+        See ``AsyncClient._renew_alone``. A program that keeps the lock for longer than a refresh
+        can take has been stopped.
+
+        Raises:
+            Unreachable: If it may be.
+        """
+        if self._manager.policy.server.dialect.sends_attempts:
+            return
+        now = self._clock.monotonic()
+        if self._waits_since is None:
+            self._waits_since = now
+        if now - self._waits_since < self._manager.options.exchange_timeout:
+            self._note_slow_exchange()
+            raise Unreachable
 
     def _renew(self, failures: int, *, is_locked: bool) -> None:
         """Make one attempt, unless one has failed while this client waited for the lock."""
@@ -675,10 +696,20 @@ class Client(BaseClient[Response]):
             self._exchanged_session = name
             flow = self._manager.policy.renew(is_locked=is_locked)
             exchange = _Exchange(self._transport, self._steps(flow, NO_LIMIT))
-        if not exchange.finish(self._manager.options.refresh_timeout):
+        if not exchange.finish(self._longest_exchange):
             self._exchange = exchange
             self._note_slow_exchange()
             raise Unreachable
+
+    @property
+    def _longest_exchange(self) -> float:
+        """How long a call waits for a refresh under way, in seconds.
+
+        A server that takes no attempts gives its result only once: a program that ended before it
+        came, or another one that asked again, would lose the session.
+        """
+        options, dialect = self._manager.options, self._manager.policy.server.dialect
+        return options.refresh_timeout if dialect.sends_attempts else options.exchange_timeout
 
     def _note_slow_exchange(self) -> None:
         with self._mutex:
