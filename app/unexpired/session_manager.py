@@ -168,15 +168,22 @@ class SessionManager:
         elif event == "expired" and not self.session.is_end_quiet:
             self._redirect(reason_for(str(details[0])))
         elif event == "signed_out" and details == ("elsewhere",):
-            self._redirect(reason_for("SIGNED_OUT"))
+            # The provider might sign the person in again at once.
+            self._redirect(reason_for("SIGNED_OUT"), may_leave=False)
 
-    def _redirect(self, reason: str) -> None:
-        """Go to the sign-in page, once for all requests that find no session."""
+    def _redirect(self, reason: str, *, may_leave: bool = True) -> None:
+        """Go to the sign-in page, once for all requests that find no session.
+
+        Args:
+            reason: Why, as a word for the sign-in page; empty: nobody was signed in.
+            may_leave: Whether the provider's own page may take its place.
+        """
         here, login_url = self._navigator.here(), self.options.login_url
         if self.options.on_expired != "redirect" or self._is_leaving or is_sign_in(here, login_url):
             return
         self._is_leaving = True
-        if (self.leaves_in_silence or not login_url) and self.leave():
+        leaves = may_leave and (self.leaves_in_silence or not login_url)
+        if leaves and self.leave():
             return
         if not login_url:
             self.page_shown()

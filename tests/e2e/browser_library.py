@@ -25,8 +25,12 @@ class Library:
         self._address = address
         page.route("**/library.*", _serve)
         page.goto(address)
-        expect(page.locator("html")).to_have_attribute("data-ready", "true")
+        self.wait()
         self.run("client = None")
+
+    def wait(self) -> None:
+        """Wait until the page is there, as after a reload."""
+        expect(self.page.locator("html")).to_have_attribute("data-ready", "true")
 
     def reset(self) -> None:
         """Undo what the last test did, and open a new client."""

@@ -23,13 +23,13 @@ def open_client(**options: Any) -> AsyncClient:
     return client
 
 
-async def outcome(call: Awaitable[Response | None]) -> int | str | None:
+async def outcome(call: Awaitable[object]) -> int | str | None:
     """Return the status of the response, if the call has one, or the name of the error."""
     try:
         response = await call
     except UnexpiredError as error:
         return type(error).__name__
-    return response.status_code if response else None
+    return response.status_code if isinstance(response, Response) else None
 
 
 async def run(source: str) -> str:
