@@ -392,10 +392,10 @@ async def test_a_session_of_another_client_or_provider_is_not_refreshed_here(
     liar.sent.clear()
     with LyingProvider() as other:
         elsewhere = Provider(issuer=other.issuer, client_id="native")
-        for stranger in (start_at_liar("other"), start_at_liar(provider=elsewhere)):
-            assert stranger.state == "anonymous"
+        for client in (start_at_liar("other"), start_at_liar(provider=elsewhere)):
+            assert client.state == "anonymous"
             with pytest.raises(NotSignedIn):
-                await awaited(stranger.refresh)
+                await awaited(client.refresh)
         own = kind.on_desktop(base_url=liar.url)
         assert own.state == "anonymous"
         assert liar.sent == other.sent == []
