@@ -10,6 +10,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from build_wheels import build_library
 from tests.e2e.conftest import ServerFactory
+from tests.e2e.hosts.build_jupyterlite import add_to_lock
 from tests.e2e.hosts.pyodide_folder import PYODIDE, copy_pyodide
 from tests.support.paths import ROOT
 from tests.support.server_process import ServerProcess
@@ -18,6 +19,7 @@ SECONDS = 120
 """Within which a host is done, on a busy machine."""
 
 PAGES = Path(__file__).parent / "pages"
+JUPYTERLITE = ROOT / "build" / "jupyterlite"
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +49,20 @@ def pages(tmp_path_factory: pytest.TempPathFactory, wheels: list[Path]) -> Path:
 def api(serve: ServerFactory, pages: Path) -> ServerProcess:
     """The server of the API and of the pages; access tokens live 2 seconds."""
     return serve(page_dir=str(pages), access_ttl=2, leeway=0)
+
+
+@pytest.fixture(scope="session")
+def lite(api: ServerProcess, pages: Path, wheels: list[Path]) -> str:
+    """The address of a JupyterLite that has the library, on the origin of the API."""
+    if not (JUPYTERLITE / ".ready").exists():
+        pytest.skip("JupyterLite is not installed: `make notebooks` says why.")
+    folder = pages / "app" / "lite"
+    shutil.copytree(JUPYTERLITE, folder)
+    pyodide = folder / "static" / "pyodide"
+    for wheel in wheels:
+        shutil.copy(wheel, pyodide)
+    add_to_lock(pyodide)
+    return f"{api.url}/app/lite/repl/index.html"
 
 
 def tell(contexts: dict[str, BrowserContext], story: str = "story") -> dict[str, Any]:

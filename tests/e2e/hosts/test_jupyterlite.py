@@ -1,35 +1,12 @@
 """``in_browser()`` in a real JupyterLite: Python in a worker, whose address is its script's."""
 
 import json
-import shutil
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import pytest
 from playwright.sync_api import Browser, BrowserContext
 
-from tests.e2e.hosts.build_jupyterlite import add_to_lock
-from tests.e2e.hosts.conftest import PAGES, verify
-from tests.support.paths import ROOT
-from tests.support.server_process import ServerProcess
-
-SITE = ROOT / "build" / "jupyterlite"
-TIMEOUT_MS = 120_000
-
-
-@pytest.fixture(scope="module")
-def lite(api: ServerProcess, pages: Path, wheels: list[Path]) -> str:
-    """The address of a JupyterLite that has the library, on the origin of the API."""
-    if not (SITE / ".ready").exists():
-        pytest.skip("JupyterLite is not installed: `make notebooks` says why.")
-    folder = pages / "app" / "lite"
-    shutil.copytree(SITE, folder)
-    pyodide = folder / "static" / "pyodide"
-    for wheel in wheels:
-        shutil.copy(wheel, pyodide)
-    add_to_lock(pyodide)
-    return f"{api.url}/app/lite/repl/index.html"
+from tests.e2e.hosts.conftest import PAGES, SECONDS, verify
 
 
 def tell(context: BrowserContext, address: str) -> dict[str, Any]:
@@ -38,7 +15,7 @@ def tell(context: BrowserContext, address: str) -> dict[str, Any]:
     page = context.new_page()
     page.goto(f"{address}?{urlencode({'kernel': 'python', 'code': code})}")
     printed = page.locator(".jp-OutputArea-output", has_text="}").first
-    printed.wait_for(timeout=TIMEOUT_MS)
+    printed.wait_for(timeout=SECONDS * 1000)
     result: dict[str, Any] = json.loads(printed.inner_text())
     page.close()
     return result
