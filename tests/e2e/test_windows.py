@@ -53,7 +53,7 @@ window = PopupWindow("{}/callback.html")
 visit = visits(window, "{}")
 None
 """
-RESULT = "await visit"
+RESULT = "await asyncio.wait_for(visit, 30)"  # Before the page or the pop-up gives up by itself.
 SPY = """
 js_proxies = []
 def spied(listener):
@@ -315,7 +315,8 @@ def test_a_popup_that_was_closed_before_the_visit(library: Library, home: str) -
     with library.page.context.expect_page() as popup:
         library.run(f"window = PopupWindow('{home}/callback.html')\nNone")
     popup.value.close()
-    assert library.run(f"await visits(window, '{SENT}')") == "POPUP_CLOSED"
+    library.run(f"visit = visits(window, '{SENT}')\nNone")
+    assert library.run(RESULT) == "POPUP_CLOSED"
 
 
 @pytest.mark.parametrize("result", ["null", "{closed: true}"])
