@@ -15,11 +15,14 @@ from tests.server.harness import HASHER, TestServer, bearer
 from tests.server.stores import PASSWORD_HASH, Postgres, engine_of, rows
 from tests.support.clock import START, FakeClock
 from unexpired_server.service import Service, policy_of
+from unexpired_server.sessions.identities import BuiltInIdentities, Identity
 from unexpired_server.sessions.known_addresses import KnownAddresses
+from unexpired_server.sessions.sign_in_codes import SignInCodes
 from unexpired_server.sessions.store import Store
 from unexpired_server.settings import DAY, Settings
 from unexpired_server.storage.database import Database
 from unexpired_server.storage.jobs import PURGE, claim
+from unexpired_server.tokens.provider import s256
 
 ROWS = 1_000_000
 USERS = 100_000
@@ -47,10 +50,15 @@ INSERT INTO notes (user_id, text, created_at)
 SELECT md5((1 + i % {USERS})::text), 'x', {START} FROM generate_series(1, {ROWS // 10}) i;
 INSERT INTO idempotency_keys (user_id, key, fingerprint, note_id, created_at)
 SELECT user_id, id::text, 'x', id, {START} FROM notes;
+INSERT INTO identities
+SELECT 'https://login.example', i::text, md5(i::text), {START} FROM generate_series(1, {USERS}) i;
+INSERT INTO sign_in_codes
+SELECT md5(i::text), md5(i::text), 'x', {START} + i * 0.1
+FROM generate_series(1, {USERS}) i;
 ANALYZE
 """  # noqa: S608 - our own words
 
-TABLES = {"users", "sessions", "events", "notes", "idempotency_keys"}
+TABLES = {"users", "sessions", "events", "notes", "idempotency_keys", "identities", "sign_in_codes"}
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +139,17 @@ def parts(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from parts(part)
 
 
+async def sign_in_at_provider(service: Service) -> None:
+    people = BuiltInIdentities(service.database, service.now)
+    for subject in ("7", "new"):  # Known, and not.
+        found = await people.find_or_create(Identity("https://login.example", subject))
+        assert found.user is not None
+    codes = SignInCodes(service.database, service.now)
+    code = await codes.write(found.user.id, s256("verifier"))
+    assert await codes.redeem(code, "verifier") == found.user.id
+    await codes.purge(service.now())
+
+
 async def use_everything(node: TestServer) -> None:
     """Make each request at least once, and each job."""
     service: Service = node.app.state.service
@@ -164,6 +183,7 @@ async def use_everything(node: TestServer) -> None:
     assert user is not None
     await service.sessions.set_password(user, "new")
     await service.sessions.disable(user)
+    await sign_in_at_provider(service)
     await service.sessions.follow()
     own = KnownAddresses(service.database, has_own_users=True)
     assert await own.of("user9") == set()
@@ -210,5 +230,5 @@ async def test_each_statement_reads_by_an_index_and_each_index_is_read(
         "WHERE NOT indisunique AND relnamespace = 'public'::regnamespace"
     )
     there = {name for (name,) in await rows(large, query)}
-    assert len(there) == 6
+    assert len(there) == 7
     assert there - read == set()
