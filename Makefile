@@ -84,7 +84,7 @@ vendor/.ready: tools/build_vendor.py tools/make_snapshot.mjs tools/browser-wheel
 run: setup ## Serve the page and the API in demo mode on PORT (8000)
 	$(BIN)/python -m server serve --demo --port $(PORT)
 
-run-oidc: setup ## The same, and beside it an identity provider on PROVIDER_PORT (8001)
+run-oidc: setup ## The same, with sign-in at an identity provider on PROVIDER_PORT (8001)
 	node tools/demo_provider.mjs $(PROVIDER_PORT) http://127.0.0.1:$(PORT) \
 	  $(BIN)/python -m server serve --demo --port $(PORT)
 

@@ -9,8 +9,23 @@
     const token = path === "#/reset" && new URLSearchParams(query).get("token");
     if (token) history.replaceState({ ...history.state, resetToken: token }, "", path);
   };
-  takeToken();
-  addEventListener("hashchange", takeToken);
+  // So does what a sign-in at a provider has come to.
+  const takeAnswer = () => {
+    const [path, text] = location.hash.split("?");
+    const query = new URLSearchParams(text);
+    if (path !== "#/login" || !(query.has("code") || query.has("failed"))) return;
+    const providerAnswer = {};
+    for (const name of ["attempt", "code", "failed"]) {
+      providerAnswer[name] = query.get(name) ?? "";
+      query.delete(name);
+    }
+    const rest = String(query);
+    history.replaceState({ ...history.state, providerAnswer }, "", rest ? `${path}?${rest}` : path);
+  };
+  for (const take of [takeToken, takeAnswer]) {
+    take();
+    addEventListener("hashchange", take);
+  }
 
   const STALLED_MS = 60_000;
   const UNFINISHED_STARTS = 2;
@@ -97,7 +112,8 @@
 
   // Lets the style sheet hide the sign-in form while Python starts, if another view will follow.
   const isElsewhere = /^#\/(sign-up|forgot|reset)\b/.test(location.hash);
-  root.dataset.returning = String(isElsewhere || (storage?.getItem(key) ?? null) !== null);
+  const hasCode = Boolean(history.state?.providerAnswer?.code);
+  root.dataset.returning = String(isElsewhere || hasCode || (storage?.getItem(key) ?? null) !== null);
 
   // No form reloads the page. One that is submitted before Python runs is marked, and sent later.
   addEventListener(

@@ -25,7 +25,8 @@ from views.router import Router, View
 from views.secret_key import SecretKey
 from views.session_banner import SessionBanner
 from views.session_status import SessionStatus
-from views.sign_in import SignIn
+from views.sign_in.provider import ProviderSignIn
+from views.sign_in.view import SignIn
 from views.ui.i18n import set_translations
 
 HOME = "/notes"
@@ -49,8 +50,11 @@ async def start() -> None:
     base_url = str(settings.get("base_url", ""))
     theft = Theft(client, recorder, storage_key=storage_key, base_url=base_url)
     experiments = Experiments(client, recorder, network, clock, theft)
+    in_cookie = settings.get("storage") == "cookie"
+    provider = ProviderSignIn(client, storage_key=storage_key, in_cookie=in_cookie)
+    sign_in = SignIn(client, provider, home=f"#{HOME}")
     views: dict[str, View] = {
-        SIGN_IN: SignIn(client, home=f"#{HOME}"),
+        SIGN_IN: sign_in,
         HOME: Notes(client, Drafts(storage_key), Outbox(client, storage_key)),
         "/activity": Activity(client, recorder, experiments),
         "/devices": Devices(client),
@@ -63,7 +67,7 @@ async def start() -> None:
     if client.user is not None and not {"id", "username"} <= client.user.keys():
         await client.sign_out()  # Another program stored a user whom this page cannot show.
     await client.ready()
-    Features(FetchTransport(), base_url).start()
+    Features(FetchTransport(), base_url, on_provider=sign_in.offer_provider).start()
     SessionBanner(client, sign_in=f"#{SIGN_IN}").start()
     SessionStatus(client, sign_in=f"#{SIGN_IN}").start()
     Router(

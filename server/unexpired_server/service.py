@@ -272,6 +272,7 @@ class Service:
             metrics=self.metrics,
             cookie=self._cookie,
             public_url=public_url,
+            label=_label(self.settings) or "",
         ).routes()
 
     def operations(self, further: Sequence[Operation] = ()) -> tuple[Operation, ...]:

@@ -20,7 +20,7 @@ class Person:
         self._translations = translations or {}
         self.username = page.get_by_label(self.reads("Username"))
         self.password = page.get_by_label(self.reads("Password"))
-        self.sign_in_button = page.get_by_role("button", name=self.reads("Sign in"))
+        self.sign_in_button = page.get_by_role("button", name=self.reads("Sign in"), exact=True)
         self.sign_out_button = page.get_by_role("button", name=self.reads("Sign out"))
         self.new_note = page.get_by_role("textbox", name=self.reads("New note"))
         self.add_button = page.get_by_role("button", name=self.reads("Add note"))

@@ -610,7 +610,9 @@ async def test_an_application_finds_or_creates_its_own_users(
         assert parameters_of(await visitor.visit()) == {"failed": "NOT_ALLOWED"}
         provider.claims = {"org": "us"}
         tokens = await visitor.sign_in()
-        assert tokens["user"] == {"id": "member-0", "username": "Ada L.", "scopes": []}
+        assert tokens["user"] == {
+            "id": "member-0", "username": "Ada L.", "scopes": [], "loginWith": "127.0.0.1"
+        }  # fmt: skip
         refreshed = await visitor.http.post(
             "/auth/refresh", json={"refreshToken": tokens["refreshToken"]}
         )

@@ -10,6 +10,7 @@ from views.ui.dom import clone_template
 from views.ui.i18n import tr
 
 CHANGED = "Your password is changed. All other devices are signed out."
+AT_PROVIDER = "You sign in with {}, so there is no password to change here."
 
 
 class ChangePassword:
@@ -30,10 +31,17 @@ class ChangePassword:
         client.on("signed_out", lambda _: self._form.empty_passwords())
 
     def show(self, query: Mapping[str, str]) -> None:
-        """Show the form, with the username for password managers."""
+        """Show the form, with the username for password managers, or why there is none."""
         del query
-        self._result.textContent = ""
-        self._form.fill("username", str((self._client.user or {}).get("username", "")))
+        user = self._client.user or {}
+        provider = str(user.get("loginWith", ""))
+        self._result.textContent = tr(AT_PROVIDER, provider) if provider else ""
+        for part in self.element.querySelectorAll(".lead, form"):
+            part.hidden = bool(provider)
+        if provider:
+            self.element.querySelector(".links a").focus()
+            return
+        self._form.fill("username", str(user.get("username", "")))
         self._form.show()
 
     async def _change(self, typed: Mapping[str, str]) -> Response:

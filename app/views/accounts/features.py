@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from js import document, location, window
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from js import URL, document, location, window
 
 from unexpired import Request, Transport, UnexpiredError
 from views.ui.dom import listen, start_task
@@ -17,6 +20,9 @@ FEATURES = {
 }
 """The members of the response, and what marks the document."""
 
+PROVIDER = "loginWith"
+"""The member that names the provider that people may sign in with."""
+
 
 class Features:
     """Marks the document with what the server offers; the style sheet shows the links for it.
@@ -27,11 +33,17 @@ class Features:
     Args:
         transport: Asks the server.
         base_url: The server's address; empty for the page's own.
+        on_provider: Called with the name of a provider that people may sign in with.
     """
 
-    def __init__(self, transport: Transport, base_url: str) -> None:
+    def __init__(
+        self, transport: Transport, base_url: str, *, on_provider: Callable[[str], None]
+    ) -> None:
         self._transport = transport
+        self._on_provider = on_provider
         self._url = f"{base_url.rstrip('/')}{PATH}"
+        # From the provider people come back to the server's origin, and so to the page there.
+        self._is_own_origin = URL.new(self._url, location.href).origin == location.origin
         self._is_known = False
 
     def start(self) -> None:
@@ -48,6 +60,13 @@ class Features:
         except UnexpiredError:
             return
         self._is_known = True
+        if isinstance(offered, dict):
+            self._show(offered)
+
+    def _show(self, offered: Mapping[str, Any]) -> None:
         for name, mark in FEATURES.items():
-            if isinstance(offered, dict) and offered.get(name) is True:
+            if offered.get(name) is True:
                 document.documentElement.setAttribute(mark, "true")
+        provider = offered.get(PROVIDER)
+        if isinstance(provider, str) and self._is_own_origin:
+            self._on_provider(provider)

@@ -51,6 +51,8 @@ class Devices:
         """Fetch the sessions."""
         self._heading.focus()
         self._result.textContent = ""
+        is_from_provider = "loginWith" in (self._client.user or {})
+        self.element.querySelector("[data-feature=password-change]").hidden = is_from_provider
         start_task(self._load())
 
     def _button(self, action: str) -> Any:

@@ -35,6 +35,7 @@ from unexpired_server.http.openapi import BODY_FAILURES, PROOF_FAILURES, Operati
 from unexpired_server.http.proofs import ProofChecker
 from unexpired_server.http.rate_limits import RateLimits
 from unexpired_server.http.request_urls import RequestURLs
+from unexpired_server.http.routes.account import UserOut
 from unexpired_server.http.routes.authentication import (
     SignedInOut,
     device_of,
@@ -89,6 +90,18 @@ class Redemption(RequestModel):
     )
 
 
+class ProviderUserOut(UserOut):
+    """Who has signed in, and the name of the provider; there may be no password to change."""
+
+    login_with: str
+
+
+class SignedInWithOut(SignedInOut):
+    """A new session's tokens, and whose it is."""
+
+    user: ProviderUserOut
+
+
 def _query(name: str, description: str, *, required: bool = False) -> dict[str, object]:
     return {
         "name": name,
@@ -115,7 +128,8 @@ OPERATIONS = (
         ),
     ),
     Operation(
-        "post", TOKEN, "Sign in with the code of a return from the provider", SignedInOut,
+        "post", TOKEN, "Sign in with the code of a return from the provider",
+        SignedInWithOut,
         (*BODY_FAILURES, SignInInvalid, *PROOF_FAILURES, RateLimited, Unavailable),
         request=Redemption,
     ),
@@ -137,6 +151,7 @@ class ProviderRoutes:
         metrics: Counts the outcomes.
         cookie: The cookie that may have the refresh token.
         public_url: The URL that clients use for this server.
+        label: The provider's name for people.
     """
 
     def __init__(  # noqa: PLR0913 - the service passes each of them once
@@ -153,7 +168,9 @@ class ProviderRoutes:
         metrics: Metrics,
         cookie: SessionCookie,
         public_url: str,
+        label: str,
     ) -> None:
+        self._label = label
         self._provider = provider
         self._people = people
         self._directory = directory
@@ -225,7 +242,7 @@ class ProviderRoutes:
         await self._cookie.end_replaced(request, self._sessions)
 
         def respond(shown: SessionTokens) -> Response:
-            return tokens_response(signed_in(user, shown, self._proofs))
+            return tokens_response(self._out(user, shown))
 
         return self._cookie.answer(request, tokens, respond, in_cookie=body.cookie)
 
@@ -265,6 +282,11 @@ class ProviderRoutes:
             await self._sessions.note_failed_sign_in(user_id, address)
             raise SignInInvalid
         return user
+
+    def _out(self, user: User, tokens: SessionTokens) -> SignedInWithOut:
+        out = signed_in(user, tokens, self._proofs)
+        whose = ProviderUserOut(**dict(out.user), login_with=self._label)
+        return SignedInWithOut(**{**dict(out), "user": whose})
 
     def _page_of(self, request: Request) -> str:
         """Return where the page is, where that is plainly inside this origin."""

@@ -1,0 +1,1 @@
+"""Sign in: the form, and the way to a provider and back."""
