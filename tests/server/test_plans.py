@@ -141,12 +141,12 @@ def parts(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 async def sign_in_at_provider(service: Service) -> None:
     people = BuiltInIdentities(service.database, service.now)
-    for subject in ("7", "new"):  # Known, and not.
-        found = await people.find_or_create(Identity("https://login.example", subject))
-        assert found.user is not None
+    known = await people.find_or_create(Identity("https://login.example", "7"))
+    new = await people.find_or_create(Identity("https://login.example", "new"))
+    assert (known.is_new, new.is_new) == (False, True)
     codes = SignInCodes(service.database, service.now)
-    code = await codes.write(found.user.id, s256("verifier"))
-    assert await codes.redeem(code, "verifier") == found.user.id
+    code = await codes.write("7", s256("verifier"))
+    assert await codes.redeem(code, "verifier") == "7"
     await codes.purge(service.now())
 
 
