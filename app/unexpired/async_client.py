@@ -336,8 +336,6 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         if task is None or task.done() or task.cancelling():
             self._stay_ahead_task = asyncio.ensure_future(self._stay_ahead())
         await self._reload()
-        if self._at_provider is not None:
-            await self._at_provider.finish()
         return self
 
     async def sign_in(
@@ -602,6 +600,8 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
                 self._is_loaded = True
                 self._manager.load()
         self._manager.reload()
+        if self._at_provider is not None:
+            await self._at_provider.finish()
 
     # -- The driver ----------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import os
 from typing import Annotated
 
 from fastapi import Depends, FastAPI
+from fastapi.responses import PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 
 from unexpired_server import Auth, JWKSVerifier, User
@@ -19,10 +20,10 @@ app = FastAPI(lifespan=auth.lifespan)
 auth.install(app)
 
 
-@app.get("/api/greeting")
-async def greeting(user: Annotated[User, Depends(auth.user)]) -> dict[str, str]:
+@app.get("/api/greeting", response_class=PlainTextResponse)
+async def greeting(user: Annotated[User, Depends(auth.user)]) -> str:
     """Greet the person whose token it is."""
-    return {"greeting": f"Hello, {user.id}."}
+    return f"Hello, {user.id}."
 
 
 app.mount("/", StaticFiles(directory=os.environ["PAGE"], html=True))

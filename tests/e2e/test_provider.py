@@ -12,10 +12,9 @@ from tests.e2e.conftest import ContextFactory
 from tests.e2e.watch import Watch
 from tests.support.oidc_provider import OidcProvider, sign_in_on_page
 from tests.support.paths import ROOT
-from tests.support.served_app import ServedApp
+from tests.support.provider_example import AUDIENCE, served
 
 ACCESS_TTL = 2  # s
-AUDIENCE = "https://notes.example"
 REFRESH = "POST /token"
 OPEN = """
 from unexpired.oidc import Provider
@@ -52,23 +51,15 @@ def provider() -> Iterator[OidcProvider]:
 
 @pytest.fixture(scope="module")
 def home(provider: OidcProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the example's API, which serves a page with all of the library.
-
-    A server has to serve it, because browsers let only local pages call a local provider.
-    """
-    folder = tmp_path_factory.mktemp("home")
-    page = folder / "page"
+    """The address of the example's API, with a page that has all of the library."""
+    page = tmp_path_factory.mktemp("home") / "page"
     shutil.copytree(ROOT / "app", page / "app")
     shutil.copytree(ROOT / "vendor", page / "vendor")
     shutil.copy(ROOT / "pyscript.toml", page)
     shutil.copy(FOLDER / "library.py", page)
     shutil.copy(FOLDER / "library.html", page / "index.html")
-    variables = {"ISSUER": provider.issuer, "AUDIENCE": AUDIENCE, "PAGE": str(page)}
-    app = ServedApp(folder, (ROOT / "examples/provider/main.py").read_text(), variables).start()
-    pages = [f"{app.url}/"]
-    provider.change(redirect_uris=pages, post_logout_redirect_uris=pages, origins=[app.url])
-    yield app.url
-    app.stop()
+    with served(page, provider) as home:
+        yield home
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import suppress
@@ -63,6 +64,7 @@ class AsyncProviderSignIn:
         self._server = cast("ProviderServer", manager.policy.server)
         self._flows = ProviderFlows(manager.policy, self._server, place.pending)
         self._answer = place.take_answer(self._flows.redirect_uri())
+        self._finishing: asyncio.Task[None] | None = None
         self._may_leave = True  # Not after a sign-out: the provider may sign the person in again.
         self._leaves_when_shown = False
         manager.leave = self._leave_once
@@ -124,13 +126,25 @@ class AsyncProviderSignIn:
     async def finish(self) -> None:
         """Finish a sign-in whose answer the page was opened with; show where the person was.
 
+        Who needs the session meanwhile waits for it.
+
         Raises:
             SignInFailed: If it did not work, and nobody is signed in.
             Unreachable: If the provider cannot be reached now.
         """
-        answer, self._answer = self._answer, None
-        if answer is None:
-            return
+        if self._answer is not None:
+            answer, self._answer = self._answer, None
+            self._finishing = asyncio.ensure_future(self._finish(answer))
+            self._finishing.add_done_callback(self._forget_finishing)
+        if self._finishing is not None:
+            await asyncio.shield(self._finishing)
+
+    def _forget_finishing(self, task: asyncio.Task[None]) -> None:
+        self._finishing = None
+        if not task.cancelled():
+            task.exception()  # So that asyncio does not report that nobody has looked at it.
+
+    async def _finish(self, answer: str) -> None:
         try:
             pending = self._flows.take(answer)
         except SignInFailed:
@@ -225,6 +239,7 @@ class AsyncProviderSignIn:
 
     async def sign_out(self, record: Record | None) -> None:
         """Let the provider end its own session, by showing its page."""
+        self._place.pending.remove(LEFT)  # Back from there, the page may leave to sign in again.
         flow = self._flows.sign_out_url(record)
         urls: list[str] = []
         await self._drive(_collected(flow, urls))
