@@ -187,7 +187,7 @@ def authorization_url(
             none may be there twice (RFC 6749, section 3.1).
     """
     prompt = "none" if pending.silent else asked.prompt or provider.prompt
-    wanted = {
+    wanted: dict[str, str | None] = {
         **provider.parameters,
         "response_type": "code",
         "client_id": provider.client_id,
@@ -206,7 +206,7 @@ def authorization_url(
     return with_query(metadata.authorization_endpoint, wanted, "authorization_endpoint")
 
 
-def with_query(endpoint: str, wanted: Mapping[str, str], field: str) -> str:
+def with_query(endpoint: str, wanted: Mapping[str, str | None], field: str) -> str:
     """Return an endpoint's address with further parameters; empty ones are left out.
 
     Args:

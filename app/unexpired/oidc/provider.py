@@ -77,8 +77,8 @@ class Provider:
     scope: str = "openid profile offline_access"
     redirect_uri: str = "/"
     post_logout_redirect_uri: str | None = ""
-    audience: str = ""
-    resource: str = ""
+    audience: str | None = None
+    resource: str | None = None
     prompt: str = ""
     max_age: int | None = None
     dpop: bool = False
@@ -121,8 +121,13 @@ class Provider:
             raise ValueError(f"provider: metadata: {' '.join(error.__notes__)}") from None
 
     def _check_names(self) -> None:
-        for name in ("client_id", "client_secret", "audience"):
-            value = getattr(self, name)
+        audience = "" if self.audience is None else self.audience
+        texts = {
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "audience": audience,
+        }
+        for name, value in texts.items():
             if not isinstance(value, str) or (value and not _PRINTABLE.fullmatch(value)):
                 _refuse(name, "a text of printable ASCII")
         if not self.client_id:
@@ -146,7 +151,7 @@ class Provider:
         after = self.post_logout_redirect_uri
         if after is not None and after != "" and not _is_place(after):
             _refuse("post_logout_redirect_uri", "like redirect_uri, empty or None")
-        if self.resource != "" and not _is_resource(self.resource):
+        if self.resource is not None and self.resource != "" and not _is_resource(self.resource):
             _refuse("resource", "an absolute URI without a fragment")
 
     def _check_wishes(self) -> None:

@@ -74,7 +74,6 @@ class ProviderServer:
             ended=frozenset(),
             refused=REFUSED,
             second_step=frozenset(),
-            dpop=self.provider.dpop,
         )
 
     @property
