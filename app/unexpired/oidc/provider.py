@@ -122,7 +122,7 @@ class Provider:
 
     def _check_names(self) -> None:
         audience = "" if self.audience is None else self.audience
-        texts = {
+        texts: dict[str, Any] = {
             "client_id": self.client_id,
             "client_secret": self.client_secret,
             "audience": audience,
