@@ -143,6 +143,8 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             return None
         from unexpired.oidc.async_sign_in import AsyncProviderSignIn  # noqa: PLC0415 - few need it
 
+        # Also where a page that comes back finishes a sign-in: somebody else may have been here.
+        self._manager.emitter.on("signed_in", self._report_ends)
         return AsyncProviderSignIn(
             self._manager,
             place,
@@ -370,7 +372,6 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         check_credentials(self._manager.options, username, password)
         if self._at_provider is not None:
             await self._at_provider.sign_in(**fields)
-            self._report_ends()
             return
         await self._reload()
         policy = self._manager.policy
@@ -768,7 +769,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         deadline = clock.monotonic() + manager.options.refresh_timeout * WAIT_FACTOR
         try:
             if not manager.policy.server.dialect.sends_attempts:
-                exchange = self._start_exchange(lambda: self._renew_alone(stale))
+                exchange = self._start_exchange(lambda: self._renew_by_itself(stale))
                 await self._wait_for(exchange, stale, deadline - clock.monotonic())
                 return None
             async with self._try_to_lock() as is_locked:
@@ -781,7 +782,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             return error
         return None
 
-    async def _renew_alone(self, stale: Generation) -> None:
+    async def _renew_by_itself(self, stale: Generation) -> None:
         """Refresh at a server that takes no attempts, under the lock for as long as that takes.
 
         Such a server may take a second refresh beside a slow one for a theft, and end the session

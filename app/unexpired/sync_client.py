@@ -670,8 +670,8 @@ class Client(BaseClient[Response]):
     def _wait_for_turn(self) -> None:
         """Raise if the refresh of another program may be under way, and must be the only one.
 
-        See ``AsyncClient._renew_alone``. A program that keeps the lock for longer than a refresh
-        can take has been stopped.
+        See ``AsyncClient._renew_by_itself``. A program that keeps the lock for longer than a
+        refresh can take has been stopped.
 
         Raises:
             Unreachable: If it may be.

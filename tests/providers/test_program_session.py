@@ -336,7 +336,7 @@ async def test_a_wrong_description_ends_no_session(
     assert liar.requests["/token"] == before
 
 
-@pytest.mark.parametrize("code", ["invalid_client", "unauthorized_client", "unheard_of"])
+@pytest.mark.parametrize("code", ["invalid_client", "unauthorized_client", "some_new_code"])
 async def test_a_mistake_in_the_registration_ends_no_session(
     start_at_liar: Start, liar: LyingProvider, code: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -402,17 +402,27 @@ async def test_a_session_of_another_client_or_provider_is_not_refreshed_here(
     assert start_at_liar().state == "active"
 
 
+@pytest.mark.parametrize("api", ["named", ""])
 async def test_a_session_of_the_api_s_own_server_is_not_refreshed_at_the_provider(
-    start_at_liar: Start, liar: LyingProvider, kind: Any
+    start_at_liar: Start, liar: LyingProvider, kind: Any, home: Path, api: str
 ) -> None:
     own = kind.on_desktop(base_url=liar.url)
     await awaited(own.adopt, {"accessToken": "own-access", "refreshToken": "own-refresh"})
+    if not api:  # As an earlier version has stored it.
+        forget_api(home)
+        own = kind.on_desktop(base_url=liar.url)
+        forget_api(home)
     client = start_at_liar()
     assert client.state == "anonymous"
     with pytest.raises(NotSignedIn):
         await awaited(client.get, "/api/orders")
     assert liar.sent == []
     assert own.state == "active"
+
+
+def forget_api(home: Path) -> None:
+    (path,) = home.glob("*.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"api": ""}))
 
 
 async def test_tokens_that_the_application_got_are_adopted(

@@ -289,6 +289,16 @@ def test_an_outage_does_not_end_the_wait_for_another_device(
     assert clock.pauses == [1, 30]
 
 
+def test_a_device_says_what_is_wrong_with_an_id_token(liar: LyingProvider) -> None:
+    liar.claims = {"aud": "other"}
+    client = Client.on_desktop(base_url=liar.url, provider=at_liar(liar), clock=HurriedClock())
+    with pytest.raises(SignInFailed) as failure:
+        client.sign_in(device=lambda _: None)
+    assert failure.value.code == "UNTRUSTED_TOKEN"
+    assert "aud" in "".join(failure.value.__notes__)
+    assert client.state == "anonymous"
+
+
 # -- At a provider of another make -----------------------------------------------------------------
 
 
