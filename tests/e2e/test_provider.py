@@ -138,6 +138,12 @@ class Tab:
     def sees(self, expression: str) -> Any:
         return self.library.run(expression)
 
+    def state_after_refresh(self) -> str:
+        """Return the state once no refresh is under way; tokens expire soon in these tests."""
+        while (state := str(self.sees("client.state"))) == "refreshing":
+            pass
+        return state
+
 
 @pytest.fixture
 def open_tab(watch: Watch, provider: OidcProvider) -> OpenTab:
@@ -166,7 +172,8 @@ def test_a_person_signs_in_and_comes_back_where_they_were(tab: Tab, home: str) -
     tab.signs_in()
     expect(tab.page).to_have_url(f"{home}/#/typing")
     assert tab.sees("client.user['name']") == "Name of ada"
-    assert tab.sees("[client.state, client.take_draft()]") == ["active", "half a sentence"]
+    assert tab.sees("client.take_draft()") == "half a sentence"
+    assert tab.state_after_refresh() == "active"
     assert "code=" not in tab.page.evaluate("document.documentElement.outerHTML + location.href")
 
 
@@ -187,7 +194,7 @@ def test_calls_across_expiries_are_never_refused(tab: Tab, watch: Watch) -> None
     tab.signs_in()
     while watch.count(REFRESH) < 4:
         assert tab.asks() == 200
-    assert tab.sees("client.state") == "active"
+    assert tab.state_after_refresh() == "active"
 
 
 def test_two_tabs_share_one_session_and_its_refreshes(open_tab: OpenTab, watch: Watch) -> None:
@@ -195,10 +202,10 @@ def test_two_tabs_share_one_session_and_its_refreshes(open_tab: OpenTab, watch: 
     first = open_tab()
     first.signs_in()
     second = open_tab()
-    assert second.sees("client.state") == "active"
+    assert second.state_after_refresh() == "active"
     while watch.count(REFRESH) < 5:
         assert [first.asks(), second.asks()] == [200, 200]
-    second.sees("await client.sign_out()")
+    second.leaves("client.sign_out()")
     first.library.page.wait_for_function("!localStorage.getItem('unexpired')")
     assert first.asks() == "NotSignedIn"
 
@@ -228,8 +235,9 @@ def test_an_outage_of_the_provider_signs_nobody_out(
     tab.sees("client.wake(resume=True)\nNone")
     while tab.asks() != 200:
         pass
-    assert tab.sees("client.state") == "active"
-    watch.forgive("CORS policy", "ERR_FAILED")  # A failing provider does not send its headers.
+    assert tab.state_after_refresh() == "active"
+    # A failing provider does not send its headers.
+    watch.forgive("CORS policy", "ERR_FAILED", "Same Origin Policy")
 
 
 def test_a_session_that_the_provider_ends_ends_once(
@@ -294,7 +302,9 @@ def test_a_refusal_is_a_sentence(tab: Tab) -> None:
     ]
 
 
-def test_a_reload_and_back_after_the_sign_in_change_nothing(tab: Tab, watch: Watch) -> None:
+def test_a_reload_and_back_after_the_sign_in_change_nothing(
+    tab: Tab, provider: OidcProvider
+) -> None:
     tab.leaves()
     sign_in_on_page(tab.page)
     answer = tab.page.url
@@ -302,7 +312,8 @@ def test_a_reload_and_back_after_the_sign_in_change_nothing(tab: Tab, watch: Wat
     tab.page.goto(answer)
     tab.opens_again()
     assert tab.asks() == 200
-    assert len([s for s in watch.calls(REFRESH) if b"authorization_code" in (s.body or b"")]) == 1
+    grants = [entry.get("grant") for entry in provider.log()]
+    assert grants.count("authorization_code") == 1
 
 
 def test_another_browser_cannot_use_a_link_with_a_code(open_tab: OpenTab, watch: Watch) -> None:
