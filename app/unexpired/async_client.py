@@ -474,7 +474,8 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
     def take_draft(self) -> str:
         """Return what the option ``draft`` kept when the person left for the provider, once.
 
-        It is empty if there is nothing.
+        It is empty if there is nothing, and for any other person than the one who was signed in
+        when they left.
 
         Raises:
             TypeError: If the client has no provider.

@@ -72,7 +72,8 @@ class Options:
             With a provider it is only the API's, and ``Dialect.bearer()`` by default.
         provider: Where people sign in, if not at the API: an ``unexpired.oidc.Provider``.
         draft: Returns what the person has begun and not saved, as a text, when the client is about
-            to leave the page for the provider; ``take_draft()`` returns it afterwards.
+            to leave the page for the provider; ``take_draft()`` returns it afterwards, to the same
+            person.
         margin: How long before its end an access token is refreshed, in seconds; at most a
             quarter of the token's lifetime.
         token_origins: Further exact origins that may see the token.

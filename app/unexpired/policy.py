@@ -56,6 +56,7 @@ from unexpired.token_response import (
     EXPIRED,
     SUPERSEDED,
     Tokens,
+    error_code,
     is_outage,
     parse_retry_after,
     parse_token_response,
@@ -631,7 +632,7 @@ class Policy:
         named = self.server.dialect.named(response)
         is_final = named.is_client_error and not is_outage(named.status_code)
         if is_final and named.code:
-            return SignInFailed(named.code)
+            return SignInFailed(error_code(named.code))  # Any text may come, and say too much.
         return sign_in_error(named, self.clock.now())
 
     def _fetch_first_tokens(

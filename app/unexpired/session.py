@@ -15,9 +15,9 @@ Every method keeps these rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from unexpired.backoff import MIN_PACE, backoff, next_pace
 from unexpired.errors import NotSignedIn, SessionEnded, SessionExpired, UnexpiredError
@@ -59,6 +59,7 @@ class Session:
         self._refreshed_at = float("-inf")  # in monotonic seconds
         self._pace = MIN_PACE
         self._retry_after_until = 0.0  # the same by the server's Retry-After: nothing shortens it
+        self.last_user: Mapping[str, Any] | None = None  # of a session that expired or was replaced
         self._ended_sessions: set[str] = set()
         self._end_code: str | None = None  # of the last session, if it expired or was ended
         self.is_end_quiet: bool = False  # it ended, and nobody was redirected
@@ -313,6 +314,7 @@ class Session:
         self._end_code = None
         if record is not None:
             self._forget()
+            self.last_user = None
             self.events.append(("signed_out", (where,)))
             if where == "here":
                 self.unreported.append(record)
@@ -360,7 +362,9 @@ class Session:
     def _set(self, record: Record | None) -> None:
         """Replace the record; the key of the one before goes with it."""
         before, self.record = self.record, record
-        self.drop_key(before.key if before is not None else None)
+        if before is not None:
+            self.last_user = before.tokens.user
+            self.drop_key(before.key)
 
     def _replace(self, record: Record) -> None:
         if self.record is not None:

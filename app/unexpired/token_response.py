@@ -40,6 +40,7 @@ _TOKEN = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 MAX_RETRY_AFTER = 3600.0  # s. A server's surplus zero must not lock people out for a day.
 
 _DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
+_ERROR = re.compile(r"[a-z0-9_.-]{1,64}")  # Of those in RFC 6749, appendix A.7, what codes use.
 
 
 def finite_seconds(value: object) -> float | None:
@@ -267,6 +268,16 @@ def _http_date(value: str) -> float | None:
 def is_outage(status: int) -> bool:
     """Return whether a status asks to try again later (RFC 9110, section 15; RFC 6585)."""
     return status >= 500 or status in {408, 425, 429}  # noqa: PLR2004
+
+
+def error_code(value: object) -> str:
+    """Return a provider's error code in lower case, or ``BAD_ANSWER`` if it can be none.
+
+    Args:
+        value: What the provider sent as ``error`` (RFC 6749, sections 4.1.2.1 and 5.2).
+    """
+    code = value.lower() if isinstance(value, str) else ""
+    return code if _ERROR.fullmatch(code) else "BAD_ANSWER"
 
 
 def sign_in_error(response: Response, now: float) -> UnexpiredError:

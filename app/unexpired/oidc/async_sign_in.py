@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import suppress
 from typing import Any, cast
 
-from unexpired.errors import SignInFailed, UnexpiredError
+from unexpired.errors import SignInFailed, UnexpiredError, Unreachable
 from unexpired.oidc.authorization import Asked, PendingSignIn
 from unexpired.oidc.device import DevicePrompt
 from unexpired.oidc.flows import ProviderFlows
@@ -29,8 +29,9 @@ QUIET_SECONDS = 60.0
 """How long a tab is not sent to the provider by itself again: an API that refuses what the provider
 has just issued must not send the person to and fro without end."""
 
-DRAFT, BACK, LEFT = "draft", "back", "left"
-"""What is noted in the tab: the draft, where the person was, and when they were sent away."""
+DRAFT, OWNER, BACK, LEFT = "draft", "owner", "back", "left"
+"""What is noted in the tab: the draft, whose it is (a ``sub``), where they were, and when they were
+sent away."""
 
 
 class AsyncProviderSignIn:
@@ -98,12 +99,14 @@ class AsyncProviderSignIn:
         """Show the provider's page; a session begins where that comes back to this window."""
         try:
             await self._drive(self._flows.discover())
+            self._forget_draft_of_another()
             url = self._flows.begin(
                 asked,
                 redirect_uri=window.redirect_uri,
                 back=self._place.pending.get(BACK) or self._manager.return_path_here(),
                 draft=self._draft(),
                 silent=silent,
+                person=self._person() or self._place.pending.get(OWNER) or "",
             )
             answer = await window.visit(url)
         finally:
@@ -118,8 +121,35 @@ class AsyncProviderSignIn:
         return await self._new_key() if self._manager.options.sends_proofs else None
 
     def _draft(self) -> str:
-        draft = self._manager.options.draft
-        return draft() if draft is not None else self._place.pending.get(DRAFT) or ""
+        """Return the draft; a mistake of the application's in it keeps nobody from signing in."""
+        option = self._manager.options.draft
+        if option is None:
+            return self._place.pending.get(DRAFT) or ""
+        try:
+            draft: object = option() or ""
+        except Exception as error:  # noqa: BLE001 - its text may quote the draft
+            _log.warning("the draft could not be kept: %s", type(error).__name__)
+            return ""
+        if not isinstance(draft, str):
+            _log.warning("the draft could not be kept: draft must return a text")
+            return ""
+        return draft
+
+    def _person(self) -> str:
+        """Return the ``sub`` of who is signed in, or was until the session expired."""
+        record = self._manager.session.record
+        user = record.tokens.user if record else self._manager.session.last_user
+        return str((user or {}).get("sub") or "")
+
+    def _forget_draft_of_another(self) -> None:
+        """Forget what somebody left in this tab, if another person is signed in now."""
+        owner = self._place.pending.get(OWNER)
+        if owner and self._manager.session.record is not None and owner != self._person():
+            self._forget_draft()
+
+    def _forget_draft(self) -> None:
+        for name in (DRAFT, OWNER, BACK):
+            self._place.pending.remove(name)
 
     # -- Coming back ---------------------------------------------------------------------------
 
@@ -154,21 +184,35 @@ class AsyncProviderSignIn:
         self._note(pending)
         try:
             await self._redeem(answer, pending)
-        except SignInFailed as error:
-            if not pending.silent or error.code not in MUST_ASK:
+        except (SignInFailed, Unreachable) as error:
+            if self._manager.session.record is not None:
+                _log.warning("another sign-in did not work: %s", type(error).__name__)
+                self._show(pending)  # The person who is signed in stays so.
+            elif pending.silent and isinstance(error, SignInFailed) and error.code in MUST_ASK:
+                await self._ask(pending)
+            else:
                 raise
-            await self._ask(pending)
         else:
-            self._place.pending.remove(BACK)
+            self._show(pending)
+
+    def _show(self, pending: PendingSignIn) -> None:
+        self._place.pending.remove(BACK)
+        is_lost = self._manager.options.storage == "memory"  # With the page that it is in.
+        here = self._manager.return_path_here()
+        is_other_page = pending.back.partition("#")[0] != here.partition("#")[0]
+        if pending.back and not (is_lost and is_other_page):
             self._place.show(pending.back)
 
     def _note(self, pending: PendingSignIn) -> None:
         """Keep what the person must not lose, also if they have to begin once more."""
         notes = self._place.pending
-        for name, text in ((DRAFT, pending.draft), (BACK, pending.back)):
-            if text:
-                with suppress(SignInFailed):  # There is no room: then it is only lost later.
-                    notes.set(name, text)
+        with suppress(SignInFailed):  # There is no room: then it is only lost later.
+            if pending.back:
+                notes.set(BACK, pending.back)
+            if pending.draft:
+                notes.remove(DRAFT)
+                notes.set(OWNER, pending.person)  # First: no draft is there without its owner.
+                notes.set(DRAFT, pending.draft)
 
     async def _ask(self, pending: PendingSignIn) -> None:
         """Let the person sign in after the provider could not do that in silence."""
@@ -179,9 +223,17 @@ class AsyncProviderSignIn:
             await self._visit(self._place.window(self._flows.redirect_uri(), popup=False), Asked())
 
     def take_draft(self) -> str:
-        """Return the draft that was kept when the person left, once; empty if there is none."""
-        draft = self._place.pending.get(DRAFT)
-        self._place.pending.remove(DRAFT)
+        """Return the draft that was kept when the person left, once; empty if there is none.
+
+        It is for the person who was signed in when it was kept, and waits until they are again.
+        """
+        notes = self._place.pending
+        self._forget_draft_of_another()
+        if notes.get(OWNER) and self._manager.session.record is None:
+            return ""
+        draft = notes.get(DRAFT)
+        notes.remove(DRAFT)
+        notes.remove(OWNER)
         return draft or ""
 
     # -- Leaving by itself ---------------------------------------------------------------------
@@ -197,6 +249,9 @@ class AsyncProviderSignIn:
         Returns whether it goes there, now or when the page is seen.
         """
         self._leaves_when_shown = False
+        if self._answer is not None or self._finishing is not None:
+            self._manager.page_shown()
+            return True  # They have just come back from there.
         if not self._may_leave or not self._is_due():
             return False
         self._leaves_when_shown = not self._is_watched()
@@ -218,16 +273,20 @@ class AsyncProviderSignIn:
             self._place.pending.set(LEFT, repr(self._manager.policy.clock.now()))
             window = self._place.window(self._flows.redirect_uri(), popup=False)
             await self._visit(window, Asked(), silent=self._server.provider.silent)
-        except UnexpiredError as error:
+        except (UnexpiredError, TypeError) as error:  # The latter where no page can be shown.
             _log.warning("the sign-in at the provider did not begin: %s", type(error).__name__)
-            self._place.pending.remove(LEFT)
+            if not (isinstance(error, SignInFailed) and error.code == "ABANDONED"):
+                self._place.pending.remove(LEFT)  # Else the way back would lead there again.
             self._manager.page_shown()  # The next request tries again.
 
-    def _stay(self, *_: object) -> None:
+    def _stay(self, where: object) -> None:
         self._may_leave = False
+        if where == "here":  # Else it may be an end that another tab has found.
+            self._forget_draft()
 
     def _note_sign_in(self, *_: object) -> None:
         self._may_leave, self._leaves_when_shown = True, False
+        self._forget_draft_of_another()
 
     # -- The rest ------------------------------------------------------------------------------
 

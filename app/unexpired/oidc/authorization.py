@@ -23,7 +23,7 @@ from unexpired.oidc.metadata import TENANT, TENANT_ID, Metadata, refuse
 from unexpired.origins import origin_of
 from unexpired.outside_text import loads
 from unexpired.sign_in_redirect import is_inside
-from unexpired.token_response import finite_seconds
+from unexpired.token_response import error_code, finite_seconds
 
 if TYPE_CHECKING:
     from unexpired.oidc.provider import Provider
@@ -43,7 +43,6 @@ _STATE = re.compile(r"ux1\.[\w-]{43}", re.ASCII)
 _NONCE = re.compile(r"[\w-]{43}", re.ASCII)
 _VERIFIER = re.compile(r"[\w.~-]{43,128}", re.ASCII)  # RFC 7636, section 4.1.
 _CODE = re.compile(r"[\x20-\x7e]+")  # RFC 6749, appendix A.11.
-_ERROR = re.compile(r"[a-z0-9_.-]{1,64}")  # Of those in RFC 6749, appendix A.7, what codes use.
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,7 @@ class PendingSignIn:
         draft: What the person had typed.
         max_age: The ``max_age`` that was asked for.
         silent: Whether the provider was asked to show nothing.
+        person: The ``sub`` of whom the draft is; empty if nobody was signed in.
     """
 
     state: str
@@ -90,6 +90,7 @@ class PendingSignIn:
     draft: str = ""
     max_age: int | None = None
     silent: bool = False
+    person: str = ""
 
     def __repr__(self) -> str:
         return "<PendingSignIn>"
@@ -143,6 +144,7 @@ def new_pending(  # noqa: PLR0913 - each is one fact of the sign-in
     back: str = "",
     draft: str = "",
     silent: bool = False,
+    person: str = "",
 ) -> PendingSignIn:
     """Return a new sign-in, with random values that nobody can guess.
 
@@ -155,6 +157,7 @@ def new_pending(  # noqa: PLR0913 - each is one fact of the sign-in
             out.
         draft: What the person had typed.
         silent: Whether the provider is asked to show nothing.
+        person: The ``sub`` of whom the draft is.
     """
     return PendingSignIn(
         state=PREFIX + secrets.token_urlsafe(32),
@@ -168,6 +171,7 @@ def new_pending(  # noqa: PLR0913 - each is one fact of the sign-in
         draft=draft,
         max_age=provider.max_age if asked.max_age is None else asked.max_age,
         silent=silent,
+        person=person,
     )
 
 
@@ -312,16 +316,6 @@ def code_in(
     if not _CODE.fullmatch(code) or len(code) > MAX_LENGTH:
         _bad("has no code")
     return code
-
-
-def error_code(value: object) -> str:
-    """Return a provider's error code in lower case, or ``BAD_ANSWER`` if it can be none.
-
-    Args:
-        value: What the provider sent as ``error`` (RFC 6749, sections 4.1.2.1 and 5.2).
-    """
-    code = value.lower() if isinstance(value, str) else ""
-    return code if _ERROR.fullmatch(code) else "BAD_ANSWER"
 
 
 def _check_issuer(given: str | None, issuer: str, *, is_wanted: bool) -> None:

@@ -13,9 +13,8 @@ from urllib.parse import urlencode
 
 from unexpired.errors import SignInFailed, Unreachable
 from unexpired.messages import Headers, Request, Response
-from unexpired.oidc.authorization import error_code
 from unexpired.oidc.metadata import Metadata, is_safe, refuse
-from unexpired.token_response import finite_seconds, is_outage, is_sendable
+from unexpired.token_response import error_code, finite_seconds, is_outage, is_sendable
 
 if TYPE_CHECKING:
     from unexpired.oidc.provider import Provider

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urljoin
 
@@ -31,6 +33,8 @@ from unexpired.policy import Policy
 from unexpired.ports import PendingStore
 from unexpired.session_record import Record
 from unexpired.token_response import Tokens
+
+_log = logging.getLogger("unexpired")
 
 MAX_AGE = 600.0
 """How long a sign-in may take, in seconds, before its answer is refused and forgotten."""
@@ -68,8 +72,15 @@ class ProviderFlows:
         """Find the provider's endpoints; see ``ProviderServer.discover``."""
         return self._server.discover()
 
-    def begin(
-        self, asked: Asked, *, redirect_uri: str, back: str, draft: str, silent: bool = False
+    def begin(  # noqa: PLR0913 - each is one fact of the sign-in
+        self,
+        asked: Asked,
+        *,
+        redirect_uri: str,
+        back: str = "",
+        draft: str = "",
+        silent: bool = False,
+        person: str = "",
     ) -> str:
         """Return the address that begins a sign-in, whose facts are then kept.
 
@@ -79,6 +90,7 @@ class ProviderFlows:
             back: Where the person is.
             draft: What they have begun and not saved.
             silent: Whether the provider must show nothing, and fail if it would have to.
+            person: The ``sub`` of whom the draft is.
 
         Raises:
             SignInFailed: If nothing can be kept.
@@ -92,10 +104,21 @@ class ProviderFlows:
             back=back,
             draft=draft,
             silent=silent,
+            person=person,
         )
         self._pending.sweep(lambda text: _is_old(text, now))
-        self._pending.put(pending.state, pending.dumps())
+        self._keep(pending)
         return authorization_url(self._server.metadata, self._provider, pending, asked)
+
+    def _keep(self, pending: PendingSignIn) -> None:
+        """Keep what is needed to come back; without the draft where there is no room for it."""
+        try:
+            self._pending.put(pending.state, pending.dumps())
+        except SignInFailed:
+            if not pending.draft:
+                raise
+            self._pending.put(pending.state, replace(pending, draft="").dumps())
+            _log.warning("the draft is too long to be kept while the person signs in")
 
     # -- Coming back ---------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from unexpired.oidc.authorization import PendingSignIn
 from unexpired.oidc.id_token import checked_claims, shown_claims
 from unexpired.oidc.metadata import Metadata, discovery_url_of, metadata_of
 from unexpired.origins import origin_of
-from unexpired.token_response import Tokens, is_outage, scopes_in, with_scopes
+from unexpired.token_response import Tokens, error_code, is_outage, scopes_in, with_scopes
 from unexpired.token_server import PathOption, TokenServer
 
 if TYPE_CHECKING:
@@ -233,13 +233,14 @@ class ProviderServer:
 
     def hint(self, option: PathOption, request: Request, response: Response) -> str:  # noqa: ARG002
         """Return what a response without tokens says about a mistake in the settings."""
-        code, status = self.dialect.named(response).code, response.status_code
+        given, status = self.dialect.named(response).code, response.status_code
+        code = error_code(given) if given else "without a code"
         if response.is_success:
             return names_hint(self.dialect, response.fields)
         if is_outage(status) or code in REFUSED | DECIDED:
             return ""
         return (
-            f"The provider's token endpoint answered {status} ({code or 'without a code'}). Is the"
+            f"The provider's token endpoint answered {status} ({code}). Is the"
             " application registered there as a public client, for this grant and this origin?"
         )
 

@@ -55,7 +55,7 @@ class SyncProviderSignIn:
         try:
             asked = Asked(hint=hint, prompt=prompt, max_age=max_age)
             uri = window.redirect_uri
-            answer = window.visit(self._flows.begin(asked, redirect_uri=uri, back="", draft=""))
+            answer = window.visit(self._flows.begin(asked, redirect_uri=uri))
         finally:
             window.close()
         pending = self._flows.take(answer)
