@@ -1,0 +1,100 @@
+"""PyPI's oidc-provider-mock as an identity provider of a third make, in a process of its own.
+
+It stands on Authlib. It differs from npm's oidc-provider and Django OAuth Toolkit: a refresh
+token stays the same, a refresh brings no ID token, a person is asked at each sign-in, and there
+is no revocation endpoint. An operator can revoke all tokens of a person.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any, Self
+
+import httpx
+
+from tests.support.form_browser import Form, FormBrowser
+from tests.support.paths import ROOT
+
+PEOPLE = {
+    sub: {"name": f"Name of {sub}", "email": f"{sub}@example.com", "team": "engines"}
+    for sub in ("ada", "grace")
+}
+STOP_SECONDS = 30.0
+
+
+class MockProvider:
+    """A provider on a free port, for a ``with`` block.
+
+    It has the people of ``PEOPLE``, and one public client, which it registers (RFC 7591).
+
+    Args:
+        redirect_uris: Of the client.
+        access_ttl: How long the first access token of a session lives, in seconds; those of its
+            refreshes live an hour.
+
+    Attributes:
+        issuer: Its address.
+        client_id: What it calls the client.
+        metadata: What it says of itself (OpenID Connect Discovery).
+    """
+
+    issuer: str
+    client_id: str
+    metadata: Mapping[str, Any]
+
+    def __init__(self, redirect_uris: list[str], *, access_ttl: int = 300) -> None:
+        self._options = {"people": PEOPLE, "access_ttl": access_ttl}
+        self._redirect_uris = redirect_uris
+
+    def __enter__(self) -> Self:
+        """Start, wait until it answers, and register the client."""
+        self._child = subprocess.Popen(  # noqa: S603 - our own program
+            [
+                *(sys.executable, "-m", "tests.support.mock_provider_app"),
+                json.dumps(self._options),
+            ],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._child.stdout is not None
+        self.issuer = self._child.stdout.readline().strip()
+        assert self.issuer, "oidc-provider-mock did not start"
+        response = httpx.get(f"{self.issuer}/.well-known/openid-configuration")
+        self.metadata = response.raise_for_status().json()
+        self.client_id = self._registered()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the process."""
+        self._child.communicate(timeout=STOP_SECONDS)
+
+    def revoke_all(self, sub: str) -> None:
+        """Revoke all tokens of a person, as an operator does."""
+        httpx.post(f"{self.issuer}/users/{sub}/revoke-tokens").raise_for_status()
+
+    def _registered(self) -> str:
+        asked = {"redirect_uris": self._redirect_uris, "token_endpoint_auth_method": "none"}
+        response = httpx.post(self.metadata["registration_endpoint"], json=asked)
+        return str(response.raise_for_status().json()["client_id"])
+
+
+class MockBrowser(FormBrowser):
+    """A person who enters a name, or who presses "Deny", which is a form of its own there.
+
+    Args:
+        sub: Whose name is entered.
+        refuses: The person denies.
+    """
+
+    def __init__(self, sub: str = "ada", *, refuses: bool = False) -> None:
+        super().__init__(refuses=refuses, sub=sub)
+
+    def _sent(self, form: Form) -> dict[str, Any]:
+        if self.refuses and "sub" in form.fields:
+            return {"data": {"action": "deny"}}
+        return super()._sent(form)
