@@ -134,7 +134,9 @@ def sign_in_on_page(page: Page, login: str = "ada", *, refuses: bool = False) ->
             name.fill(login)
             page.locator("input[name=password]").fill("any")
         answer = "no" if refuses and not is_login else "yes"
-        with page.expect_navigation(wait_until="commit"):
+        # Not expect_navigation(), which also waits for a response: a pop-up's callback page is gone
+        # by then.
+        with page.expect_event("framenavigated"):
             page.locator(f"button[name=answer][value={answer}]").click()
 
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 import httpx
 import uvicorn
 from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
 
 from unexpired_server import Auth, JWKSVerifier
 
@@ -23,15 +24,25 @@ class VerifyingApi:
     Args:
         issuer: The provider.
         audience: Its own name there.
+        *origins: Whose pages may call it.
 
     Attributes:
         url: Its address.
+        app: The application, to which a test may add routes before it starts.
+        user: Returns the user of a request.
     """
 
-    def __init__(self, issuer: str, audience: str) -> None:
+    def __init__(self, issuer: str, audience: str, *origins: str) -> None:
         auth = Auth(verifier=JWKSVerifier(issuer=issuer, audience=audience, leeway=1))
-        app = FastAPI(lifespan=auth.lifespan)
+        self.app = app = FastAPI(lifespan=auth.lifespan)
+        self.user = auth.user
         auth.install(app)
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_headers=["authorization", "dpop"],
+            expose_headers=["www-authenticate", "dpop-nonce"],
+        )
 
         @app.get("/me")
         async def me(request: Request) -> dict[str, Any]:

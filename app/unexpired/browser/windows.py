@@ -7,7 +7,7 @@ to and which hands its own address over. It has to be on the origin of the page.
 
 A message is taken only if its sender is of this origin, and its URL is the redirect URI with the
 ``state`` of the address that was visited (RFC 6749, section 10.12). Nothing here ends by itself
-because the person takes their time: that limit is the client's.
+because the person takes their time: the client waits for ten minutes.
 """
 
 from __future__ import annotations

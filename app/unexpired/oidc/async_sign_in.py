@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 from unexpired.errors import SignInFailed, UnexpiredError, Unreachable
-from unexpired.oidc.authorization import Asked, PendingSignIn
+from unexpired.oidc.authorization import MAX_AGE, Asked, PendingSignIn
 from unexpired.oidc.device import DevicePrompt
 from unexpired.oidc.flows import ProviderFlows
 from unexpired.oidc.provider_server import ProviderServer
@@ -17,6 +17,7 @@ from unexpired.ports import SignInPlace, SignInWindow
 from unexpired.session_manager import SessionManager, new_session_name
 from unexpired.session_record import Record
 from unexpired.sign_in_redirect import sign_in_url
+from unexpired.timers import timeout_after
 
 _log = logging.getLogger("unexpired")
 
@@ -108,7 +109,7 @@ class AsyncProviderSignIn:
                 silent=silent,
                 person=self._person() or self._place.pending.get(OWNER) or "",
             )
-            answer = await window.visit(url)
+            answer = await _answer_in_time(window, url)
         finally:
             window.close()
         await self._redeem(answer, self._flows.take(answer))
@@ -304,6 +305,20 @@ class AsyncProviderSignIn:
         await self._drive(_collected(flow, urls))
         if urls[0]:
             self._place.leave(urls[0])
+
+
+async def _answer_in_time(window: SignInWindow, url: str) -> str:
+    """Return the answer to a visit.
+
+    Raises:
+        SignInFailed: ``SIGN_IN_TIMED_OUT``, if none comes in the time after which it would be
+            refused: a link that nobody opens must not keep a notebook's cell waiting.
+    """
+    try:
+        async with timeout_after(MAX_AGE):
+            return await window.visit(url)
+    except TimeoutError:
+        raise SignInFailed("SIGN_IN_TIMED_OUT") from None
 
 
 def _collected(flow: Generator[Any, Any, str], found: list[str]) -> Generator[Any, Any, None]:
