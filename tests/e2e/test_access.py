@@ -42,6 +42,12 @@ OVERFLOW = """() => {
         + wide.map((element) => element.cloneNode(false).outerHTML).join(" ")];
 }"""
 NOTES = "**/api/notes"
+FEATURES = "**/api/features"
+REDEMPTION = "**/api/login/provider/token"
+BACK_FROM_PROVIDER = """() => {
+    sessionStorage.setItem("unexpired:provider-sign-ins", JSON.stringify({ one: "a verifier" }));
+    location.hash = "#/login?attempt=one&code=two";
+}"""
 SESSIONS = "**/api/sessions"
 VIEWS = {
     "notes": "Notes",
@@ -98,6 +104,7 @@ def _states(person: Person, page: Page) -> Iterator[str]:
 
 
 def _before_sign_in(person: Person, page: Page) -> Iterator[str]:
+    page.route(FEATURES, offer_provider)
     restore = lose(page, RUNTIME)
     page.goto("/#/login?reason=expired")
     expect(person.alert).to_contain_text("could not be loaded completely")
@@ -106,7 +113,9 @@ def _before_sign_in(person: Person, page: Page) -> Iterator[str]:
     page.reload()
     person.waits_until_ready()
     expect(person.alert).to_contain_text("Your session has expired")
+    expect(page.get_by_role("button", name="Sign in with Our company")).to_be_visible()
     yield "sign-in after an expiry"
+    yield from _back_from_a_provider(page)
     person.signs_in(password="wrong")
     expect(person.alert).to_contain_text("password")
     yield "a wrong password"
@@ -117,6 +126,15 @@ def _before_sign_in(person: Person, page: Page) -> Iterator[str]:
         yield path
     page.goto("/#/login")
     person.is_at_sign_in()
+
+
+def _back_from_a_provider(page: Page) -> Iterator[str]:
+    release = hold(page, REDEMPTION)
+    page.evaluate(BACK_FROM_PROVIDER)
+    expect(page.get_by_text("Signing you in…")).to_be_visible()
+    yield "a sign-in at a provider"
+    release()
+    expect(page.get_by_text("Signing you in…")).to_be_hidden()
 
 
 def _send_what_is_refused(page: Page) -> None:
@@ -190,6 +208,10 @@ def _add_unsent_notes(page: Page) -> None:
         expect(page.get_by_text("Waiting for the network…")).to_be_visible()
         page.route(NOTES, respond)  # Playwright calls the newest handler.
         expect(page.get_by_text(text)).to_be_visible()
+
+
+def offer_provider(route: Route) -> None:
+    route.fulfill(json={**route.fetch().json(), "loginWith": "Our company"})
 
 
 def cut(route: Route) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Page, Response, Route, expect
 
 from tests.e2e.faults import hold, lose
 from tests.e2e.person import Person
@@ -34,13 +34,14 @@ UNREACHABLE = "The server cannot be reached right now. Please try again."
 NO_PASSWORD = f"You sign in with {LABEL}, so there is no password to change here."
 
 BLOCKED = "Object.defineProperty(window, 'sessionStorage', { get() { throw new Error() } })"
+COOKIE = "__Host-unexpired"
 STORED = "JSON.parse(localStorage.getItem('unexpired'))"
 
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[OidcProvider]:
-    """A provider of another site than the page."""
-    with OidcProvider(host="localhost") as provider:
+    """A provider of another site than the page, which is at localhost."""
+    with OidcProvider() as provider:
         yield provider
 
 
@@ -50,7 +51,7 @@ def backend(
 ) -> Iterator[ServerProcess]:
     """A server that knows the provider, by an address that the provider knows."""
     port = free_port()
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://localhost:{port}"
     provider.change(server_redirect_uris=[f"{url}{CALLBACK}"])
     server = ServerProcess(
         tmp_path_factory.mktemp("server"),
@@ -58,6 +59,7 @@ def backend(
         UNEXPIRED_PUBLIC_URL=url,
         UNEXPIRED_ACCESS_TTL=str(ACCESS_TTL),
         UNEXPIRED_LEEWAY="0",
+        UNEXPIRED_COOKIES="true",
         UNEXPIRED_LOGIN_WITH=provider.issuer,
         UNEXPIRED_LOGIN_WITH_CLIENT_ID="server",
         UNEXPIRED_LOGIN_WITH_CLIENT_SECRET=CLIENT_SECRETS["server"],
@@ -65,6 +67,12 @@ def backend(
     ).start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def home(backend: ServerProcess) -> str:
+    """The address that the server knows itself by, where browsers keep its cookies without TLS."""
+    return backend.url.replace("127.0.0.1", "localhost")
 
 
 def free_port() -> int:
@@ -130,6 +138,28 @@ def test_a_person_signs_in_stays_signed_in_and_signs_out(
     person.is_at_sign_in()
     assert page.evaluate("localStorage.length") == 0
     assert watch.count(REDEEM) == 1
+
+
+def test_the_refresh_token_may_be_in_a_cookie(
+    person: Person, page: Page, watch: Watch, name: str
+) -> None:
+    page.route("**/pyscript.toml", keep_in_cookie)
+    person.opens()
+    signs_in_there(person, name)
+    person.is_at_notes()
+    assert COOKIE in {cookie["name"] for cookie in page.context.cookies()}
+    assert '"refreshToken":"' not in page.evaluate("JSON.stringify(Object.values(localStorage))")
+    person.opens("/#/devices")
+    expect(page.locator(".binding")).to_have_text("Bound to its browser")
+    with page.expect_response("**/api/refresh") as response:
+        page.reload()
+    assert response.value.status == 200
+    assert watch.count(REDEEM) == 1
+
+
+def keep_in_cookie(route: Route) -> None:
+    settings = route.fetch().text()
+    route.fulfill(body=f'{settings}storage = "cookie"\n')
 
 
 def test_there_is_no_password_to_change(person: Person, page: Page, name: str) -> None:
