@@ -79,8 +79,6 @@ def webkit(launch: Launch) -> WebKitGTK:
 @pytest.fixture
 def window(webkit: WebKitGTK, backend: ServerProcess) -> Iterator[Window]:
     """A window with empty storage, which shows no page yet."""
-    webkit.get(f"{backend.url}/healthz")
-    webkit.execute_script("localStorage.clear(); sessionStorage.clear()")
-    first = Window(webkit, backend.url)
+    first = Window(webkit, backend.url).forgets()
     yield first
     first.close_others()

@@ -70,9 +70,7 @@ def options(request: pytest.FixtureRequest, secure: SecureServer) -> str:
 @pytest.fixture
 def tab(secure_webkit: WebKitGTK, secure: SecureServer, options: str) -> Iterator[Tab]:
     """A tab that is signed in."""
-    secure_webkit.get(f"{secure.url}/healthz")
-    secure_webkit.execute_script("localStorage.clear(); sessionStorage.clear()")
-    first = Tab(secure_webkit, secure.url).starts(options)
+    first = Tab(secure_webkit, secure.url).forgets().starts(options)
     first.run(f"await client.sign_in('ada', {PASSWORDS['ada']!r})")
     yield first
     first.close_others()

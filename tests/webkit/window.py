@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import WebKitGTK
@@ -33,10 +33,21 @@ class Window:
         self.home = home
         self._handle = driver.current_window_handle
 
+    def goes(self, path: str) -> None:
+        """Go to a path of the server, which may lead elsewhere."""
+        self._driver.switch_to.window(self._handle)
+        self._driver.get(self.home + path)
+
+    def forgets(self, path: str = "/healthz") -> Self:
+        """Empty this origin's storage and cookies, at a path that does not show the page."""
+        self.goes(path)
+        self.evaluate("void (localStorage.clear(), sessionStorage.clear())")
+        self._driver.delete_all_cookies()
+        return self
+
     def opens(self) -> Window:
         """Open the page, and wait until Python runs."""
-        self._driver.switch_to.window(self._handle)
-        self._driver.get(f"{self.home}/")
+        self.goes("/")
         self.waits(lambda: self.evaluate("document.documentElement.dataset.ready") == "true")
         return self
 
