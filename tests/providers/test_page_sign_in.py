@@ -197,6 +197,19 @@ async def test_an_outage_at_the_end_can_be_repeated(
     assert client.take_draft() == "half"
 
 
+async def test_a_provider_that_cannot_be_found_is_in_the_diagnosis(
+    machine: Machine, tab: Tab, liar: LyingProvider
+) -> None:
+    """As of a page whose origin the provider does not know."""
+    liar.fail(liar.discovery, 400)
+    client = machine.open(tab)
+    with pytest.raises(Unreachable):
+        await client.sign_in()
+    (failure,) = client.diagnose()["last_failures"]
+    assert failure["url"] == f"{liar.issuer}{liar.discovery}"
+    assert "Provider.issuer" in failure["reason"]
+
+
 # -- At the end of a session -----------------------------------------------------------------------
 
 

@@ -70,7 +70,12 @@ class ProviderFlows:
 
     def discover(self) -> Generator[Send, Response, Metadata]:
         """Find the provider's endpoints; see ``ProviderServer.discover``."""
-        return self._server.discover()
+        try:
+            return (yield from self._server.discover())
+        except Unreachable as error:  # For ``diagnose()``: the provider may not allow this origin.
+            request, now = self._server.discovery_request, self._policy.clock.now()
+            self._policy.log.note_no_response(request, error, now)
+            raise
 
     def begin(  # noqa: PLR0913 - each is one fact of the sign-in
         self,
@@ -152,7 +157,7 @@ class ProviderFlows:
             BadReply: If there are no tokens.
         """
         try:
-            metadata = yield from self._server.discover()
+            metadata = yield from self.discover()
             code = code_in(url, pending, self._provider, metadata, self._policy.clock.now())
             yield from self._policy.redeem(
                 session,
@@ -180,7 +185,7 @@ class ProviderFlows:
             Unreachable: If it cannot be reached.
         """
         try:
-            metadata = yield from self._server.discover()
+            metadata = yield from self.discover()
             response: Response = yield Send(
                 device_request(metadata, self._provider), self._policy.options.exchange_timeout
             )
@@ -233,7 +238,7 @@ class ProviderFlows:
             BadReply: If it sends no claims, or those of another user (5.3.2).
             SignInFailed: If it has no such endpoint.
         """
-        url = (yield from self._server.discover()).userinfo_endpoint
+        url = (yield from self.discover()).userinfo_endpoint
         if not url:
             raise BadReply("The provider has no userinfo endpoint.")
         request = Request("GET", url, Headers({"accept": "application/json"}))
@@ -264,7 +269,7 @@ class ProviderFlows:
         if provider.post_logout_redirect_uri is None:
             return ""
         try:
-            url = (yield from self._server.discover()).end_session_endpoint
+            url = (yield from self.discover()).end_session_endpoint
             fields = self._sign_out_fields(record)
             return with_query(url, fields, "end_session_endpoint") if url else ""
         except (SignInFailed, Unreachable):

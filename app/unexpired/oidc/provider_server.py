@@ -102,14 +102,17 @@ class ProviderServer:
             Unreachable: If there was no usable response.
         """
         if self._metadata is None:
-            provider = self.provider
-            url = provider.discovery_url or discovery_url_of(provider.issuer)
-            request = Request("GET", url, Headers({"accept": "application/json"}), auth=False)
-            response = yield Send(request, DISCOVERY_TIMEOUT)
+            response = yield Send(self.discovery_request, DISCOVERY_TIMEOUT)
             if not response.is_success or not response.fields:
                 raise _no_discovery(response)
-            self._metadata = metadata_of(response.fields, provider.issuer)
+            self._metadata = metadata_of(response.fields, self.provider.issuer)
         return self._metadata
+
+    @property
+    def discovery_request(self) -> Request:
+        """The request for what the provider says of itself."""
+        url = self.provider.discovery_url or discovery_url_of(self.provider.issuer)
+        return Request("GET", url, Headers({"accept": "application/json"}), auth=False)
 
     @property
     def metadata(self) -> Metadata:
