@@ -19,7 +19,7 @@ from collections.abc import (
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
 from unexpired.base_client import NO_PROVIDER, BaseClient, check_credentials, token_server_of
 from unexpired.content import RequestOptions
@@ -57,6 +57,8 @@ from unexpired.timers import Background, Wakeup, timeout_after
 if TYPE_CHECKING:
     from unexpired.adapters.httpx import AsyncSessionAuth, FetchAdapterTransport
     from unexpired.oidc.async_sign_in import AsyncProviderSignIn
+
+Result = TypeVar("Result")
 
 _log = logging.getLogger("unexpired")
 
@@ -392,6 +394,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
 
         Raises:
             BadReply: If the response has no usable access token.
+            SignInFailed: If they have an ID token which is not of the provider and for this client.
             ValueError: If the mapping has none.
             TypeError: If it is neither a ``Response`` nor a mapping.
         """
@@ -412,15 +415,19 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             Unreachable: If the token has expired and cannot be refreshed now.
         """
         await self._reload()
+        await self._in_time(self._drive(self._manager.policy.ensure_token()))
+        return self._manager.session.require().tokens.access_token
+
+    async def _in_time(self, work: Awaitable[Result]) -> Result:
+        """Do what needs the session, as a request does: within ``timeout``, else it redirects."""
         try:
             async with timeout_after(self._manager.options.timeout):
-                await self._drive(self._manager.policy.ensure_token())
+                return await work
         except TimeoutError:
             raise Unreachable(TIMED_OUT) from None
         except UnexpiredError as error:
             self._manager.redirect_if_signed_out(error)
             raise
-        return self._manager.session.require().tokens.access_token
 
     async def proof(self, method: str, url: str) -> str | None:
         """Return a proof for one request or WebSocket of others, to send beside the token.
@@ -469,7 +476,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         await self._reload()
         if self._at_provider is None:
             raise TypeError(NO_PROVIDER)
-        return await self._at_provider.userinfo()
+        return await self._in_time(self._at_provider.userinfo())
 
     def take_draft(self) -> str:
         """Return what the option ``draft`` kept when the person left for the provider, once.
@@ -497,7 +504,8 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         if self._at_provider is None:
             await self._report_to_server()
             return
-        await _is_done_within(LEAVE_TIMEOUT, self._background.start(self._report_to_server()))
+        seconds = LEAVE_TIMEOUT if self._manager.options.page_url else None
+        await _is_done_within(seconds, self._background.start(self._report_to_server()))
         await self._at_provider.sign_out(record)
 
     async def refresh(self) -> None:
@@ -889,7 +897,7 @@ class _Opening:
             self._stream.abandon()
 
 
-async def _is_done_within(seconds: float, task: asyncio.Task[Any]) -> bool:
+async def _is_done_within(seconds: float | None, task: asyncio.Task[Any]) -> bool:
     """Wait for a task that goes on afterwards; return whether it is done."""
     try:
         async with timeout_after(seconds):

@@ -223,7 +223,8 @@ class SessionManager:
         if request is not None and request.auth != "sign_in":
             self.session.unbound_because = None  # It is the reason of an earlier sign-in.
         try:
-            self.policy.begin(new_session_name(), tokens, key)
+            known = self.policy.server.identified(tokens, tokens)
+            self.policy.begin(new_session_name(), known, key)
         finally:
             self.session.drop_key(key)
             self.commit()

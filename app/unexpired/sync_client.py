@@ -133,7 +133,9 @@ class Client(BaseClient[Response]):
             return None
         from unexpired.oidc.sync_sign_in import SyncProviderSignIn  # noqa: PLC0415 - few need it
 
-        return SyncProviderSignIn(self._manager, place, drive=self._drive, new_key=self._new_key)
+        return SyncProviderSignIn(
+            self._manager, place, drive=self._drive, call=self._call, new_key=self._new_key
+        )
 
     @classmethod
     def in_browser(
@@ -402,9 +404,7 @@ class Client(BaseClient[Response]):
             SessionEnded: If the session was revoked or signed out.
             Unreachable: If the token has expired and cannot be refreshed now.
         """
-        flow = self._manager.policy.ensure_token()
-        with closing(self._bounded(flow, self._manager.options.timeout)) as steps:
-            _run(steps, self._send)
+        self._call(self._manager.policy.ensure_token())
         with self._mutex:
             return self._manager.session.require().tokens.access_token
 
@@ -550,6 +550,11 @@ class Client(BaseClient[Response]):
     def _drive(self, flow: Generator[Effect, Any, Any]) -> None:
         self.ready()
         with closing(self._steps(flow, NO_LIMIT)) as steps:
+            _run(steps, self._send)
+
+    def _call(self, flow: Generator[Effect, Any, Any]) -> None:
+        """Perform a flow that needs the session, as a request does: within ``timeout``."""
+        with closing(self._bounded(flow, self._manager.options.timeout)) as steps:
             _run(steps, self._send)
 
     def _send(self, send: Send) -> Response:

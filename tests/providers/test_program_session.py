@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,14 @@ from tests.support.fake_issuer import Answer
 from tests.support.lying_provider import LyingProvider
 from tests.support.oidc_provider import OidcProvider
 from tests.support.verifying_api import VerifyingApi
-from unexpired import AsyncClient, Client, NotSignedIn, SessionExpired, Unreachable
+from unexpired import (
+    AsyncClient,
+    Client,
+    NotSignedIn,
+    SessionExpired,
+    SignInFailed,
+    Unreachable,
+)
 from unexpired.oidc import Provider
 from unexpired.ports import SystemClock
 
@@ -349,6 +357,31 @@ async def test_a_mistake_in_the_registration_ends_no_session(
     assert f"({code})" in caplog.text
 
 
+async def test_a_provider_that_hangs_does_not_keep_a_call_waiting(
+    start_at_liar: Start, liar: LyingProvider
+) -> None:
+    client = start_at_liar(timeout=0.3)
+    await awaited(client.sign_in)
+    liar.open.clear()
+    async with asyncio.timeout(10):
+        with pytest.raises(Unreachable):
+            await awaited(client.userinfo)
+
+
+async def test_a_program_does_not_end_before_its_tokens_are_revoked(
+    start_at_liar: Start, liar: LyingProvider
+) -> None:
+    provider = Provider(issuer=liar.issuer, client_id="native", post_logout_redirect_uri=None)
+    await awaited(start_at_liar(provider=provider).sign_in)
+    client = start_at_liar(provider=provider)  # It does not know its addresses yet.
+    liar.open.clear()
+    slow = threading.Timer(2.5, liar.open.set)
+    slow.start()
+    await awaited(client.sign_out)
+    slow.join()
+    assert liar.requests["/revoke"] == 1
+
+
 # -- Wrong clocks ----------------------------------------------------------------------------------
 
 
@@ -433,8 +466,21 @@ async def test_tokens_that_the_application_got_are_adopted(
     client = start_at_liar(base_url=f"{liar.url}/other")
     given = {"access_token": tokens.access_token, "refresh_token": tokens.refresh_token}
     await awaited(client.adopt, {**given, "expires_in": 300, "id_token": tokens.id_token})
-    assert client.state == "active"
+    assert client.user["sub"] == "ada"
     assert client.expires_in == pytest.approx(300, abs=5)
     await awaited(client.refresh)
     assert client.user["sub"] == "ada"
     assert liar.forms("/token")[-1]["client_id"] == "native"
+
+
+async def test_an_id_token_for_another_client_is_not_adopted(
+    start_at_liar: Start, liar: LyingProvider
+) -> None:
+    await awaited(start_at_liar("other").sign_in)
+    tokens = start_at_liar("other")._manager.session.require().tokens  # noqa: SLF001
+    client = start_at_liar(base_url=f"{liar.url}/other")
+    with pytest.raises(SignInFailed, match="cannot be trusted"):
+        await awaited(
+            client.adopt, {"access_token": tokens.access_token, "id_token": tokens.id_token}
+        )
+    assert client.state == "anonymous"

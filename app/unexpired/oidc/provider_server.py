@@ -34,6 +34,14 @@ REFUSED = frozenset({"invalid_grant", "interaction_required", "login_required", 
 DECIDED = frozenset({"access_denied", "expired_token"})
 """What a person has decided at another device, or not in time (RFC 8628, section 3.5)."""
 
+ALGORITHMS = frozenset(
+    {
+        *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+        *("ES256", "ES384", "ES512", "EdDSA", "Ed25519"),
+    }
+)
+"""What may have signed an ID token that is adopted before the provider was asked."""
+
 NEVER_RENEWED = (
     "The provider gave no refresh token: when the access token expires, the person is sent there"
     " again. Many give one for the scope offline_access only if the application is registered for"
@@ -224,7 +232,7 @@ class ProviderServer:
             issuer=self.provider.issuer,
             client_id=self.provider.client_id,
             nonce=nonce,
-            algorithms=self.metadata.algorithms,
+            algorithms=self._metadata.algorithms if self._metadata else ALGORITHMS,
             now=self._clock.now(),
             max_age=max_age,
             known_subject=known_subject,

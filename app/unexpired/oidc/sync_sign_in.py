@@ -20,6 +20,7 @@ class SyncProviderSignIn:
         manager: The session of the client.
         place: Opens the browser.
         drive: Performs the steps of a flow.
+        call: Performs those of one that needs the session.
         new_key: Makes a key to bind a session to.
     """
 
@@ -29,11 +30,13 @@ class SyncProviderSignIn:
         place: SyncSignInPlace,
         *,
         drive: Callable[[Generator[Any, Any, Any]], None],
+        call: Callable[[Generator[Any, Any, Any]], None],
         new_key: Callable[[], str | None],
     ) -> None:
         self._manager = manager
         self._place = place
         self._drive = drive
+        self._call = call
         self._new_key = new_key
         server = cast("ProviderServer", manager.policy.server)
         self._flows = ProviderFlows(manager.policy, server, place.pending)
@@ -67,5 +70,5 @@ class SyncProviderSignIn:
     def userinfo(self) -> Mapping[str, Any]:
         """Return what the provider knows of the user; see ``AsyncClient.userinfo``."""
         found: dict[str, Any] = {}
-        self._drive(self._flows.userinfo(found.update))
+        self._call(self._flows.userinfo(found.update))
         return found
