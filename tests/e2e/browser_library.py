@@ -1,12 +1,14 @@
 """The library in a page of the tests, in which a test can run Python."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, Route, expect
 
+from tests.support.paths import ROOT
 from tests.support.server_process import PASSWORDS
 
 FOLDER = Path(__file__).parent / "library"
@@ -63,6 +65,22 @@ class Library:
             text = json.dumps({**self.record, **changes})
             self.page.evaluate("text => localStorage.setItem('unexpired', text)", text)
         self.run(f"client.close()\nopen_client({options})\nNone")
+
+
+def copy_page(folder: Path) -> None:
+    """Copy what the page loads, and its worker, for a server that has them as ``index.html``.
+
+    Browsers let only a page that a local server has served call another one.
+
+    Args:
+        folder: A new folder.
+    """
+    shutil.copytree(ROOT / "app", folder / "app")
+    shutil.copytree(ROOT / "vendor", folder / "vendor")
+    shutil.copy(ROOT / "pyscript.toml", folder)
+    for file in FOLDER.iterdir():
+        shutil.copy(file, folder)
+    (folder / "library.html").rename(folder / "index.html")
 
 
 def _serve(route: Route) -> None:

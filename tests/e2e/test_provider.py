@@ -1,17 +1,15 @@
 """A page at npm's oidc-provider: two tabs, expiries, outages, bound tokens, the way out."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from tests.e2e.browser_library import FOLDER, Library
+from tests.e2e.browser_library import Library, copy_page
 from tests.e2e.conftest import ContextFactory
 from tests.e2e.watch import Watch
 from tests.support.oidc_provider import OidcProvider, sign_in_on_page
-from tests.support.paths import ROOT
 from tests.support.provider_example import AUDIENCE, served
 
 ACCESS_TTL = 2  # s
@@ -53,11 +51,7 @@ def provider() -> Iterator[OidcProvider]:
 def home(provider: OidcProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the example's API, with a page that has all of the library."""
     page = tmp_path_factory.mktemp("home") / "page"
-    shutil.copytree(ROOT / "app", page / "app")
-    shutil.copytree(ROOT / "vendor", page / "vendor")
-    shutil.copy(ROOT / "pyscript.toml", page)
-    shutil.copy(FOLDER / "library.py", page)
-    shutil.copy(FOLDER / "library.html", page / "index.html")
+    copy_page(page)
     with served(page, provider) as home:
         yield home
 
