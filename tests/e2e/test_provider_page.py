@@ -352,6 +352,19 @@ def test_who_comes_back_by_the_button_can_go_on(person: Person, page: Page, name
     person.is_at_notes()
 
 
+def test_a_page_that_the_browser_has_kept_is_usable_again(person: Person, page: Page) -> None:
+    """As one in the back-forward cache, which a test cannot rely on."""
+    person.opens()
+    page.route("**/api/login/provider*", lambda route: route.fulfill(status=204))
+    goes_to_provider(person)
+    button = page.get_by_role("button", name=f"Sign in with {LABEL}")
+    expect(button).to_have_attribute("aria-busy", "true")
+    page.wait_for_function("history.state?.leftForProvider")
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    reads_at_sign_in(person, ABANDONED)
+    expect(button).not_to_have_attribute("aria-busy", "true")
+
+
 def test_without_storage_nobody_is_sent_away(person: Person, page: Page) -> None:
     page.add_init_script(BLOCKED)
     person.opens()
