@@ -765,10 +765,12 @@ async def test_sign_ins_are_limited_and_counted(
 
 
 async def test_forged_answers_do_not_make_us_ask_the_provider_without_end(
-    visitor: Browser, provider: LyingProvider
+    start: StartServer, provider: LyingProvider
 ) -> None:
+    node = await start(**options(provider, address_limit="3 per hour"))
+    visitor = Browser(node.app)
     provider.answer = {"code": "forged"}
-    for _ in range(100):
+    for _ in range(3):
         assert parameters_of(await visitor.visit()) == {"failed": "PROVIDER_REFUSED"}
     asked = provider.requests["/token"]
     assert parameters_of(await visitor.visit()) == {"failed": "RATE_LIMITED"}
