@@ -15,7 +15,8 @@ CHROMIUM_TESTS ?= tests/e2e
 FIREFOX_TESTS ?= $(addprefix tests/e2e/,engine test_library.py test_story.py test_leaving.py \
   test_start.py test_access.py test_workers.py test_blocked_storage.py test_streaming.py \
   test_uploads.py test_keys.py test_theft.py test_proved_calls.py \
-  test_cookies.py test_injection.py test_windows.py test_provider.py test_provider_example.py)
+  test_cookies.py test_injection.py test_windows.py test_provider.py test_provider_example.py \
+  test_provider_windows.py)
 SEEDS ?= 200
 FIRST ?= 0
 KIND ?= any

@@ -111,7 +111,7 @@ def context(browser_library: Library) -> Iterator[BrowserContext]:
             page.close()
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def watch(context: BrowserContext, home: str, provider: OidcProvider) -> Iterator[Watch]:
     """Records the requests of the browser; fails if one of its pages logged an error."""
     with Watch(context, home) as watch:
@@ -127,7 +127,7 @@ def options(provider: OidcProvider) -> str:
 
 
 @pytest.fixture
-def library(browser_library: Library, watch: Watch, options: str) -> Iterator[Library]:  # noqa: ARG001 - it watches
+def library(browser_library: Library, options: str) -> Iterator[Library]:
     """The page, with a button to sign in."""
     browser_library.run(f"{options}\nopen_client(**options)\nawait client.ready()\n{BUTTON}\nNone")
     yield browser_library
@@ -173,7 +173,7 @@ def test_a_refusal_in_a_popup_is_the_providers_code(library: Library) -> None:
 def test_a_worker_signs_in_by_a_link_and_its_session_survives_its_expiries(
     library: Library, provider: OidcProvider, options: str
 ) -> None:
-    """The page shows the link; the tokens stay in the worker."""
+    """The page shows the link, and the window behind it is cut off from everything."""
     library.page.evaluate("document.body.replaceChildren()")
     library.page.evaluate(START_WORKER, [MODULES, options + WORKER])
     window = opened(library, "link")
@@ -183,4 +183,3 @@ def test_a_worker_signs_in_by_a_link_and_its_session_survives_its_expiries(
     (_, told) = library.page.evaluate("received")
     assert told == '["Name of ada", 200, "anonymous"]'
     assert [one["status"] for one in provider.log() if one["path"].endswith("/revocation")] == [200]
-    assert library.record == {}
