@@ -352,7 +352,8 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         ``prompt``, such as ``"login"`` (OpenID Connect Core 1.0, section 3.1.2.1); ``max_age``, how
         long ago the person may have signed in there, in seconds; ``popup=True`` for a window of its
         own, or in a worker a function that shows the address it is called with as a link; and
-        ``device``, a function that shows where to enter which code (RFC 8628).
+        ``device``, a function that shows where to enter which code (RFC 8628); what it returns is
+        awaited if it can be.
 
         Args:
             username: The person's name.

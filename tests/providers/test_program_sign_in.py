@@ -225,6 +225,31 @@ async def test_a_program_that_awaits_signs_in_by_another_device(
     assert (await client.get("/me")).json()["id"] == "ada"
 
 
+async def test_a_program_that_awaits_may_await_to_show_the_code(
+    npm: OidcProvider, api: VerifyingApi, shown: Shown
+) -> None:
+    client = AsyncClient.on_desktop(base_url=api.url, provider=at_npm(npm, "device"))
+
+    async def show(prompt: DevicePrompt) -> None:
+        await asyncio.sleep(0)
+        shown.prompts.append(prompt)
+        shown.agree()
+
+    await client.sign_in(device=show)
+    assert client.state == "active"
+
+
+def test_a_program_that_blocks_cannot_await(npm: OidcProvider, api: VerifyingApi) -> None:
+    """The coroutine would never run, and the person see nothing."""
+    client = Client.on_desktop(base_url=api.url, provider=at_npm(npm, "device"))
+
+    async def show(_: DevicePrompt) -> None:
+        raise AssertionError
+
+    with pytest.raises(TypeError, match="AsyncClient"):
+        client.sign_in(device=show)
+
+
 def test_a_program_that_blocks_waits_for_another_device(
     npm: OidcProvider, api: VerifyingApi, shown: Shown, caplog: pytest.LogCaptureFixture
 ) -> None:

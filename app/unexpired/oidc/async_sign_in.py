@@ -6,11 +6,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import suppress
+from inspect import isawaitable
 from typing import Any, cast
 
 from unexpired.errors import SignInFailed, UnexpiredError, Unreachable
 from unexpired.oidc.authorization import MAX_AGE, Asked, PendingSignIn
-from unexpired.oidc.device import DevicePrompt
+from unexpired.oidc.device import Device, DevicePrompt
 from unexpired.oidc.flows import ProviderFlows
 from unexpired.oidc.provider_server import ProviderServer
 from unexpired.ports import SignInPlace, SignInWindow
@@ -87,14 +88,21 @@ class AsyncProviderSignIn:
     ) -> None:
         """Sign in at the provider; see ``AsyncClient.sign_in``."""
         if device is not None:
-            key = await self._key()
-            flow = self._flows.sign_in_by_device(device, new_session_name(), key)
-            await self._drive(flow)
+            await self._sign_in_by_device(device)
             return
         # Before anything is awaited: a browser opens windows only right after a click.
         uri = self._flows.redirect_uri(is_popup=bool(popup))
         window = self._place.window(uri, popup)
         await self._visit(window, Asked(hint=hint, prompt=prompt, max_age=max_age))
+
+    async def _sign_in_by_device(self, show: Callable[[DevicePrompt], object]) -> None:
+        found: list[Device] = []
+        await self._drive(self._flows.begin_at_device(found.append))
+        shown = show(found[0].prompt)
+        if isawaitable(shown):
+            await shown
+        key = await self._key()
+        await self._drive(self._flows.sign_in_by_device(found[0], new_session_name(), key))
 
     async def _visit(self, window: SignInWindow, asked: Asked, *, silent: bool = False) -> None:
         """Show the provider's page; a session begins where that comes back to this window."""

@@ -22,7 +22,7 @@ from unexpired.oidc.authorization import (
 )
 from unexpired.oidc.device import (
     UNDECIDED,
-    DevicePrompt,
+    Device,
     Polling,
     device_request,
     read_device_response,
@@ -170,28 +170,36 @@ class ProviderFlows:
 
     # -- Without a browser ---------------------------------------------------------------------
 
-    def sign_in_by_device(
-        self, show: Callable[[DevicePrompt], object], session: str, key: str | None
-    ) -> Generator[Effect, Any, None]:
-        """Begin a session by the device grant (RFC 8628): the person confirms it elsewhere.
+    def begin_at_device(self, found: Callable[[Device], object]) -> Generator[Send, Response, None]:
+        """Ask for what the person needs to sign in on another device (RFC 8628, section 3.1).
 
         Args:
-            show: Shows the person where to go, and which code to enter.
+            found: Is called with it.
+
+        Raises:
+            SignInFailed: If the provider refuses, or has no such grant.
+            Unreachable: If it cannot be reached.
+        """
+        metadata = yield from self.discover()
+        response = yield Send(
+            device_request(metadata, self._provider), self._policy.options.exchange_timeout
+        )
+        found(read_device_response(response, self._policy.clock.monotonic()))
+
+    def sign_in_by_device(
+        self, device: Device, session: str, key: str | None
+    ) -> Generator[Effect, Any, None]:
+        """Begin a session once the person has confirmed it on another device.
+
+        Args:
+            device: What they were shown.
             session: A new name for the session on this device.
             key: A new key to bind it to.
 
         Raises:
-            SignInFailed: If the person refused or took too long, or the provider has no such grant.
-            Unreachable: If it cannot be reached.
+            SignInFailed: If the person refused or took too long.
         """
         try:
-            metadata = yield from self.discover()
-            response: Response = yield Send(
-                device_request(metadata, self._provider), self._policy.options.exchange_timeout
-            )
-            clock = self._policy.clock
-            device = read_device_response(response, clock.monotonic())
-            show(device.prompt)
             yield from self._poll(device.code, device.polling, session, key)
         finally:
             self._policy.session.drop_key(key)

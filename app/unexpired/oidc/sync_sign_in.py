@@ -6,9 +6,10 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any, cast
 
 from unexpired.oidc.authorization import Asked
-from unexpired.oidc.device import DevicePrompt
+from unexpired.oidc.device import Device, DevicePrompt
 from unexpired.oidc.flows import ProviderFlows
 from unexpired.oidc.provider_server import ProviderServer
+from unexpired.options import is_coroutine_function
 from unexpired.ports import SyncSignInPlace
 from unexpired.session_manager import SessionManager, new_session_name
 
@@ -51,7 +52,7 @@ class SyncProviderSignIn:
     ) -> None:
         """Sign in at the provider; see ``AsyncClient.sign_in``."""
         if device is not None:
-            self._drive(self._flows.sign_in_by_device(device, new_session_name(), self._key()))
+            self._sign_in_by_device(device)
             return
         self._drive(self._flows.discover())
         window = self._place.window(self._flows.redirect_uri())
@@ -63,6 +64,14 @@ class SyncProviderSignIn:
             window.close()
         pending = self._flows.take(answer)
         self._drive(self._flows.redeem(answer, pending, new_session_name(), self._key()))
+
+    def _sign_in_by_device(self, show: Callable[[DevicePrompt], object]) -> None:
+        if is_coroutine_function(show):
+            raise TypeError("device: Client cannot await a function; use AsyncClient")
+        found: list[Device] = []
+        self._drive(self._flows.begin_at_device(found.append))
+        show(found[0].prompt)
+        self._drive(self._flows.sign_in_by_device(found[0], new_session_name(), self._key()))
 
     def _key(self) -> str | None:
         return self._new_key() if self._manager.options.sends_proofs else None
