@@ -376,7 +376,16 @@ async def test_cancelling_frees_the_port() -> None:
     assert is_free(window.redirect_uri)
 
 
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Ctrl+C interrupts, also where the tests were started in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="os.kill() would end the process there")
+@pytest.mark.usefixtures("interrupts")
 def test_an_interrupt_of_the_keyboard_frees_the_port() -> None:
     window = sync_window(lambda _: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
