@@ -40,5 +40,7 @@ def record_of_older_version(tokens: Mapping[str, Any], api: str, *, left: float)
 def take_keys_out(database: Path) -> None:
     """Make a database that of the version before, in which sessions have no keys."""
     with closing(sqlite3.connect(database)) as connection, connection:
+        for later in ("sign_in_codes", "identities"):
+            connection.execute(f"DROP TABLE {later}")
         connection.execute("ALTER TABLE sessions DROP COLUMN jkt")
         connection.execute("UPDATE alembic_version SET version_num = '0006'")
