@@ -12,6 +12,7 @@ from unexpired.effects import Effect, Send, Sleep
 from unexpired.errors import BadReply, RateLimited, SignInFailed, Unreachable
 from unexpired.messages import Headers, Request, Response
 from unexpired.oidc.authorization import (
+    MAX_AGE,
     Asked,
     PendingSignIn,
     authorization_url,
@@ -35,9 +36,6 @@ from unexpired.session_record import Record
 from unexpired.token_response import Tokens
 
 _log = logging.getLogger("unexpired")
-
-MAX_AGE = 600.0
-"""How long a sign-in may take, in seconds, before its answer is refused and forgotten."""
 
 FOR_AN_API = (
     "userinfo: many providers refuse a token there that is for an API (resource, audience)."
