@@ -262,7 +262,7 @@ class Session:
         """Announce once that this generation ends soon and cannot be refreshed.
 
         From here its end is measured by the monotonic clock: the device's clock may jump, which
-        must not end a session. If the end is already past, only the server can end the session.
+        must not end a session. The end may be past already: a refresh was refused that late.
 
         Args:
             now: The device's time, in Unix seconds.
@@ -273,8 +273,6 @@ class Session:
         left = self.record.tokens.expires_at - now
         self._warned = self.record.generation
         self.ends_at = monotonic + self._left(self.record, now, monotonic)
-        if left <= 0:
-            self.ends_at = float("inf")
         self.events.append(("expiring", (max(left, 0.0),)))
 
     def postpone_end(self, now: float, monotonic: float) -> bool:

@@ -222,7 +222,7 @@ def test_inline_scripts_are_blocked(person: Person, page: Page, watch: Watch) ->
         }"""
     )
     assert page.evaluate("window.injected") is None
-    watch.forgive("Content Security Policy", "script-src", "TrustedScript")
+    watch.forgive("Content Security Policy", "script-src", "TrustedScript", "trusted-types-for")
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,10 @@ class Watch:
         self.answers: list[Answer] = []
         self.complaints: list[str] = []
         self.foreign_requests: list[str] = []
+        self._cut_off: set[str] = set()
         self._listeners: dict[Any, Callable[[Any], None]] = {
             "request": self._on_request,
+            "requestfailed": self._on_failure,
             "response": self._on_response,
             "console": self._on_console,
             "weberror": self._on_error,
@@ -88,6 +90,8 @@ class Watch:
 
     def verify(self) -> None:
         """Fail if a page sent a request to another host, or complained."""
+        # A page that is left or reloaded while it loads a module: Firefox calls that an error of it.
+        self.forgive(*(f"error loading dynamically imported module: {u}" for u in self._cut_off))
         if problems := [*self.foreign_requests, *self.complaints]:
             pytest.fail("\n".join(problems))
 
@@ -99,6 +103,10 @@ class Watch:
         self.sent.append(
             Sent(request.method, origin, url.path, request.headers, request.post_data_buffer)
         )
+
+    def _on_failure(self, request: Request) -> None:
+        if request.failure == "NS_BINDING_ABORTED":
+            self._cut_off.add(request.url)
 
     def _on_response(self, response: Response) -> None:
         self.answers.append(Answer(urlsplit(response.url).path, response.status))

@@ -614,6 +614,37 @@ def test_a_session_that_cannot_be_refreshed_is_announced_once_and_ends(world: Wo
     assert world.events() == ["signed_in", "expiring", "expired"]
 
 
+def test_a_session_that_is_refused_after_its_end_is_announced_and_ends(world: World) -> None:
+    """The page was asleep, or the refusal was slow: nobody may be left at "ends in 0 s"."""
+    world.sign_in(life=900)
+    flow = world.policy.stay_ahead(tick=5, is_watched=lambda: True)
+    next(flow)
+    world.clock.advance(901)
+    assert isinstance(flow.send(None), Refresh)
+    world.session.refuse(world.session.require().generation, "REFRESH_INVALID")
+    flow.throw(SessionExpired("REFRESH_INVALID"))
+    assert flow.send(None) == Sleep(0)
+    assert flow.send(None) == Sleep(0)
+    assert world.session.events[-1] == ("expiring", (0.0,))
+    flow.send(None)
+    assert world.events() == ["signed_in", "expiring", "expired"]
+
+
+def test_a_clock_that_jumps_past_the_end_does_not_bring_it(world: World) -> None:
+    """The token is younger than its lifetime, and the server may take it still."""
+    world.sign_in(life=900, refreshToken=None)
+    flow = world.policy.stay_ahead(tick=5000, is_watched=lambda: True)
+    next(flow)
+    world.clock.wall += 2000
+    assert flow.send(None) == Sleep(900)
+    assert world.session.events[-1] == ("expiring", (0.0,))
+    world.clock.advance(899)
+    assert flow.send(None) == Sleep(1)
+    world.clock.advance(1)
+    flow.send(None)
+    assert world.events() == ["signed_in", "expiring", "expired"]
+
+
 def test_without_a_session_only_the_clock_is_read(world: World) -> None:
     flow = world.policy.stay_ahead(tick=5, is_watched=lambda: True)
     assert next(flow) == Sleep(5)
