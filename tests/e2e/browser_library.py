@@ -12,6 +12,13 @@ from tests.support.paths import ROOT
 from tests.support.server_process import PASSWORDS
 
 FOLDER = Path(__file__).parent / "library"
+LIBRARY = ROOT / "app" / "unexpired"
+PROVIDER_MODULES = (
+    *sorted(LIBRARY.glob("oidc/*.py")),
+    *(LIBRARY / "browser" / "sign_in_place.py", LIBRARY / "browser" / "windows.py"),
+)
+"""What signs in at a provider, which the demo's page does not load."""
+SETTINGS = "library.toml"
 
 
 class Library:
@@ -77,11 +84,22 @@ def copy_page(folder: Path) -> None:
     """
     shutil.copytree(ROOT / "app", folder / "app")
     shutil.copytree(ROOT / "vendor", folder / "vendor")
-    shutil.copy(ROOT / "pyscript.toml", folder)
+    (folder / SETTINGS).write_text(_settings())
     for file in FOLDER.iterdir():
         shutil.copy(file, folder)
     (folder / "library.html").rename(folder / "index.html")
 
 
+def _settings() -> str:
+    """Return the settings of the demo's page, with the whole library."""
+    files = (f"./{path.relative_to(ROOT)}" for path in PROVIDER_MODULES)
+    added = "".join(f'"{file}" = "{file.replace("/app", "", 1)}"\n' for file in files)
+    return (ROOT / "pyscript.toml").read_text().replace("[files]\n", f"[files]\n{added}")
+
+
 def _serve(route: Route) -> None:
-    route.fulfill(path=FOLDER / Path(urlsplit(route.request.url).path).name)
+    name = Path(urlsplit(route.request.url).path).name
+    if name == SETTINGS:
+        route.fulfill(body=_settings(), content_type="application/toml")
+    else:
+        route.fulfill(path=FOLDER / name)

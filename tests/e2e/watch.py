@@ -90,7 +90,7 @@ class Watch:
 
     def verify(self) -> None:
         """Fail if a page sent a request to another host, or complained."""
-        # A page that is left or reloaded while it loads a module: Firefox calls that an error of it.
+        # Firefox calls it an error of a page that it is left or reloaded while it loads a module.
         self.forgive(*(f"error loading dynamically imported module: {u}" for u in self._cut_off))
         if problems := [*self.foreign_requests, *self.complaints]:
             pytest.fail("\n".join(problems))
