@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -12,24 +11,23 @@ from hypothesis import strategies as st
 
 from tests.library.test_oidc_metadata import ISSUER, json_values
 from tests.library.test_oidc_provider import provider
+from tests.support.clock import FakeClock
 from tests.support.fake_server import json_response
 from unexpired import SignInFailed, Unreachable
-from unexpired.messages import Headers, Response
+from unexpired.messages import Headers, Request, Response
 from unexpired.oidc.device import (
     MAX_EXPIRES_IN,
     MAX_INTERVAL,
     Device,
     DevicePrompt,
     Polling,
-    device_request,
     read_device_response,
 )
-from unexpired.oidc.metadata import Metadata
+from unexpired.oidc.provider_server import ProviderServer
 
 ENDPOINT = f"{ISSUER}/device"
-METADATA = Metadata(
-    ISSUER, f"{ISSUER}/auth", f"{ISSUER}/token", device_authorization_endpoint=ENDPOINT
-)
+NECESSARY = {"authorization_endpoint": f"{ISSUER}/auth", "token_endpoint": f"{ISSUER}/token"}
+ADDRESSES = {**NECESSARY, "device_authorization_endpoint": ENDPOINT}
 NOW = 1000.0
 GOOD: dict[str, Any] = {
     "device_code": "the-secret-of-this-device",
@@ -58,17 +56,20 @@ def failure(status: int = 200, /, **changes: Any) -> SignInFailed:
 # -- The request -----------------------------------------------------------------------------------
 
 
+def request_at(**values: Any) -> Request:
+    """Return the request of an application that is registered like this."""
+    values = {"metadata": ADDRESSES, **values}
+    return ProviderServer(provider(**values), FakeClock()).device_request()
+
+
 def test_the_request_says_who_asks_for_what() -> None:
-    request = device_request(
-        METADATA,
-        provider(
-            client_id="notes app",
-            scope="openid offline_access",
-            audience="https://api.example",
-            resource="https://api.example/v1",
-            parameters={"organization": "org & co"},
-            client_secret="not really",
-        ),
+    request = request_at(
+        client_id="notes app",
+        scope="openid offline_access",
+        audience="https://api.example",
+        resource="https://api.example/v1",
+        parameters={"organization": "org & co"},
+        client_secret="not really",
     )
     assert (request.method, request.url) == ("POST", ENDPOINT)
     assert request.headers["content-type"] == "application/x-www-form-urlencoded"
@@ -84,16 +85,15 @@ def test_the_request_says_who_asks_for_what() -> None:
 
 
 def test_what_is_not_asked_for_is_left_out_and_no_token_is_sent() -> None:
-    request = device_request(METADATA, provider(client_id="notes", scope="openid"))
-    assert request.body == b"client_id=notes&scope=openid"
+    request = request_at(client_id="notes", scope="openid")
+    assert request.body == b"scope=openid&client_id=notes"
     assert request.sensitive
-    assert request.auth is False
+    assert "authorization" not in request.headers
 
 
 def test_a_provider_without_the_grant() -> None:
-    metadata = replace(METADATA, device_authorization_endpoint="")
     with pytest.raises(SignInFailed) as failed:
-        device_request(metadata, provider())
+        request_at(metadata=NECESSARY)
     assert failed.value.code == "PROVIDER_MISMATCH"
     assert "device_authorization_endpoint" in failed.value.__notes__[0]
 

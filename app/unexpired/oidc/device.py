@@ -8,16 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import urlencode
+from typing import Any, NoReturn
 
 from unexpired.errors import SignInFailed, Unreachable
-from unexpired.messages import Headers, Request, Response
-from unexpired.oidc.metadata import Metadata, is_safe, refuse
+from unexpired.messages import Response
+from unexpired.oidc.metadata import is_safe, refuse
 from unexpired.token_response import error_code, finite_seconds, is_outage, is_sendable
-
-if TYPE_CHECKING:
-    from unexpired.oidc.provider import Provider
 
 DEFAULT_INTERVAL = 5.0  # s. RFC 8628, section 3.2.
 MIN_INTERVAL = 1.0  # s
@@ -111,37 +107,11 @@ class Polling:
         return max(self.interval, min(doubled, MAX_INTERVAL))
 
 
-def device_request(metadata: Metadata, provider: Provider) -> Request:
-    """Return the request that begins a device grant (RFC 8628, section 3.1).
-
-    Args:
-        metadata: The provider's addresses.
-        provider: The provider, and this application there.
-
-    Raises:
-        SignInFailed: With ``PROVIDER_MISMATCH``, if the provider has no such grant.
-    """
-    url = metadata.device_authorization_endpoint
-    if not url:
-        refuse("device_authorization_endpoint", "is missing: it has no device grant (RFC 8628)")
-    wanted = {
-        **provider.parameters,
-        "client_id": provider.client_id,
-        "client_secret": provider.client_secret,
-        "scope": provider.scope,
-        "audience": provider.audience,
-        "resource": provider.resource,
-    }
-    body = urlencode({name: value for name, value in wanted.items() if value})
-    headers = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
-    return Request("POST", url, Headers(headers), body.encode(), sensitive=True, auth=False)
-
-
 def read_device_response(response: Response, now: float) -> Device:
     """Return the device grant in a response (RFC 8628, section 3.2).
 
     Args:
-        response: The response to a ``device_request``.
+        response: The response to a request for one.
         now: The time, by the clock that never goes back.
 
     Raises:

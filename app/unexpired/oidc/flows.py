@@ -25,7 +25,6 @@ from unexpired.oidc.device import (
     UNDECIDED,
     Device,
     Polling,
-    device_request,
     read_device_response,
 )
 from unexpired.oidc.metadata import Metadata
@@ -178,10 +177,9 @@ class ProviderFlows:
             SignInFailed: If the provider refuses, or has no such grant.
             Unreachable: If it cannot be reached.
         """
-        metadata = yield from self.discover()
-        response = yield Send(
-            device_request(metadata, self._provider), self._policy.options.exchange_timeout
-        )
+        yield from self.discover()
+        request = self._server.device_request()
+        response = yield Send(request, self._policy.options.exchange_timeout)
         found(read_device_response(response, self._policy.clock.monotonic()))
 
     def sign_in_by_device(

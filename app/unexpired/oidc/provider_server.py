@@ -15,7 +15,7 @@ from unexpired.hints import names_hint
 from unexpired.messages import Headers, Request, Response
 from unexpired.oidc.authorization import PendingSignIn
 from unexpired.oidc.id_token import checked_claims, shown_claims
-from unexpired.oidc.metadata import Metadata, discovery_url_of, metadata_of
+from unexpired.oidc.metadata import Metadata, discovery_url_of, metadata_of, refuse
 from unexpired.origins import origin_of
 from unexpired.token_response import Tokens, error_code, is_outage, scopes_in, with_scopes
 from unexpired.token_server import PathOption, TokenServer
@@ -160,6 +160,19 @@ class ProviderServer:
             fields: The grant; who asks, and for which resource, is added.
         """
         return self.form(self.metadata.token_endpoint, {**fields, **self._resource})
+
+    def device_request(self) -> Request:
+        """Return the request that begins a device grant (RFC 8628, section 3.1).
+
+        Raises:
+            SignInFailed: With ``PROVIDER_MISMATCH``, if the provider has no such grant.
+        """
+        url = self.metadata.device_authorization_endpoint
+        if not url:
+            refuse("device_authorization_endpoint", "is missing: it has no device grant (RFC 8628)")
+        audience = {"audience": self.provider.audience} if self.provider.audience else {}
+        scope = {"scope": self.provider.scope}
+        return self.form(url, {**self.provider.parameters, **scope, **audience, **self._resource})
 
     def form(self, url: str, fields: dict[str, str]) -> Request:
         """Return a request of the application's to one of the endpoints."""
