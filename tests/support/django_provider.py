@@ -7,19 +7,16 @@ revocation nor introspection nor devices.
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 
-import httpx
 from playwright.sync_api import Page
 
 from tests.support.form_browser import FormBrowser
-from tests.support.paths import ROOT
+from tests.support.provider_process import ProviderProcess
 
 PASSWORD = "correct horse"
 PEOPLE = ("ada", "grace")
@@ -30,10 +27,9 @@ UNLISTED = {
     "introspection_endpoint": "/introspect/",
     "device_authorization_endpoint": "/device-authorization/",
 }
-STOP_SECONDS = 30.0
 
 
-class DjangoProvider:
+class DjangoProvider(ProviderProcess):
     """A provider on a free port, for a ``with`` block.
 
     It has the people of ``PEOPLE``, and the clients ``spa``, in a browser, ``server``, with a
@@ -47,13 +43,9 @@ class DjangoProvider:
         consent: A person is asked what to allow.
 
     Attributes:
-        issuer: Its address.
-        metadata: What it says of itself (OpenID Connect Discovery).
-        unlisted: Its endpoints that are not in there.
+        unlisted: Its endpoints that are not in its metadata.
     """
 
-    issuer: str
-    metadata: Mapping[str, Any]
     unlisted: Mapping[str, str]
 
     def __init__(
@@ -73,7 +65,7 @@ class DjangoProvider:
         }
         secret = {"client_type": "confidential", "client_secret": SERVER_SECRET}
         device = {"client_type": "public", "authorization_grant_type": DEVICE_GRANT}
-        self._options = {
+        options = {
             "clients": [
                 {"client_id": "spa", "client_type": "public", **web},
                 {"client_id": "server", **secret, **web},
@@ -84,30 +76,13 @@ class DjangoProvider:
             "page": page,
             "access_ttl": access_ttl,
         }
+        super().__init__((sys.executable, "-m", "tests.support.django_provider_app"), options)
 
     def __enter__(self) -> Self:
         """Start, and wait until it answers."""
-        self._child = subprocess.Popen(  # noqa: S603 - our own program
-            [
-                *(sys.executable, "-m", "tests.support.django_provider_app"),
-                json.dumps(self._options),
-            ],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._child.stdout is not None
-        self.issuer = self._child.stdout.readline().strip()
-        assert self.issuer, "Django OAuth Toolkit did not start"
-        response = httpx.get(f"{self.issuer}/.well-known/openid-configuration")
-        self.metadata = response.raise_for_status().json()
+        super().__enter__()
         self.unlisted = {name: self.issuer + path for name, path in UNLISTED.items()}
         return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the process."""
-        self._child.communicate(timeout=STOP_SECONDS)
 
 
 def form_browser(login: str = "ada", *, refuses: bool = False) -> FormBrowser:

@@ -7,25 +7,21 @@ is no revocation endpoint. An operator can revoke all tokens of a person.
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
-from collections.abc import Mapping
 from typing import Any, Self
 
 import httpx
 
 from tests.support.form_browser import Form, FormBrowser
-from tests.support.paths import ROOT
+from tests.support.provider_process import ProviderProcess
 
 PEOPLE = {
     sub: {"name": f"Name of {sub}", "email": f"{sub}@example.com", "team": "engines"}
     for sub in ("ada", "grace")
 }
-STOP_SECONDS = 30.0
 
 
-class MockProvider:
+class MockProvider(ProviderProcess):
     """A provider on a free port, for a ``with`` block.
 
     It has the people of ``PEOPLE``, and one public client, which it registers (RFC 7591).
@@ -36,42 +32,21 @@ class MockProvider:
             refreshes live an hour.
 
     Attributes:
-        issuer: Its address.
         client_id: What it calls the client.
-        metadata: What it says of itself (OpenID Connect Discovery).
     """
 
-    issuer: str
     client_id: str
-    metadata: Mapping[str, Any]
 
     def __init__(self, redirect_uris: list[str], *, access_ttl: int = 300) -> None:
-        self._options = {"people": PEOPLE, "access_ttl": access_ttl}
+        options = {"people": PEOPLE, "access_ttl": access_ttl}
+        super().__init__((sys.executable, "-m", "tests.support.mock_provider_app"), options)
         self._redirect_uris = redirect_uris
 
     def __enter__(self) -> Self:
         """Start, wait until it answers, and register the client."""
-        self._child = subprocess.Popen(  # noqa: S603 - our own program
-            [
-                *(sys.executable, "-m", "tests.support.mock_provider_app"),
-                json.dumps(self._options),
-            ],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._child.stdout is not None
-        self.issuer = self._child.stdout.readline().strip()
-        assert self.issuer, "oidc-provider-mock did not start"
-        response = httpx.get(f"{self.issuer}/.well-known/openid-configuration")
-        self.metadata = response.raise_for_status().json()
+        super().__enter__()
         self.client_id = self._registered()
         return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the process."""
-        self._child.communicate(timeout=STOP_SECONDS)
 
     def revoke_all(self, sub: str) -> None:
         """Revoke all tokens of a person, as an operator does."""

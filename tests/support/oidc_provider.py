@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-import subprocess
-from collections.abc import Mapping
 from typing import Any, Self
 
 import httpx
@@ -15,56 +12,42 @@ from playwright.sync_api import Page
 
 from tests.support.form_browser import FormBrowser
 from tests.support.paths import ROOT
+from tests.support.provider_process import ProviderProcess
 
 PROGRAM = ROOT / "tests" / "support" / "oidc_provider.mjs"
-STOP_SECONDS = 30.0
 CLIENT_SECRETS = {"server": "server-secret", "api": "api-secret"}
 """The clients that have one. The others are ``spa``, ``spa-dpop``, ``spa-es``, ``native``,
 ``native-dpop``, ``device``."""
 
 
-class OidcProvider:
+class OidcProvider(ProviderProcess):
     """A provider on a free port, for a ``with`` block. Anyone signs in there by any name.
 
     Args:
         **options: The further ones of ``tests/support/oidc_provider.mjs`` and
             ``tools/identity_provider.mjs``, such as ``redirect_uris=[…]``, ``origins=[…]``,
             ``access_ttl=2``.
-
-    Attributes:
-        issuer: Its address.
-        metadata: What it says of itself.
     """
 
-    issuer: str
-    metadata: Mapping[str, Any]
-
     def __init__(self, **options: Any) -> None:
-        self._options = options
+        super().__init__((node(), str(PROGRAM)), options)
 
     def __enter__(self) -> Self:
-        """Start, and wait until it listens."""
-        self._child = subprocess.Popen(  # noqa: S603 - our own program
-            [node(), str(PROGRAM), json.dumps(self._options)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._child.stdout is not None
-        self.issuer = self._child.stdout.readline().strip()
-        skip_with_old_node(self.issuer)
-        assert self.issuer, "oidc-provider did not start"
+        """Start, and wait until it answers."""
+        super().__enter__()
         self._http = httpx.Client(base_url=self.issuer)
-        response = self._http.get("/.well-known/openid-configuration")
-        self.metadata = response.raise_for_status().json()
         self.log()
         return self
 
     def __exit__(self, *_: object) -> None:
         """End the process."""
         self._http.close()
-        self._child.communicate(timeout=STOP_SECONDS)
+        super().__exit__()
+
+    def _start(self) -> str:
+        announced = super()._start()
+        skip_with_old_node(announced)
+        return announced
 
     # -- What tests may ask of it --------------------------------------------------------------
 
