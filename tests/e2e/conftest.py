@@ -126,10 +126,16 @@ def context(
 
 
 @pytest.fixture
-def watch(context: BrowserContext, home: str, backend: ServerProcess) -> Iterator[Watch]:
+def called(backend: ServerProcess) -> str:
+    """The address that the page may call too: the server's, unless a module overrides it."""
+    return backend.url
+
+
+@pytest.fixture
+def watch(context: BrowserContext, home: str, called: str) -> Iterator[Watch]:
     """Records the requests of the browser context; fails if one of its pages logged an error."""
     with Watch(context, home) as watch:
-        watch.admit(backend.url)
+        watch.admit(called)
         yield watch
     watch.verify()
 

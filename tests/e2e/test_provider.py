@@ -9,10 +9,10 @@ from playwright.sync_api import BrowserContext, expect
 from tests.e2e.browser_library import Library, copy_page
 from tests.e2e.conftest import ContextFactory
 from tests.e2e.watch import Watch
+from tests.support import provider_example
 from tests.support.oidc_provider import OidcProvider, sign_in_on_page
 from tests.support.provider_example import AUDIENCE, served
 
-ACCESS_TTL = 2  # s
 REFRESH = "POST /token"
 OPEN = """
 from unexpired.oidc import Provider
@@ -40,11 +40,8 @@ except Exception as error:
 failure
 """
 
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[OidcProvider]:
-    with OidcProvider(access_ttl=ACCESS_TTL) as provider:
-        yield provider
+provider = provider_example.provider
+called = provider_example.called
 
 
 @pytest.fixture(scope="module")
@@ -77,15 +74,6 @@ def context(
     provider.log()
     for page in shared_context.pages:
         page.close()
-
-
-@pytest.fixture
-def watch(context: BrowserContext, home: str, provider: OidcProvider) -> Iterator[Watch]:
-    """Records the requests of the browser; fails if one of its pages logged an error."""
-    with Watch(context, home) as watch:
-        watch.admit(provider.issuer)
-        yield watch
-    watch.verify()
 
 
 OpenTab = Callable[..., "Tab"]

@@ -8,29 +8,17 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.e2e.conftest import ContextFactory
 from tests.e2e.test_examples import count_lines
 from tests.e2e.watch import Watch
-from tests.support.oidc_provider import OidcProvider, sign_in_on_page
+from tests.support import provider_example
+from tests.support.oidc_provider import sign_in_on_page
 from tests.support.paths import ROOT
-from tests.support.provider_example import build_page, served
 
-ACCESS_TTL = 2  # s
 EXAMPLE = ROOT / "examples" / "provider" / "page" / "app" / "main.py"
 START_MS = 60_000
 REFRESH = "POST /token"
 
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[OidcProvider]:
-    with OidcProvider(access_ttl=ACCESS_TTL) as provider:
-        yield provider
-
-
-@pytest.fixture(scope="module")
-def home(provider: OidcProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the example."""
-    page = tmp_path_factory.mktemp("provider") / "page"
-    build_page(page, provider)
-    with served(page, provider) as home:
-        yield home
+provider = provider_example.provider
+called = provider_example.called
+home = provider_example.home
 
 
 @pytest.fixture
@@ -39,20 +27,6 @@ def context(new_context: ContextFactory, home: str) -> Iterator[BrowserContext]:
     context = new_context(home)
     yield context
     context.close()
-
-
-@pytest.fixture
-def watch(context: BrowserContext, home: str, provider: OidcProvider) -> Iterator[Watch]:
-    """Records the requests of the browser; fails if one of its pages logged an error."""
-    with Watch(context, home) as watch:
-        watch.admit(provider.issuer)
-        yield watch
-    watch.verify()
-
-
-@pytest.fixture
-def page(watch: Watch) -> Page:
-    return watch.context.new_page()
 
 
 def test_a_page_signs_in_survives_expiries_and_signs_out(

@@ -14,9 +14,8 @@ from tests.e2e.conftest import ContextFactory
 from tests.e2e.test_windows import COOP, MODULES, START_WORKER
 from tests.e2e.watch import Watch
 from tests.support.oidc_provider import OidcProvider, sign_in_on_page
-from tests.support.provider_example import AUDIENCE, served
+from tests.support.provider_example import ACCESS_TTL, AUDIENCE, served
 
-ACCESS_TTL = 2  # s
 REFRESH = "POST /token"
 OPTIONS = """
 from unexpired.oidc import Provider
@@ -63,6 +62,8 @@ name = client.user["name"]
 await client.sign_out()
 json.dumps([name, *statuses, client.state])
 """
+
+pytestmark = pytest.mark.usefixtures("watch")
 
 
 @pytest.fixture(scope="module")
@@ -111,13 +112,9 @@ def context(browser_library: Library) -> Iterator[BrowserContext]:
             page.close()
 
 
-@pytest.fixture(autouse=True)
-def watch(context: BrowserContext, home: str, provider: OidcProvider) -> Iterator[Watch]:
-    """Records the requests of the browser; fails if one of its pages logged an error."""
-    with Watch(context, home) as watch:
-        watch.admit(provider.issuer)
-        yield watch
-    watch.verify()
+@pytest.fixture
+def called(provider: OidcProvider) -> str:
+    return provider.issuer
 
 
 @pytest.fixture

@@ -7,28 +7,14 @@ from collections.abc import Iterator
 import pytest
 from selenium.webdriver import WebKitGTK
 
-from tests.support.oidc_provider import OidcProvider
-from tests.support.provider_example import build_page, served
+from tests.support import provider_example
 from tests.webkit.window import Window
 
-ACCESS_TTL = 2  # s
 RENEWALS = 2
 BLANK = "void (document.querySelector('output').textContent = '')"
 
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[OidcProvider]:
-    with OidcProvider(access_ttl=ACCESS_TTL) as provider:
-        yield provider
-
-
-@pytest.fixture(scope="module")
-def home(provider: OidcProvider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the example."""
-    page = tmp_path_factory.mktemp("provider") / "page"
-    build_page(page, provider)
-    with served(page, provider) as home:
-        yield home
+provider = provider_example.provider
+home = provider_example.home
 
 
 @pytest.fixture
