@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.providers.places import API, CALLBACK, Machine
+from tests.providers.places import API, CALLBACK, ORIGIN, Machine
+from tests.support.django_provider import DjangoProvider
 from tests.support.form_browser import FormBrowser
 from tests.support.lying_provider import LyingProvider
 from tests.support.oidc_provider import OidcProvider
 from tests.support.person_with_browser import PersonWithBrowser
+from tests.support.raw_client import RawClient
 from tests.support.verifying_api import VerifyingApi
 from unexpired.oidc import Provider
 
@@ -20,7 +22,12 @@ from unexpired.oidc import Provider
 @pytest.fixture(scope="session")
 def oidc_provider() -> Iterator[OidcProvider]:
     """Return oidc-provider of npm, with its own rules."""
-    with OidcProvider(redirect_uris=[CALLBACK], post_logout_redirect_uris=[CALLBACK]) as provider:
+    with OidcProvider(
+        redirect_uris=[CALLBACK],
+        post_logout_redirect_uris=[CALLBACK, f"{ORIGIN}/"],
+        server_redirect_uris=[f"{ORIGIN}/signed-in"],
+        origins=[ORIGIN],
+    ) as provider:
         yield provider
 
 
@@ -29,7 +36,31 @@ def npm(oidc_provider: OidcProvider) -> Iterator[OidcProvider]:
     """Return the same, as it was at first."""
     oidc_provider.log()
     yield oidc_provider
-    oidc_provider.change(access_ttl=300, rotate=True, slow=0, failing={}, lost_responses=0)
+    oidc_provider.change(
+        access_ttl=300, rotate=True, always_refresh=False, slow=0, failing={}, lost_responses=0
+    )
+
+
+@pytest.fixture
+def npm_spa(npm: OidcProvider) -> RawClient:
+    """Return a page's client there."""
+    return RawClient(npm.metadata, "spa", CALLBACK)
+
+
+@pytest.fixture(scope="session")
+def django() -> Iterator[DjangoProvider]:
+    """Return Django OAuth Toolkit, whose access tokens live for seven seconds."""
+    with DjangoProvider(
+        ORIGIN, [CALLBACK], post_logout_redirect_uris=[f"{ORIGIN}/"], access_ttl=7
+    ) as provider:
+        yield provider
+
+
+@pytest.fixture
+def django_spa(django: DjangoProvider) -> RawClient:
+    """Return a page's client there."""
+    metadata = {**django.metadata, **django.unlisted}
+    return RawClient(metadata, "spa", CALLBACK, scope="openid profile email")
 
 
 @pytest.fixture(scope="session")

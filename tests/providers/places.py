@@ -17,8 +17,9 @@ from unexpired.oidc import Provider
 from unexpired.oidc.authorization import cleaned, is_answer
 from unexpired.ports import MemoryPending, PendingStore
 
-PAGE = "http://127.0.0.1:9/app"
-CALLBACK = "http://127.0.0.1:9/callback"
+ORIGIN = "http://127.0.0.1:9"
+PAGE = f"{ORIGIN}/app"
+CALLBACK = f"{ORIGIN}/callback"
 API = "https://notes.example"
 """What the API is called at a provider."""
 
@@ -101,7 +102,7 @@ class Tab:
 
     def show(self, url: str) -> None:
         self.shown.append(url)
-        self.address = f"http://127.0.0.1:9{url}"
+        self.address = f"{ORIGIN}{url}"
 
     def leave(self, url: str) -> None:
         self.left_for.append(url)
@@ -110,10 +111,10 @@ class Tab:
     # -- As the page's navigator ---------------------------------------------------------------
 
     def here(self) -> str:
-        return self.address.removeprefix("http://127.0.0.1:9")
+        return self.address.removeprefix(ORIGIN)
 
     def go(self, url: str) -> None:
-        self.address = f"http://127.0.0.1:9{url}"
+        self.address = f"{ORIGIN}{url}"
 
     # -- What a test does ----------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
-import httpx
 import pytest
 from fastapi import Depends, FastAPI
 from starlette.applications import Starlette
@@ -14,11 +13,12 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from tests.providers.places import CALLBACK, ORIGIN
 from tests.support.django_provider import SERVER_SECRET, DjangoProvider
 from tests.support.django_provider import sign_in as sign_in_at_django
 from tests.support.oidc_provider import CLIENT_SECRETS, OidcProvider, sign_in
 from tests.support.proof_maker import ProofMaker
-from tests.support.raw_client import RawClient, answer_in
+from tests.support.raw_client import RawClient, tokens_in
 from unexpired_server import (
     Auth,
     Call,
@@ -35,20 +35,10 @@ from unexpired_server.http import sockets
 AUDIENCE = "https://notes.example/opaque"
 """An API for which the provider makes opaque tokens."""
 
-CALLBACK = "http://127.0.0.1:9/callback"
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[OidcProvider]:
-    with OidcProvider(redirect_uris=[CALLBACK]) as provider:
-        yield provider
-
 
 @pytest.fixture
-def provider(running: OidcProvider) -> Iterator[OidcProvider]:
-    running.log()
-    yield running
-    running.change(access_ttl=300, failing={})
+def provider(npm: OidcProvider) -> OidcProvider:
+    return npm
 
 
 @pytest.fixture
@@ -87,9 +77,7 @@ def verifier(provider: OidcProvider, clock: Clock) -> IntrospectionVerifier:
 
 
 def signed_in(client: RawClient) -> dict[str, Any]:
-    callback = sign_in(client.authorization_url(resource=AUDIENCE))
-    tokens: dict[str, Any] = client.redeem(callback).raise_for_status().json()
-    return tokens
+    return tokens_in(client.redeem(sign_in(client.authorization_url(resource=AUDIENCE))))
 
 
 def introspections(provider: OidcProvider) -> list[int]:
@@ -261,18 +249,8 @@ def test_a_bound_token_needs_its_proof(
 
 def bound_token(provider: OidcProvider, key: ProofMaker) -> str:
     client = RawClient(provider.metadata, "spa-dpop", CALLBACK, scope="openid notes")
-    code = answer_in(sign_in(client.authorization_url(resource=AUDIENCE)))["code"]
-    form = {
-        "grant_type": "authorization_code",
-        "code": code,
-        "redirect_uri": CALLBACK,
-        "client_id": "spa-dpop",
-        "code_verifier": client.verifier,
-    }
-    url = provider.metadata["token_endpoint"]
-    first = httpx.post(url, data=form, headers={"DPoP": key.proof("POST", url)})
-    proof = key.proof("POST", url, nonce=first.headers["dpop-nonce"])
-    token: str = httpx.post(url, data=form, headers={"DPoP": proof}).json()["access_token"]
+    callback = sign_in(client.authorization_url(resource=AUDIENCE))
+    token: str = client.redeem_bound(callback, key.proof)[1].json()["access_token"]
     return token
 
 
@@ -280,7 +258,7 @@ def bound_token(provider: OidcProvider, key: ProofMaker) -> str:
 
 
 def test_django_oauth_toolkit_says_less_and_is_understood() -> None:
-    with DjangoProvider("http://127.0.0.1:9", [CALLBACK]) as provider:
+    with DjangoProvider(ORIGIN, [CALLBACK]) as provider:
         metadata = {**provider.metadata, **provider.unlisted}
         spa = RawClient(metadata, "spa", CALLBACK, scope="openid")
         tokens = spa.redeem(sign_in_at_django(spa.authorization_url())).json()

@@ -9,11 +9,10 @@ import httpx
 import jwt
 import pytest
 
+from tests.providers.places import CALLBACK
 from tests.support.form_browser import FormBrowser
 from tests.support.lying_provider import DESCRIPTION, ENDPOINTS, KEYS, LyingProvider
-from tests.support.raw_client import RawClient, answer_in
-
-CALLBACK = "http://127.0.0.1:9/callback"
+from tests.support.raw_client import RawClient, answer_in, claims_in, error_of, tokens_in
 
 
 @pytest.fixture
@@ -38,17 +37,7 @@ def callback_of(client: RawClient) -> str:
 
 
 def tokens_of(client: RawClient) -> dict[str, Any]:
-    tokens: dict[str, Any] = client.redeem(callback_of(client)).json()
-    return tokens
-
-
-def claims_in(token: str) -> dict[str, Any]:
-    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
-    return claims
-
-
-def error_of(response: httpx.Response) -> tuple[int, str]:
-    return response.status_code, response.json()["error"]
+    return tokens_in(client.redeem(callback_of(client)))
 
 
 def test_an_honest_sign_in(provider: LyingProvider, client: RawClient) -> None:

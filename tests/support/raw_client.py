@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
+import jwt
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
@@ -53,9 +54,22 @@ class RawClient:
 
     def redeem(self, callback: str, **more: str) -> httpx.Response:
         """Exchange the code in the URL that the browser was sent back to."""
-        code = answer_in(callback)["code"]
-        form = {"code": code, "redirect_uri": self.redirect_uri, "code_verifier": self.verifier}
-        return self.token("authorization_code", **form | more)
+        return self._post("token_endpoint", **self._redemption(callback) | more)
+
+    def redeem_bound(
+        self, callback: str, proof: Callable[..., str]
+    ) -> tuple[httpx.Response, httpx.Response]:
+        """Exchange the code with a proof (RFC 9449), and again with the nonce then asked for.
+
+        Args:
+            callback: The URL that the browser was sent back to.
+            proof: Makes a proof for a method and a URL, and for a ``nonce``.
+        """
+        url = self.metadata["token_endpoint"]
+        form = {"client_id": self.client_id, **self._redemption(callback)}
+        first = httpx.post(url, data=form, headers={"DPoP": proof("POST", url)})
+        again = proof("POST", url, nonce=first.headers["dpop-nonce"])
+        return first, httpx.post(url, data=form, headers={"DPoP": again})
 
     def refresh(self, refresh_token: str, **more: str) -> httpx.Response:
         """Exchange a refresh token."""
@@ -86,6 +100,14 @@ class RawClient:
         """Send a token request (RFC 6749, section 3.2)."""
         return self._post("token_endpoint", grant_type=grant_type, **form)
 
+    def _redemption(self, callback: str) -> dict[str, str]:
+        return {
+            "grant_type": "authorization_code",
+            "code": answer_in(callback)["code"],
+            "redirect_uri": self.redirect_uri,
+            "code_verifier": self.verifier,
+        }
+
     def _post(self, endpoint: str, **form: str) -> httpx.Response:
         if self.secret:
             by = httpx.BasicAuth(self.client_id, self.secret)
@@ -96,3 +118,21 @@ class RawClient:
 def answer_in(callback: str) -> dict[str, str]:
     """Return the parameters of the URL that the browser was sent back to."""
     return dict(parse_qsl(urlsplit(callback).query))
+
+
+def tokens_in(response: httpx.Response) -> dict[str, Any]:
+    """Return the tokens of a response that has them."""
+    assert response.status_code == 200, response.text
+    tokens: dict[str, Any] = response.json()
+    return tokens
+
+
+def claims_in(token: str) -> dict[str, Any]:
+    """Return what a token says, whoever has signed it."""
+    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    return claims
+
+
+def error_of(response: httpx.Response) -> tuple[int, str]:
+    """Return the status and the code of a refusal."""
+    return response.status_code, response.json()["error"]
