@@ -285,9 +285,11 @@ def test_a_code_that_got_no_response_is_tried_again_by_a_reload(
 
 
 def test_a_code_that_is_used_or_expired_is_a_sentence_once(
-    person: Person, page: Page, watch: Watch, name: str
+    person: Person, page: Page, watch: Watch, name: str, browser_name: str
 ) -> None:
     """A reload does not send it again."""
+    if browser_name == "firefox":
+        pytest.skip("Firefox shows a test no body of a request, and this one sends it first.")
     person.opens()
     goes_to_provider(person)
     release = hold(page, f"**{TOKEN}")
