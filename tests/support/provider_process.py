@@ -21,7 +21,7 @@ class ProviderProcess:
 
     Args:
         command: Starts the program; it gets the options as JSON behind that.
-        options: What the program is told.
+        options: What the program must know.
 
     Attributes:
         issuer: Its address.

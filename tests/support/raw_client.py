@@ -128,7 +128,7 @@ def tokens_in(response: httpx.Response) -> dict[str, Any]:
 
 
 def claims_in(token: str) -> dict[str, Any]:
-    """Return what a token says, whoever has signed it."""
+    """Return what a token says; its signature is not verified."""
     claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
     return claims
 
