@@ -8,17 +8,9 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, Route, expect
 
+from tests.support import library_page
 from tests.support.paths import ROOT
 from tests.support.server_process import PASSWORDS
-
-FOLDER = Path(__file__).parent / "library"
-LIBRARY = ROOT / "app" / "unexpired"
-PROVIDER_MODULES = (
-    *sorted(LIBRARY.glob("oidc/*.py")),
-    *(LIBRARY / "browser" / "sign_in_place.py", LIBRARY / "browser" / "windows.py"),
-)
-"""What signs in at a provider, which the demo's page does not load."""
-SETTINGS = "library.toml"
 
 
 class Library:
@@ -84,22 +76,12 @@ def copy_page(folder: Path) -> None:
     """
     shutil.copytree(ROOT / "app", folder / "app")
     shutil.copytree(ROOT / "vendor", folder / "vendor")
-    (folder / SETTINGS).write_text(_settings())
-    for file in FOLDER.iterdir():
+    (folder / library_page.SETTINGS).write_text(library_page.settings())
+    for file in library_page.FOLDER.iterdir():
         shutil.copy(file, folder)
     (folder / "library.html").rename(folder / "index.html")
 
 
-def _settings() -> str:
-    """Return the settings of the demo's page, with the whole library."""
-    files = (f"./{path.relative_to(ROOT)}" for path in PROVIDER_MODULES)
-    added = "".join(f'"{file}" = "{file.replace("/app", "", 1)}"\n' for file in files)
-    return (ROOT / "pyscript.toml").read_text().replace("[files]\n", f"[files]\n{added}")
-
-
 def _serve(route: Route) -> None:
-    name = Path(urlsplit(route.request.url).path).name
-    if name == SETTINGS:
-        route.fulfill(body=_settings(), content_type="application/toml")
-    else:
-        route.fulfill(path=FOLDER / name)
+    content, media_type = library_page.served(urlsplit(route.request.url).path)
+    route.fulfill(body=content, content_type=media_type)

@@ -13,10 +13,11 @@ from playwright.sync_api import BrowserContext
 
 from build_example import build
 from examples.fastapi_backend import main as example
-from tests.e2e.browser_library import FOLDER, Library
+from tests.e2e.browser_library import Library
 from tests.e2e.conftest import ContextFactory, ServerFactory
 from tests.e2e.watch import Watch
 from tests.support.clock import FakeClock
+from tests.support.library_page import FOLDER
 
 TOKEN = "POST /token"
 ASK = "(await client.get('/users/me')).json()"

@@ -2,7 +2,7 @@
 
 import tomllib
 
-from tests.e2e.browser_library import PROVIDER_MODULES
+from tests.support.library_page import PROVIDER_MODULES
 from tests.support.paths import ROOT
 
 UNUSED = (

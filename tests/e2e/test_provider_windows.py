@@ -138,9 +138,10 @@ def opened(library: Library, role: Any = "button") -> Page:
     return window.value
 
 
-def wait_until_closed(window: Page) -> None:
-    if not window.is_closed():
-        window.wait_for_event("close")
+def signs_in(window: Page, *, refuses: bool = False) -> None:
+    """Sign in, or cancel, in a window that then closes itself."""
+    with window.expect_event("close"):
+        sign_in_on_page(window, refuses=refuses)
 
 
 def test_a_popup_signs_in_and_the_session_survives_its_expiries(
@@ -149,8 +150,7 @@ def test_a_popup_signs_in_and_the_session_survives_its_expiries(
     """The page is never left, and the sign-out revokes."""
     address = library.page.url
     popup = opened(library)
-    sign_in_on_page(popup)
-    wait_until_closed(popup)
+    signs_in(popup)
     assert library.run("[await signing_in, client.user['name']]") == [None, "Name of ada"]
     while watch.count(REFRESH) < 4:  # The first is the sign-in's.
         assert library.run("await outcome(client.get('/api/greeting'))") == 200
@@ -161,8 +161,7 @@ def test_a_popup_signs_in_and_the_session_survives_its_expiries(
 
 def test_a_refusal_in_a_popup_is_the_providers_code(library: Library) -> None:
     popup = opened(library)
-    sign_in_on_page(popup, refuses=True)
-    wait_until_closed(popup)
+    signs_in(popup, refuses=True)
     assert library.run("await signing_in") == "access_denied"
     assert library.run("client.state") == "anonymous"
 
@@ -174,8 +173,7 @@ def test_a_worker_signs_in_by_a_link_and_its_session_survives_its_expiries(
     library.page.evaluate("document.body.replaceChildren()")
     library.page.evaluate(START_WORKER, [MODULES, options + WORKER])
     window = opened(library, "link")
-    sign_in_on_page(window)
-    wait_until_closed(window)
+    signs_in(window)
     library.page.wait_for_function("received.length > 1")
     (_, told) = library.page.evaluate("received")
     assert told == '["Name of ada", 200, "anonymous"]'

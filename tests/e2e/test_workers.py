@@ -10,9 +10,10 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Route
 
 from build_example import build
-from tests.e2e.browser_library import FOLDER, Library
+from tests.e2e.browser_library import Library
 from tests.e2e.conftest import ContextFactory
 from tests.e2e.watch import Watch
+from tests.support.library_page import FOLDER
 from tests.support.server_process import ServerProcess
 
 ME = "GET /api/me"

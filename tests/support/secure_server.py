@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Self
 
 import uvicorn
-from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.app import create_app
 from tests.server.harness import HASHER, add_user
+from tests.support import library_page
 from tests.support.own_certificate import self_signed_certificate
-from tests.support.paths import ROOT
 from tests.support.server_process import PASSWORDS
 from unexpired_server.settings import Settings
 
-PAGE = ROOT / "tests" / "e2e" / "library"
 EMPTY = "/empty.html"
 """A page without a policy, as somebody else's may be."""
 
@@ -115,7 +114,8 @@ class SecureServer:
         """Serve the page of the tests, and else the application."""
         path = scope.get("path", "")
         if path.startswith("/library."):
-            await FileResponse(PAGE / Path(path).name)(scope, receive, send)
+            content, media_type = library_page.served(path)
+            await Response(content, media_type=media_type)(scope, receive, send)
         elif path == EMPTY:
             await HTMLResponse("<!doctype html><title>Empty</title>")(scope, receive, send)
         elif path == "/api/refresh" and scope["method"] == "POST":

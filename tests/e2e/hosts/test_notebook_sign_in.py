@@ -154,9 +154,8 @@ def test_a_notebook_signs_in_by_a_link_and_follows_its_api_across_expiries(
     first = open_notebook(SIGN_IN, FOLLOW)
     with first.page.context.expect_page() as window:
         first.shows("Sign in").get_by_role("link").click()
-    sign_in_on_page(window.value)
-    if not window.value.is_closed():
-        window.value.wait_for_event("close")
+    with window.value.expect_event("close"):
+        sign_in_on_page(window.value)
     first.shows("Welcome, Name of ada.")
     refreshes = 0
     while refreshes < REFRESHES:
