@@ -13,6 +13,7 @@ from tests.e2e.browser_library import Library, copy_page
 from tests.e2e.conftest import ContextFactory
 from tests.e2e.test_windows import COOP, MODULES, START_WORKER
 from tests.e2e.watch import Watch
+from tests.support import provider_example
 from tests.support.oidc_provider import OidcProvider, sign_in_on_page
 from tests.support.provider_example import ACCESS_TTL, AUDIENCE, served
 
@@ -65,6 +66,8 @@ json.dumps([name, *statuses, client.state])
 
 pytestmark = pytest.mark.usefixtures("watch")
 
+called = provider_example.called
+
 
 @pytest.fixture(scope="module")
 def oidc_provider() -> Iterator[OidcProvider]:
@@ -110,11 +113,6 @@ def context(browser_library: Library) -> Iterator[BrowserContext]:
     for page in context.pages:
         if page != browser_library.page:
             page.close()
-
-
-@pytest.fixture
-def called(provider: OidcProvider) -> str:
-    return provider.issuer
 
 
 @pytest.fixture

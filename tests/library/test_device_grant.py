@@ -85,10 +85,10 @@ def test_the_request_says_who_asks_for_what() -> None:
 
 
 def test_what_is_not_asked_for_is_left_out_and_no_token_is_sent() -> None:
-    request = request_at(client_id="notes", scope="openid")
+    request = request_at(client_id="notes", scope="openid", parameters={"organization": ""})
     assert request.body == b"scope=openid&client_id=notes"
     assert request.sensitive
-    assert "authorization" not in request.headers
+    assert request.auth is False
 
 
 def test_a_provider_without_the_grant() -> None:

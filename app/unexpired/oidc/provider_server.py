@@ -170,9 +170,15 @@ class ProviderServer:
         url = self.metadata.device_authorization_endpoint
         if not url:
             refuse("device_authorization_endpoint", "is missing: it has no device grant (RFC 8628)")
-        audience = {"audience": self.provider.audience} if self.provider.audience else {}
-        scope = {"scope": self.provider.scope}
-        return self.form(url, {**self.provider.parameters, **scope, **audience, **self._resource})
+        provider = self.provider
+        wanted = {
+            **provider.parameters,
+            "scope": provider.scope,
+            "audience": provider.audience,
+            "resource": provider.resource,
+        }
+        given = {name: value for name, value in wanted.items() if value}
+        return replace(self.form(url, given), auth=False)
 
     def form(self, url: str, fields: dict[str, str]) -> Request:
         """Return a request of the application's to one of the endpoints."""
