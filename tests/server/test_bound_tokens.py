@@ -599,6 +599,22 @@ def test_a_verifier_that_cannot_remember_more_proofs_asks_to_try_later(
             used(text)
 
 
+@pytest.mark.parametrize(("leeway", "life"), [(0, 5), (1, 5), (5, 5), (5.5, 5.5), (60, 60)])
+@pytest.mark.parametrize("share", [0, 0.3, 0.8, 1.3])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_proof_has_time_to_arrive_and_says_its_own_in_whole_seconds(
+    clock: FakeClock, leeway: float, life: float, share: float, sign: int
+) -> None:
+    proofs, url = TimedProofs(leeway, clock), "https://a.example/"
+    key = ProofMaker(lambda: clock() + sign * share * life)
+    call = Call("GET", url, key.proof("GET", url, access_token="a.b.c"))
+    if share < 1:
+        proofs.check(call, "a.b.c", key.jkt)
+    else:
+        with pytest.raises(InvalidProof):
+            proofs.check(call, "a.b.c", key.jkt)
+
+
 def test_a_timed_proof_is_remembered_for_as_long_as_it_is_good(clock: FakeClock) -> None:
     """From a clock that is ahead by all of the leeway, at whatever age of the memory."""
     proofs, key, url = (

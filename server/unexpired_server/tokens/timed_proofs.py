@@ -15,6 +15,10 @@ from unexpired_server.tokens.proof_urls import normal_url
 from unexpired_server.tokens.proofs import Proof, ProofVerifier
 from unexpired_server.tokens.replays import UsedProofs, proof_key
 
+SHORTEST_LIFE = 5.0
+"""Seconds, whatever the leeway: a proof has to arrive, and says its time in whole seconds, as do
+the tokens by which a client learns how wrong its clock is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -42,11 +46,11 @@ class TimedProofs:
     """
 
     def __init__(self, leeway: float, now: Callable[[], float]) -> None:
-        self._leeway = leeway
+        self._life = max(leeway, SHORTEST_LIFE)
         self._now = now
         self._verifier = ProofVerifier()
         # From a clock that is behind to one that is ahead.
-        self._used = UsedProofs(now, 2 * leeway + 1)
+        self._used = UsedProofs(now, 2 * self._life + 1)
         self._lock = Lock()
 
     def check(self, call: Call, token: str, jkt: str) -> None:
@@ -65,7 +69,7 @@ class TimedProofs:
             raise InvalidProof
         urls = [url for one in _texts(call.url) for url in _normal(one)]
         proof = self._verifier.verify(call.proof, method=call.method, urls=urls, access_token=token)
-        if proof.jkt != jkt or abs(proof.issued_at - self._now()) > self._leeway:
+        if proof.jkt != jkt or abs(proof.issued_at - self._now()) > self._life:
             raise InvalidProof
         self._use(proof)
 

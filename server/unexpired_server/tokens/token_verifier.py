@@ -19,7 +19,8 @@ class TokenVerifier(ABC):
     proof is verified here.
 
     Args:
-        leeway: How far clocks may differ, in seconds: for so long a proof is good, once.
+        leeway: How far clocks may differ, in seconds: for so long a proof is good, once; for at
+            least 5.
         now: The clock, in Unix seconds.
     """
 
