@@ -615,17 +615,20 @@ def test_a_proof_has_time_to_arrive_and_says_its_own_in_whole_seconds(
             proofs.check(call, "a.b.c", key.jkt)
 
 
-def test_a_timed_proof_is_remembered_for_as_long_as_it_is_good(clock: FakeClock) -> None:
-    """From a clock that is ahead by all of the leeway, at whatever age of the memory."""
+@pytest.mark.parametrize(("leeway", "life"), [(0, 5), (10, 10)])
+def test_a_timed_proof_is_remembered_for_as_long_as_it_is_good(
+    clock: FakeClock, leeway: int, life: int
+) -> None:
+    """From a clock that is ahead by all that is accepted, at whatever age of the memory."""
     proofs, key, url = (
-        TimedProofs(10, clock),
-        ProofMaker(lambda: clock() + 10),
+        TimedProofs(leeway, clock),
+        ProofMaker(lambda: clock() + life),
         "https://a.example/",
     )
     for _ in range(30):
         text = key.proof("GET", url, access_token="a.b.c")
         proofs.check(Call("GET", url, text), "a.b.c", key.jkt)
-        for seconds in (0, 9, 11):
+        for seconds in (0, life - 1, life + 1):
             clock.advance(seconds)
             with pytest.raises(InvalidProof):
                 proofs.check(Call("GET", url, text), "a.b.c", key.jkt)

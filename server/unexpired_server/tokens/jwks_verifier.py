@@ -51,7 +51,8 @@ class JWKSVerifier(TokenVerifier):
     section 2.1).
 
     A token that is bound to a key needs a proof with each request (RFC 9449, section 7). It is good
-    for the leeway, and once: of that, the verifier remembers what it needs, in each process.
+    for the leeway, and for at least 5 seconds, and once: of that, the verifier remembers what it
+    needs, in each process.
 
     Args:
         address: The URL of the JWK set, such as https://sign-in.example/.well-known/jwks.json.
