@@ -67,17 +67,17 @@ ifneq ($(shell cat .venv/.folder 2>/dev/null) $(PYTHON),$(CURDIR) $(MADE_WITH))
 endif
 $(BIN)/python:
 
-# Both packages are imported from the clone: the .pth file lists their folders, relative to its own.
+# All packages are imported from the clone: the .pth file lists their folders, relative to its own.
 .venv/.ready: requirements.lock $(BIN)/python
 	$(call make_venv,.venv,requirements.lock)
-	@printf '../../../../%s\n' app server >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/unexpired.pth"
+	@printf '../../../../%s\n' app server kit >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/unexpired.pth"
 	@touch $@
 
 node_modules/.ready: package.json package-lock.json .npmrc
 	$(call run_npm,npm ci)
 	@touch $@
 
-vendor/.ready: tools/build_vendor.py tools/make_snapshot.mjs tools/browser-wheels.lock node_modules/.ready .venv/.ready
+vendor/.ready: tools/build_vendor.py kit/unexpired_kit/scripts/make_snapshot.mjs kit/unexpired_kit/browser/load_pyodide.mjs kit/unexpired_kit/browser/indexed_db.mjs kit/unexpired_kit/browser/trusted_types.js tools/browser-wheels.lock node_modules/.ready .venv/.ready
 	$(call check_machine,--node)
 	$(BIN)/python tools/build_vendor.py
 	touch $@
@@ -90,7 +90,7 @@ run-oidc: setup ## The same, with sign-in at an identity provider on PROVIDER_PO
 	  $(BIN)/python -m server serve --demo --port $(PORT)
 
 site: vendor/.ready ## Build dist/, the page for any static host and an API elsewhere: API=https://…
-	$(BIN)/python tools/build_site.py --api='$(API)'
+	$(BIN)/python -m unexpired_kit build --api='$(API)'
 
 wheel: .venv/.ready ## Build build/wheels/: a wheel of the library and one of the server
 	$(BIN)/python tools/build_wheels.py build/wheels

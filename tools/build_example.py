@@ -4,8 +4,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from build_site import CALLBACK
 from build_wheels import ROOT, build_library
+from unexpired_kit.site import CALLBACK
 
 
 def main() -> None:
@@ -25,7 +25,6 @@ def build(name: str, target: Path) -> None:
     page = example / "page"  # Where there is a server, too, the page has a folder of its own.
     shutil.copytree(page if page.is_dir() else example, target)
     shutil.copytree(ROOT / "vendor", target / "vendor")
-    shutil.copy(ROOT / "app" / "trusted_types.js", target / "vendor")
     shutil.copytree(ROOT / CALLBACK, target, dirs_exist_ok=True)
     build_library(target / "vendor")
 

@@ -16,10 +16,13 @@ from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
 
+import unexpired_kit
+from unexpired_kit import node
+
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = ROOT / "node_modules"
 WHEELS = ROOT / "tools" / "browser-wheels.lock"
-SNAPSHOT = ROOT / "tools" / "make_snapshot.mjs"
+KIT = Path(unexpired_kit.__file__).parent
 VENDOR = ROOT / "vendor"
 STAMP = ".inputs"
 
@@ -51,23 +54,28 @@ def main() -> None:
 def _inputs() -> str:
     """A digest of everything that decides what vendor/ holds."""
     digest = hashlib.sha256()
-    for source in (ROOT / "package-lock.json", WHEELS, SNAPSHOT, Path(__file__)):
+    for source in (ROOT / "package-lock.json", WHEELS, *_our_sources(), Path(__file__)):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 
 
+def _our_sources() -> list[Path]:
+    """What the kit has of the runtime: the page's scripts, and the snapshot's."""
+    return [KIT / "scripts" / "make_snapshot.mjs", *sorted((KIT / "browser").iterdir())]
+
+
 def _fill(target: Path) -> None:
+    shutil.copytree(KIT / "browser", target)
     _copy_pico(target)
     _copy_pyscript(target / "pyscript")
     _copy_pyodide(target / "pyodide")
     _download_wheels(target / "pyodide")
     _write_pyodide_lock(target / "pyodide")
-    _make_snapshot(target / "pyodide")
+    node.make_snapshot(target / "pyodide")
 
 
 def _copy_pico(target: Path) -> None:
     package = MODULES / "@picocss" / "pico"
-    target.mkdir(parents=True)
     shutil.copy(package / "css" / "pico.classless.min.css", target / "pico.css")
     shutil.copy(package / "LICENSE.md", target / "pico.LICENSE.md")
 
@@ -102,11 +110,6 @@ def _write_pyodide_lock(target: Path) -> None:
     packages = [lock_entry(wheel) for wheel in sorted(target.glob("*.whl"))]
     ours = {"info": theirs["info"], "packages": {entry["name"]: entry for entry in packages}}
     (target / "pyodide-lock.json").write_text(json.dumps(ours, indent=1))
-
-
-def _make_snapshot(target: Path) -> None:
-    """Let Python start once here, so that it need not in every page."""
-    subprocess.run(["node", str(SNAPSHOT), str(target)], check=True)  # noqa: S603, S607 - Fixed words.
 
 
 def lock_entry(wheel: Path) -> dict[str, object]:

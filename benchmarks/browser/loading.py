@@ -10,11 +10,11 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Playwright, sync_playwright
 
-import build_site
 from benchmarks.browser import stock
 from benchmarks.browser.hosting import available, is_ready, serving, visitor
 from benchmarks.processes import HERE, ROOT
 from benchmarks.results import Goal, Part, Row, Series, ratio
+from unexpired_kit import site
 
 TIMING = (HERE / "browser" / "timing.js").read_text("utf-8")
 TRANSFERS = """() => {
@@ -33,7 +33,7 @@ Builder = Callable[[Path], None]
 BUILT: Mapping[str, Builder] = {
     STOCK: partial(stock.build, is_lasting=True, has_hints=False),
     STOCK_HINTS: partial(stock.build, is_lasting=True, has_hints=True),
-    OURS: lambda target: build_site.build(ROOT, target, ""),
+    OURS: lambda target: site.build(ROOT, target, ""),
     STOCK_DEVELOPMENT: partial(stock.build, is_lasting=False, has_hints=False),
 }
 

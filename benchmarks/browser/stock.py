@@ -9,7 +9,8 @@ import re
 import shutil
 from pathlib import Path
 
-from build_site import REFERENCE, ROOT, SETTINGS
+from benchmarks.processes import ROOT
+from unexpired_kit.site import REFERENCE, SETTINGS
 
 LASTING = "assets/stock/"
 UNWANTED = shutil.ignore_patterns(".*", "__pycache__")
@@ -20,7 +21,7 @@ packages_cache = "passthrough" # Wheels from this host, without an installer.
 """
 INTERPRETER = re.compile(r"^interpreter = .*\n", re.MULTILINE)
 OUR_START = re.compile(
-    r'^ *<script type="module" src="app/load_pyodide\.mjs"></script>\n', re.MULTILINE
+    r'^ *<script type="module" src="vendor/load_pyodide\.mjs"></script>\n', re.MULTILINE
 )
 SNAPSHOT = re.compile(r'^ *<link rel="preload"[^>]*snapshot[^>]*>\n', re.MULTILINE)
 HINT = re.compile(r'^ *<link rel="(?:module)?preload"[^>]*>\n', re.MULTILINE)

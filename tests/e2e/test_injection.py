@@ -15,7 +15,7 @@ from tests.support.injection import MARK, PRESS, RAN, SCRIPTS, SINKS, WRITES, pu
 
 DIRECTIVES = "; require-trusted-types-for 'script'; trusted-types default"
 HEADER = "content-security-policy"
-POLICY = "**/app/trusted_types.js"
+POLICY = "**/vendor/trusted_types.js"
 REFUSALS = ("Trusted", "injection sink", "event handler", "CSP reports")
 """What the browsers log of an attempt that they refuse."""
 

@@ -12,7 +12,6 @@ import jwt
 import pytest
 from playwright.sync_api import Page, expect
 
-from build_site import build
 from tests.e2e.conftest import ServerFactory
 from tests.e2e.person import Person
 from tests.e2e.test_injection import REFUSALS
@@ -21,6 +20,7 @@ from tests.e2e.watch import Sent, Watch
 from tests.support.injection import SCRIPTS, SINKS, put
 from tests.support.paths import ROOT
 from tests.support.server_process import ServerProcess
+from unexpired_kit.site import build
 
 NOTES = "/apps/notes/"
 OTHER = "/apps/other/"

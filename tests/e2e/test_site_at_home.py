@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, BrowserType, Page
 
-from build_site import build
 from tests.e2e.conftest import TIMEOUT_MS
 from tests.e2e.person import Person
 from tests.e2e.watch import Watch
 from tests.support.paths import ROOT
 from tests.support.proxy import HTTPProxy
 from tests.support.server_process import ServerProcess
+from unexpired_kit.site import build
 
 
 @pytest.fixture(scope="module")

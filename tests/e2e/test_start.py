@@ -15,7 +15,7 @@ RUNTIME = "**/pyodide.asm.wasm"
 SNAPSHOT = "**/snapshot.gz"
 IN_PYTHON = (
     "async (code) => {"
-    " const { loadPyodide } = await import('/app/load_pyodide.mjs');"
+    " const { loadPyodide } = await import('/vendor/load_pyodide.mjs');"
     " return (await loadPyodide({})).runPython(code); }"
 )
 """Returns the page's own interpreter: there is only one."""

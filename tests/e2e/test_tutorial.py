@@ -53,9 +53,9 @@ class Reader:
         self._steps = iter(list(snippets(TUTORIAL, *LANGUAGES)))
         self._folder = folder / "hello"
         self._folder.mkdir()
-        script = folder / "unexpired" / "app" / "trusted_types.js"
-        script.parent.mkdir(parents=True)
-        shutil.copy(ROOT / "app" / script.name, script)
+        script = Path("kit/unexpired_kit/browser/trusted_types.js")
+        (folder / "unexpired" / script).parent.mkdir(parents=True)
+        shutil.copy(ROOT / script, folder / "unexpired" / script)
         self.port = _free_port()
         self._environment = os.environ | {
             "PATH": f"{_stand_ins(folder / 'bin')}{os.pathsep}{os.environ['PATH']}",

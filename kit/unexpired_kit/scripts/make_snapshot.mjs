@@ -1,8 +1,8 @@
-// Make the memory snapshot from which app/load_pyodide.mjs starts Python: the memory after a start,
+// Make the memory snapshot from which load_pyodide.mjs starts Python: the memory after a start,
 // with the page's imports preloaded. It must not contain JavaScript objects, so modules that import
 // the page's own are left for the page.
 //
-// Usage: node tools/make_snapshot.mjs <folder of Pyodide and the archives> [<module> ...]
+// Usage: node make_snapshot.mjs <folder of Pyodide and the archives> [<module> ...]
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";

@@ -1,14 +1,14 @@
 // Loads Pyodide for PyScript, from a snapshot of its memory.
 //
-// vendor/pyodide/snapshot.gz contains a started interpreter with the page's imports preloaded
-// (tools/make_snapshot.mjs). Every browser tries it; where that fails, Pyodide starts normally.
+// pyodide/snapshot.gz contains a started interpreter with the page's imports preloaded
+// (make_snapshot.mjs). Every browser tries it; where that fails, Pyodide starts normally.
 import "./indexed_db.mjs";
-import createModule from "../vendor/pyodide/pyodide.asm.mjs";
-import { loadPyodide as startPyodide, version } from "../vendor/pyodide/pyodide.mjs";
+import createModule from "./pyodide/pyodide.asm.mjs";
+import { loadPyodide as startPyodide, version } from "./pyodide/pyodide.mjs";
 
 export { version };
 
-const VENDOR = new URL("../vendor/pyodide/", import.meta.url);
+const VENDOR = new URL("./pyodide/", import.meta.url);
 const indexURL = VENDOR.href;
 
 // Loading starts before PyScript asks for it. Until then, output goes to the console.

@@ -1,4 +1,4 @@
-"""Build dist/: the whole client, for any static host and any folder.
+"""Build a page for any static host and any folder.
 
 Only ``index.html`` and the callback page, whose address identity providers know, change under the
 same name. Every other file is in ``assets/<version>/``, where the version is a digest of these
@@ -6,14 +6,13 @@ files, so browsers can cache them forever. The page's modules are compiled and p
 archive, and the memory snapshot contains the imported library. Builds are reproducible.
 """
 
-import argparse
+from __future__ import annotations
+
 import gzip
 import hashlib
 import json
 import re
 import shutil
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,9 @@ from urllib.parse import urlsplit
 import brotli
 
 from unexpired.origins import origin_of
+from unexpired_kit import node
+from unexpired_kit.errors import KitError
 
-ROOT = Path(__file__).resolve().parent.parent
 ASSETS = "assets"
 FOLDERS = ("app", "vendor")
 PYODIDE = "vendor/pyodide"
@@ -64,27 +64,14 @@ HEADERS = f"""\
 """
 
 
-def main() -> None:
-    """Build the client as the command line asks, or print one sentence that says why not."""
-    parser = argparse.ArgumentParser(description="Build the client for a static host.")
-    parser.add_argument("--api", default="", help="the API's origin; empty for the page's own")
-    api = parser.parse_args().api
-    try:
-        build(ROOT, ROOT / "dist", checked_api(api))
-    except ValueError as exc:
-        print(exc, file=sys.stderr)
-        sys.exit(2)
-    print(f"dist/ holds the client for an API at {api or 'the same origin'}.")
-
-
 def checked_api(api: str) -> str:
     """Return the API's origin; empty for the page's own.
 
     Raises:
-        ValueError: It is not an origin that a page can name in its policy and trust with tokens.
+        KitError: It is not an origin that a page can name in its policy and trust with tokens.
     """
     if api and not _is_usable(api):
-        raise ValueError(BAD_API.format(api))
+        raise KitError(BAD_API.format(api))
     return api
 
 
@@ -110,7 +97,7 @@ def build(source: Path, target: Path, api: str) -> None:
         api: The API's origin; empty for the page's own.
 
     Raises:
-        ValueError: The page names a file that does not exist.
+        KitError: The page names a file that does not exist.
     """
     page = (source / "index.html").read_text("utf-8")
     settings = tomllib.loads((source / SETTINGS).read_text("utf-8"))
@@ -140,7 +127,7 @@ def build(source: Path, target: Path, api: str) -> None:
 def _check(source: Path, names: list[str]) -> None:
     """Check that every file that the page or its settings name exists."""
     if missing := [name for name in names if not (source / name).is_file()]:
-        raise ValueError(f"The page names files that do not exist: {', '.join(missing)}.")
+        raise KitError(f"The page names files that do not exist: {', '.join(missing)}.")
 
 
 def _pack(source: Path, folder: Path, modules: dict[str, str]) -> None:
@@ -150,8 +137,8 @@ def _pack(source: Path, folder: Path, modules: dict[str, str]) -> None:
         (staging / module).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source / file, staging / module)
     pyodide = folder / PYODIDE
-    _run("pack_modules.mjs", pyodide, staging, pyodide / "app.zip")
-    _run("make_snapshot.mjs", pyodide, "unexpired")
+    node.pack_modules(pyodide, staging, pyodide / "app.zip")
+    node.make_snapshot(pyodide, "unexpired")
     shutil.rmtree(staging)
 
 
@@ -164,10 +151,6 @@ def _finish(folder: Path, settings: dict[str, Any]) -> str:
     _write_settings(folder, settings)
     folder.rename(folder.with_name(version))
     return version
-
-
-def _run(tool: str, *arguments: Path | str) -> None:
-    subprocess.run(["node", str(ROOT / "tools" / tool), *map(str, arguments)], check=True)  # noqa: S603, S607 - Fixed arguments.
 
 
 def _compress(assets: Path) -> None:
@@ -208,9 +191,5 @@ def _page(page: str, prefix: str, api: str) -> str:
 
 def _replaced(page: str, old: str, new: str) -> str:
     if page.count(old) != 1:
-        raise ValueError(f"index.html must contain {old} once.")
+        raise KitError(f"index.html must contain {old} once.")
     return page.replace(old, new)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,6 @@
-"""``make site``, with a minimal page."""
+"""``unexpired build``, with a minimal page."""
+
+from __future__ import annotations
 
 import gzip
 import json
@@ -9,9 +11,10 @@ from typing import Any
 
 import brotli
 import pytest
+from click.testing import CliRunner
 
-import build_site
-from build_site import CALLBACK, build, checked_api
+from unexpired_kit import cli, node
+from unexpired_kit.site import CALLBACK, build, checked_api
 
 API = "https://api.example.com"
 PAGE = """\
@@ -24,7 +27,7 @@ PAGE = """\
 <script type="py" src="app/main.py" config="pyscript.toml"></script>
 """
 SETTINGS = """\
-interpreter = "./app/load_pyodide.mjs"
+interpreter = "./vendor/load_pyodide.mjs"
 [files]
 "./app/views/notes.py" = "./views/notes.py"
 [unexpired]
@@ -41,7 +44,7 @@ def source(tmp_path: Path) -> Path:
         "app/main.py": "main", "app/views/notes.py": "notes", "app/.env": "e",
         "app/__pycache__/main.pyc": "c", "app/views/__pycache__/notes.pyc": "c",
         "vendor/pico.css": "pico", "vendor/pyodide/pyodide.mjs": "mjs", "vendor/.ready": "",
-        "app/load_pyodide.mjs": "start", "app/unused.py": "unused",
+        "vendor/load_pyodide.mjs": "start", "app/unused.py": "unused",
         f"{CALLBACK}/callback.html": "back", f"{CALLBACK}/callback.js": "hand over",
     }.items():  # fmt: skip
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -58,14 +61,14 @@ def dist(tmp_path: Path) -> Path:
 def _no_pyodide(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the tools that run in Pyodide: a text as archive, random bytes as snapshot."""
 
-    def run(tool: str, pyodide: Path, *arguments: Path | str) -> None:
-        if tool == "pack_modules.mjs":
-            modules, archive = map(Path, arguments)
-            archive.write_text(str(sorted(files(modules).items())))
-        else:
-            (pyodide / "snapshot.gz").write_bytes(secrets.token_bytes())
+    def pack(_pyodide: Path, modules: Path, archive: Path) -> None:
+        archive.write_text(str(sorted(files(modules).items())))
 
-    monkeypatch.setattr(build_site, "_run", run)
+    def make(pyodide: Path, *_modules: str) -> None:
+        (pyodide / "snapshot.gz").write_bytes(secrets.token_bytes())
+
+    monkeypatch.setattr(node, "pack_modules", pack)
+    monkeypatch.setattr(node, "make_snapshot", make)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -87,7 +90,7 @@ def test_the_site_contains_only_what_the_page_needs(source: Path, dist: Path) ->
     """No caches, no hidden files; everything except the page is in the versioned folder."""
     build(source, dist, API)
     names = {
-        "app/boot.js", "app/main.py", "app/load_pyodide.mjs", "vendor/pico.css", "pyscript.json",
+        "app/boot.js", "app/main.py", "vendor/load_pyodide.mjs", "vendor/pico.css", "pyscript.json",
         "vendor/pyodide/pyodide.mjs", "vendor/pyodide/app.zip", "vendor/pyodide/snapshot.gz",
     }  # fmt: skip
     names |= {
@@ -110,7 +113,7 @@ def test_the_page_loads_its_files_by_relative_paths(source: Path, dist: Path) ->
         assert f'="{prefix}{name}"' in page
     assert 'href="#/notes"' in page
     assert 'href="data:image/svg+xml,x"' in page
-    assert settings(dist)["interpreter"] == f"./{prefix}app/load_pyodide.mjs"
+    assert settings(dist)["interpreter"] == f"./{prefix}vendor/load_pyodide.mjs"
     assert "files" not in settings(dist), "they are in the archive"
 
 
@@ -180,7 +183,9 @@ def test_a_renamed_file_or_another_api_changes_the_version(source: Path, dist: P
     assert len(versions | {version(dist)}) == 4
 
 
-@pytest.mark.parametrize("missing", ["app/boot.js", "app/views/notes.py", "app/load_pyodide.mjs"])
+@pytest.mark.parametrize(
+    "missing", ["app/boot.js", "app/views/notes.py", "vendor/load_pyodide.mjs"]
+)
 def test_a_failed_build_keeps_the_last_site(source: Path, dist: Path, missing: str) -> None:
     """The error names the missing file."""
     build(source, dist, API)
@@ -226,14 +231,11 @@ def test_an_exact_origin_is_accepted(api: str) -> None:
     ],
 )  # fmt: skip
 def test_any_other_api_is_rejected_with_a_one_line_message(
-    api: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    api: str, source: Path, dist: Path
 ) -> None:
     """The command exits with 2 and builds nothing."""
-    monkeypatch.setattr("sys.argv", ["build_site.py", f"--api={api}"])
-    monkeypatch.setattr(build_site, "build", None)
-    with pytest.raises(SystemExit) as exit_info:
-        build_site.main()
-    assert exit_info.value.code == 2
-    errors = capsys.readouterr().err
-    assert errors.startswith("API must be an exact origin such as https://api.example.com")
-    assert errors.count("\n") == 1
+    done = CliRunner().invoke(cli.main, ["build", str(source), "--out", str(dist), f"--api={api}"])
+    assert done.exit_code == 2
+    assert done.output.startswith("Error: API must be an exact origin such as https://api.exa")
+    assert done.output.count("\n") == 1
+    assert not dist.exists()

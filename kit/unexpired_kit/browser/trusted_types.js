@@ -23,7 +23,7 @@
   // what parses a string as HTML is replaced here as well.
   const check = (html) => {
     if (isText(html) || (globalThis.TrustedHTML && html instanceof TrustedHTML)) return;
-    throw new TypeError("This page makes no HTML from strings (app/trusted_types.js).");
+    throw new TypeError("This page makes no HTML from strings (trusted_types.js).");
   };
   const replace = (object, kind, name, checked) => {
     const property = object && Object.getOwnPropertyDescriptor(object, name);

@@ -1,5 +1,7 @@
 """Pack /modules into /modules.zip, reproducibly. Runs in Pyodide, for pack_modules.mjs."""
 
+from __future__ import annotations
+
 import py_compile
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo

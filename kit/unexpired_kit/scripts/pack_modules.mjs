@@ -1,6 +1,6 @@
 // Pack Python modules into one archive, compiled by the Python that will import them.
 //
-// Usage: node tools/pack_modules.mjs <folder of Pyodide> <folder of the modules> <archive>
+// Usage: node pack_modules.mjs <folder of Pyodide> <folder of the modules> <archive>
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
