@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -85,6 +86,47 @@ def test_a_free_lock_is_acquired_with_the_shortest_timeout() -> None:
             pass
 
     run(main)
+
+
+class CountingLoop(asyncio.SelectorEventLoop):
+    """Counts the timers that have not fired; as in Pyodide's loop, none is ever cleared."""
+
+    timers = 0
+
+    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> Any:  # type: ignore[override]
+        self.timers += 1
+
+        def fire() -> None:
+            self.timers -= 1
+            callback(*args)
+
+        return super().call_later(delay, fire, context=context)
+
+
+def test_thousands_of_timeouts_share_a_few_timers_and_leave_none() -> None:
+    with asyncio.Runner(loop_factory=CountingLoop) as runner:
+        loop = cast("CountingLoop", runner.get_loop())
+
+        async def main() -> None:
+            for _ in range(1000):
+                async with timeout_after(1.2), timeout_after(0.4):
+                    pass
+            assert loop.timers <= 3
+            await asyncio.sleep(0.4)
+
+        runner.run(main())
+        assert loop.timers == 0
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.3])
+async def test_a_timeout_ends_in_time_beside_longer_ones(seconds: float) -> None:
+    """The timer of the longer one is set already, for a later time."""
+    began = time.monotonic()
+    async with timeout_after(60):
+        with pytest.raises(TimeoutError):
+            async with timeout_after(seconds):
+                await asyncio.sleep(60)
+    assert seconds <= time.monotonic() - began < 2 * seconds + 0.5
 
 
 async def test_a_task_in_the_background_is_kept_until_its_end_and_its_error_is_not_reported() -> (

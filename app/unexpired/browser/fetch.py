@@ -15,6 +15,7 @@ from pyodide.ffi import JsException, to_js
 
 from unexpired.browser.host import is_online, page_url
 from unexpired.browser.request_body import whole_body
+from unexpired.browser.response_headers import ResponseHeaders
 from unexpired.browser.upload import NOT_SENDABLE, reported_at_its_ends, reports_progress, upload
 from unexpired.errors import Unreachable
 from unexpired.hints import network_hint
@@ -56,7 +57,7 @@ class FetchTransport:
             raise
         except JsException as error:
             raise _translated(error, request, body) from None
-        headers = Headers(js.Object.fromEntries(js_response.headers).to_py())
+        headers = ResponseHeaders(js_response.headers)
         return AsyncResponseStream(
             js_response.status,
             decoded_headers(headers),
@@ -125,7 +126,7 @@ class _FetchBody:
         self._is_small = is_small
         self._missing = least
         self._js_reader: Any = None
-        self._is_complete = js_response.body is None
+        self._is_complete = False
 
     async def read(self) -> bytes:
         """Return the next piece; see ``AsyncBody``."""
@@ -147,6 +148,9 @@ class _FetchBody:
 
     async def _read_piece(self) -> bytes:
         if self._js_reader is None:
+            if self._js_response.body is None:
+                self._end()
+                return b""
             self._js_reader = self._js_response.body.getReader()
         while not (js_result := await self._js_reader.read()).done:
             if js_result.value.length:
@@ -190,13 +194,13 @@ def check_length(request: Request, headers: Headers, content: bytes) -> None:
 def _init(request: Request, body: Any, js_signal: Any) -> Any:
     init: dict[str, Any] = {
         "method": request.method,
-        "headers": dict(request.headers),
+        "headers": js.Object(**request.headers),
         "keepalive": request.keepalive,
     }
     if js_signal is not None:
         init["signal"] = js_signal
     if body is not None:
-        init["body"] = body
+        init["body"] = to_js(body)
     if request.wants_events:
         init["cache"] = "no-store"  # HTML Standard, section 9.2.2
     if "authorization" in request.headers:
@@ -208,7 +212,7 @@ def _init(request: Request, body: Any, js_signal: Any) -> Any:
         init |= {"redirect": "error", "cache": "no-store", "credentials": "same-origin"}
     if request.cookies:
         init["credentials"] = "include"
-    return to_js(init, dict_converter=js.Object.fromEntries)
+    return js.Object(**init)  # Half the time of ``to_js`` with a converter for dicts.
 
 
 def decoded_headers(headers: Headers) -> Headers:
