@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from benchmarks.processes import ROOT
-from unexpired_kit.site import REFERENCE, SETTINGS
+from unexpired_kit.markup import REFERENCE, SETTINGS
 
 LASTING = "assets/stock/"
 UNWANTED = shutil.ignore_patterns(".*", "__pycache__")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
+
+from unexpired_kit.errors import KitError
 
 SCRIPTS = Path(__file__).with_name("scripts")
 
@@ -30,5 +33,7 @@ def pack_modules(pyodide: Path, modules: Path, archive: Path) -> None:
 
 
 def _run(script: str, *arguments: Path | str) -> None:
-    command = ["node", str(SCRIPTS / script), *map(str, arguments)]
+    if (program := shutil.which("node")) is None:
+        raise KitError("A build starts Python once, in Node.js 18 or later: there is no node here.")
+    command = [program, str(SCRIPTS / script), *map(str, arguments)]
     subprocess.run(command, check=True)  # noqa: S603 - Fixed words.

@@ -11,9 +11,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import re
 import shutil
-import tomllib
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,15 +19,16 @@ from urllib.parse import urlsplit
 import brotli
 
 from unexpired.origins import origin_of
-from unexpired_kit import node
+from unexpired_kit import node, runtime
 from unexpired_kit.errors import KitError
+from unexpired_kit.markup import REFERENCE, SETTINGS, prepared
+from unexpired_kit.page_settings import LIBRARY, PageSettings, read_settings
 
 ASSETS = "assets"
-FOLDERS = ("app", "vendor")
+VENDOR = "vendor"
 PYODIDE = "vendor/pyodide"
 CALLBACK = "app/unexpired/browser/callback"
 SNAPSHOT = f"{PYODIDE}/snapshot.gz"
-SETTINGS = "pyscript.toml"
 # JSON, because PyScript needs no parser for it, and Python has a writer.
 BUILT_SETTINGS = "pyscript.json"
 VERSION_LENGTH = 16
@@ -47,9 +46,6 @@ BAD_API = (
     "API must be an exact origin such as https://api.example.com"
     " (http only on localhost or 127.0.0.1), not {!r}."
 )
-
-# An attribute that names a file: neither a fragment nor an address with a scheme.
-REFERENCE = re.compile(r'\b(src|href|config)="(?!#|[a-z]+:)([^"]+)"')
 
 STORAGE_KEY = 'data-storage-key="unexpired{}"'
 
@@ -89,33 +85,29 @@ def _is_usable(api: str) -> bool:
 
 
 def build(source: Path, target: Path, api: str) -> None:
-    """Build the client, and replace an older build once the new one is complete.
+    """Build a page, and replace an older build once the new one is complete.
 
     Args:
-        source: The folder with index.html, pyscript.toml, app/ and vendor/.
+        source: The folder with index.html, pyscript.toml and app/. Without a vendor/ of its own
+            the page gets the runtime that comes with these tools.
         target: The folder to build.
         api: The API's origin; empty for the page's own.
 
     Raises:
-        KitError: The page names a file that does not exist.
+        KitError: The page names a file that does not exist, or needs what is not supported.
     """
-    page = (source / "index.html").read_text("utf-8")
-    settings = tomllib.loads((source / SETTINGS).read_text("utf-8"))
-    scripts = [name for _, name in REFERENCE.findall(page)]
-    _check(source, [*scripts, settings["interpreter"], *settings["files"]])
-    settings["unexpired"]["base_url"] = api
+    _check(source, ["index.html", SETTINGS])
+    page = prepared((source / "index.html").read_text("utf-8"))
+    settings = read_settings((source / SETTINGS).read_text("utf-8"))
     staging = target.with_name(f".{target.name}-staging")
     shutil.rmtree(staging, ignore_errors=True)
     folder = staging / ASSETS / "new"
-    for name in FOLDERS:
-        shutil.copytree(source / name, folder / name, ignore=UNWANTED)
-    for file in (folder / CALLBACK).iterdir():
-        file.rename(staging / file.name)
-    for name in scripts:
-        if name.endswith(".py"):
-            shutil.copy(source / name, folder / name)
-    _pack(source, folder, settings.pop("files"))
-    version = _finish(folder, settings)
+    _copy(source, folder, page, settings)
+    _place_callback(folder, staging)
+    _pack(source, folder, settings)
+    if api or "unexpired" in settings.rest:
+        settings.rest.setdefault("unexpired", {})["base_url"] = api
+    version = _finish(folder, settings.rest)
     _compress(staging / ASSETS)
     (staging / "index.html").write_text(_page(page, f"{ASSETS}/{version}/", api), "utf-8")
     (staging / "_headers").write_text(HEADERS, "utf-8")
@@ -124,21 +116,55 @@ def build(source: Path, target: Path, api: str) -> None:
     staging.rename(target)
 
 
+def _copy(source: Path, folder: Path, page: str, settings: PageSettings) -> None:
+    """Copy the runtime, app/, and the files that the page and its settings name."""
+    vendor = source / VENDOR if (source / VENDOR).is_dir() else runtime.VENDOR
+    named = [name for _, name in REFERENCE.findall(page)]
+    named += [settings.rest["interpreter"], *settings.named_files]
+    own = [name for name in named if not name.removeprefix("./").startswith(f"{VENDOR}/")]
+    _check(source, own)
+    _check(vendor.parent, [name for name in named if name not in own])
+    shutil.copytree(vendor, folder / VENDOR, ignore=UNWANTED)
+    if (source / "app").is_dir():
+        shutil.copytree(source / "app", folder / "app", ignore=UNWANTED)
+    kept = [name for _, name in REFERENCE.findall(page) if name in own and name != SETTINGS]
+    for name in [*kept, *settings.rest.get("files", ())]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / name, folder / name)
+    for name in settings.wheels:
+        shutil.copy(source / name, folder / PYODIDE)
+
+
+def _place_callback(folder: Path, staging: Path) -> None:
+    """Put the page that sign-ins at a provider come back to where its address is fixed."""
+    own = folder / CALLBACK
+    if own.is_dir():
+        for file in own.iterdir():
+            file.rename(staging / file.name)
+    else:
+        shutil.copytree(runtime.CALLBACK, staging, dirs_exist_ok=True)
+
+
 def _check(source: Path, names: list[str]) -> None:
     """Check that every file that the page or its settings name exists."""
     if missing := [name for name in names if not (source / name).is_file()]:
         raise KitError(f"The page names files that do not exist: {', '.join(missing)}.")
 
 
-def _pack(source: Path, folder: Path, modules: dict[str, str]) -> None:
+def _pack(source: Path, folder: Path, settings: PageSettings) -> None:
     """Pack the modules into one archive, and make a snapshot with the library imported."""
     staging = folder / "modules"
-    for file, module in modules.items():
+    staging.mkdir()
+    for file, module in settings.modules.items():
         (staging / module).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source / file, staging / module)
+    if settings.has_library:
+        left_out = shutil.ignore_patterns(*runtime.NOT_IN_PAGES)
+        shutil.copytree(runtime.LIBRARY, staging / LIBRARY, ignore=left_out)
     pyodide = folder / PYODIDE
     node.pack_modules(pyodide, staging, pyodide / "app.zip")
-    node.make_snapshot(pyodide, "unexpired")
+    has_library = (staging / LIBRARY / "__init__.py").is_file()
+    node.make_snapshot(pyodide, *([LIBRARY] if has_library else []))
     shutil.rmtree(staging)
 
 

@@ -19,11 +19,14 @@ from unexpired_kit.site import CALLBACK, build, checked_api
 API = "https://api.example.com"
 PAGE = """\
 <html data-storage-key="unexpired">
-<meta content="default-src 'none'; connect-src 'self'; base-uri 'none'" />
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; connect-src 'self'; base-uri 'none'" />
 <link rel="icon" href="data:image/svg+xml,x" />
 <script src="app/boot.js"></script>
 <link rel="stylesheet" href="vendor/pico.css" />
 <a href="#/notes">Notes</a>
+<script type="module" src="vendor/load_pyodide.mjs"></script>
+<script type="module" src="vendor/pyscript/core.js"></script>
 <script type="py" src="app/main.py" config="pyscript.toml"></script>
 """
 SETTINGS = """\
@@ -44,7 +47,8 @@ def source(tmp_path: Path) -> Path:
         "app/main.py": "main", "app/views/notes.py": "notes", "app/.env": "e",
         "app/__pycache__/main.pyc": "c", "app/views/__pycache__/notes.pyc": "c",
         "vendor/pico.css": "pico", "vendor/pyodide/pyodide.mjs": "mjs", "vendor/.ready": "",
-        "vendor/load_pyodide.mjs": "start", "app/unused.py": "unused",
+        "vendor/load_pyodide.mjs": "start", "vendor/pyscript/core.js": "core",
+        "app/unused.py": "unused",
         f"{CALLBACK}/callback.html": "back", f"{CALLBACK}/callback.js": "hand over",
     }.items():  # fmt: skip
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -92,6 +96,7 @@ def test_the_site_contains_only_what_the_page_needs(source: Path, dist: Path) ->
     names = {
         "app/boot.js", "app/main.py", "vendor/load_pyodide.mjs", "vendor/pico.css", "pyscript.json",
         "vendor/pyodide/pyodide.mjs", "vendor/pyodide/app.zip", "vendor/pyodide/snapshot.gz",
+        "vendor/pyscript/core.js",
     }  # fmt: skip
     names |= {
         f"{name}.{coding}"

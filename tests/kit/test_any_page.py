@@ -1,0 +1,143 @@
+"""``unexpired build`` of a page that knows nothing of this project's."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from unexpired_kit import cli, node
+from unexpired_kit.errors import KitError
+from unexpired_kit.markup import ADDED_POLICY
+from unexpired_kit.site import build
+
+PAGE = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Hello</title>
+<link rel="stylesheet" href="https://pyscript.net/releases/2025.3.1/core.css">
+<link rel="stylesheet" href="hello.css">
+<script type="module" src="https://pyscript.net/releases/2025.3.1/core.js"></script>
+<script type="py" src="app/main.py" config="pyscript.toml"></script>
+"""
+SETTINGS = """\
+interpreter = "https://cdn.example/pyodide.mjs"
+packages = ["unexpired", "./greeting-1.0-py3-none-any.whl"]
+[files]
+"./app/words.py" = "./words.py"
+"./app/names.txt" = "./names.txt"
+"""
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    """A page without a policy and without a runtime, of the files that it names."""
+    folder = tmp_path / "hello"
+    (folder / "app").mkdir(parents=True)
+    for name, text in {
+        "index.html": PAGE, "pyscript.toml": SETTINGS, "hello.css": "p { color: red }",
+        "app/main.py": "import unexpired, words, greeting", "app/words.py": "HI = 'hi'",
+        "app/names.txt": "ada", "secret.txt": "secret",
+    }.items():  # fmt: skip
+        (folder / name).write_text(text)
+    with zipfile.ZipFile(folder / "greeting-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("greeting.py", "HELLO = 'hello'")
+    return folder
+
+
+def changed(page: Path, name: str, old: str, new: str) -> None:
+    """Change a file of the page, which must contain the old text."""
+    text = (page / name).read_text()
+    assert old in text
+    (page / name).write_text(text.replace(old, new))
+
+
+def test_a_page_gets_the_runtime_its_packages_and_a_policy(page: Path, tmp_path: Path) -> None:
+    """Python finds the library, the page's modules and its wheel in the built archives."""
+    dist = tmp_path / "dist"
+    done = CliRunner().invoke(cli.main, ["build", str(page), "--out", str(dist)])
+    assert done.exit_code == 0, done.output
+    (assets,) = (dist / "assets").iterdir()
+    html = (dist / "index.html").read_text()
+    assert "https://" not in html
+    assert ADDED_POLICY in html
+    for name in ("vendor/pyscript/core.js", "vendor/load_pyodide.mjs", "hello.css", "app/main.py"):
+        assert f'"assets/{assets.name}/{name}"' in html
+        assert (assets / name).is_file()
+    settings = json.loads((assets / "pyscript.json").read_text())
+    assert settings["interpreter"].endswith("/vendor/load_pyodide.mjs")
+    assert settings["files"] == {"./app/names.txt": "./names.txt"}
+    assert "packages" not in settings
+    assert not list(dist.rglob("secret.txt"))
+    pyodide = assets / "vendor" / "pyodide"
+    archives = json.loads((pyodide / "archives.json").read_text())
+    names = {Path(archive).name for archive in archives}
+    assert {"app.zip", "greeting-1.0-py3-none-any.whl"} <= names
+    with zipfile.ZipFile(pyodide / "app.zip") as archive:
+        packed = archive.namelist()
+    assert {"words.pyc", "unexpired/__init__.pyc", "unexpired/browser/fetch.pyc"} <= {*packed}
+    assert not [name for name in packed if "desktop" in name or "requests" in name]
+
+
+REFUSED = [
+    ('"unexpired"', '"numpy"', "numpy is not a file"),
+    ("./greeting-1.0-py3-none-any.whl", "https://a.example/a-1.0-py3-none-any.whl", "not a file"),
+    ("py3-none-any", "cp314-cp314-linux_x86_64", "not pure Python"),
+    ("./greeting", "./missing", "do not exist: ./missing"),
+    ('"./app/words.py"', '"https://a.example/words.py"', "unpacks or downloads"),
+    ('"./words.py"', '"./*"', "unpacks or downloads"),
+    ("packages =", 'type = "mpy"\npackages =', "type, which a build does not support"),
+    ("packages =", "packages = [] =", "pyscript.toml cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "sentence"), REFUSED)
+def test_settings_that_cannot_be_built_are_refused_by_name(
+    page: Path, tmp_path: Path, old: str, new: str, sentence: str
+) -> None:
+    """Nothing is left out in silence, and nothing is built."""
+    changed(page, "pyscript.toml", old, new)
+    with pytest.raises(KitError, match=sentence):
+        build(page, tmp_path / "dist", "")
+    assert not (tmp_path / "dist").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ('type="py" src', 'type="py" worker src', "does not support workers and MicroPython"),
+        ('type="py"', 'type="mpy"', "does not support workers and MicroPython"),
+        ('config="pyscript.toml"', "config='{}'", "must name its settings"),
+        ("https://pyscript.net/releases/2025.3.1/core.js", "core.js", "must load PyScript from"),
+        ('<meta charset="utf-8">', "", "needs <meta charset"),
+    ],
+)
+def test_markup_that_cannot_be_built_is_refused_by_name(
+    page: Path, tmp_path: Path, old: str, new: str, sentence: str
+) -> None:
+    """The sentence says what the page has, or lacks."""
+    changed(page, "index.html", old, new)
+    with pytest.raises(KitError, match=sentence):
+        build(page, tmp_path / "dist", "")
+
+
+def test_without_node_the_command_says_what_is_missing(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence, and the exit code of a wrong invocation."""
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
+    done = CliRunner().invoke(cli.main, ["build", str(page), "--out", str(tmp_path / "dist")])
+    assert done.exit_code == 2
+    assert "Node.js 18 or later: there is no node here." in done.output
+
+
+def test_a_script_that_fails_says_why(tmp_path: Path) -> None:
+    """Python's own error is on the terminal, and the command fails."""
+    with pytest.raises(subprocess.CalledProcessError):
+        node.make_snapshot(tmp_path)
