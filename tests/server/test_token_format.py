@@ -3,9 +3,11 @@
 import base64
 import json
 import socket
+import string
 from contextlib import suppress
 from typing import Any, Literal
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -14,10 +16,11 @@ from hypothesis import strategies as st
 
 from tests.server.harness import TestServer, sign
 from tests.support.clock import START
-from unexpired_server.errors import TokenInvalid
+from unexpired_server.errors import TokenError, TokenExpired, TokenInvalid
 from unexpired_server.settings import Settings
 from unexpired_server.tokens import base64url
 from unexpired_server.tokens.access_tokens import AccessTokens
+from unexpired_server.tokens.jws import KNOWN_HEADERS
 from unexpired_server.tokens.keys import Key, ring_of
 
 INVALID = (403, "INVALID_TOKEN")
@@ -298,3 +301,95 @@ def test_signed_nonsense_is_invalid_and_raises_no_other_error(
     for tried in (header, {**header, **good}):
         with pytest.raises(TokenInvalid):
             TOKENS.verify(sign(tried, payload, secret=KEY.secret))
+
+
+def spelled_once(text: str) -> bool:
+    """Whether a text is canonical base64url, by encoding again what another decoder makes of it."""
+    if not set(text) <= {*string.ascii_letters, *string.digits, "-", "_"} or len(text) % 4 == 1:
+        return False
+    raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=") == text
+
+
+@given(st.text(alphabet="AQgwx019-_+/=.\n é", max_size=12))
+@settings(max_examples=2000)
+def test_base64url_is_decoded_exactly_where_it_is_canonical(text: str) -> None:
+    if spelled_once(text):
+        assert base64url.encode(base64url.decode(text)) == text
+    else:
+        with pytest.raises(ValueError, match=r"base64url|ascii"):
+            base64url.decode(text)
+
+
+def pyjwt_accepts(token: str) -> bool:
+    """Whether PyJWT accepts a token, and the rules that it does not have do as well."""
+    try:
+        payload = jwt.decode(
+            token,
+            KEY.secret,
+            algorithms=["HS256"],
+            issuer=Settings().issuer,
+            audience=Settings().audience,
+            options={"require": ["iss", "aud", "iat", "exp"], "verify_exp": False}
+            | {"verify_iat": False, "verify_nbf": False},
+        )
+    except jwt.InvalidTokenError:
+        return False
+    header = jwt.get_unverified_header(token)
+    is_ours = (header.get("typ"), header.get("kid"), header.get("alg")) == GOOD_HEADER
+    is_plain = not header.keys() & {"crit", "b64", "zip", "jwk", "jku", "x5u", "x5c"}
+    is_text = all(isinstance(payload.get(n), str) and payload[n] for n in ("sub", "sid", "jti"))
+    times = [payload[name] for name in ("iat", "exp", "nbf") if name in payload]
+    are_times = all(type(one) in {int, float} and 0 <= one < 2**37 for one in times)
+    is_one = isinstance(payload["aud"], str) and all(map(spelled_once, token.split(".")))
+    is_short = are_times and 0 <= payload["exp"] - payload["iat"] <= Settings().access_ttl
+    return is_ours and is_plain and is_text and is_one and is_short
+
+
+GOOD_HEADER = ("at+jwt", KEY.kid, "HS256")
+HEADERS = [
+    {}, {"alg": "none"}, {"alg": "HS384"}, {"alg": "ES256"}, {"alg": ["HS256"]}, {"crit": ["exp"]},
+    {"crit": []}, {"b64": False}, {"b64": True}, {"zip": "DEF"}, {"kid": "00" * 8}, {"kid": 1},
+    {"kid": ""}, {"typ": "JWT"}, {"typ": None}, {"x": 1}, {"jwk": {}},
+]  # fmt: skip
+VALUES = st.sampled_from(
+    ["", "x", 0, 1, -1, 2**64, 10**300, START, START + 60, 1.5, True, None, [], ["unexpired"], {}]
+)
+CHANGES = st.dictionaries(
+    st.sampled_from(["iss", "aud", "sub", "sid", "jti", "iat", "exp", "nbf", "new"]),
+    VALUES,
+    max_size=2,
+)
+
+
+@given(st.sampled_from(HEADERS), CHANGES, st.sampled_from(["", "=", "A", "B", "."]))
+@settings(max_examples=1000)
+def test_a_token_is_accepted_exactly_where_pyjwt_and_our_rules_accept_it(
+    header: dict[str, Any], changes: dict[str, Any], end: str
+) -> None:
+    good = json.loads(base64url.decode(GOOD.split(".")[1]))
+    plain = {"alg": "HS256", "kid": KEY.kid, "typ": "at+jwt"}
+    token = sign(plain | header, good | changes, secret=KEY.secret) + end
+    fresh = AccessTokens(ring_of(KEY), Settings(), lambda: START)
+    for verifier in (fresh, TOKENS):  # TOKENS has read such headers before.
+        try:
+            verifier.verify(token)
+        except TokenInvalid:
+            is_accepted = False
+        except (TokenError, TokenExpired):  # It is authentic, at another time.
+            is_accepted = True
+        else:
+            is_accepted = True
+        assert is_accepted == pyjwt_accepts(token)
+
+
+def test_only_headers_of_authentic_tokens_are_remembered_and_only_so_many() -> None:
+    tokens = AccessTokens(ring_of(KEY), Settings(), lambda: START)
+    payload = json.loads(base64url.decode(GOOD.split(".")[1]))
+    plain = {"alg": "HS256", "kid": KEY.kid, "typ": "at+jwt"}
+    with pytest.raises(TokenInvalid):
+        tokens.verify(sign(plain, payload, secret=bytes(32)))
+    assert not vars(tokens)["_headers"]
+    for number in range(2 * KNOWN_HEADERS):
+        tokens.verify(sign({**plain, "n": number}, payload, secret=KEY.secret))
+    assert 0 < len(vars(tokens)["_headers"]) <= KNOWN_HEADERS

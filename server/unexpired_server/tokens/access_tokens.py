@@ -14,7 +14,14 @@ from unexpired_server.settings import Settings
 from unexpired_server.tokens import base64url
 from unexpired_server.tokens.further_claims import check_further
 from unexpired_server.tokens.issuer import ExpectedIssuer
-from unexpired_server.tokens.jws import MAXIMUM_LENGTH, CompactJWS, parse_compact
+from unexpired_server.tokens.jws import (
+    KNOWN_HEADER_LENGTH,
+    KNOWN_HEADERS,
+    MAXIMUM_LENGTH,
+    CompactJWS,
+    Header,
+    parse_compact,
+)
 from unexpired_server.tokens.keys import KeyRing, Keys, VerifyingKey
 from unexpired_server.tokens.read_only import ReadOnlyDict, read_only
 
@@ -203,6 +210,7 @@ class Verifier:
         self._now = now
         self._rules = rules
         self._cache: OrderedDict[str, tuple[VerifyingKey, ReadToken]] = OrderedDict()
+        self._headers: dict[str, Header] = {}
         self._issuer = ExpectedIssuer(expected.issuer)
 
     def verify(self, token: str) -> Claims:
@@ -234,8 +242,9 @@ class Verifier:
             self._cache.popitem(last=False)
 
     def _authenticate(self, token: str) -> tuple[VerifyingKey, ReadToken]:
-        compact = parse_compact(token, self._rules.maximum_length)
+        compact = parse_compact(token, self._rules.maximum_length, self._headers)
         key = self._signer(compact)
+        self._note_header(token, compact.header)
         # Claims are read after the signature: a token that is expired and tampered is tampered.
         if not self._issuer.is_named(compact.payload.get("iss")):
             raise TokenInvalid
@@ -243,6 +252,15 @@ class Verifier:
             return key, self._rules.read(compact, self._expected, self._now())
         except RecursionError:
             raise TokenInvalid from None
+
+    def _note_header(self, token: str, header: Header) -> None:
+        # Only of authentic tokens, so forged ones cannot displace it.
+        segment = token.partition(".")[0]
+        if segment in self._headers or len(segment) > KNOWN_HEADER_LENGTH:
+            return
+        if len(self._headers) >= KNOWN_HEADERS:
+            self._headers.clear()
+        self._headers[segment] = header
 
     def _signer(self, compact: CompactJWS) -> VerifyingKey:
         header = compact.header

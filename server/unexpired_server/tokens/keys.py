@@ -10,12 +10,16 @@ import hashlib
 import hmac
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import jwt
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from jwt.algorithms import Algorithm
 
@@ -25,6 +29,11 @@ from unexpired_server.tokens import base64url, key_file
 from unexpired_server.tokens.key_file import KEY_ID_BYTES, KeyEntry
 
 logger: logging.Logger = logging.getLogger("unexpired.server")
+
+
+ECDSA_SHA256 = ECDSA(SHA256())
+NUMBER_BYTES = 32
+"""An ES256 signature is two numbers of so many bytes (RFC 7518, section 3.4)."""
 
 
 @dataclass(frozen=True)
@@ -41,19 +50,36 @@ class VerifyingKey:
     alg: str
     material: Any = field(repr=False, compare=False)
     _algorithm: Algorithm = field(init=False, repr=False, compare=False)
+    _verify: Callable[[bytes, Any, bytes], bool] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Looked up once, because the look-up costs more than verifying.
-        object.__setattr__(self, "_algorithm", jwt.get_algorithm_by_name(self.alg))
+        algorithm = jwt.get_algorithm_by_name(self.alg)
+        object.__setattr__(self, "_algorithm", algorithm)
+        verify = _verifies_es256 if self.alg == "ES256" else algorithm.verify
+        object.__setattr__(self, "_verify", verify)
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
         """Return whether this key made the signature of a message."""
-        return self._algorithm.verify(message, self.material, signature)
+        return self._verify(message, self.material, signature)
 
     def jwk(self) -> dict[str, Any]:
         """Return the public key as a JWK (RFC 7517, section 4); never called for a secret."""
         public: dict[str, Any] = self._algorithm.to_jwk(self.material, as_dict=True)
         return {**public, "kid": self.kid, "alg": self.alg, "use": "sig"}
+
+
+def _verifies_es256(message: bytes, material: Any, signature: bytes) -> bool:
+    # PyJWT converts by way of hexadecimal, and prepares the hash each time: 3 µs of 51.
+    if len(signature) != 2 * NUMBER_BYTES:
+        return False
+    r = int.from_bytes(signature[:NUMBER_BYTES], "big")
+    s = int.from_bytes(signature[NUMBER_BYTES:], "big")
+    try:
+        material.verify(encode_dss_signature(r, s), message, ECDSA_SHA256)
+    except InvalidSignature:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
