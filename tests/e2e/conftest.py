@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expe
 from browsers import choose
 from tests.e2e.person import Person
 from tests.e2e.watch import Watch
+from tests.support.built_page import built_page
 from tests.support.server_process import ServerProcess
 
 HERE = Path(__file__).parent
@@ -53,10 +54,14 @@ def base_url() -> None:
 
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerFactory]:
-    """Start a server with these settings, or return the one that has them already."""
+    """Start a server with these settings, or return the one that has them already.
+
+    It serves the page as it is built, unless the settings name another folder.
+    """
     running: dict[tuple[tuple[str, float | str], ...], ServerProcess] = {}
 
     def factory(**settings: float | str) -> ServerProcess:
+        settings.setdefault("page_dir", str(built_page()))
         key = tuple(sorted(settings.items()))
         if key not in running:
             folder = tmp_path_factory.mktemp("server")

@@ -10,6 +10,7 @@ from tests.e2e.conftest import FastForward
 from tests.e2e.faults import hold, lose
 from tests.e2e.person import Person
 from tests.e2e.watch import Watch
+from tests.support.paths import ROOT
 
 RUNTIME = "**/pyodide.asm.wasm"
 SNAPSHOT = "**/snapshot.gz"
@@ -19,6 +20,12 @@ IN_PYTHON = (
     " return (await loadPyodide({})).runPython(code); }"
 )
 """Returns the page's own interpreter: there is only one."""
+
+
+@pytest.fixture
+def settings() -> dict[str, float | str]:
+    """The page's sources, as they are served in development."""
+    return {"page_dir": str(ROOT)}
 
 
 def test_the_page_loads_only_from_its_own_server(person: Person, watch: Watch) -> None:
