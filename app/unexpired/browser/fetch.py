@@ -194,13 +194,13 @@ def check_length(request: Request, headers: Headers, content: bytes) -> None:
 def _init(request: Request, body: Any, js_signal: Any) -> Any:
     init: dict[str, Any] = {
         "method": request.method,
-        "headers": js.Object(**request.headers),
+        "headers": dict(request.headers),
         "keepalive": request.keepalive,
     }
     if js_signal is not None:
         init["signal"] = js_signal
     if body is not None:
-        init["body"] = to_js(body)
+        init["body"] = body
     if request.wants_events:
         init["cache"] = "no-store"  # HTML Standard, section 9.2.2
     if "authorization" in request.headers:
@@ -212,7 +212,7 @@ def _init(request: Request, body: Any, js_signal: Any) -> Any:
         init |= {"redirect": "error", "cache": "no-store", "credentials": "same-origin"}
     if request.cookies:
         init["credentials"] = "include"
-    return js.Object(**init)  # Half the time of ``to_js`` with a converter for dicts.
+    return to_js(init, dict_converter=js.Object.fromEntries)
 
 
 def decoded_headers(headers: Headers) -> Headers:
