@@ -27,6 +27,10 @@ WORKERS ?= 2
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile
 
+# Images often keep Python from writing bytecode. Then each process compiles all that it imports, of
+# which the tests start hundreds: a start of the server takes 2.2 s of processor time, and not 0.9.
+export PYTHONDONTWRITEBYTECODE :=
+
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-15s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 

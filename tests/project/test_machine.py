@@ -65,9 +65,9 @@ class Machine:
         """Take a program off the PATH."""
         (self._path / name).unlink()
 
-    def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def make(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run make in the clone."""
-        return self._run(which("make"), *arguments)
+        return self._run(which("make"), *arguments, **environment)
 
     def check(self, *arguments: str) -> tuple[int, str]:
         """Return the exit status of the check of the machine, and what it says."""
@@ -87,11 +87,11 @@ class Machine:
         assert line is not None
         return [source for source in line[1].split() if not source.endswith(".ready")]
 
-    def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
+    def _run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # noqa: S603 - Our own words.
             command,
             cwd=self.clone,
-            env={"PATH": str(self._path), "LC_ALL": "C.UTF-8"},
+            env={"PATH": str(self._path), "LC_ALL": "C.UTF-8", **environment},
             capture_output=True,
             text=True,
             check=False,
@@ -304,3 +304,10 @@ def test_another_python_makes_it_again_and_is_remembered(machine: Machine) -> No
     os.utime(machine.clone / "requirements.lock")
     assert machine.make(".venv/.ready").returncode == 0
     assert len([call for call in machine.calls("python3.12") if "-m venv" in call]) == 2
+
+
+def test_python_may_write_bytecode_whatever_the_machine_sets(machine: Machine) -> None:
+    """Else each process of the tests compiles all that it imports."""
+    (machine.clone / "show.mk").write_text('show:\n\t@echo "<$$PYTHONDONTWRITEBYTECODE>"\n')
+    done = machine.make("-f", "Makefile", "-f", "show.mk", "show", PYTHONDONTWRITEBYTECODE="1")
+    assert done.stdout == "<>\n", done.stderr
