@@ -10,7 +10,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol, Self
 
 import jwt
@@ -23,6 +25,9 @@ from unexpired_server.tokens.keys import load_ring
 PASSWORD = "correct horse"
 PASSWORDS = {"ada": "correct horse battery", "grace": "staple another horse"}
 """The users that ``ServerProcess.with_users`` adds."""
+
+DATABASE = Path("data", "unexpired.sqlite3")
+"""Where a server keeps its data by default, in its folder."""
 
 STOP_SECONDS = 30
 TIMEOUT_SECONDS = 120
@@ -70,9 +75,19 @@ class ServerProcess:
         """
         environment = {f"UNEXPIRED_{name.upper()}": str(value) for name, value in settings.items()}
         server = cls(folder, **environment)
-        for name, password in PASSWORDS.items():
-            server.run("user", "add", name, stdin=password)
+        if "database_url" in settings:
+            server.add_users()
+        else:
+            database = folder / DATABASE
+            database.parent.mkdir(mode=0o700)
+            database.write_bytes(_database_with_users())
+            database.chmod(0o600)
         return server.start()
+
+    def add_users(self) -> None:
+        """Add the users of ``PASSWORDS``."""
+        for name, password in PASSWORDS.items():
+            self.run("user", "add", name, stdin=password)
 
     def run(self, *command: str, stdin: str = "") -> str:
         """Run one of the server's other commands on the same data; return what it prints."""
@@ -166,6 +181,14 @@ class ServerProcess:
         life = claims["exp"] - claims["iat"]
         exp = int(time.time() - settings.leeway - EXPIRED_SECONDS)
         return load_ring(settings).active.sign({**claims, "iat": exp - life, "exp": exp}, TYPE)
+
+
+@cache
+def _database_with_users() -> bytes:
+    """Return a database with the users of ``PASSWORDS``: to add them takes two starts of Python."""
+    with TemporaryDirectory() as folder:
+        ServerProcess(Path(folder)).add_users()
+        return (Path(folder) / DATABASE).read_bytes()
 
 
 def clean_environment() -> dict[str, str]:
