@@ -13,6 +13,7 @@ from tests.e2e.faults import hold, lose
 from tests.e2e.person import Person
 from tests.e2e.test_language import GERMAN, prefer
 from tests.e2e.watch import Watch
+from tests.support.built_page import built_page
 from tests.support.oidc_provider import CLIENT_SECRETS, OidcProvider, sign_in_on_page
 from tests.support.server_process import ServerProcess
 
@@ -64,6 +65,7 @@ def backend(
         UNEXPIRED_LOGIN_WITH_CLIENT_ID="server",
         UNEXPIRED_LOGIN_WITH_CLIENT_SECRET=CLIENT_SECRETS["server"],
         UNEXPIRED_LOGIN_WITH_LABEL=LABEL,
+        UNEXPIRED_PAGE_DIR=str(built_page()),
     ).start()
     yield server
     server.stop()
@@ -143,7 +145,7 @@ def test_a_person_signs_in_stays_signed_in_and_signs_out(
 def test_the_refresh_token_may_be_in_a_cookie(
     person: Person, page: Page, watch: Watch, name: str
 ) -> None:
-    page.route("**/pyscript.toml", keep_in_cookie)
+    page.route("**/pyscript.json", keep_in_cookie)
     person.opens()
     signs_in_there(person, name)
     person.is_at_notes()
@@ -158,8 +160,9 @@ def test_the_refresh_token_may_be_in_a_cookie(
 
 
 def keep_in_cookie(route: Route) -> None:
-    settings = route.fetch().text()
-    route.fulfill(body=f'{settings}storage = "cookie"\n')
+    settings = route.fetch().json()
+    settings["unexpired"]["storage"] = "cookie"
+    route.fulfill(json=settings)
 
 
 def test_there_is_no_password_to_change(person: Person, page: Page, name: str) -> None:

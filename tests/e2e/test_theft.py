@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
+from playwright.sync_api import BrowserContext, Page, Request, expect
 
-from tests.e2e.conftest import TIMEOUT_MS
+from tests.e2e.conftest import ContextFactory
 from tests.e2e.person import Person
 from tests.e2e.watch import Watch
 from tests.support.server_process import ServerProcess
@@ -49,13 +50,25 @@ def person(page: Page) -> Person:
     return Person(page)
 
 
+@pytest.fixture(scope="module")
+def browser_elsewhere(new_context: ContextFactory) -> ContextFactory:
+    """One more browser context for each server, with the page's files in its cache."""
+    return cache(new_context)
+
+
 @pytest.fixture
-def elsewhere(browser: Browser, home: str) -> Iterator[BrowserContext]:
+def elsewhere(browser_elsewhere: ContextFactory, home: str) -> Iterator[BrowserContext]:
     """The thief's browser, which has been at the page before, so that its files are there."""
-    context = browser.new_context(base_url=home)
-    context.set_default_timeout(TIMEOUT_MS)
+    context = browser_elsewhere(home)
+    context.clear_cookies()
+    page = context.new_page()
+    page.goto("/healthz")
+    page.evaluate("localStorage.clear()")
+    page.evaluate(DELETE_KEYS)
+    page.close()
     yield context
-    context.close()
+    for page in context.pages:
+        page.close()
 
 
 @pytest.fixture
