@@ -1,17 +1,27 @@
 """The key ring: rotation without a restart, public keys, and the cache of verified tokens."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import httpx
+import jwt
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
 
 from tests.server.harness import StartServer, TestServer
 from tests.support.clock import START, FakeClock
 from unexpired_server.cli import main
 from unexpired_server.errors import TokenExpired, TokenInvalid, Unavailable
-from unexpired_server.settings import Settings, SettingsError, load_settings
+from unexpired_server.settings import Algorithm, Settings, SettingsError, load_settings
 from unexpired_server.tokens import base64url, key_file
 from unexpired_server.tokens.access_tokens import AccessTokens, OwnTokens
 from unexpired_server.tokens.jwks_verifier import JWKSVerifier
@@ -300,6 +310,73 @@ def test_no_repr_contains_a_private_key(tmp_path: Path) -> None:
     for text in (repr(ring), repr(file), repr(ring.active.verifying), str(file.keys[0])):
         assert file.keys[0].secret not in text
         assert repr(ring.active.secret)[2:-1] not in text
+
+
+def key_for(alg: Algorithm) -> Key:
+    return Key("ab" * 8, base64url.decode(key_file.new_entry(alg).secret), alg)
+
+
+def private_of(key: Key) -> Any:
+    return load_der_private_key(key.secret, None) if key.is_public else key.secret
+
+
+@pytest.mark.parametrize("alg", ALGORITHMS)
+def test_what_a_key_signs_is_what_pyjwt_would_write(alg: Algorithm) -> None:
+    key = key_for(alg)
+    claims = {"iss": "é/ü", "exp": 2**33, "aud": ["x", "y"], "deep": {"b": [None, 1.5], "a": True}}
+    for typ in ("at+jwt", "JWT", "at+jwt"):
+        token = key.sign(claims, typ)
+        headers = {"kid": key.kid, "typ": typ}
+        expected = jwt.encode(claims, private_of(key), algorithm=alg, headers=headers)
+        message = token.rpartition(".")[0]
+        assert message == expected.rpartition(".")[0]
+        # A signature by ES256 contains a random number.
+        assert alg == "ES256" or token == expected
+        complete = jwt.decode_complete(
+            token, key.verifying.material, algorithms=[alg], audience="x"
+        )
+        assert complete["payload"] == claims
+        assert complete["header"] == {"alg": alg, **headers}
+
+
+def test_every_signature_by_es256_has_its_64_bytes() -> None:
+    """One in 128 has a number with a leading zero byte."""
+    key = key_for("ES256")
+    for number in range(1000):
+        token = key.sign({"n": number}, "JWT")
+        message, _, signature = token.rpartition(".")
+        assert len(base64url.decode(signature)) == 64
+        assert key.verifying.verifies(message.encode(), base64url.decode(signature))
+
+
+@pytest.mark.parametrize("alg", ALGORITHMS)
+def test_no_repr_of_a_key_that_has_signed_contains_it(alg: Algorithm) -> None:
+    key = key_for(alg)
+    key.sign({}, "JWT")
+    parts = [getattr(key, one.name) for one in fields(key) if one.name != "secret"]
+    for text in (repr(key), repr(key.sign), repr(ring_of(key)), *map(repr, parts)):
+        assert repr(key.secret)[2:-1] not in text
+        assert key.secret.hex() not in text
+
+
+@pytest.mark.parametrize("other", ["EdDSA", "P-384"])
+def test_a_key_of_another_kind_than_its_algorithm_is_refused_when_it_is_read(
+    tmp_path: Path, other: str
+) -> None:
+    file = tmp_path / "k.json"
+    key_file.create(file, "ES256")
+    entry = key_file.read(file).keys[0]
+    wrong = pkcs8_p384() if other == "P-384" else key_file.new_entry("EdDSA").secret
+    file.write_text(file.read_text().replace(entry.secret, wrong))
+    with pytest.raises(SettingsError, match="a key is damaged"):
+        load_ring(Settings(keys_file=file, algorithm="ES256"))
+
+
+def pkcs8_p384() -> str:
+    private = generate_private_key(SECP384R1())
+    return base64url.encode(
+        private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    )
 
 
 def test_a_verifier_uses_the_algorithm_of_the_key_and_not_of_the_header() -> None:

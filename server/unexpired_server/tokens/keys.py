@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +19,10 @@ from typing import Any, Protocol
 import jwt
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from jwt.algorithms import Algorithm
@@ -34,6 +38,8 @@ logger: logging.Logger = logging.getLogger("unexpired.server")
 ECDSA_SHA256 = ECDSA(SHA256())
 NUMBER_BYTES = 32
 """An ES256 signature is two numbers of so many bytes (RFC 7518, section 3.4)."""
+
+COMPACT_JSON = json.JSONEncoder(separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,26 @@ def _verifies_es256(message: bytes, material: Any, signature: bytes) -> bool:
     return True
 
 
+def _signer(alg: str, material: Any) -> Callable[[bytes], bytes]:
+    # A function, whose repr does not contain the key as that of a `partial` does.
+    if alg == "HS256":
+        return lambda message: hmac.digest(material, message, "sha256")
+    if alg == "ES256":
+        return lambda message: _signed_es256(message, material)
+    sign: Callable[[bytes], bytes] = material.sign
+    return sign
+
+
+def _signed_es256(message: bytes, material: Any) -> bytes:
+    # As above: 1.5 µs of 18.
+    r, s = decode_dss_signature(material.sign(message, ECDSA_SHA256))
+    return r.to_bytes(NUMBER_BYTES, "big") + s.to_bytes(NUMBER_BYTES, "big")
+
+
+def _segment(content: dict[str, Any]) -> str:
+    return base64url.encode(COMPACT_JSON.encode(content).encode("ascii"))
+
+
 @dataclass(frozen=True)
 class Key:
     """One key, bound to one algorithm; its repr does not contain the key.
@@ -96,16 +122,16 @@ class Key:
     secret: bytes = field(repr=False)
     alg: str = "HS256"
     verifying: VerifyingKey = field(init=False, repr=False, compare=False)
-    _signing: Any = field(init=False, repr=False, compare=False)
+    _signature: Callable[[bytes], bytes] = field(init=False, repr=False, compare=False)
+    _headers: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.is_public:
-            private: Any = load_der_private_key(self.secret, None)
-            signing, material = private, private.public_key()
-        else:
-            signing = material = jwt.get_algorithm_by_name(self.alg).prepare_key(self.secret)
-        object.__setattr__(self, "_signing", signing)
-        object.__setattr__(self, "verifying", VerifyingKey(self.kid, self.alg, material))
+        loaded: Any = load_der_private_key(self.secret, None) if self.is_public else self.secret
+        # Checks that the key is one of this algorithm.
+        material = jwt.get_algorithm_by_name(self.alg).prepare_key(loaded)
+        object.__setattr__(self, "_signature", _signer(self.alg, material))
+        public = material.public_key() if self.is_public else material
+        object.__setattr__(self, "verifying", VerifyingKey(self.kid, self.alg, public))
 
     @property
     def is_public(self) -> bool:
@@ -114,8 +140,16 @@ class Key:
 
     def sign(self, payload: dict[str, Any], typ: str) -> str:
         """Sign claims; return a compact JWT of a type."""
-        headers = {"kid": self.kid, "typ": typ}
-        return jwt.encode(payload, self._signing, algorithm=self.alg, headers=headers)
+        # `jwt.encode` prepares the key and writes the header each time: 7 µs of 12 (HS256).
+        message = f"{self._header(typ)}.{_segment(payload)}"
+        return f"{message}.{base64url.encode(self._signature(message.encode('ascii')))}"
+
+    def _header(self, typ: str) -> str:
+        segment = self._headers.get(typ)
+        if segment is None:  # The code names all types, so there are few.
+            segment = _segment({"alg": self.alg, "kid": self.kid, "typ": typ})
+            self._headers[typ] = segment
+        return segment
 
     def derive(self, purpose: str) -> bytes:
         """Return a 256-bit key for one other purpose, which does not reveal this key."""
@@ -214,7 +248,7 @@ def _read(path: Path, now: float, previous: tuple[Key, ...]) -> KeyRing:
     file = key_file.read(path)
     try:
         keys = {entry.kid: _key(entry) for entry in file.keys}
-    except ValueError:
+    except (ValueError, TypeError, jwt.InvalidKeyError):
         raise SettingsError(f"{path} is not a readable key file (a key is damaged)") from None
     return _ring(keys[file.signing(now)], keys, previous)
 
