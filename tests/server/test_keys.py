@@ -1,7 +1,7 @@
 """The key ring: rotation without a restart, public keys, and the cache of verified tokens."""
 
+import hmac
 import json
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from unexpired_server.tokens.access_tokens import AccessTokens, OwnTokens
 from unexpired_server.tokens.jwks_verifier import JWKSVerifier
 from unexpired_server.tokens.jws import parse_compact
 from unexpired_server.tokens.keys import Key, VerifyingKey, load_ring, reload_ring, ring_of
+from unexpired_server.tokens.opaque_tokens import OpaqueTokens
 
 STORES = ("sqlite", "postgres")
 ALGORITHMS = ("HS256", "EdDSA", "ES256")
@@ -353,10 +354,46 @@ def test_every_signature_by_es256_has_its_64_bytes() -> None:
 def test_no_repr_of_a_key_that_has_signed_contains_it(alg: Algorithm) -> None:
     key = key_for(alg)
     key.sign({}, "JWT")
-    parts = [getattr(key, one.name) for one in fields(key) if one.name != "secret"]
-    for text in (repr(key), repr(key.sign), repr(ring_of(key)), *map(repr, parts)):
-        assert repr(key.secret)[2:-1] not in text
-        assert key.secret.hex() not in text
+    derived = key.derive("a purpose")
+    hidden = [key._signature, key._headers, key.verifying]  # noqa: SLF001 - a debugger shows them
+    for text in map(repr, (key, key.sign, key.derive, ring_of(key), *hidden)):
+        for raw in (key.secret, derived):
+            assert repr(raw)[2:-1] not in text
+            assert raw.hex() not in text
+
+
+def opaque_token_of(secret: bytes) -> str:
+    derived = hmac.digest(secret, b"unexpired a purpose", "sha256")
+    body = bytes.fromhex("ab" * 8) + b"content"
+    return "x." + base64url.encode(body + hmac.digest(derived, b"x." + body, "sha256"))
+
+
+def test_each_kind_of_token_and_each_key_has_its_own_mac_and_derives_it_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, two = (Key("ab" * 8, bytes([number]) * 32) for number in (1, 2))
+    ring = ring_of(one)
+    tokens, others = (
+        OpaqueTokens(ring, prefix="x.", purpose=purpose, length=7)
+        for purpose in ("a purpose", "another purpose")
+    )
+    for _ in range(2):
+        assert tokens.write(b"content") == opaque_token_of(one.secret)
+        assert others.read(tokens.write(b"content")) is None
+    used: list[bytes] = []
+    digest = hmac.digest
+
+    def noted(key: bytes, message: bytes, name: str) -> bytes:
+        used.append(key)
+        return digest(key, message, name)
+
+    monkeypatch.setattr(hmac, "digest", noted)
+    assert tokens.read(tokens.write(b"content")) == b"content"
+    assert len(used) == 2
+    assert one.secret not in used
+    ring.replace_with(ring_of(two))
+    assert tokens.write(b"content") == opaque_token_of(two.secret)
+    assert tokens.read(opaque_token_of(one.secret)) is None
 
 
 @pytest.mark.parametrize("other", ["EdDSA", "P-384"])

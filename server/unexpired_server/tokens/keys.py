@@ -124,6 +124,7 @@ class Key:
     verifying: VerifyingKey = field(init=False, repr=False, compare=False)
     _signature: Callable[[bytes], bytes] = field(init=False, repr=False, compare=False)
     _headers: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _derived: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         loaded: Any = load_der_private_key(self.secret, None) if self.is_public else self.secret
@@ -153,7 +154,11 @@ class Key:
 
     def derive(self, purpose: str) -> bytes:
         """Return a 256-bit key for one other purpose, which does not reveal this key."""
-        return hmac.digest(self.secret, f"unexpired {purpose}".encode(), "sha256")
+        derived = self._derived.get(purpose)
+        if derived is None:  # The code names all purposes, too; one takes 1.3 µs.
+            derived = hmac.digest(self.secret, f"unexpired {purpose}".encode(), "sha256")
+            self._derived[purpose] = derived
+        return derived
 
 
 class Keys(Protocol):
