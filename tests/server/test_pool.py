@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, select, text
@@ -65,6 +66,22 @@ async def test_a_statement_on_a_warm_connection_is_one_round_trip(
     proxy: TCPProxy, database: Database, name: str
 ) -> None:
     assert await trips(proxy, database, name) == 1
+
+
+async def test_a_statement_is_prepared_once_for_each_connection_under_a_name_of_ours(
+    database: Database,
+) -> None:
+    """A statement without a name is parsed again whenever it is used."""
+    prepared = text("SELECT name, prepare_time FROM pg_prepared_statements WHERE statement LIKE :x")
+
+    async def run(connection: AsyncConnection) -> list[Any]:
+        await connection.execute(ADA)
+        return list((await connection.execute(prepared, {"x": "SELECT users.username%"})).all())
+
+    first, second = await database.run(run), await database.run(run)
+    assert len(first) == 1
+    assert first[0].name.startswith("unexpired_")
+    assert second == first
 
 
 async def test_a_connection_that_was_idle_for_long_is_checked_before_its_use(
