@@ -1,10 +1,12 @@
 """The start of the page, before and while Python starts."""
 
 import gzip
+import struct
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import FastForward
 from tests.e2e.faults import hold, lose
@@ -78,6 +80,31 @@ def test_without_a_usable_snapshot_python_starts_normally(
     assert not was_restored(page)
     assert page.locator("#boot-failed").get_attribute("hidden") is not None  # No false alarm.
     watch.forgive("404")
+
+
+HEADER = struct.Struct("<3I")
+"""The bytes of Pyodide's head, the pages of the memory, and the sum of those left out."""
+
+
+def with_another_sum(content: bytes) -> bytes:
+    """The snapshot as it would be for a WebAssembly with other constants."""
+    head, pages, total = HEADER.unpack_from(content)
+    return HEADER.pack(head, pages, total ^ 1) + content[HEADER.size :]
+
+
+@pytest.mark.parametrize("change", [lambda content: content[:-4096], with_another_sum])
+def test_a_snapshot_that_does_not_fit_is_not_used(
+    person: Person, page: Page, change: Callable[[bytes], bytes]
+) -> None:
+    """Neither half of one is restored, nor one that was made with another WebAssembly."""
+
+    def answer(route: Route) -> None:
+        content = gzip.decompress(route.fetch().body())
+        route.fulfill(body=gzip.compress(change(content), compresslevel=1))
+
+    page.route(SNAPSHOT, answer)
+    person.opens().signs_in().is_at_notes()
+    assert not was_restored(page)
 
 
 def test_a_form_that_is_submitted_early_is_sent_when_python_runs(

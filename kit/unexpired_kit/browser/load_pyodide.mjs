@@ -3,6 +3,7 @@
 // pyodide/snapshot.gz contains a started interpreter with the page's imports preloaded
 // (make_snapshot.mjs). Every browser tries it; where that fails, Pyodide starts normally.
 import "./indexed_db.mjs";
+import { PAGE_BYTES, pageOf, sumOf } from "./memory_pages.mjs";
 import createModule from "./pyodide/pyodide.asm.mjs";
 import { loadPyodide as startPyodide, version } from "./pyodide/pyodide.mjs";
 
@@ -29,10 +30,11 @@ export async function loadPyodide(options) {
 }
 
 async function restoreSnapshot() {
-  const _loadSnapshot = await fetchSnapshot();
+  const { _loadSnapshot, complete } = openSnapshot(await fetchSnapshot());
   let chosen;
   const createPyodideModule = async (settings) => {
     const module = await createModule(settings);
+    complete(module.HEAPU8);
     chosen = trampoline(module);
     return module;
   };
@@ -64,6 +66,28 @@ function trampoline(module, chosen) {
   const index = (__PyRuntime + HEAP32[offset >>> 2]) >>> 2;
   if (chosen !== undefined) HEAP32[index] = chosen;
   return HEAP32[index];
+}
+
+// make_snapshot.mjs describes the form. What it leaves out comes from the WebAssembly, which is the
+// one that the snapshot was made with if the sum is right.
+function openSnapshot(bytes) {
+  const [headBytes, pages, sum] = new Uint32Array(bytes.buffer, 0, 3);
+  const bits = bytes.subarray(12 + headBytes, 12 + headBytes + Math.ceil(pages / 8));
+  const stored = bytes.subarray(12 + headBytes + bits.length);
+  const [kept, left] = [[], []];
+  for (let page = 0; page < 8 * bits.length; page += 1) {
+    (bits[page >> 3] & (1 << (page & 7)) ? kept : left).push(page);
+  }
+  if (stored.length !== kept.length * PAGE_BYTES) throw new Error("snapshot.gz: damaged");
+  const _loadSnapshot = new Uint8Array(headBytes + pages * PAGE_BYTES);
+  _loadSnapshot.set(bytes.subarray(12, 12 + headBytes));
+  const memory = _loadSnapshot.subarray(headBytes);
+  kept.forEach((page, index) => memory.set(pageOf(stored, index), page * PAGE_BYTES));
+  const complete = (fresh) => {
+    for (const page of left) memory.set(pageOf(fresh, page), page * PAGE_BYTES);
+    if (sumOf(new Uint32Array(fresh.buffer), left) !== sum) throw new Error("snapshot.gz: other WebAssembly");
+  };
+  return { _loadSnapshot, complete };
 }
 
 async function fetchSnapshot() {

@@ -2,12 +2,20 @@
 // with the page's imports preloaded. It must not contain JavaScript objects, so modules that import
 // the page's own are left for the page.
 //
+// The snapshot.gz is, in little-endian numbers of 32 bits: the bytes of Pyodide's head of a snapshot,
+// the pages of the memory, and a sum of the pages left out; then that head, a bit for each page, and
+// the pages whose bit is set. Left out is what the WebAssembly itself makes: zeros, constants of C.
+//
 // Usage: node make_snapshot.mjs <folder of Pyodide and the archives> [<module> ...]
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
+import { PAGE_BYTES, pageOf, sumOf } from "../browser/memory_pages.mjs";
 
+const NOTHING = new Uint8Array(PAGE_BYTES);
+const LARGEST_BLOCK = 256 * 1024;
+const SMALLEST_BLOCK = 16;
 const SITE = "/lib/archives"; // Python imports from the archives without unpacking them.
 const IMPORTS = `
 abc asyncio base64 binascii collections.abc contextlib dataclasses email.utils enum functools html
@@ -27,7 +35,14 @@ WebAssembly.promising ??= (called) => called;
 const [given, ...modules] = process.argv.slice(2);
 const folder = resolve(given);
 const { loadPyodide } = await import(pathToFileURL(`${folder}/pyodide.mjs`));
-const python = await loadPyodide({ indexURL: folder, _makeSnapshot: true });
+const { default: createModule } = await import(pathToFileURL(`${folder}/pyodide.asm.mjs`));
+const untouched = [];
+const createPyodideModule = (settings) => {
+  const onRuntimeInitialized = () => untouched.push(settings.HEAPU8.slice()); // Before Python begins.
+  return createModule(Object.assign(settings, { onRuntimeInitialized }));
+};
+await loadPyodide({ indexURL: folder, createPyodideModule }); // What differs in the next is random.
+const python = await loadPyodide({ indexURL: folder, _makeSnapshot: true, createPyodideModule });
 const names = readdirSync(folder).filter((name) => name.endsWith(".whl") || name === "app.zip");
 const paths = names.map((name) => `${SITE}/${name}`);
 python.FS.mkdir(SITE);
@@ -39,5 +54,48 @@ for name in """${IMPORTS} ${modules.join(" ")}""".split():
     __import__(name)
 del name
 `);
-writeFileSync(`${folder}/snapshot.gz`, gzipSync(python.makeMemorySnapshot(), { level: 9 }));
+wipeFreeMemory(python);
+writeFileSync(`${folder}/snapshot.gz`, gzipSync(packed(python.makeMemorySnapshot()), { level: 9 }));
 writeFileSync(`${folder}/archives.json`, JSON.stringify(paths));
+
+// What was freed is still there, and would be moved: a fifth of the file. So all free memory is
+// allocated, in blocks that become smaller and never let the heap grow, filled with zeros and freed.
+function wipeFreeMemory({ runPython, _module: module }) {
+  runPython("import gc, re, sys; re.purge(); sys._clear_internal_caches(); gc.collect()");
+  const blocks = [];
+  for (let size = LARGEST_BLOCK; size >= SMALLEST_BLOCK; size /= 2) {
+    for (;;) {
+      const end = module._sbrk(0);
+      const block = module._malloc(size);
+      if (block && module._sbrk(0) === end) blocks.push(block);
+      else {
+        if (block) module._free(block);
+        break;
+      }
+      module.HEAPU8.fill(0, block, block + size);
+    }
+  }
+  for (const block of blocks) module._free(block);
+}
+
+function packed(snapshot) {
+  const headBytes = new Uint32Array(snapshot.buffer, 0, 2)[1]; // Where the memory begins.
+  const memory = snapshot.subarray(headBytes);
+  const pages = memory.length / PAGE_BYTES;
+  const bits = new Uint8Array(Math.ceil(pages / 8));
+  const [kept, left] = [[], []];
+  for (let page = 0; page < pages; page += 1) {
+    const content = pageOf(memory, page);
+    if (untouched.every((fresh) => isSame(content, pageOf(fresh, page)))) left.push(page);
+    else {
+      bits[page >> 3] |= 1 << (page & 7);
+      kept.push(content);
+    }
+  }
+  const sizes = Uint32Array.of(headBytes, pages, sumOf(new Uint32Array(memory.buffer, headBytes), left));
+  return Buffer.concat([new Uint8Array(sizes.buffer), snapshot.subarray(0, headBytes), bits, ...kept]);
+}
+
+function isSame(content, before) {
+  return Buffer.compare(content, before.length ? before : NOTHING) === 0;
+}
