@@ -29,6 +29,9 @@ PASSWORDS = {"ada": "correct horse battery", "grace": "staple another horse"}
 DATABASE = Path("data", "unexpired.sqlite3")
 """Where a server keeps its data by default, in its folder."""
 
+ELSEWHERE = {"database_url", "demo"}
+"""Settings with which the data is in another place."""
+
 STOP_SECONDS = 30
 TIMEOUT_SECONDS = 120
 """A busy machine takes a minute to start two workers."""
@@ -75,7 +78,7 @@ class ServerProcess:
         """
         environment = {f"UNEXPIRED_{name.upper()}": str(value) for name, value in settings.items()}
         server = cls(folder, **environment)
-        if "database_url" in settings:
+        if settings.keys() & ELSEWHERE:
             server.add_users()
         else:
             database = folder / DATABASE
