@@ -8,6 +8,8 @@ import click
 
 from unexpired_kit import __version__
 from unexpired_kit.errors import KitError
+from unexpired_kit.new import new_project
+from unexpired_kit.serving import serve as serve_project
 from unexpired_kit.site import build as build_site
 from unexpired_kit.site import checked_api
 
@@ -22,6 +24,32 @@ class _Problem(click.ClickException):
 @click.version_option(__version__)
 def main() -> None:
     """Make pages that run Python and stay signed in, and build them to start fast."""
+
+
+@main.command()
+@click.argument("name")
+def new(name: str) -> None:
+    """Make the folder NAME with a page, its server, and tests of both."""
+    try:
+        folder = new_project(Path(), name)
+    except KitError as exc:
+        raise _Problem(str(exc)) from None
+    click.echo(f"{folder}/ holds a page, its server, and tests of both. Now:")
+    click.echo(f"  cd {folder}\n  unexpired serve --demo")
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def serve(options: tuple[str, ...]) -> None:
+    """Serve the project in this folder; build its page where it has changed.
+
+    It takes the OPTIONS of ``unexpired-server serve``, such as --demo for a user demo / demo and
+    tokens of 20 seconds, or --port 9000.
+    """
+    try:
+        serve_project(Path(), options, click.echo)
+    except KitError as exc:
+        raise _Problem(str(exc)) from None
 
 
 @main.command()

@@ -1,4 +1,4 @@
-"""The examples use only what is public."""
+"""The examples, and what `unexpired new` makes, use only what is public."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import unexpired
 import unexpired.oidc
 import unexpired_server
 from tests.support.paths import ROOT
+from unexpired_kit.new import TEMPLATE
 
 PUBLIC = {
     "unexpired": {*unexpired.__all__},
@@ -19,7 +20,8 @@ PUBLIC = {
     "unexpired_server": {*unexpired_server.__all__},
     "unexpired.browser.worker": {"connect", "serve"},  # The page on workers names these.
 }
-FILES = sorted((ROOT / "examples").rglob("*.py"))
+FOLDERS = (ROOT / "examples", TEMPLATE)
+FILES = sorted(file for folder in FOLDERS for file in folder.rglob("*.py"))
 
 
 def imported(file: Path) -> Iterator[tuple[str, str]]:
