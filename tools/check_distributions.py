@@ -1,4 +1,4 @@
-"""Build both distributions and check them as the package index and its users will (long).
+"""Build all distributions and check them as the package index and its users will (long).
 
     python tools/check_distributions.py build/dist build/release-env
 
@@ -18,9 +18,10 @@ from pathlib import Path
 
 from build_wheels import build, build_sdists, run_build, unpack
 
-PACKAGES = ("unexpired", "unexpired_server")
+PACKAGES = ("unexpired", "unexpired_kit", "unexpired_server")
 TESTS = {
     "unexpired": ["tests/library"],
+    "unexpired_kit": ["tests/kit"],
     "unexpired_server": [f"tests/server/test_{one}.py" for one in ("rules", "notes", "keys")],
 }
 PYROMA_SCORE = re.compile(r"Final rating: (\d+)/10")
@@ -33,7 +34,7 @@ class CheckFailedError(Exception):
 
 
 def main(target: Path, environment: Path) -> None:
-    """Build both, check both, and print a line for each check."""
+    """Build all, check all, and print a line for each check."""
     shutil.rmtree(target, ignore_errors=True)
     wheels, sdists = build(target), build_sdists(target)
     tools = Tools(environment)

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 CHANGELOG = Path(__file__).parents[1] / "CHANGELOG.md"
-PACKAGES = ("unexpired", "unexpired_server")
+PACKAGES = ("unexpired", "unexpired_kit", "unexpired_server")
 TAG = re.compile(r"v(\d+\.\d+\.\d+)")
 VERSION_HEADING = re.compile(r"^## \[?(\d+\.\d+\.\d+)\]?(?=\s|$).*\n", re.MULTILINE)
 # The next version, or the link references that Keep a Changelog puts at the end.

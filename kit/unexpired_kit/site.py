@@ -118,13 +118,12 @@ def build(source: Path, target: Path, api: str) -> None:
 
 def _copy(source: Path, folder: Path, page: str, settings: PageSettings) -> None:
     """Copy the runtime, app/, and the files that the page and its settings name."""
-    vendor = source / VENDOR if (source / VENDOR).is_dir() else runtime.VENDOR
+    _copy_runtime(source / VENDOR, folder / VENDOR)
     named = [name for _, name in REFERENCE.findall(page)]
     named += [settings.rest["interpreter"], *settings.named_files]
     own = [name for name in named if not name.removeprefix("./").startswith(f"{VENDOR}/")]
     _check(source, own)
-    _check(vendor.parent, [name for name in named if name not in own])
-    shutil.copytree(vendor, folder / VENDOR, ignore=UNWANTED)
+    _check(folder, [name for name in named if name not in own and name != SNAPSHOT])
     if (source / "app").is_dir():
         shutil.copytree(source / "app", folder / "app", ignore=UNWANTED)
     kept = [name for _, name in REFERENCE.findall(page) if name in own and name != SETTINGS]
@@ -133,6 +132,15 @@ def _copy(source: Path, folder: Path, page: str, settings: PageSettings) -> None
         shutil.copy(source / name, folder / name)
     for name in settings.wheels:
         shutil.copy(source / name, folder / PYODIDE)
+
+
+def _copy_runtime(own: Path, target: Path) -> None:
+    """Copy the page's own runtime if it has one, else the one that comes with these tools."""
+    if own.is_dir():
+        shutil.copytree(own, target, ignore=UNWANTED)
+    else:
+        shutil.copytree(runtime.VENDOR, target, ignore=UNWANTED)
+        shutil.copytree(runtime.SCRIPTS, target, ignore=UNWANTED, dirs_exist_ok=True)
 
 
 def _place_callback(folder: Path, staging: Path) -> None:

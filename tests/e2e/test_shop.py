@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from build_example import build
-from build_wheels import build as build_wheels
+from build_wheels import build_server
 from tests.e2e.conftest import TIMEOUT_MS
 from tests.e2e.watch import Watch
 from tests.support.shop_process import ShopProcess
@@ -40,7 +40,7 @@ window.WebSocket = class extends WebSocket {
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with both wheels, and nothing else."""
     wheels, folder = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("installed")
-    build_wheels(wheels)
+    build_server(wheels)
     install(wheels, folder)
     return folder
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 import zipfile
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from unexpired_kit import cli, node
+from unexpired_kit import cli
 from unexpired_kit.errors import KitError
 from unexpired_kit.markup import ADDED_POLICY
 from unexpired_kit.site import build
@@ -125,19 +123,3 @@ def test_markup_that_cannot_be_built_is_refused_by_name(
     changed(page, "index.html", old, new)
     with pytest.raises(KitError, match=sentence):
         build(page, tmp_path / "dist", "")
-
-
-def test_without_node_the_command_says_what_is_missing(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One sentence, and the exit code of a wrong invocation."""
-    monkeypatch.setattr(shutil, "which", lambda _name: None)
-    done = CliRunner().invoke(cli.main, ["build", str(page), "--out", str(tmp_path / "dist")])
-    assert done.exit_code == 2
-    assert "Node.js 18 or later: there is no node here." in done.output
-
-
-def test_a_script_that_fails_says_why(tmp_path: Path) -> None:
-    """Python's own error is on the terminal, and the command fails."""
-    with pytest.raises(subprocess.CalledProcessError):
-        node.make_snapshot(tmp_path)

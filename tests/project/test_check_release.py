@@ -35,7 +35,7 @@ CHANGELOG = """# Changelog
 
 def distributions(folder: Path, version: str) -> Path:
     """Lay out what a build leaves."""
-    for package in ("unexpired", "unexpired_server"):
+    for package in ("unexpired", "unexpired_kit", "unexpired_server"):
         (folder / f"{package}-{version}.tar.gz").touch()
         (folder / f"{package}-{version}-py3-none-any.whl").touch()
     return folder
@@ -51,7 +51,7 @@ def test_another_tag_is_refused(tag: str) -> None:
         version_of(tag)
 
 
-def test_both_packages_of_the_tagged_version_can_go_out(tmp_path: Path) -> None:
+def test_all_packages_of_the_tagged_version_can_go_out(tmp_path: Path) -> None:
     check_distributions(distributions(tmp_path, "0.1.0"), "0.1.0")
 
 

@@ -91,7 +91,12 @@ def test_the_image_is_made_of_locked_wheels_and_has_nothing_to_install_with() ->
     assert last["COPY"] == ["--from=build /opt/unexpired /opt/unexpired"]
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     kept = [line for line in lines if line and not line.startswith("#")]
-    assert kept == ["*", "!build/wheels/*.whl", "!deploy/requirements.lock"]
+    assert kept == [
+        "*",
+        "!build/wheels/unexpired-*.whl",
+        "!build/wheels/unexpired_server-*.whl",
+        "!deploy/requirements.lock",
+    ]
 
 
 def test_the_image_has_the_versions_that_are_tested() -> None:

@@ -12,10 +12,11 @@ from email.parser import Parser
 from pathlib import Path
 from typing import Any
 
-from build_wheels import ROOT, SERVER
+from build_wheels import KIT, ROOT, SERVER
 from tests.support.server_process import clean_environment
 
-PROJECTS = {"unexpired": ROOT, "unexpired-server": SERVER}
+PROJECTS = {"unexpired": ROOT, "unexpired-kit": KIT, "unexpired-server": SERVER}
+COMMANDS = ("unexpired", "unexpired-server")
 
 
 def project_table(name: str) -> dict[str, Any]:
@@ -28,7 +29,12 @@ def project_table(name: str) -> dict[str, Any]:
 VERSION = str(project_table("unexpired")["version"])
 LIBRARY_WHEEL = f"unexpired-{VERSION}-py3-none-any.whl"
 SERVER_WHEEL = f"unexpired_server-{VERSION}-py3-none-any.whl"
-WHEELS = {"unexpired": LIBRARY_WHEEL, "unexpired-server": SERVER_WHEEL}
+KIT_WHEEL = f"unexpired_kit-{VERSION}-py3-none-any.whl"
+WHEELS = {
+    "unexpired": LIBRARY_WHEEL,
+    "unexpired-kit": KIT_WHEEL,
+    "unexpired-server": SERVER_WHEEL,
+}
 
 
 def described(wheel: Path, name: str = "METADATA") -> str:
@@ -44,11 +50,11 @@ def metadata(wheel: Path) -> Message:
 
 
 def install(wheels: Path, folder: Path) -> None:
-    """Install both wheels, and nothing else, into a folder."""
+    """Install the wheels of a folder, and nothing else, into another."""
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
     options = ("--no-index", "--no-deps", "--target", str(folder))
-    both = (str(wheels / LIBRARY_WHEEL), str(wheels / SERVER_WHEEL))
-    subprocess.run([*pip, *options, *both], check=True)  # noqa: S603 - Our own words.
+    ours = sorted(map(str, wheels.glob("*.whl")))
+    subprocess.run([*pip, *options, *ours], check=True)  # noqa: S603 - Our own words.
 
 
 def run_installed(installed: Path, folder: Path, *arguments: str, stdin: str = "") -> str:
@@ -57,10 +63,10 @@ def run_installed(installed: Path, folder: Path, *arguments: str, stdin: str = "
     Args:
         installed: Where the wheels are installed.
         folder: The working folder, which Python searches for modules first.
-        *arguments: Python's, or the program `unexpired-server` and its own.
+        *arguments: Python's, or a command of ours and its own.
         stdin: What the program reads.
     """
-    python = () if arguments[0] == "unexpired-server" else (sys.executable,)
+    python = () if arguments[0] in COMMANDS else (sys.executable,)
     path = os.pathsep.join((str(installed / "bin"), os.environ["PATH"]))
     done = subprocess.run(  # noqa: S603 - Our own words.
         [*python, *arguments],

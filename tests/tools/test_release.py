@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from build_wheels import PACKAGE, ROOT, build_sdists, run_build, unpack
+from build_wheels import KIT_PACKAGE, PACKAGE, ROOT, build_sdists, run_build, unpack
 from check_distributions import PACKAGES
 from tests.docs.pages import snippets
 from tests.support.server_process import clean_environment
@@ -17,6 +17,7 @@ from tests.tools.distributions import VERSION, WHEELS, run_installed
 
 SHORT = {
     "unexpired": ["tests/library/test_claims.py"],
+    "unexpired_kit": ["tests/kit/test_site.py"],
     "unexpired_server": ["tests/server/test_rules.py"],
 }
 PREAMBLE = """
@@ -32,7 +33,7 @@ API, my_routes = "https://api.example.com", []
 
 @pytest.fixture(scope="module")
 def sdists(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of both sdists."""
+    """Return the folder of all sdists."""
     folder = tmp_path_factory.mktemp("sdists")
     assert [one.name for one in build_sdists(folder)] == [
         f"{package}-{VERSION}.tar.gz" for package in PACKAGES
@@ -69,19 +70,23 @@ def test_an_sdist_builds_the_same_wheel_and_tests_itself(
 
 
 def test_the_sdists_hold_the_tests_of_their_package_and_no_others(sdists: Path) -> None:
-    """The page, its browser runtime and the benchmarks stay in the repository.
+    """The page and the benchmarks stay in the repository.
 
     The one page of documentation is there for its snippets, which a test of the library runs.
     """
-    for package, folder in (("unexpired", "library"), (PACKAGE, "server")):
+    code = {
+        "unexpired": {"app", "docs"},
+        KIT_PACKAGE: {KIT_PACKAGE, "NOTICE.md"},
+        PACKAGE: {"server", PACKAGE, "index.html"},
+    }
+    for package, folder in zip(PACKAGES, ("library", "kit", "server"), strict=True):
         with tarfile.open(sdists / f"{package}-{VERSION}.tar.gz") as archive:
             names = {name.partition("/")[2] for name in archive.getnames()}
         ours = (ROOT / "tests" / folder).glob("*.py")
         assert {one.relative_to(ROOT).as_posix() for one in ours} <= names
         tops = {name.partition("/")[0] for name in names} - {""}
-        code = {"app", "docs"} if package == "unexpired" else {"server", PACKAGE, "index.html"}
         texts = {"CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md"}
-        assert tops == {*code, *texts, "tests", "pyproject.toml", "pyproject.toml.orig"}
+        assert tops == {*code[package], *texts, "tests", "pyproject.toml", "pyproject.toml.orig"}
         assert {name.split("/")[1] for name in names if name.startswith("tests/")} <= {
             folder,
             "support",

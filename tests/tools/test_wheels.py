@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import sys
 import zipfile
 from html.parser import HTMLParser
@@ -15,9 +16,21 @@ from markdown_it import MarkdownIt
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from build_wheels import ABSOLUTE, PACKAGE, ROOT, SERVER, address, build, make_links_absolute
+from build_wheels import (
+    ABSOLUTE,
+    KIT,
+    KIT_PACKAGE,
+    PACKAGE,
+    ROOT,
+    SERVER,
+    VENDOR,
+    address,
+    build,
+    make_links_absolute,
+)
 from tests.support.server_process import PASSWORD, ServerProcess
 from tests.tools.distributions import (
+    KIT_WHEEL,
     LIBRARY_WHEEL,
     PROJECTS,
     SERVER_WHEEL,
@@ -28,15 +41,25 @@ from tests.tools.distributions import (
     project_table,
     run_installed,
 )
+from unexpired_kit.new import TEMPLATE
 
 PACKAGES = {
     "unexpired": ROOT / "app" / "unexpired",
+    "unexpired-kit": KIT / KIT_PACKAGE,
     "unexpired-server": SERVER / PACKAGE,
 }
 IN_PAGES = {"js", "pyodide", "pyodide_http", "pyodide_js", "pyscript"}
 """What only a page has."""
 OF_THE_HOST = {"fastapi"}
 """Imported only where an application of it was given to us."""
+MADE_BY_BUILDS = {"snapshot.gz", "archives.json"}
+LARGEST_KIT = 7_000_000
+"""Bytes; the browser's runtime is nearly all of them."""
+PYSCRIPT_PAGE = """\
+<meta charset="utf-8">
+<script type="module" src="https://pyscript.net/releases/2025.3.1/core.js"></script>
+<script type="py" src="main.py" config="pyscript.toml"></script>
+"""
 EACH = pytest.mark.parametrize("name", PROJECTS)
 
 
@@ -77,6 +100,22 @@ def test_the_servers_wheel_holds_the_server_and_nothing_else(wheels: Path) -> No
     assert {"pyjwt", "starlette", "uvicorn"} <= requirements(wheels / SERVER_WHEEL).keys()
 
 
+def test_the_kits_wheel_holds_the_tools_and_the_browsers_runtime(wheels: Path) -> None:
+    """What a clone has of both, but for the snapshot, which each build makes; and whose it is."""
+    vendored = {path.relative_to(VENDOR).as_posix() for path in VENDOR.rglob("*") if path.is_file()}
+    scripts = {path.name for path in (KIT / KIT_PACKAGE / "browser").iterdir()}
+    runtime = {name for name in vendored - scripts if not name.startswith(".")}
+    kept = {
+        f"{KIT_PACKAGE}/vendor/{name}" for name in runtime if Path(name).name not in MADE_BY_BUILDS
+    }
+    assert files(wheels / KIT_WHEEL) == sources(KIT / KIT_PACKAGE) | kept
+    assert {"unexpired", "click", "brotli"} <= requirements(wheels / KIT_WHEEL).keys()
+    assert "| `pyodide/` | Pyodide | MPL-2.0 |" in described(
+        wheels / KIT_WHEEL, "licenses/NOTICE.md"
+    )
+    assert (wheels / KIT_WHEEL).stat().st_size < LARGEST_KIT
+
+
 @EACH
 def test_a_version_stands_in_one_place_and_its_copies_agree(wheels: Path, name: str) -> None:
     """The project file, `__version__` and the wheel's metadata name the same version."""
@@ -103,7 +142,8 @@ def test_what_is_imported_is_required(name: str) -> None:
 
 def imports(package: Path) -> set[str]:
     """Return the top-level names of all modules that a package imports."""
-    trees = (ast.parse(file.read_text("utf-8")) for file in package.rglob("*.py"))
+    own = (file for file in package.rglob("*.py") if TEMPLATE not in file.parents)
+    trees = (ast.parse(file.read_text("utf-8")) for file in own)
     nodes = [node for tree in trees for node in ast.walk(tree)]
     whole = {one.name for node in nodes if isinstance(node, ast.Import) for one in node.names}
     parts = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
@@ -151,9 +191,10 @@ def test_links_of_all_kinds_are_made_absolute(tmp_path: Path) -> None:
     assert address("../LICENSE", SERVER) == f"{blob}/LICENSE"
 
 
-def test_both_distributions_carry_the_same_licence() -> None:
+@pytest.mark.parametrize("home", [SERVER, KIT])
+def test_all_distributions_carry_the_same_licence(home: Path) -> None:
     """A project file can name only a licence beside it."""
-    assert (SERVER / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+    assert (home / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
 
 
 def test_the_servers_command_is_called_unexpired_server(
@@ -163,6 +204,26 @@ def test_the_servers_command_is_called_unexpired_server(
     script = f"[console_scripts]\nunexpired-server = {PACKAGE}.cli:main"
     assert described(wheels / SERVER_WHEEL, "entry_points.txt").strip() == script
     assert "serve" in run_installed(installed, tmp_path, "unexpired-server", "--help")
+
+
+def test_the_kits_command_is_called_unexpired(
+    wheels: Path, installed: Path, tmp_path: Path
+) -> None:
+    """Installed, it builds a page that has nothing but itself, with the runtime of the wheel."""
+    script = f"[console_scripts]\nunexpired = {KIT_PACKAGE}.cli:main"
+    assert described(wheels / KIT_WHEEL, "entry_points.txt").strip() == script
+    (tmp_path / "index.html").write_text(PYSCRIPT_PAGE)
+    (tmp_path / "main.py").write_text("from unexpired import AsyncClient")
+    (tmp_path / "pyscript.toml").write_text('packages = ["unexpired"]')
+    assert "dist/ holds the page" in run_installed(installed, tmp_path, "unexpired", "build")
+    (assets,) = (tmp_path / "dist" / "assets").iterdir()
+    built = {path.relative_to(assets / "vendor").as_posix() for path in assets.rglob("vendor/**/*")}
+    assert {"trusted_types.js", "pyscript/core.js", "pyodide/snapshot.gz"} <= built
+    place = installed / KIT_PACKAGE / "vendor" / "pyodide"
+    wasm = "pyodide.asm.wasm"
+    assert (assets / "vendor" / "pyodide" / wasm).read_bytes() == (place / wasm).read_bytes()
+    archives = json.loads((assets / "vendor" / "pyodide" / "archives.json").read_text())
+    assert any(name.endswith("/app.zip") for name in archives)
 
 
 def links(markdown: str) -> list[str]:

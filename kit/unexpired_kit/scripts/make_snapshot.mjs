@@ -12,6 +12,7 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 import { PAGE_BYTES, pageOf, sumOf } from "../browser/memory_pages.mjs";
+import "./say_why.mjs";
 
 const NOTHING = new Uint8Array(PAGE_BYTES);
 const LARGEST_BLOCK = 256 * 1024;
