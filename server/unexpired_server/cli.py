@@ -43,7 +43,7 @@ from unexpired_server.sessions.users import Account, UserExistsError, Users
 from unexpired_server.settings import Settings, SettingsError, load_settings
 from unexpired_server.storage.clock import DatabaseClock
 from unexpired_server.storage.database import Database
-from unexpired_server.storage.migrate import TablesError
+from unexpired_server.storage.tables import TablesError
 from unexpired_server.tokens import key_file
 from unexpired_server.tokens.key_file import (
     ACTIVATION_DELAY,

@@ -73,7 +73,7 @@ from unexpired_server.settings import Settings, SettingsError
 from unexpired_server.storage.clock import DatabaseClock
 from unexpired_server.storage.database import Database
 from unexpired_server.storage.jobs import PURGE, claim
-from unexpired_server.storage.migrate import TablesError
+from unexpired_server.storage.tables import TablesError
 from unexpired_server.tokens.access_tokens import AccessTokens
 from unexpired_server.tokens.keys import KeyRing, load_ring, reload_ring
 from unexpired_server.tokens.provider import ProviderClient

@@ -17,9 +17,9 @@ from unexpired_server.cli import main
 from unexpired_server.errors import Unavailable
 from unexpired_server.settings import SettingsError
 from unexpired_server.storage import database as database_module
-from unexpired_server.storage import migrate
+from unexpired_server.storage import migrate, tables
 from unexpired_server.storage.database import Database
-from unexpired_server.storage.migrate import TablesError
+from unexpired_server.storage.tables import TablesError
 
 HEAD = migrate._head().revision  # noqa: SLF001 - whatever the newest migration is
 NEXT = "9001"
@@ -67,12 +67,12 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Release:
 
     def next_version(body: str = ADD_COLUMN, declared: str = f'oldest_code = "{HEAD}"') -> None:
         folder = tmp_path / "migrations"
-        shutil.copytree(migrate.FOLDER, folder)
+        shutil.copytree(tables.FOLDER, folder)
         source = MODULE.format(
             revision=NEXT, down=HEAD, declared=declared, body=indent(body, "    ")
         )
         (folder / "versions" / "r9001_next.py").write_text(source)
-        monkeypatch.setattr(migrate, "FOLDER", folder)
+        monkeypatch.setattr(tables, "FOLDER", folder)
 
     return next_version
 
@@ -214,7 +214,7 @@ async def test_a_migration_never_makes_requests_wait_behind_it(
             await database.rows(text("UPDATE sessions SET device = device"))
         assert not migration.done()
         await reader.exec_driver_sql("COMMIT")
-    assert await migration == migrate.UP_TO_DATE
+    assert await migration == tables.UP_TO_DATE
     await database.close()
 
 
@@ -225,7 +225,7 @@ async def test_a_migration_may_take_longer_than_a_request(
     monkeypatch.setattr(database_module, "TIMEOUT_SECONDS", 0.2)
     release('op.execute("SELECT pg_sleep(1)")')
     database = Database(url)
-    assert await database.migrate() == migrate.UP_TO_DATE
+    assert await database.migrate() == tables.UP_TO_DATE
     await database.close()
 
 
@@ -241,7 +241,7 @@ async def test_a_migration_that_fails_changes_nothing_and_can_be_run_again(
     assert await database.is_current()
     shutil.rmtree(tmp_path / "migrations")
     release()
-    assert await database.migrate() == migrate.UP_TO_DATE
+    assert await database.migrate() == tables.UP_TO_DATE
     await database.close()
 
 

@@ -1,7 +1,10 @@
 """Migrations: from every starting point to the same tables, on both stores."""
 
 import asyncio
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,13 +17,14 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.server.stores import Postgres, rows
+from tests.support.server_process import clean_environment
 from unexpired_server.cli import main
 from unexpired_server.sessions.refresh_tokens import RefreshTokenClaims
 from unexpired_server.sessions.rules import Decision, SessionPolicy
 from unexpired_server.sessions.store import Store
 from unexpired_server.sessions.users import Users
 from unexpired_server.settings import SettingsError
-from unexpired_server.storage import migrate
+from unexpired_server.storage import tables
 from unexpired_server.storage.database import Database
 from unexpired_server.storage.schema import metadata
 
@@ -63,6 +67,37 @@ async def differences(url: str) -> list[Any]:
         return await database.run(work)
     finally:
         await database.close()
+
+
+def test_a_file_with_the_tables_of_the_code_is_opened_without_alembic(template: Path) -> None:
+    program = (
+        "import asyncio, sys\n"
+        "sys.modules['alembic'] = None\n"
+        "from unexpired_server.cli import Database\n"
+        "async def start():\n"
+        "    database = Database(sys.argv[1])\n"
+        "    await database.open()\n"
+        "    print(await database.problem())\n"
+        "    await database.close()\n"
+        "asyncio.run(start())"
+    )
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program, f"sqlite+aiosqlite:///{template}"],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("None\n", "")
+
+
+def test_a_migration_is_in_a_file_that_its_revision_names() -> None:
+    """``tables`` tells the newest one by the names of the files."""
+    files = list((tables.FOLDER / "versions").glob("r*.py"))
+    assert len(files) >= 8
+    for file in files:
+        (revision,) = re.findall(r'^revision = "(.*)"$', file.read_text(), re.MULTILINE)
+        assert re.fullmatch(rf"r{revision}_[a-z0-9_]+\.py", file.name)
 
 
 @pytest.mark.parametrize("empty_store", STORES, indirect=True)
@@ -111,11 +146,11 @@ def go_back_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[
 
     def go_back(revision: str) -> None:
         before = tmp_path / "before"
-        shutil.copytree(migrate.FOLDER, before)
+        shutil.copytree(tables.FOLDER, before)
         for file in (before / "versions").glob("r*.py"):
             if file.name >= f"r{revision}":
                 file.unlink()
-        monkeypatch.setattr(migrate, "FOLDER", before)
+        monkeypatch.setattr(tables, "FOLDER", before)
 
     return go_back
 

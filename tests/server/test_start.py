@@ -17,7 +17,7 @@ from tests.server.stores import Postgres, fill, rows
 from tests.support.proxy import TCPProxy
 from tests.support.server_process import StartProcess
 from unexpired_server.settings import Settings
-from unexpired_server.storage import migrate
+from unexpired_server.storage import migrate, tables
 from unexpired_server.storage.database import Database
 
 STORES = ("postgres",)
@@ -109,7 +109,7 @@ async def to_revision(url: str, revision: str) -> None:
 
     def upgrade(connection: Connection) -> None:
         connection.rollback()
-        config = migrate._config(migrate.FOLDER)  # noqa: SLF001 - as `upgrade` does
+        config = migrate._config(tables.FOLDER)  # noqa: SLF001 - as `upgrade` does
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
 

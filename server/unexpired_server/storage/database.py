@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from unexpired_server.errors import Unavailable
 from unexpired_server.extras import require
-from unexpired_server.storage import failures, group_commit, migrate, postgres, sqlite
+from unexpired_server.storage import failures, group_commit, postgres, sqlite, tables
 from unexpired_server.storage.database_url import PostgresServer, SQLiteFile, parse
 from unexpired_server.storage.failures import FailureLog
 from unexpired_server.storage.group_commit import GroupCommit
@@ -152,7 +152,7 @@ class Database:
         if isinstance(self._place, SQLiteFile):
             await self.migrate()
         elif reason := await self.tables_problem():
-            raise migrate.TablesError(reason)
+            raise tables.TablesError(reason)
 
     async def migrate(self) -> str:
         """Bring the tables up to date; return what is now true, as a sentence.
@@ -163,10 +163,12 @@ class Database:
             Unavailable: The database is locked, slow or down.
         """
         if isinstance(self._place, PostgresServer):
+            from unexpired_server.storage import migrate  # noqa: PLC0415 - see ``tables``
+
             return await self._watched(migrate.upgrade_postgres(self._place))
         sqlite.make_private(self._place.path)
         if await self.is_current():
-            return migrate.UP_TO_DATE
+            return tables.UP_TO_DATE
         return await self.run(_migrate_sqlite)
 
     async def is_current(self) -> bool:
@@ -175,7 +177,7 @@ class Database:
         Raises:
             Unavailable: The database is locked, slow or down.
         """
-        return await self.run(lambda one: one.run_sync(migrate.is_current), is_repeatable=True)
+        return await self.run(lambda one: one.run_sync(tables.is_current), is_repeatable=True)
 
     async def tables_problem(self) -> str | None:
         """Return why this version cannot serve on the tables, as a sentence; None when it can.
@@ -183,7 +185,7 @@ class Database:
         Raises:
             Unavailable: The database is locked, slow or down.
         """
-        return await self.run(lambda one: one.run_sync(migrate.problem), is_repeatable=True)
+        return await self.run(lambda one: one.run_sync(tables.problem), is_repeatable=True)
 
     async def problem(self) -> str | None:
         """Try to write; return why this server cannot work with its database, or None.
@@ -355,6 +357,8 @@ class Database:
 
 
 async def _migrate_sqlite(connection: AsyncConnection) -> str:
+    from unexpired_server.storage import migrate  # noqa: PLC0415 - see ``tables``
+
     # Take the write lock first: of two processes that start at once, one migrates.
     async with _write_lock(connection):
         return await connection.run_sync(migrate.upgrade)

@@ -55,13 +55,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_only
 
 from unexpired_server.settings import SettingsError
-from unexpired_server.storage import failures, postgres
+from unexpired_server.storage import failures, postgres, tables
 from unexpired_server.storage.database_url import PostgresServer
 from unexpired_server.storage.schema import metadata
+from unexpired_server.storage.tables import TablesError
 
 logger: logging.Logger = logging.getLogger("unexpired.server")
 
-FOLDER = Path(__file__).parent / "migrations"
 LOCK = 0x756E6578
 """The advisory lock for migrations on PostgreSQL; any number that nothing else there uses."""
 
@@ -79,7 +79,6 @@ ATTEMPTS = 60
 BATCH = 5000
 """Rows in one statement of ``in_batches``."""
 
-UP_TO_DATE = "The tables are up to date."
 NEWER = "The tables are newer than this version, which can serve on them; there is nothing to do."
 
 versions: Table = Table(
@@ -91,20 +90,9 @@ versions: Table = Table(
 """For each revision of the tables, the oldest code that can serve on them."""
 
 
-class TablesError(SettingsError):
-    """This version cannot serve on the database's tables as they are."""
-
-
-def is_current(connection: Connection) -> bool:
-    """Return whether the tables are exactly those of this version."""
-    return _revision(connection) == _head().revision
-
-
 def problem(connection: Connection) -> str | None:
     """Return why this version cannot serve on these tables; None when it can."""
-    found = _revision(connection)
-    if found == _head().revision:
-        return None
+    found = tables.revision(connection)
     history = _history()
     if found in history:
         oldest = getattr(_head().module, "oldest_tables", _head().revision)
@@ -129,17 +117,17 @@ def upgrade(connection: Connection) -> str:
     Raises:
         TablesError: The tables are newer, and this version cannot serve on them.
     """
-    found = _revision(connection)
+    found = tables.revision(connection)
     if found is not None and found not in _history():
         if reason := problem(connection):
             raise TablesError(reason)
         return NEWER
     if connection.dialect.name == "postgresql":
         connection.rollback()  # Alembic begins a transaction for each migration.
-    config = _config(FOLDER)
+    config = _config(tables.FOLDER)
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-    return UP_TO_DATE
+    return tables.UP_TO_DATE
 
 
 async def upgrade_postgres(server: PostgresServer) -> str:
@@ -274,12 +262,6 @@ def _bound_locks(connection: Connection) -> None:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
 
 
-def _revision(connection: Connection) -> str | None:
-    """Return the revision of the tables; None when there are none."""
-    heads = MigrationContext.configure(connection).get_current_heads()
-    return "+".join(sorted(heads)) or None
-
-
 def _oldest_code(connection: Connection, revision: str) -> str | None:
     if not inspect(connection).has_table(versions.name):
         return None
@@ -292,13 +274,13 @@ def _outdated() -> str:
 
 
 def _head() -> Script:
-    scripts = _scripts(FOLDER)
+    scripts = _scripts(tables.FOLDER)
     return scripts.get_revision(scripts.get_current_head() or "base")
 
 
 def _history() -> list[str]:
     """Return the revisions that this version knows, oldest first."""
-    return [script.revision for script in _scripts(FOLDER).walk_revisions()][::-1]
+    return [script.revision for script in _scripts(tables.FOLDER).walk_revisions()][::-1]
 
 
 @cache
