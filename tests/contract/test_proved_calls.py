@@ -12,6 +12,7 @@ import pytest
 
 from tests.contract.conftest import BASE, StartDevice, restarted
 from tests.contract.test_adapters import EACH_LIBRARY, Call, Program
+from tests.support import plain_http
 from tests.support.provers import FakeProver
 from tests.support.server_process import PASSWORDS, ServerProcess
 from unexpired import AsyncClient, Client, MemoryStore, SessionExpired
@@ -76,7 +77,7 @@ def test_a_copied_token_is_worthless_without_the_key(program: Program) -> None:
     token = program.client.token()
     for scheme in ("Bearer", "DPoP"):
         headers = {"Authorization": f"{scheme} {token}"}
-        refused = httpx.get(f"{program.backend.url}/api/me", headers=headers)
+        refused = plain_http.get(f"{program.backend.url}/api/me", headers=headers)
         assert (refused.status_code, refused.json()["code"]) == (401, "INVALID_PROOF")
     assert program.client.get("/api/me").status_code == 200
 
@@ -85,8 +86,8 @@ def test_the_code_of_others_sends_token_and_proof(program: Program) -> None:
     url = f"{program.backend.url}/api/me"
     headers = {"Authorization": f"DPoP {program.client.token()}"}
     headers["DPoP"] = program.client.proof("GET", url) or ""
-    assert httpx.get(url, headers=headers).status_code == 200
-    assert httpx.get(url, headers=headers).json()["code"] == "INVALID_PROOF"  # Once only.
+    assert plain_http.get(url, headers=headers).status_code == 200
+    assert plain_http.get(url, headers=headers).json()["code"] == "INVALID_PROOF"  # Once only.
 
 
 # -- A server that changes its mind ------------------------------------------------------------

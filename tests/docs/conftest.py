@@ -8,7 +8,8 @@ from contextlib import ExitStack
 import pytest
 
 from tests.docs.guides import GUIDES, Framework
-from tests.docs.hosts import PASSWORD, USER, Host, ServeGuide, serving_bare, serving_guide
+from tests.docs.hosts import Host, ServeGuide, serving_bare, serving_guide
+from tests.support.one_user import add_user
 from tests.support.server_process import ServerProcess
 
 PAGE = "https://app.example"
@@ -18,9 +19,14 @@ PAGE = "https://app.example"
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server with the documentation's user, public keys, cookies, and a page."""
-    settings = {"algorithm": "EdDSA", "cookies": "on", "cors_origins": PAGE}
-    backend = ServerProcess.with_users(tmp_path_factory.mktemp("api"), **settings)
-    backend.run("user", "passwd", USER, stdin=PASSWORD)
+    folder = tmp_path_factory.mktemp("api")
+    add_user(folder)
+    backend = ServerProcess(
+        folder,
+        UNEXPIRED_ALGORITHM="EdDSA",
+        UNEXPIRED_COOKIES="on",
+        UNEXPIRED_CORS_ORIGINS=PAGE,
+    ).start()
     yield backend.url
     backend.stop()
 

@@ -37,14 +37,13 @@ import httpx
 
 from tests.docs.guides import Framework, Guide, bare_application, own_routes
 from tests.docs.pages import API
+from tests.support import plain_http
+from tests.support.one_user import PASSWORD, USER, add_user
 from tests.support.paths import ROOT
 from tests.support.server_process import clean_environment
 from unexpired import AsyncClient, MemoryStore
 from unexpired.desktop.threads import ThreadedTransport
 from unexpired.desktop.urllib import UrllibTransport
-
-USER, PASSWORD = "ada", "correct horse"
-"""The documentation's user; a guide whose users are in the host's own table has the same one."""
 
 TIMEOUT = 60.0
 _ADDRESS = re.compile(r"unning on (http://[\d.]+:\d+)")
@@ -89,14 +88,16 @@ class Host:
         headers = {**(options.pop("headers", None) or {})}
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        return httpx.request(method, self.url + path, headers=headers, timeout=TIMEOUT, **options)
+        return plain_http.request(
+            method, self.url + path, headers=headers, timeout=TIMEOUT, **options
+        )
 
     def sign_in(self, username: str = "", password: str = PASSWORD) -> str:
         """Sign in where the host's tokens come from; return an access token."""
         prefix = self.guide.prefix if self.guide and not self.guide.verifies else "/api"
         known = USER if self.guide is None or self.guide.verifies else self.guide.username
         body = {"username": username or known, "password": password}
-        response = httpx.post(f"{self.api}{prefix}/login", json=body, timeout=TIMEOUT)
+        response = plain_http.post(f"{self.api}{prefix}/login", json=body, timeout=TIMEOUT)
         assert response.status_code == 200, response.text
         return str(response.json()["accessToken"])
 
@@ -181,7 +182,7 @@ def serving_guide(guide: Guide, folder: Path, api: str) -> Iterator[Host]:
     if guide.given:
         _run(folder, f"tests.docs.given.{guide.given}")
     if guide.needs_user:
-        _run(folder, "unexpired_server", "user", "add", USER, stdin=f"{PASSWORD}\n")
+        add_user(folder)
     with _serving(guide.framework, guide.target, folder) as url:
         yield Host(guide, url, folder, api if guide.verifies else url)
 
@@ -229,12 +230,11 @@ def _until_timeout() -> Iterator[None]:
         time.sleep(0.02)
 
 
-def _run(folder: Path, module: str, *arguments: str, stdin: str = "") -> None:
+def _run(folder: Path, module: str) -> None:
     done = subprocess.run(  # noqa: S603 - Our own program.
-        [sys.executable, "-m", module, *arguments],
+        [sys.executable, "-m", module],
         cwd=folder,
         env=_environment(),
-        input=stdin,
         text=True,
         check=False,
         capture_output=True,

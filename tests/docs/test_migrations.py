@@ -13,8 +13,9 @@ from flask import Flask
 from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token
 
 from tests.docs.guides import GUIDES
-from tests.docs.hosts import PASSWORD, USER, Host, ServeGuide
+from tests.docs.hosts import Host, ServeGuide
 from tests.docs.pages import snippets
+from tests.support.one_user import PASSWORD, USER
 from unexpired import AsyncClient
 from unexpired.desktop.threads import ThreadedTransport
 from unexpired.desktop.urllib import UrllibTransport

@@ -22,12 +22,12 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-import httpx
 import jwt
 import pytest
 
 from tests.docs.pages import API, DOCS, PROVIDER_PAGES, Snippet, snippets
 from tests.providers.places import FormWindow, Tab
+from tests.support import plain_http
 from tests.support.form_browser import FormBrowser
 from tests.support.lying_provider import KEY_ID, KEYS, LyingProvider
 from tests.support.oidc_provider import OidcProvider, sign_in
@@ -262,7 +262,7 @@ def test_the_api_of_the_keycloak_tutorial_reads_scopes_and_roles(
 
     def status(method: str, path: str, **claims: Any) -> int:
         headers = {"Authorization": f"Bearer {_keycloak_token(keycloak, **claims)}"}
-        return httpx.request(method, shop.url + path, headers=headers).status_code
+        return plain_http.request(method, shop.url + path, headers=headers).status_code
 
     assert status("GET", "/api/orders") == 200
     assert status("GET", "/api/orders", aud="account") == 403

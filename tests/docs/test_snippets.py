@@ -34,7 +34,6 @@ from starlette.applications import Starlette
 
 from build_wheels import build
 from tests.docs.guides import GUIDES
-from tests.docs.hosts import PASSWORD, USER
 from tests.docs.pages import (
     API,
     DOCS,
@@ -47,9 +46,11 @@ from tests.docs.pages import (
     snippets,
 )
 from tests.server.browsers import ORIGIN, Browser, parameters_of
+from tests.support import plain_http
 from tests.support.fake_introspection import FakeIntrospection
 from tests.support.fake_issuer import FakeIssuer
 from tests.support.lying_provider import LyingProvider
+from tests.support.one_user import PASSWORD, USER
 from tests.support.paths import ROOT
 from tests.support.proof_maker import ProofMaker
 from unexpired import AsyncClient, Options
@@ -239,7 +240,9 @@ def test_an_application_of_ones_own_issues_and_verifies_tokens(api: str) -> None
     assert asyncio.run(answer_of(done["app"], "/api/me"))[0] == 401
     status, text = asyncio.run(answer_of(done["api"], "/yours"))
     assert (status, "NO_TOKEN" in text) == (401, True)
-    login = httpx.post(f"{api}/api/login", json={"username": USER, "password": PASSWORD}).json()
+    login = plain_http.post(
+        f"{api}/api/login", json={"username": USER, "password": PASSWORD}
+    ).json()
     authenticate = done["authenticate"]
     assert asyncio.run(authenticate(login["accessToken"])) == login["user"]["id"]
     assert asyncio.run(authenticate("no token")) == "INVALID_TOKEN"
@@ -495,7 +498,7 @@ def test_requests_get_the_responses_that_are_shown(api: str) -> None:
         (method, path, _), headers, body = message(asked)
         if "dpop" in headers:
             headers["dpop"] = ProofMaker().proof(method, api + path)
-        response = httpx.request(method, api + path, headers=headers, content=body)
+        response = plain_http.request(method, api + path, headers=headers, content=body)
         (_, status, _), expected, fields = message(answered)
         assert response.status_code == int(status)
         for header, value in expected.items():

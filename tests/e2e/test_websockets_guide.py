@@ -13,7 +13,8 @@ from playwright.sync_api import BrowserContext, Page
 from tests.docs.pages import API, DOCS, snippets
 from tests.e2e.browser_library import Library
 from tests.e2e.conftest import ContextFactory
-from tests.support.served_app import PASSWORD, USER, ServedApp
+from tests.support.one_user import PASSWORD, USER
+from tests.support.served_app import ServedApp
 
 GUIDE = DOCS / "how-to" / "websockets.md"
 COUNT = """

@@ -13,6 +13,7 @@ import httpx
 from tests.contract.real_servers import PASSWORD as PEER_PASSWORD
 from tests.judges.asking import Judges, Refused
 from tests.judges.attempts import Attempt, Make, Target, good
+from tests.support import plain_http
 from tests.support.proof_maker import ProofMaker
 from tests.support.server_process import PASSWORDS
 
@@ -79,7 +80,7 @@ class OurServer:
     def sign_in(self) -> SignedIn:
         maker, url = ProofMaker(), f"{self.url}/api/login"
         body = {"username": "ada", "password": PASSWORDS["ada"]}
-        response = httpx.post(url, json=body, headers={"DPoP": maker.proof("POST", url)})
+        response = plain_http.post(url, json=body, headers={"DPoP": maker.proof("POST", url)})
         assert response.status_code == 200, response.text
         tokens = response.json()
         return SignedIn(maker, tokens["accessToken"], tokens["refreshToken"], tokens["nonce"])
@@ -92,11 +93,11 @@ class OurServer:
         return self._session  # No call ends or changes it, and a password costs time.
 
     def send_call(self, session: SignedIn, attempt: Attempt) -> httpx.Response:
-        return httpx.get(self.call_url, headers=_headers(attempt, session.access_token))
+        return plain_http.get(self.call_url, headers=_headers(attempt, session.access_token))
 
     def send_refresh(self, session: SignedIn, attempt: Attempt) -> httpx.Response:
         body = {"refreshToken": session.refresh_token}
-        return httpx.post(self.refresh_url, json=body, headers=_headers(attempt))
+        return plain_http.post(self.refresh_url, json=body, headers=_headers(attempt))
 
     def code(self, response: httpx.Response) -> str:
         return f"`{response.json()['code']}`"
@@ -126,7 +127,7 @@ class OidcProvider:
         return self.sign_in()  # Its nonces live for two minutes.
 
     def send_call(self, session: SignedIn, attempt: Attempt) -> httpx.Response:
-        return httpx.get(self.call_url, headers=_headers(attempt, session.access_token))
+        return plain_http.get(self.call_url, headers=_headers(attempt, session.access_token))
 
     def send_refresh(self, session: SignedIn, attempt: Attempt) -> httpx.Response:
         fields = {"grant_type": "refresh_token", "refresh_token": session.refresh_token}
@@ -134,7 +135,7 @@ class OidcProvider:
 
     def _send(self, fields: dict[str, str], proofs: list[str]) -> httpx.Response:
         fields = {**fields, "client_id": CLIENT_ID}
-        return httpx.post(self.refresh_url, data=fields, headers=_headers(Attempt((*proofs,))))
+        return plain_http.post(self.refresh_url, data=fields, headers=_headers(Attempt((*proofs,))))
 
     def code(self, response: httpx.Response) -> str:
         return f"`{response.json()['error']}`"
@@ -248,5 +249,5 @@ def _judged(judge: Callable[[], object]) -> str:
 
 def json_of(url: str) -> dict[str, Any]:
     """Return a document of a server."""
-    document: dict[str, Any] = json.loads(httpx.get(url).text)
+    document: dict[str, Any] = json.loads(plain_http.get(url).text)
     return document

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.judges.asking import Judges
+from tests.support import plain_http
 from tests.support.server_process import PASSWORDS, ServerProcess
 
 ADA = {"username": "ada", "password": PASSWORDS["ada"]}
@@ -23,12 +24,12 @@ def test_a_session_goes_on_by_the_proofs_of_others(
 
     def post(path: str, body: object, **further: Any) -> httpx.Response:
         headers = {"DPoP": proof("POST", path, **further)}
-        return httpx.post(backend.url + path, json=body, headers=headers)
+        return plain_http.post(backend.url + path, json=body, headers=headers)
 
     def call(token: str, nonce: str) -> httpx.Response:
         made = proof("GET", "/api/me", nonce=nonce, accessToken=token)
         headers = {"Authorization": f"DPoP {token}", "DPoP": made}
-        return httpx.get(f"{backend.url}/api/me", headers=headers)
+        return plain_http.get(f"{backend.url}/api/me", headers=headers)
 
     tokens = post("/api/login", ADA).json()
     assert (tokens["bound"], tokens["tokenType"]) == (True, "DPoP")

@@ -10,10 +10,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.server.browsers import Browser
+from tests.support import plain_http
 from tests.support.oidc_provider import node, sign_in, skip_with_old_node
 from tests.support.paths import ROOT
 from tests.support.raw_client import RawClient
@@ -50,7 +50,7 @@ def test_the_page_is_a_client_of_it_and_it_ends_with_the_command(
     skip_with_old_node(announced)
     assert "unexpired-demo" in announced
     issuer = announced.split()[0]
-    metadata = httpx.get(f"{issuer}/.well-known/openid-configuration").json()
+    metadata = plain_http.get(f"{issuer}/.well-known/openid-configuration").json()
     client = RawClient(metadata, "unexpired-demo", f"{PAGE}/")
     tokens = client.redeem(sign_in(client.authorization_url(), "demo")).json()
     assert tokens["expires_in"] == 20

@@ -10,6 +10,7 @@ import jwt
 import pytest
 
 from tests.providers.places import CALLBACK
+from tests.support import plain_http
 from tests.support.form_browser import FormBrowser
 from tests.support.lying_provider import DESCRIPTION, ENDPOINTS, KEYS, LyingProvider
 from tests.support.raw_client import RawClient, answer_in, claims_in, error_of, tokens_in
@@ -27,7 +28,7 @@ def client(provider: LyingProvider) -> RawClient:
 
 
 def discovered(provider: LyingProvider) -> dict[str, Any]:
-    document: dict[str, Any] = httpx.get(f"{provider.url}{provider.discovery}").json()
+    document: dict[str, Any] = plain_http.get(f"{provider.url}{provider.discovery}").json()
     return document
 
 
@@ -69,9 +70,9 @@ def test_a_code_is_good_for_one_client_only(client: RawClient, wrong: dict[str, 
 @pytest.mark.parametrize("lacking", ["code_challenge", "redirect_uri", "client_id"])
 def test_a_sign_in_needs_pkce_and_a_registered_client(client: RawClient, lacking: str) -> None:
     url = httpx.URL(client.authorization_url())
-    assert error_of(httpx.get(url.copy_remove_param(lacking))) == (400, "invalid_request")
+    assert error_of(plain_http.get(url.copy_remove_param(lacking))) == (400, "invalid_request")
     plain = url.copy_set_param("code_challenge_method", "plain")
-    assert error_of(httpx.get(plain)) == (400, "invalid_request")
+    assert error_of(plain_http.get(plain)) == (400, "invalid_request")
 
 
 def test_a_replay_ends_the_session(client: RawClient) -> None:
@@ -112,7 +113,7 @@ def test_a_device_receives_what_is_scripted(provider: LyingProvider, client: Raw
 @pytest.mark.parametrize("name", ["post_logout_redirect_uri", "logout_uri", "returnTo"])
 def test_a_sign_out_goes_where_it_is_sent(client: RawClient, name: str) -> None:
     query = {name: "http://127.0.0.1:9/?a=b", "state": "bye"}
-    response = httpx.get(client.metadata["end_session_endpoint"], params=query)
+    response = plain_http.get(client.metadata["end_session_endpoint"], params=query)
     assert response.headers["location"] == "http://127.0.0.1:9/?a=b&state=bye"
 
 
@@ -167,9 +168,9 @@ def test_it_fails_as_asked(provider: LyingProvider, client: RawClient) -> None:
 def test_it_hangs_until_it_is_opened(provider: LyingProvider, client: RawClient) -> None:
     provider.open.clear()
     with pytest.raises(httpx.ReadTimeout):
-        httpx.get(client.metadata["jwks_uri"], timeout=0.2)
+        plain_http.get(client.metadata["jwks_uri"], timeout=0.2)
     provider.open.set()
-    assert httpx.get(client.metadata["jwks_uri"]).status_code == 200
+    assert plain_http.get(client.metadata["jwks_uri"]).status_code == 200
 
 
 def test_it_records_each_request(provider: LyingProvider, client: RawClient) -> None:
@@ -191,7 +192,7 @@ def test_pages_of_all_origins_may_call_or_none(
 ) -> None:
     provider.allows_origins = allowed
     preflight = httpx.options(client.metadata["token_endpoint"], headers={"Origin": "http://a"})
-    call = httpx.get(client.metadata["jwks_uri"], headers={"Origin": "http://a"})
+    call = plain_http.get(client.metadata["jwks_uri"], headers={"Origin": "http://a"})
     for response in (preflight, call):
         assert ("access-control-allow-origin" in response.headers) is allowed
     assert "/token" not in provider.requests
@@ -201,7 +202,7 @@ def test_its_paths_are_its_own() -> None:
     with LyingProvider(
         "/tenant/v2.0", {"token_endpoint": "/tenant/oauth2/token", "revocation_endpoint": None}
     ) as provider:
-        described = httpx.get(f"{provider.issuer}/.well-known/openid-configuration").json()
+        described = plain_http.get(f"{provider.issuer}/.well-known/openid-configuration").json()
         assert described["issuer"] == f"{provider.url}/tenant/v2.0"
         assert described["token_endpoint"] == f"{provider.url}/tenant/oauth2/token"
         assert "revocation_endpoint" not in described

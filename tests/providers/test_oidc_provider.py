@@ -9,6 +9,7 @@ import jwt
 import pytest
 
 from tests.providers.places import API, CALLBACK, ORIGIN
+from tests.support import plain_http
 from tests.support.form_browser import FormBrowser
 from tests.support.oidc_provider import CLIENT_SECRETS, OidcProvider, sign_in
 from tests.support.proof_maker import ProofMaker
@@ -156,9 +157,9 @@ def test_a_device_waits_for_what_the_person_answers_elsewhere(
 def test_only_a_registered_origin_may_read_a_response(provider: OidcProvider) -> None:
     form = {"grant_type": "refresh_token", "refresh_token": "A" * 43, "client_id": "spa"}
     url = provider.metadata["token_endpoint"]
-    ours = httpx.post(url, data=form, headers={"Origin": ORIGIN})
+    ours = plain_http.post(url, data=form, headers={"Origin": ORIGIN})
     assert ours.headers["access-control-allow-origin"] == ORIGIN
-    other = httpx.post(url, data=form, headers={"Origin": "https://other.example"})
+    other = plain_http.post(url, data=form, headers={"Origin": "https://other.example"})
     assert "access-control-allow-origin" not in other.headers
 
 

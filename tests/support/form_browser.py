@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
-import httpx
+from tests.support import plain_http
 
 MOST_PAGES = 20
 AGREEMENTS = {"yes", "accept", "allow"}
@@ -29,7 +29,7 @@ class FormBrowser:
         self.fields = {"login": login, "password": "any", **fields}
         self.pages: list[str] = []
         """The address of each page with a form that was shown, without its query."""
-        self._http = httpx.Client()
+        self._http = plain_http.Client()
 
     def __enter__(self) -> Self:
         """Open."""

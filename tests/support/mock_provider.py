@@ -10,8 +10,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Self
 
-import httpx
-
+from tests.support import plain_http
 from tests.support.form_browser import Form, FormBrowser
 from tests.support.provider_process import ProviderProcess
 
@@ -50,11 +49,11 @@ class MockProvider(ProviderProcess):
 
     def revoke_all(self, sub: str) -> None:
         """Revoke all tokens of a person, as an operator does."""
-        httpx.post(f"{self.issuer}/users/{sub}/revoke-tokens").raise_for_status()
+        plain_http.post(f"{self.issuer}/users/{sub}/revoke-tokens").raise_for_status()
 
     def _registered(self) -> str:
         asked = {"redirect_uris": self._redirect_uris, "token_endpoint_auth_method": "none"}
-        response = httpx.post(self.metadata["registration_endpoint"], json=asked)
+        response = plain_http.post(self.metadata["registration_endpoint"], json=asked)
         return str(response.raise_for_status().json()["client_id"])
 
 

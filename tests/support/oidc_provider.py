@@ -6,10 +6,10 @@ import re
 import shutil
 from typing import Any, Self
 
-import httpx
 import pytest
 from playwright.sync_api import Page
 
+from tests.support import plain_http
 from tests.support.form_browser import FormBrowser
 from tests.support.paths import ROOT
 from tests.support.provider_process import ProviderProcess
@@ -35,7 +35,7 @@ class OidcProvider(ProviderProcess):
     def __enter__(self) -> Self:
         """Start, and wait until it answers."""
         super().__enter__()
-        self._http = httpx.Client(base_url=self.issuer)
+        self._http = plain_http.Client(base_url=self.issuer)
         self.log()
         return self
 

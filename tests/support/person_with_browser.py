@@ -6,9 +6,9 @@ import traceback
 import webbrowser
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-import httpx
 import pytest
 
+from tests.support import plain_http
 from tests.support.form_browser import FormBrowser
 
 NAME = "person"
@@ -44,7 +44,7 @@ class PersonWithBrowser(webbrowser.BaseBrowser):
         except AssertionError:  # The provider shows an error: the program need not wait.
             traceback.print_exc()
             back = _failed(url)
-        self.shown = httpx.get(back).text
+        self.shown = plain_http.get(back).text
         return True
 
 

@@ -7,8 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-import httpx
-
+from tests.support import plain_http
 from tests.support.paths import ROOT
 
 STOP_SECONDS = 30.0
@@ -38,7 +37,7 @@ class ProviderProcess:
         """Start, and wait until it answers."""
         self.issuer = self._start()
         assert self.issuer, f"{type(self).__name__} did not start"
-        response = httpx.get(f"{self.issuer}/.well-known/openid-configuration")
+        response = plain_http.get(f"{self.issuer}/.well-known/openid-configuration")
         self.metadata = response.raise_for_status().json()
         return self
 

@@ -13,6 +13,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httpx
 import jwt
 
+from tests.support import plain_http
+
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
@@ -67,9 +69,9 @@ class RawClient:
         """
         url = self.metadata["token_endpoint"]
         form = {"client_id": self.client_id, **self._redemption(callback)}
-        first = httpx.post(url, data=form, headers={"DPoP": proof("POST", url)})
+        first = plain_http.post(url, data=form, headers={"DPoP": proof("POST", url)})
         again = proof("POST", url, nonce=first.headers["dpop-nonce"])
-        return first, httpx.post(url, data=form, headers={"DPoP": again})
+        return first, plain_http.post(url, data=form, headers={"DPoP": again})
 
     def refresh(self, refresh_token: str, **more: str) -> httpx.Response:
         """Exchange a refresh token."""
@@ -94,7 +96,7 @@ class RawClient:
     def userinfo(self, access_token: str) -> httpx.Response:
         """Ask who has signed in (OpenID Connect Core, 5.3)."""
         headers = {"Authorization": f"Bearer {access_token}"}
-        return httpx.get(self.metadata["userinfo_endpoint"], headers=headers)
+        return plain_http.get(self.metadata["userinfo_endpoint"], headers=headers)
 
     def token(self, grant_type: str, **form: str) -> httpx.Response:
         """Send a token request (RFC 6749, section 3.2)."""
@@ -111,8 +113,8 @@ class RawClient:
     def _post(self, endpoint: str, **form: str) -> httpx.Response:
         if self.secret:
             by = httpx.BasicAuth(self.client_id, self.secret)
-            return httpx.post(self.metadata[endpoint], data=form, auth=by)
-        return httpx.post(self.metadata[endpoint], data={"client_id": self.client_id, **form})
+            return plain_http.post(self.metadata[endpoint], data=form, auth=by)
+        return plain_http.post(self.metadata[endpoint], data={"client_id": self.client_id, **form})
 
 
 def answer_in(callback: str) -> dict[str, str]:

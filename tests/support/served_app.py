@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
-
+from tests.support import plain_http
+from tests.support.one_user import PASSWORD, USER, add_user
 from tests.support.paths import ROOT
 from tests.support.server_process import clean_environment
 
-USER, PASSWORD = "ada", "correct horse"
 TIMEOUT = 60.0
 
 
@@ -57,7 +56,7 @@ class ServedApp:
             RuntimeError: It ended instead; the message holds its log.
         """
         if self._has_users:
-            self._add_user()
+            add_user(self._folder)
         with (self._folder / "host.log").open("w") as log:
             self.child = subprocess.Popen(
                 [sys.executable, "-m", "uvicorn", "main:app", "--port", "0"],
@@ -69,17 +68,6 @@ class ServedApp:
         self.url = self._address()
         return self
 
-    def _add_user(self) -> None:
-        subprocess.run(  # noqa: S603 - our own program
-            [sys.executable, "-m", "unexpired_server", "user", "add", USER],
-            cwd=self._folder,
-            env=self._environment,
-            input=f"{PASSWORD}\n",
-            text=True,
-            check=True,
-            capture_output=True,
-        )
-
     def stop(self) -> None:
         """End the process."""
         self.child.terminate()
@@ -87,7 +75,7 @@ class ServedApp:
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """POST a JSON body; return that of the response."""
-        response = httpx.post(self.url + path, json=body, timeout=TIMEOUT)
+        response = plain_http.post(self.url + path, json=body, timeout=TIMEOUT)
         return response.json() if response.content else {}
 
     def sign_in(self) -> dict[str, Any]:

@@ -6,11 +6,11 @@ import socket
 import threading
 from typing import Any, Self
 
-import httpx
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
 
+from tests.support import plain_http
 from unexpired_server import Auth, JWKSVerifier
 
 STOP_SECONDS = 30.0
@@ -72,5 +72,5 @@ class VerifyingApi:
     def refusal_of(self, token: str) -> str:
         """Return the code with which it refuses a bearer token; empty if it takes it."""
         headers = {"Authorization": f"Bearer {token}"}
-        response = httpx.get(f"{self.url}/me", headers=headers)
+        response = plain_http.get(f"{self.url}/me", headers=headers)
         return str(response.json().get("code", ""))
