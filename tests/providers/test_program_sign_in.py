@@ -42,7 +42,7 @@ def stored_in(home: Path) -> list[str]:
 
 
 class HurriedClock(SystemClock):
-    """The device's clock, for which no pause takes any time.
+    """The device's clock, for which pauses take no time, and nothing else takes any.
 
     Args:
         *steps: What else happens in each pause.
@@ -50,10 +50,11 @@ class HurriedClock(SystemClock):
 
     def __init__(self, *steps: Callable[[], object] | None) -> None:
         self._steps = [*steps]
+        self._began = super().monotonic()
         self.pauses: list[float] = []
 
     def monotonic(self) -> float:
-        return super().monotonic() + sum(self.pauses)
+        return self._began + sum(self.pauses)
 
     def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
