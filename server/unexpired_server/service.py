@@ -80,6 +80,7 @@ from unexpired_server.tokens.provider import ProviderClient
 
 DEMO_NAME = "demo"
 PURGE_INTERVAL = 3600.0
+MOST_CALLED = frozenset({"/api/refresh", "/api/me"})
 OPERATIONS = (
     *authentication.OPERATIONS,
     *account.OPERATIONS,
@@ -247,12 +248,14 @@ class Service:
             has_own_users=directory.is_own,
         )
         account_routes = AccountRoutes(directory, sessions, self.bearer)
-        return [
+        routes = [
             *authentication_routes.routes(),
             *account_routes.routes(),
             *self._provider_routes(),
             *self._own_table_routes(authenticator),
         ]
+        # The router asks one after the other, about 0.6 µs each.
+        return sorted(routes, key=lambda one: one.path not in MOST_CALLED)
 
     def _provider_routes(self) -> list[Route]:
         """Return the routes of a sign-in at a provider, where the settings name one."""

@@ -118,6 +118,20 @@ def test_a_request_has_the_same_line_as_if_the_processors_had_made_it() -> None:
     assert made == expected
 
 
+def test_a_host_may_format_the_record_of_a_request_in_any_way() -> None:
+    ours = an_access_record()
+    usual = logging.LogRecord("unexpired.access", logging.INFO, "", 0, "GET", None, None)
+    assert vars(ours).keys() - {"route", "status", "ms", "request_id"} == vars(usual).keys()
+    differing = {name for name, value in vars(usual).items() if getattr(ours, name) != value}
+    clock = {"created", "msecs", "relativeCreated"}
+    assert differing - clock <= {"thread", "threadName", "process", "processName", "taskName"}
+    assert usual.created - ours.created == pytest.approx(0, abs=10)
+    assert ours.msecs == pytest.approx(ours.created % 1 * 1000)
+    elapsed = (usual.relativeCreated - ours.relativeCreated) / 1000
+    assert elapsed == pytest.approx(usual.created - ours.created, abs=0.01)
+    assert logging.Formatter("%(levelname)s %(message)s").format(ours) == "INFO GET"
+
+
 def test_the_line_of_a_request_has_what_the_application_has_bound() -> None:
     with structlog.contextvars.bound_contextvars(tenant=TOKEN):
         written = json.loads(formatter(is_for_people=False).format(an_access_record()))

@@ -7,8 +7,9 @@ import re
 import secrets
 import time
 import zlib
+from collections.abc import Mapping
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,7 +27,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
 
 access: logging.Logger = logging.getLogger(ACCESS_LOGGER)
 
@@ -51,17 +52,34 @@ class SecurityHeadersMiddleware:
     def __init__(self, app: ASGIApp, policy: str = NO_PAGE) -> None:
         self._app = app
         policy = f"{policy}; frame-ancestors 'none'"
-        self._headers = {**SECURITY_HEADERS, "Content-Security-Policy": policy}
+        headers = {**SECURITY_HEADERS, "Content-Security-Policy": policy}
+        self._fields = {
+            name.lower().encode("latin-1"): value.encode("latin-1")
+            for name, value in headers.items()
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and add the headers to the response."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(self._headers)
+                _set_fields(message, self._fields)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def _set_fields(message: Message, fields: Mapping[bytes, bytes]) -> None:
+    """Set header fields of a response, in place of those of the same names.
+
+    Starlette's ``MutableHeaders`` looks through all of them for each name, and encodes it: 5 µs.
+
+    Args:
+        message: The start of the response.
+        fields: By name, in lower case as all names in ASGI.
+    """
+    others = [one for one in message.get("headers", ()) if one[0] not in fields]
+    message["headers"] = [*others, *fields.items()]
 
 
 class RequestLogMiddleware:
@@ -85,13 +103,14 @@ class RequestLogMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status, request_id = 0, _request_id(Headers(scope=scope))
+        status, request_id = 0, _request_id(scope)
+        field = {b"x-request-id": request_id.encode("ascii")}
 
         async def observed_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+                _set_fields(message, field)
             await send(message)
 
         started_at = time.perf_counter()
@@ -127,10 +146,14 @@ def route_of(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", None) or "none"
 
 
-def _request_id(headers: Headers) -> str:
+def _request_id(scope: Scope) -> str:
     # An id from a proxy is kept, so that its log and ours can be compared. No token looks so.
-    given = headers.get("x-request-id", "")
-    return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":  # The first one counts.
+            if REQUEST_ID.fullmatch(value):
+                return str(value, "ascii")
+            break
+    return secrets.token_hex(8)
 
 
 class ServerErrorMiddleware:

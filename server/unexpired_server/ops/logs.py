@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import sys
+import time
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -93,11 +94,32 @@ class AccessRecord(logging.LogRecord):
     def __init__(  # noqa: PLR0913 - a line has these fields
         self, level: int, *, method: str, route: str, status: int, ms: float, request_id: str
     ) -> None:
-        super().__init__(ACCESS_LOGGER, level, "", 0, method, None, None)
+        # LogRecord's own constructor would find out about its place in the code, the process and
+        # the thread for each, which takes as long as all else that is done for the line.
+        vars(self).update(_BLANK)
+        self.created = created = time.time()
+        self.msecs = created % 1 * 1000
+        self.relativeCreated = (created - _BEGAN) * 1000
+        self.levelno, self.levelname = level, logging.getLevelName(level)
+        self.msg = method
         self.route = route
         self.status = status
         self.ms = ms
         self.request_id = request_id
+
+
+def _blank() -> dict[str, Any]:
+    record = logging.LogRecord(ACCESS_LOGGER, logging.INFO, "", 0, "", None, None)
+    # As with `logging.logThreads = False` and the like, which handlers know.
+    unknown = dict.fromkeys(("thread", "threadName", "process", "processName"))
+    return vars(record) | unknown
+
+
+_BLANK = _blank()
+"""What the records of all requests have in common."""
+
+_BEGAN = _BLANK["created"] - _BLANK["relativeCreated"] / 1000
+"""When ``logging`` was imported, in Unix seconds."""
 
 
 def _access_line(record: AccessRecord) -> str:

@@ -31,10 +31,19 @@ Header = Mapping[str, Any]
 NO_HEADERS: Mapping[str, Header] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # Freezing takes 1 µs for each token, and nothing keeps one.
 class CompactJWS:
-    """The parts of a token; nothing in it is verified yet."""
+    """The parts of a token; nothing in it is verified yet.
 
+    Attributes:
+        segment: The header as the token has it.
+        header: The header.
+        payload: The claims.
+        message: What is signed.
+        signature: The signature.
+    """
+
+    segment: str = field(repr=False)
     header: Header
     payload: dict[str, Any]
     message: bytes = field(repr=False)
@@ -60,6 +69,7 @@ def parse_compact(
     try:
         header, payload, signature = split_compact(token, maximum_length)
         return CompactJWS(
+            header,
             known.get(header) or _parse_header(header),
             strict_json.read_object(base64url.decode(payload)),
             token[: -len(signature) - 1].encode("ascii"),

@@ -25,15 +25,14 @@ class ReadOnlyDict(dict[str, Any]):
         return dict, (dict(self),)
 
 
+NESTED = (dict, list, tuple)
+
+
 def read_only(value: Any) -> Any:
     """Return a JSON value with dictionaries that refuse changes, and tuples for lists."""
     if isinstance(value, dict):
         # Most claims are flat, and a plain copy takes a third of the time.
-        nested = {
-            name: read_only(one)
-            for name, one in value.items()
-            if isinstance(one, dict | list | tuple)
-        }
+        nested = {name: read_only(one) for name, one in value.items() if isinstance(one, NESTED)}
         return ReadOnlyDict(value | nested if nested else value)
     if isinstance(value, list | tuple):
         return tuple(map(read_only, value))

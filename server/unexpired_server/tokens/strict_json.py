@@ -17,13 +17,16 @@ def read_object(raw: bytes) -> dict[str, Any]:
     Raises:
         ValueError: The input is not UTF-8, not JSON, nested too deeply, or not one object.
     """
-    text = raw.decode("utf-8")
+    # Without JSON's whitespace, for which `decode` would look with expressions: 0.5 µs.
+    text = raw.decode("utf-8").strip(" \t\n\r")
     try:
-        value = _DECODER.decode(text)
+        value, end = _DECODER.raw_decode(text)
         if "\\u" in text:
             _refuse_lone_surrogates(value)
     except RecursionError as exc:
         raise ValueError("nested too deeply") from exc
+    if end != len(text):
+        raise ValueError("more than one value")
     if not isinstance(value, dict):
         raise ValueError("not an object")  # noqa: TRY004 - wrong input, not a wrong call
     return value
