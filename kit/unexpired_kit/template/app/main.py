@@ -8,7 +8,7 @@ from typing import Any
 
 from pyscript import config, document, when
 
-from unexpired import AsyncClient, UnexpiredError
+from unexpired import AsyncClient, NotSignedIn, SessionEnded, SessionExpired, UnexpiredError
 
 root = document.documentElement
 find = document.querySelector
@@ -25,6 +25,8 @@ def problems_shown() -> Iterator[None]:
     find("#problem").textContent = ""
     try:
         yield
+    except (NotSignedIn, SessionEnded, SessionExpired):
+        pass  # The session's events say so, below.
     except UnexpiredError as error:  # Each is a sentence for the person.
         find("#problem").textContent = str(error)
 
@@ -80,7 +82,6 @@ async def sign_in(event: Any) -> None:
     fields = event.target.elements
     with problems_shown():
         await client.sign_in(fields.username.value, fields.password.value)
-        find("#new textarea").focus()
 
 
 @when("click", "#sign-out")
@@ -105,13 +106,16 @@ def show_view() -> None:
 
 async def entered() -> None:
     """Show the notes of the person who has signed in, in whichever tab."""
+    form, user = find("#new"), client.user
+    had_form = root.dataset.view == "sign-in"
     show("")
     show_view()
     find("#sign-in").reset()
-    form, user = find("#new"), client.user
     if user and form.dataset.writer != user["id"]:
         form.reset()  # What somebody else has typed here.
         form.dataset.writer = user["id"]
+    if had_form:
+        form.elements.text.focus()
     await load()
 
 
@@ -129,11 +133,17 @@ def left(_where: str) -> None:
     show("You are signed out.")
 
 
+async def recovered() -> None:
+    """Show the notes as they are now."""
+    show("")
+    await load()
+
+
 client.on("signed_in", entered)
 client.on("expired", expired)
 client.on("signed_out", left)
 client.on("degraded", lambda: show("Reconnecting… You are still signed in."))
-client.on("recovered", lambda: show(""))
+client.on("recovered", recovered)
 
 await client.ready()
 show_view()
