@@ -18,6 +18,7 @@ from packaging.utils import parse_wheel_filename
 
 import unexpired_kit
 from unexpired_kit import node
+from unexpired_kit.compression import compress_all
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = ROOT / "node_modules"
@@ -61,7 +62,10 @@ def _inputs() -> str:
 
 def _our_sources() -> list[Path]:
     """What the kit has of the runtime: the page's scripts, and the snapshot's."""
-    return [KIT / "scripts" / "make_snapshot.mjs", *sorted((KIT / "browser").iterdir())]
+    return [
+        *(KIT / "compression.py", KIT / "scripts" / "make_snapshot.mjs"),
+        *sorted((KIT / "browser").iterdir()),
+    ]
 
 
 def _fill(target: Path) -> None:
@@ -72,6 +76,7 @@ def _fill(target: Path) -> None:
     _download_wheels(target / "pyodide")
     _write_pyodide_lock(target / "pyodide")
     node.make_snapshot(target / "pyodide")
+    compress_all(target)
 
 
 def _copy_pico(target: Path) -> None:

@@ -8,7 +8,6 @@ archive, and the memory snapshot contains the imported library. Builds are repro
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import shutil
@@ -16,10 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import brotli
-
 from unexpired.origins import origin_of
 from unexpired_kit import node, runtime
+from unexpired_kit.compression import compress_again, compress_all
 from unexpired_kit.errors import KitError
 from unexpired_kit.markup import REFERENCE, SETTINGS, prepared
 from unexpired_kit.page_settings import LIBRARY, PageSettings, read_settings
@@ -34,10 +32,6 @@ BUILT_SETTINGS = "pyscript.json"
 VERSION_LENGTH = 16
 # Only Python files that the markup names are copied; the others go into the archive.
 UNWANTED = shutil.ignore_patterns(".*", "__pycache__", "*.py")
-
-COMPRESSIBLE = {".css", ".js", ".json", ".mjs", ".py", ".wasm"}
-# The highest quality, 11, makes the runtime a tenth smaller and takes thirty times as long.
-BROTLI_QUALITY = 9
 
 # A Content Security Policy cannot name an IPv6 address, and only this IPv4 address (CSP 3,
 # host-part matching). On any other host, http would expose tokens to the network.
@@ -108,7 +102,8 @@ def build(source: Path, target: Path, api: str) -> None:
     if api or "unexpired" in settings.rest:
         settings.rest.setdefault("unexpired", {})["base_url"] = api
     version = _finish(folder, settings.rest)
-    _compress(staging / ASSETS)
+    compress_all(staging / ASSETS)
+    compress_again(staging / ASSETS / version / SNAPSHOT)
     (staging / "index.html").write_text(_page(page, f"{ASSETS}/{version}/", api), "utf-8")
     (staging / "_headers").write_text(HEADERS, "utf-8")
     (staging / ".nojekyll").touch()  # Else GitHub Pages runs Jekyll, which leaves some files out.
@@ -185,16 +180,6 @@ def _finish(folder: Path, settings: dict[str, Any]) -> str:
     _write_settings(folder, settings)
     folder.rename(folder.with_name(version))
     return version
-
-
-def _compress(assets: Path) -> None:
-    """Write a compressed form beside each compressible file, for servers that send it."""
-    for file in [path for path in assets.rglob("*") if path.suffix in COMPRESSIBLE]:
-        content = file.read_bytes()
-        brief = brotli.compress(content, quality=BROTLI_QUALITY)
-        file.with_name(f"{file.name}.br").write_bytes(brief)
-        # No time stamp, so that the build is reproducible.
-        file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(content, mtime=0))
 
 
 def _write_settings(folder: Path, settings: dict[str, Any]) -> None:

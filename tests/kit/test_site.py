@@ -69,7 +69,7 @@ def _no_pyodide(monkeypatch: pytest.MonkeyPatch) -> None:
         archive.write_text(str(sorted(files(modules).items())))
 
     def make(pyodide: Path, *_modules: str) -> None:
-        (pyodide / "snapshot.gz").write_bytes(secrets.token_bytes())
+        (pyodide / "snapshot.gz").write_bytes(gzip.compress(secrets.token_bytes()))
 
     monkeypatch.setattr(node, "pack_modules", pack)
     monkeypatch.setattr(node, "make_snapshot", make)
@@ -104,6 +104,7 @@ def test_the_site_contains_only_what_the_page_needs(source: Path, dist: Path) ->
         for coding in ("br", "gz")
         if name.endswith((".js", ".mjs", ".py", ".css", ".json"))
     }
+    names.add("vendor/pyodide/snapshot.gz.br")
     assets = {f"assets/{version(dist)}/{name}" for name in names}
     assert files(dist).keys() == assets | {
         *("index.html", "callback.html", "callback.js", "_headers", ".nojekyll")
@@ -148,6 +149,29 @@ def test_text_files_are_precompressed(source: Path, dist: Path) -> None:
     assert gzip.decompress(style.with_name("pico.css.gz").read_bytes()) == b"pico"
 
 
+def test_the_snapshot_has_a_form_for_hosts_that_compress(source: Path, dist: Path) -> None:
+    """It holds the memory itself and not a gzip file: the loader takes either."""
+    build(source, dist, API)
+    (snapshot,) = dist.glob("assets/*/vendor/pyodide/snapshot.gz")
+    memory = brotli.decompress(snapshot.with_name("snapshot.gz.br").read_bytes())
+    assert memory == gzip.decompress(snapshot.read_bytes())
+
+
+@pytest.mark.parametrize("is_stale", [False, True])
+def test_a_form_that_the_runtime_brought_is_kept_if_it_is_right(
+    source: Path, dist: Path, *, is_stale: bool
+) -> None:
+    """To compress the runtime again would take longer than all the rest."""
+    content = b"pico " * 100
+    (source / "vendor" / "pico.css").write_bytes(content)
+    given = brotli.compress(b"older" if is_stale else content, quality=0)
+    (source / "vendor" / "pico.css.br").write_bytes(given)
+    build(source, dist, API)
+    (form,) = dist.glob("assets/*/vendor/pico.css.br")
+    assert (form.read_bytes() == given) != is_stale
+    assert brotli.decompress(form.read_bytes()) == content
+
+
 def test_the_same_tree_gives_the_same_bytes(
     source: Path, dist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,7 +183,8 @@ def test_the_same_tree_gives_the_same_bytes(
     build(tmp_path / "moved", tmp_path / "again", API)
     one, other = files(tmp_path / "again"), files(dist)
     snapshot = f"assets/{version(dist)}/vendor/pyodide/snapshot.gz"
-    assert one.pop(snapshot) != other.pop(snapshot), "two snapshots always differ"
+    for form in (snapshot, f"{snapshot}.br"):
+        assert one.pop(form) != other.pop(form), "two snapshots always differ"
     assert one == other
 
 

@@ -105,6 +105,52 @@ async def test_an_immutable_file_is_sent_as_it_was_compressed(
     assert response.body == forms[coding]
 
 
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        ("gzip, deflate, br, zstd", "br"), ("gzip", "gzip"), ("br;q=0, gzip;q=0.5", "gzip"),
+        ("br;q=0", "identity"), ("brotli", "identity"), ("", "identity"),
+    ],
+)  # fmt: skip
+async def test_a_file_of_the_runtime_is_sent_as_it_was_compressed(
+    page_files: Path, node: TestServer, accepted: str, coding: str
+) -> None:
+    """It is revalidated by the ETag of that form, which no other form has."""
+    content = b"what anybody may see " * 100
+    file = page_files / "vendor" / "long.mjs"
+    forms = {"identity": content, "br": brotli.compress(content), "gzip": gzip.compress(content)}
+    for name, form in zip(("long.mjs", "long.mjs.br", "long.mjs.gz"), forms.values(), strict=True):
+        file.with_name(name).write_bytes(form)
+    headers = {"Accept-Encoding": accepted}
+    response = await node.http.get("/vendor/long.mjs", headers=headers)
+    assert response.headers.get("content-encoding", "identity") == coding
+    assert response.headers["vary"].lower() == "accept-encoding"
+    assert response.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert response.headers["content-length"] == str(len(forms[coding]))
+    assert response.content == content
+    headers["If-None-Match"] = response.headers["etag"]
+    assert (await node.http.get("/vendor/long.mjs", headers=headers)).status_code == 304
+    headers["Accept-Encoding"] = "gzip" if coding == "br" else "br"
+    assert (await node.http.get("/vendor/long.mjs", headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/app/main.py"])
+@pytest.mark.parametrize("coding", ["gzip", "identity"])
+async def test_the_pages_own_files_are_compressed_as_they_are_sent(
+    page_files: Path, node: TestServer, path: str, coding: str
+) -> None:
+    content = b"what anybody may see " * 100
+    (page_files / (path.strip("/") or "index.html")).write_bytes(content)
+    headers = {"Accept-Encoding": coding}
+    response = await node.http.get(path, headers=headers)
+    assert response.headers.get("content-encoding", "identity") == coding
+    assert response.headers["vary"].lower() == "accept-encoding"
+    assert response.content == content
+    assert (response.num_bytes_downloaded < len(content) / 10) == (coding == "gzip")
+    headers["If-None-Match"] = response.headers["etag"]
+    assert (await node.http.get(path, headers=headers)).status_code == 304
+
+
 @pytest.mark.usefixtures("page_files")
 @pytest.mark.parametrize(
     "path",

@@ -6,8 +6,10 @@ import os
 from html.parser import HTMLParser
 from pathlib import Path, PurePath
 from typing import Any
-from wsgiref.headers import Headers
+from wsgiref.headers import Headers as WSGIHeaders
 
+from starlette.datastructures import Headers
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -33,6 +35,7 @@ MEDIA_TYPES = {
 """Ours, because the system's table differs between machines, and browsers refuse modules and
 WebAssembly with a wrong type."""
 
+GZIP_LEVEL = 6
 ASSETS = "assets"
 CALLBACK = ("callback.html", "callback.js")
 CALLBACK_SOURCE = "app/unexpired/browser/callback"
@@ -40,6 +43,16 @@ CALLBACK_SOURCE = "app/unexpired/browser/callback"
 
 def _media_type(path: str | os.PathLike[str]) -> str:
     return MEDIA_TYPES.get(Path(path).suffix, "application/octet-stream")
+
+
+FORMS = {"br": ".br", "gzip": ".gz"}
+"""What a file's compressed forms are called, by their content coding, the smallest first."""
+
+
+def _accepted(scope: Scope) -> set[str]:
+    """Return the content codings that a request accepts."""
+    offers = Headers(scope=scope).get("accept-encoding", "").replace(" ", "").split(",")
+    return {offer.partition(";")[0] for offer in offers if not offer.endswith((";q=0", ";q=0.0"))}
 
 
 class PageFiles(StaticFiles):
@@ -75,6 +88,36 @@ class PageFiles(StaticFiles):
         return response
 
 
+class RuntimeFiles(PageFiles):
+    """Files that may have compressed forms beside them, and are sent in one that is accepted."""
+
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        """Send the smallest form; each has an ETag of its own."""
+        coding, form = self._form(full_path, scope)
+        status = form.stat() if coding else stat_result
+        response = super().file_response(form, status, scope, status_code)
+        response.headers["Vary"] = "Accept-Encoding"
+        if coding:
+            response.headers["Content-Encoding"] = coding
+        if "content-type" in response.headers:
+            response.headers["Content-Type"] = _media_type(full_path)
+        return response
+
+    @staticmethod
+    def _form(path: str | os.PathLike[str], scope: Scope) -> tuple[str, Path]:
+        """Return the content coding and the path of the form to send."""
+        accepted = _accepted(scope)
+        forms = ((coding, Path(f"{path}{suffix}")) for coding, suffix in FORMS.items())
+        found = (form for form in forms if form[0] in accepted and form[1].is_file())
+        return next(found, ("", Path(path)))
+
+
 def _immutable_files(folder: Path) -> Any:
     """Return the application for files under a content hash, which never change.
 
@@ -95,7 +138,7 @@ def _immutable_files(folder: Path) -> Any:
     return files
 
 
-def _immutable_headers(headers: Headers, path: str, _address: str) -> None:
+def _immutable_headers(headers: WSGIHeaders, path: str, _address: str) -> None:
     headers["Cache-Control"] = "public, max-age=31536000, immutable"
     headers["Content-Type"] = _media_type(path)
 
@@ -119,6 +162,14 @@ class OneFile(PageFiles):
     def get_path(self, _scope: Scope) -> str:
         """Return the one file for every path."""
         return self._name
+
+
+def _compressed(files: PageFiles) -> GZipMiddleware:
+    """Compress files of the page's own, which are small and change, at each request.
+
+    They hold no secrets, so the length of the answer tells none.
+    """
+    return GZipMiddleware(files, compresslevel=GZIP_LEVEL)
 
 
 def _callback(folder: Path, name: str) -> OneFile:
@@ -154,11 +205,11 @@ def _has_page(folder: Path) -> bool:
 
 def _file_routes(folder: Path) -> list[BaseRoute]:
     return [
-        Route("/", OneFile(folder, "index.html"), methods=["GET"]),
+        Route("/", _compressed(OneFile(folder, "index.html")), methods=["GET"]),
         Route("/pyscript.toml", OneFile(folder, "pyscript.toml"), methods=["GET"]),
         *(Route(f"/{name}", _callback(folder, name), methods=["GET"]) for name in CALLBACK),
-        Mount("/app", PageFiles(directory=folder / "app", check_dir=False)),
-        Mount("/vendor", PageFiles(directory=folder / "vendor", check_dir=False)),
+        Mount("/app", _compressed(PageFiles(directory=folder / "app", check_dir=False))),
+        Mount("/vendor", RuntimeFiles(directory=folder / "vendor", check_dir=False)),
         Mount(f"/{ASSETS}", _immutable_files(folder / ASSETS)),
     ]
 
