@@ -33,7 +33,10 @@ def is_small(headers: Headers) -> bool:
 
 
 class AsyncBody(Protocol):
-    """The body of a response, as a transport receives it."""
+    """The body of a response, as a transport receives it.
+
+    It may have an attribute ``is_complete``: once that is true, it is not read again.
+    """
 
     async def read(self) -> bytes:
         """Return the next piece; empty at the end.
@@ -312,7 +315,7 @@ class AsyncResponseStream(_Stream):
             if isinstance(error, Unreachable):
                 self._lost(error)
             raise
-        if not piece:
+        if not piece or getattr(self.body, "is_complete", False):
             self._is_complete = True
             self.abandon()
         return piece

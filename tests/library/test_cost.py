@@ -10,7 +10,7 @@ from tests.support.fake_server import API, SyncFakeServer
 from unexpired import Client, Request, Response
 
 PLAIN = Response(200)
-MOST = 300  # function calls
+MOST = 240  # function calls
 
 
 class Server(SyncFakeServer):

@@ -28,6 +28,13 @@ def test_a_header_is_replaced_in_any_case() -> None:
     }
 
 
+def test_setting_a_header_changes_only_the_result() -> None:
+    """Also not the fields of a mapping that they were made of."""
+    headers = Headers({"A": "1"})
+    assert dict(headers.with_field("B", "2")) == {"a": "1", "b": "2"}
+    assert dict(headers) == {"a": "1"}
+
+
 def test_reprs_show_neither_values_nor_queries() -> None:
     headers = Headers({"authorization": "Bearer secret"})
     request = Request("GET", "/x?token=secret#secret", headers, b"secret")

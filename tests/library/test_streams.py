@@ -21,8 +21,10 @@ from tests.support.streaming_server import (
 from tests.support.virtual_loop import run
 from unexpired import (
     AsyncClient,
+    AsyncResponseStream,
     BadReply,
     Client,
+    Headers,
     NotSignedIn,
     Request,
     Response,
@@ -616,3 +618,31 @@ async def test_cancelling_a_read_closes_the_connection() -> None:
     with pytest.raises(asyncio.CancelledError):
         await call
     assert world.streams.opened[0].is_closed
+
+
+class WholeBody:
+    """A body that says when nothing is left of it."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self.is_complete = False
+        self.is_closed = False
+
+    async def read(self) -> bytes:
+        """Return all of it."""
+        self.reads += 1
+        self.is_complete = True
+        return b"ab"
+
+    def close(self) -> None:
+        """Note that it is not needed any more."""
+        self.is_closed = True
+
+
+@in_virtual_time
+async def test_a_body_that_is_complete_is_not_read_again() -> None:
+    """Each read is waited for within a limit, which costs more than the look."""
+    body = WholeBody()
+    stream = AsyncResponseStream(200, Headers(), body)
+    assert (await stream.aread()).content == b"ab"
+    assert (body.reads, body.is_closed) == (1, True)

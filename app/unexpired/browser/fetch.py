@@ -118,6 +118,9 @@ class _FetchBody:
         js_abort: Aborts the request.
         is_small: Whether the body is read at once, which costs less than piece by piece.
         least: How many bytes it has at least; fewer were cut off, which not every browser says.
+
+    Attributes:
+        is_complete: Whether nothing is left to read.
     """
 
     def __init__(self, js_response: Any, js_abort: Any, *, is_small: bool, least: int) -> None:
@@ -126,11 +129,11 @@ class _FetchBody:
         self._is_small = is_small
         self._missing = least
         self._js_reader: Any = None
-        self._is_complete = False
+        self.is_complete = False
 
     async def read(self) -> bytes:
         """Return the next piece; see ``AsyncBody``."""
-        if self._is_complete:
+        if self.is_complete:
             return b""
         try:
             return await (self._read_whole() if self._is_small else self._read_piece())
@@ -163,11 +166,11 @@ class _FetchBody:
     def _end(self) -> None:
         if self._missing > 0:
             raise Unreachable
-        self._is_complete = True
+        self.is_complete = True
 
     def close(self) -> None:
         """Abort the download, unless it is complete."""
-        if not self._is_complete:
+        if not self.is_complete:
             self._js_abort.abort()
 
 
