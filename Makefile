@@ -1,7 +1,7 @@
 # make run and make test are all that a newcomer needs; `make help` lists the rest.
 # For GNU make 3.81, which macOS has, and any POSIX sh: so no .SHELLFLAGS, .ONESHELL or $(file).
 .DELETE_ON_ERROR:
-.PHONY: help setup run run-oidc site wheel release-check test-install example shop docs test lint types check unit e2e notebooks hosts chromium firefox webkit cluster cluster-packages simulate explore fuzz browser lock clean bench
+.PHONY: help setup run run-oidc site wheel release-check test-install example shop docs test lint types check unit e2e notebooks hosts chromium firefox webkit leftovers cluster cluster-packages simulate explore fuzz browser lock clean bench
 
 # The Python that .venv was made with stays the default, so it has to be named only once.
 MADE_WITH := $(shell cat .venv/.python 2>/dev/null)
@@ -23,6 +23,7 @@ KIND ?= any
 NAME ?= ten_lines
 REQUESTS ?= 10000
 CLUSTER_OPTIONS ?=
+CALLS ?= 20000
 WORKERS ?= 2
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile
@@ -187,6 +188,9 @@ firefox: setup browser ## FIREFOX_TESTS, where there is a Firefox
 webkit: setup ## tests/webkit in WebKitGTK, installed where apt can, else skipped
 	$(BIN)/python tools/ensure_browser.py webkitgtk
 	$(PYTEST) tests/webkit
+
+leftovers: setup browser ## Make CALLS calls (20000) in a page; they must leave nothing behind
+	CALLS=$(CALLS) $(BIN)/pytest tests/e2e/test_leftovers.py
 
 test-install: ## Install for real with every Python found, several versions of pip, and uv (long)
 	$(PYTHON) tests/project/try_install.py

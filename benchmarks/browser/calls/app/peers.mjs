@@ -6,6 +6,16 @@ import ky from "ky";
 const ME = "/api/me";
 const REFRESH = "/api/refresh";
 
+// Answer calls in the page itself, so that only the clients' own work is left.
+const { fetch: send } = globalThis;
+const USER = JSON.stringify({ id: 1, username: "ada", scopes: [] });
+const headers = { "Content-Type": "application/json", "Content-Length": `${USER.length}` };
+const answer = async () => new Response(USER, { headers });
+
+globalThis.answerAtOnce = (isOn) => {
+  globalThis.fetch = isOn ? answer : send;
+};
+
 async function post(path, body) {
   const headers = { "Content-Type": "application/json" };
   const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
