@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import uvloop
 from starlette.applications import Starlette
 
 from server.app import create_app
@@ -110,5 +111,6 @@ SCOPE = {
 
 if __name__ == "__main__":
     kind, seconds = sys.argv[1:]
-    found = asyncio.run(measure(KINDS[kind], float(seconds), json.load(sys.stdin)))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # As the server does.
+        found = runner.run(measure(KINDS[kind], float(seconds), json.load(sys.stdin)))
     print(json.dumps(found))

@@ -208,6 +208,21 @@ async def test_redis_is_not_asked_for_a_refresh_when_the_session_was_not_refresh
     assert commands(redis) == before + 1  # The command that asked.
 
 
+async def test_redis_is_asked_when_a_session_has_used_a_fiftieth_of_its_limit(
+    start: StartServer, redis: RedisServer
+) -> None:
+    node = await start(rate_limit_url=redis.url, refresh_limit="150 per minute")
+    token = (await node.sign_in())["refreshToken"]
+    before = -1
+    while before + 1 != (before := commands(redis)):
+        await asyncio.sleep(0.05)
+    for _ in range(3):
+        token = (await node.refreshed(token))["refreshToken"]
+    assert commands(redis) == before + 1  # The command that asked.
+    await node.refreshed(token)
+    assert commands(redis) > before + 2
+
+
 def commands(redis: RedisServer) -> int:
     """Return how many commands Redis has processed."""
     stats = redis.command("INFO", "stats").decode()

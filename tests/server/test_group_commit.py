@@ -88,7 +88,7 @@ async def test_work_that_arrives_during_a_commit_shares_the_next(
         released.wait()
         return adding(0)(connection)
 
-    first = asyncio.create_task(group.run(slow))
+    first = asyncio.ensure_future(group.run(slow))
     await entered.wait()
     others = asyncio.create_task(together(group, *map(adding, range(1, 10))))
     await asyncio.sleep(0)
@@ -164,7 +164,7 @@ async def test_no_caller_gets_a_result_when_the_commit_fails(
 async def test_a_cancelled_caller_does_not_disturb_the_others(
     group: GroupCommit, file: File
 ) -> None:
-    tasks = [asyncio.create_task(group.run(adding(n))) for n in range(3)]
+    tasks = [group.run(adding(n)) for n in range(3)]
     await asyncio.sleep(0)
     tasks[1].cancel()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)

@@ -7,9 +7,10 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert, select
+from sqlalchemy import insert, select
 
 from tests.server.harness import TestServer, bearer
+from tests.server.statements import observed
 from tests.server.stores import rows
 from unexpired_server import service as service_module
 from unexpired_server.service import Service
@@ -56,19 +57,12 @@ def statements_of(node: TestServer) -> Iterator[list[str]]:
     """Record the statements that the node sends, except those that begin or end a transaction."""
     seen: list[str] = []
 
-    def record(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+    def note(statement: str, _parameters: Any) -> None:
         if not statement.startswith(("BEGIN", "COMMIT", "ROLLBACK", "PRAGMA")):
             seen.append(statement)
 
-    database: Any = service_of(node).database
-    engines = [database._engine.sync_engine]  # noqa: SLF001 - all that reaches the database
-    if database._group_commit:  # noqa: SLF001
-        engines.append(database._group_commit._engine)  # noqa: SLF001
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", record)
-    yield seen
-    for engine in engines:
-        event.remove(engine, "before_cursor_execute", record)
+    with observed(service_of(node).database, note):
+        yield seen
 
 
 async def add_sessions(node: TestServer, number: int) -> None:

@@ -83,8 +83,7 @@ async def test_a_sign_out_during_an_outage_is_done_afterwards(
 ) -> None:
     tokens = await node.sign_in()
 
-    async def unavailable(_database: Database, work: Any) -> Any:
-        work.close()
+    async def unavailable(_database: Database, _start: object) -> Any:
         raise Unavailable
 
     with monkeypatch.context() as outage:

@@ -7,11 +7,12 @@ from typing import Any, Self
 
 import httpx
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from server.app import create_app
 from server.notes import Notes
 from tests.server.harness import HASHER, TestServer, bearer
+from tests.server.statements import observed
 from tests.server.stores import PASSWORD_HASH, Postgres, engine_of, rows
 from tests.support.clock import START, FakeClock
 from unexpired_server.service import Service, policy_of
@@ -105,17 +106,17 @@ class Recorder:
     """Records the statements of a node, and has PostgreSQL explain them."""
 
     def __init__(self, database: Database) -> None:
-        self._engine = database._engine.sync_engine  # noqa: SLF001 - all that reaches the database
+        self._observed = observed(database, self._record)
         self.seen: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
-        event.listen(self._engine, "before_cursor_execute", self._record)
+        self._observed.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        event.remove(self._engine, "before_cursor_execute", self._record)
+        self._observed.__exit__(None, None, None)
 
-    def _record(self, _one: Any, _two: Any, statement: str, parameters: Any, *_more: Any) -> None:
+    def _record(self, statement: str, parameters: Any) -> None:
         if statement.startswith(("SELECT", "INSERT", "UPDATE", "DELETE")):
             first = parameters[0] if isinstance(parameters, list) else parameters
             self.seen.setdefault(statement, first)

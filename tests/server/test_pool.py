@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -16,12 +16,14 @@ from unexpired_server.errors import Unavailable
 from unexpired_server.storage import database as database_module
 from unexpired_server.storage import postgres as pool
 from unexpired_server.storage.database import Database
+from unexpired_server.storage.prepared import Prepared
 from unexpired_server.storage.schema import users
 
 STORES = ("postgres",)
 
 ADA = select(users.c.username).where(users.c.username == "ada")
 TOUCH = text("UPDATE users SET created_at = created_at + 1 WHERE username = 'ada' RETURNING id")
+PREPARED = Prepared(TOUCH)
 TERMINATE = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
     "WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -35,8 +37,22 @@ async def database(proxy: TCPProxy) -> AsyncIterator[Database]:
     await one.close()
 
 
-def touch(connection: Connection) -> int:
+Touch = Callable[[Connection], int]
+
+
+def by_sqlalchemy(connection: Connection) -> int:
     return len(connection.execute(TOUCH).all())
+
+
+def by_the_driver(connection: Connection) -> int:
+    return 1 if PREPARED.first(connection, {}) else 0
+
+
+@pytest.fixture(params=[by_sqlalchemy, by_the_driver])
+def touch(request: pytest.FixtureRequest) -> Touch:
+    """Change one row; return how many were changed."""
+    changed: Touch = request.param
+    return changed
 
 
 async def concurrently(database: Database, number: int) -> None:
@@ -51,7 +67,9 @@ async def trips(proxy: TCPProxy, database: Database, name: str) -> int:
         if name == "rows":
             await database.rows(ADA)
         elif name == "grouped":
-            await database.grouped(touch)
+            await database.grouped(by_sqlalchemy)
+        elif name == "prepared":
+            await database.grouped(by_the_driver)
         else:
             await database.run(lambda one: one.execute(TOUCH))
 
@@ -61,7 +79,7 @@ async def trips(proxy: TCPProxy, database: Database, name: str) -> int:
     return proxy.round_trips - before
 
 
-@pytest.mark.parametrize("name", ["rows", "grouped", "run"])
+@pytest.mark.parametrize("name", ["rows", "grouped", "prepared", "run"])
 async def test_a_statement_on_a_warm_connection_is_one_round_trip(
     proxy: TCPProxy, database: Database, name: str
 ) -> None:
@@ -114,7 +132,7 @@ async def test_connections_that_the_server_closed_cost_no_statement(
 
 
 async def test_repeatable_work_survives_a_connection_that_dies_under_it(
-    database: Database,
+    database: Database, touch: Touch
 ) -> None:
     attempts = 0
 
@@ -167,9 +185,16 @@ async def test_statements_survive_a_migration_that_changes_their_result(
     try:
         spare = text("SELECT spare FROM users WHERE username = 'ada'")
         everything = text("SELECT * FROM users WHERE username = 'ada'")
+        quick = Prepared(spare)
         for statement in (spare, everything):
             await database.rows(statement)
-        await rows(store, "ALTER TABLE users ALTER COLUMN spare TYPE bigint")
+        for change in (None, "bigint", "integer", "text"):
+            if change is not None:
+                await rows(store, f"ALTER TABLE users ALTER COLUMN spare TYPE {change}")
+            found = await database.grouped(lambda one: quick.first(one, {}))
+            assert found is not None
+            assert str(found[0]) == "7"
+        await rows(store, "ALTER TABLE users ALTER COLUMN spare TYPE bigint USING spare::bigint")
         assert await database.rows(spare, is_repeatable=True) == [(7,)]
         await rows(store, "ALTER TABLE users DROP COLUMN spare")
         (row,) = await database.rows(everything, is_repeatable=True)
@@ -185,7 +210,7 @@ async def read_only(postgres: Postgres, *, is_on: bool) -> None:
 
 
 async def test_a_fail_over_leaves_no_connection_to_what_was_the_primary(
-    database: Database, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+    database: Database, postgres: Postgres, monkeypatch: pytest.MonkeyPatch, touch: Touch
 ) -> None:
     monkeypatch.setattr(pool, "REPLACE_SECONDS", 0)
     await read_only(postgres, is_on=True)
@@ -201,7 +226,11 @@ async def test_a_fail_over_leaves_no_connection_to_what_was_the_primary(
 
 
 async def test_a_server_that_accepts_no_writes_is_not_asked_for_new_connections_all_the_time(
-    database: Database, proxy: TCPProxy, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+    database: Database,
+    proxy: TCPProxy,
+    postgres: Postgres,
+    monkeypatch: pytest.MonkeyPatch,
+    touch: Touch,
 ) -> None:
     monkeypatch.setattr(pool, "REPLACE_SECONDS", 1000)  # No test takes so long.
     await read_only(postgres, is_on=True)
@@ -215,7 +244,7 @@ async def test_a_server_that_accepts_no_writes_is_not_asked_for_new_connections_
 
 
 async def test_after_a_time_out_the_other_connections_are_checked(
-    proxy: TCPProxy, monkeypatch: pytest.MonkeyPatch
+    proxy: TCPProxy, monkeypatch: pytest.MonkeyPatch, touch: Touch
 ) -> None:
     monkeypatch.setattr(database_module, "TIMEOUT_SECONDS", 2)  # The driver reads it, too.
     monkeypatch.setattr(pool, "CHECK_SECONDS", 0.5)
@@ -224,7 +253,7 @@ async def test_after_a_time_out_the_other_connections_are_checked(
     await concurrently(database, 3)
     proxy.pause()
     with pytest.raises(Unavailable):
-        await database.rows(TOUCH)
+        await database.grouped(touch)
     proxy.strand()  # What was open stays silent; the rest works again.
     for _ in range(4):
         assert len(await database.rows(TOUCH)) == 1

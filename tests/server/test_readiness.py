@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from typing import Any
 
 import pytest
 
@@ -63,8 +62,7 @@ async def test_readyz_names_every_reason_and_says_when_to_ask_again(node: TestSe
 async def test_a_broken_database_is_a_reason_without_its_address(
     node: TestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def down(_self: Database, work: Any) -> None:
-        work.close()
+    async def down(_self: Database, _start: object) -> None:
         raise Unavailable from OSError("postgresql://app:secret@db")
 
     monkeypatch.setattr(Database, "_with_timeout", down)

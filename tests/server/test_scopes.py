@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import event
 
 from tests.server.harness import TestServer
+from tests.server.statements import observed
 from tests.server.stores import rows
 from unexpired_server import Claims, Forbidden, SecondStepRequired, Service, User
 from unexpired_server.cli import main
@@ -201,16 +201,12 @@ async def test_the_scopes_of_a_user_are_nobody_elses(node: TestServer) -> None:
 async def test_reading_scopes_costs_a_refresh_no_statement(node: TestServer) -> None:
     tokens = await node.sign_in()
     seen: list[str] = []
-    database: Any = node.app.state.service.database
-    commits = database._group_commit  # noqa: SLF001 - all that reaches the database
-    engine = commits._engine if commits else database._engine.sync_engine  # noqa: SLF001
 
-    def record(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+    def note(statement: str, _parameters: Any) -> None:
         seen.append(statement.split(maxsplit=1)[0])
 
-    event.listen(engine, "before_cursor_execute", record)
-    await node.refreshed(tokens["refreshToken"])
-    event.remove(engine, "before_cursor_execute", record)
+    with observed(node.app.state.service.database, note, is_of_groups=True):
+        await node.refreshed(tokens["refreshToken"])
     assert [one for one in seen if one not in {"BEGIN", "COMMIT"}] == ["UPDATE"]
 
 

@@ -1,6 +1,5 @@
 """The one owner of sessions: each operation, also while the database is down."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -28,8 +27,7 @@ Outage = Callable[[], None]
 def outage(monkeypatch: pytest.MonkeyPatch) -> Outage:
     """Take the database down, until the test ends or calls ``monkeypatch.undo``."""
 
-    async def unavailable(_database: Database, work: Awaitable[Any]) -> Any:
-        asyncio.ensure_future(work).cancel()
+    async def unavailable(_database: Database, _start: object) -> Any:
         raise Unavailable
 
     return lambda: monkeypatch.setattr(Database, "_with_timeout", unavailable)

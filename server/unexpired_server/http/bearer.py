@@ -18,7 +18,7 @@ from unexpired_server.errors import (
     SessionRevoked,
     TokenMissing,
 )
-from unexpired_server.http.client_address import parse_address
+from unexpired_server.http.client_address import address_text
 from unexpired_server.http.proofs import ProofChecker
 from unexpired_server.ops.metrics import Metrics
 from unexpired_server.sessions.revocations import Revocations
@@ -155,6 +155,6 @@ def address_of(request: HTTPConnection) -> str | None:
     """Return the client's address, as the trusted proxies report it."""
     if request.client is None:
         return None
-    address = parse_address(request.client.host)
+    host = request.client.host
     # Another application's middleware may set any text, of any length.
-    return str(address) if address else request.client.host[:ADDRESS_LENGTH]
+    return address_text(host) or host[:ADDRESS_LENGTH]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -27,6 +28,12 @@ TRANSLATED = IPv6Network("64:ff9b::/96")
 IPV4_BITS = 32
 SCHEMES = frozenset({"http", "https"})
 
+KNOWN = 4096
+"""How many addresses are known in their one form: 2 MB at most."""
+
+KNOWN_LENGTH = 64
+"""A text that is longer is read again each time; a zone id and a header can have any length."""
+
 SOCKET = "unix:"
 """In the list of trusted proxies: connections to a Unix socket, which have no address."""
 
@@ -40,6 +47,24 @@ def parse_address(text: str) -> Address | None:
     Args:
         text: Such as ``192.0.2.1``, ``192.0.2.1:443``, ``[2001:db8::1]:443``, ``fe80::1%eth0``.
     """
+    return _known(text)[0] if len(text) <= KNOWN_LENGTH else _parsed(text)
+
+
+def address_text(text: str) -> str | None:
+    """Return the address in a text in its one form, or None when there is none."""
+    if len(text) <= KNOWN_LENGTH:
+        return _known(text)[1]
+    address = _parsed(text)
+    return str(address) if address else None
+
+
+@lru_cache(KNOWN)  # A request's address is asked for three times, at 4 µs each.
+def _known(text: str) -> tuple[Address | None, str | None]:
+    address = _parsed(text)
+    return address, str(address) if address else None
+
+
+def _parsed(text: str) -> Address | None:
     host = text.strip()
     if host.startswith("["):
         host = host[1:].partition("]")[0]
@@ -95,15 +120,15 @@ class ClientAddressMiddleware:
 
     def _set_client(self, scope: Scope) -> None:
         host, port = scope.get("client") or ("", 0)
-        peer = parse_address(host)
+        peer, text = parse_address(host), address_text(host)
         if self._is_trusted_peer(peer, host):
             headers = Headers(scope=scope)
             _set_scheme(scope, headers.getlist("x-forwarded-proto"))
             client = self._client(peer, headers.getlist("x-forwarded-for"))
             if client != peer:
-                peer, port = client, 0
-        if peer is not None:
-            scope["client"] = (str(peer), port)
+                text, port = str(client), 0
+        if text is not None:
+            scope["client"] = (text, port)
 
     def _is_trusted_peer(self, peer: Address | None, host: str) -> bool:
         return self._is_trusted(peer) if peer else self._trusts_sockets and not host

@@ -45,6 +45,10 @@ IPV6_PREFIX = 64
 RECENT_KEYS = 100_000
 """How many keys are remembered as recent, twice: 30 MB at most."""
 
+UNSHARED = 0.02
+"""The share of its limit that a session may use in a minute or two before the shared counters are
+asked: so much more than the limit it may be refreshed at each node."""
+
 RECENT_SECONDS = 60.0
 """How long they are remembered at least, unless there are more."""
 
@@ -78,6 +82,11 @@ class Limit:
     def __init__(self, rate: str, counters: Counters) -> None:
         self._rate = parse(rate) if rate else None
         self._counters = counters
+
+    @property
+    def amount(self) -> int:
+        """How many attempts it allows; 0 where there is no limit."""
+        return self._rate.amount if self._rate else 0
 
     async def wait(self, key: str) -> float:
         """Return the seconds until a key may make another attempt; 0 when it may now."""
@@ -184,8 +193,9 @@ class SignInLimits:
 class RefreshLimits:
     """The limits of refreshes.
 
-    An honest session refreshes once within minutes. That is only remembered here; shared counters
-    are asked from a session's second refresh within a minute or two.
+    An honest session refreshes once within minutes, and a little more often when something went
+    wrong. That is only remembered here; shared counters are asked from the moment when a session
+    has refreshed so often within a minute or two that somebody may be about to reach its limit.
 
     Args:
         settings: The rates.
@@ -202,6 +212,7 @@ class RefreshLimits:
         now: Callable[[], float],
     ) -> None:
         self._limit = Limit(settings.refresh_limit, counters)
+        self._unshared = max(1, int(self._limit.amount * UNSHARED))
         self._forged = Limit(settings.address_limit, counters)
         self._background = background
         self._recent = RecentKeys(now)
@@ -213,15 +224,14 @@ class RefreshLimits:
             RateLimited: It may not.
         """
         key = session_key(session_id)
-        if key in self._recent and (wait := await self._limit.wait(key)):
+        if self._recent.times(key) >= self._unshared and (wait := await self._limit.wait(key)):
             raise RateLimited(max(1, math.ceil(wait)))
 
     def count(self, session_id: str) -> None:
         """Count a refresh by an authentic token, whatever came of it."""
         key = session_key(session_id)
-        if key in self._recent:
+        if self._recent.add(key) > self._unshared:
             self._background.count(self._limit, key)
-        self._recent.add(key)
 
     async def count_forged(self, address: str | None) -> None:
         """Count a token that is not authentic, or that comes without its session's key.
@@ -341,25 +351,28 @@ class RecentKeys:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._current: set[str] = set()
-        self._last: set[str] = set()
+        self._current: dict[str, int] = {}
+        self._last: dict[str, int] = {}
         self._since = now()
 
-    def add(self, key: str) -> None:
-        """Remember a key."""
+    def add(self, key: str) -> int:
+        """Remember a key once more; return how many times it is known now."""
         self._forget()
-        self._current.add(key)
+        times = self._current[key] = self._current.get(key, 0) + 1
+        return times + self._last.get(key, 0)
 
-    def __contains__(self, key: str) -> bool:
+    def times(self, key: str) -> int:
+        """Return how many times a key was added."""
         self._forget()
-        return key in self._current or key in self._last
+        return self._current.get(key, 0) + self._last.get(key, 0)
 
     def _forget(self) -> None:
-        passed = self._now() - self._since
+        now = self._now()
+        passed = now - self._since
         if passed >= RECENT_SECONDS or len(self._current) >= RECENT_KEYS:
-            self._last = self._current if passed < 2 * RECENT_SECONDS else set()
-            self._current = set()
-            self._since = self._now()
+            self._last = self._current if passed < 2 * RECENT_SECONDS else {}
+            self._current = {}
+            self._since = now
 
 
 class RateLimits:

@@ -25,7 +25,7 @@ token that is given out for a state that was never committed would be refused, o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from unexpired_server.errors import (
@@ -387,13 +387,12 @@ class Sessions(SessionAdmin):
         left = seconds_left(session, self._now(), self._store.policy)
         issue = self._access_tokens.issue
         access = issue(session.user_id, session.id, left, scopes, further, jkt=session.jkt)
-        tokens = SessionTokens(
+        tokens = self._refresh_tokens
+        return SessionTokens(
             access.token,
             access.expires_in,
+            tokens.write(session) if tokens else None,
+            int(left) if tokens else None,
             is_bound=is_bound(session, self._store.policy),
             token_type="DPoP" if access.is_bound else "Bearer",
         )
-        if self._refresh_tokens is None:
-            return tokens
-        written = self._refresh_tokens.write(session)
-        return replace(tokens, refresh_token=written, refresh_expires_in=int(left))

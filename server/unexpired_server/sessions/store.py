@@ -48,6 +48,7 @@ from unexpired_server.sessions.user import User
 from unexpired_server.sessions.users import Account
 from unexpired_server.settings import DAY
 from unexpired_server.storage.database import Database
+from unexpired_server.storage.prepared import Prepared
 from unexpired_server.storage.schema import events, sessions, users
 
 MAX_TRIES = 3
@@ -78,6 +79,8 @@ COLUMNS = (
     sessions.c.attempts,
     sessions.c.jkt,
 )
+
+WIDTH = len(COLUMNS)
 
 SCOPES = (
     select(users.c.scopes)
@@ -187,7 +190,7 @@ class Store:
         self._has_own_users = has_own_users
         self.policy = policy
         columns = (*COLUMNS, NO_SCOPES if has_own_users else SCOPES)
-        self._step_statement = _step_statement(policy).returning(*columns)
+        self._step_statement = Prepared(_step_statement(policy).returning(*columns))
         self._user_statement = (_OWN_USER if has_own_users else _USER).where(
             sessions.c.id == bindparam("session_id"),
             sessions.c.revoked_at.is_(None),
@@ -543,7 +546,7 @@ class Store:
             "origin": asked.address,
             **self._key(asked.jkt),
         }
-        row = connection.execute(self._step_statement, values).first()
+        row = self._step_statement.first(connection, values)
         decision = Decision.ROTATE if self.policy.rotation else Decision.KEEP
         return RefreshOutcome(decision, _session(row), _scopes(row)) if row else None
 
@@ -723,18 +726,13 @@ def _is_this_step(session: Session, asked: _Asked) -> bool:
     return session.counter == asked.token.counter + 1 and session.refreshed_at == asked.now
 
 
-def _session(row: Row[*tuple[Any, ...]]) -> Session:
-    return Session(
-        row.id,
-        row.user_id,
-        row.counter,
-        row.created_at,
-        row.refreshed_at,
-        row.revoked_at,
-        tuple(row.attempts.split(SEPARATOR)) if row.attempts else (),
-        row.jkt,
-    )
+def _session(row: Sequence[Any]) -> Session:
+    """Return the session of a row that begins with ``COLUMNS``."""
+    id_, user_id, counter, created_at, refreshed_at, revoked_at, attempts, jkt = row[:WIDTH]
+    steps = tuple(attempts.split(SEPARATOR)) if attempts else ()
+    return Session(id_, user_id, counter, created_at, refreshed_at, revoked_at, steps, jkt)
 
 
-def _scopes(row: Row[*tuple[Any, ...]]) -> frozenset[str]:
-    return split_scopes(row.scopes or "")
+def _scopes(row: Sequence[Any]) -> frozenset[str]:
+    """Return the scopes of a row that ends with them."""
+    return split_scopes(row[-1] or "")

@@ -39,13 +39,13 @@ class GroupCommit:
         self._waiting: list[tuple[Work[Any], asyncio.Future[Any]]] = []
         self._committing: asyncio.Task[None] | None = None
 
-    async def run(self, work: Work[Result]) -> Result:
-        """Run work in a transaction, possibly with others; return its result once committed."""
+    def run(self, work: Work[Result]) -> asyncio.Future[Result]:
+        """Run work in a transaction, possibly with others; the result comes once committed."""
         done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((work, done))
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_all())
-        return await done
+        return done
 
     def close(self) -> None:
         """End the thread and close its connection; the next use starts another."""

@@ -15,13 +15,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
@@ -43,6 +43,14 @@ PROBE = (
     "SELECT pg_backend_pid() AS pid, pg_is_in_recovery() AS is_standby, "
     "current_setting('transaction_read_only') = 'on' AS is_read_only"
 )
+
+
+_numbers = count(1)
+
+
+def _next_name() -> str:
+    """Return a name that no statement on any connection has."""
+    return f"unexpired_{next(_numbers)}"
 
 
 class PoolerFoundError(Exception):
@@ -125,12 +133,6 @@ class Connector:
             raise WrongTargetError("the server is not the primary")
 
 
-def _names() -> Callable[[], str]:
-    """Return a function that returns another name at each call."""
-    numbers = count(1)
-    return lambda: f"unexpired_{next(numbers)}"
-
-
 class PoolGuard:
     """Replaces connections that are dead or read-only when they are next taken from the pool.
 
@@ -149,6 +151,29 @@ class PoolGuard:
         event.listen(engine.sync_engine, "checkin", self._checked_in)
         event.listen(engine.sync_engine, "checkout", self._checked_out)
         event.listen(engine.sync_engine, "handle_error", self._failed)
+
+    def fetch(self, connection: Connection, text: str, values: Sequence[Any]) -> Sequence[Any]:
+        """Execute a statement by the driver itself, prepared once on each connection.
+
+        Raises:
+            DBAPIError: As SQLAlchemy would raise; with its own exception in place of SQLAlchemy's.
+        """
+        driver: Any = connection.connection.driver_connection
+        try:
+            return await_only(_fetch(driver, connection.info, text, values))
+        except Exception as exc:
+            is_lost = self._condemns(exc, lambda: _opened_at(connection)) or driver.is_closed()
+            if is_lost:
+                connection.invalidate(exc)
+            wrapper = _wrapper(exc)
+            if wrapper is None:
+                raise
+            raise wrapper(
+                text, None, exc, hide_parameters=True, connection_invalidated=is_lost
+            ) from exc
+        except BaseException as exc:  # Cancelled in the middle, as when the process ends.
+            connection.invalidate(exc)
+            raise
 
     def _connected(self, _connection: object, record: Any) -> None:
         record.info["opened_at"] = record.info["used_at"] = self._now()
@@ -174,31 +199,58 @@ class PoolGuard:
             raise DisconnectionError("idle, and it does not respond") from exc
 
     def _failed(self, context: ExceptionContext) -> None:
-        exc = context.original_exception
         context.invalidate_pool_on_disconnect = False  # The guard does that, by a monotonic clock.
-        if isinstance(exc, TimeoutError):
+        if self._condemns(context.original_exception, lambda: _opened_at(context.connection)):
             context.is_disconnect = True
-            self._doubted_before = self._now()
-        elif failures.is_stale(exc):
-            context.is_disconnect = True  # All others have prepared the same statements.
-            self._replaced_before = self._now()
-        elif failures.is_confused(exc):
-            context.is_disconnect = True
-        elif failures.ends_connection(exc):
-            opened_at = self._opened_at(context)
-            if failures.code_of(exc) != failures.READ_ONLY or self._is_old(opened_at):
-                context.is_disconnect = True
-                self._replaced_before = max(self._replaced_before, self._now())
 
-    def _opened_at(self, context: ExceptionContext) -> float:
-        connection = context.connection
-        if connection is None or connection.invalidated or connection.closed:
-            return float("-inf")
-        opened_at: float = connection.info.get("opened_at", float("-inf"))
-        return opened_at
+    def _condemns(self, exc: BaseException, opened_at: Callable[[], float]) -> bool:
+        """Note what a failure says about all connections; return whether its own is useless.
+
+        Args:
+            exc: The failure.
+            opened_at: Returns when its connection was opened.
+        """
+        if isinstance(exc, TimeoutError):
+            self._doubted_before = self._now()
+            return True
+        if failures.is_stale(exc):
+            self._replaced_before = self._now()  # All others have prepared the same statements.
+            return True
+        if failures.is_confused(exc):
+            return True
+        if not failures.ends_connection(exc):
+            return False
+        if failures.code_of(exc) == failures.READ_ONLY and not self._is_old(opened_at()):
+            return False
+        self._replaced_before = max(self._replaced_before, self._now())
+        return True
 
     def _is_old(self, opened_at: float) -> bool:
         return opened_at <= self._now() - REPLACE_SECONDS
+
+
+def _opened_at(connection: Connection | None) -> float:
+    if connection is None or connection.invalidated or connection.closed:
+        return float("-inf")
+    opened_at: float = connection.info.get("opened_at", float("-inf"))
+    return opened_at
+
+
+async def _fetch(driver: Any, known: dict[Any, Any], text: str, values: Sequence[Any]) -> Any:
+    statement = known.get(text)
+    if statement is None:
+        statement = known[text] = await driver.prepare(text, name=_next_name())
+    return await statement.fetch(*values)
+
+
+def _wrapper(exc: Exception) -> type[DBAPIError] | None:
+    """Return what SQLAlchemy would raise for one of asyncpg's own exceptions."""
+    from asyncpg import exceptions  # noqa: PLC0415 - an extra
+
+    if isinstance(exc, exceptions.IntegrityConstraintViolationError):
+        return IntegrityError
+    own = exceptions.InterfaceError, exceptions.InternalClientError, exceptions.PostgresError
+    return DBAPIError if isinstance(exc, own) else None
 
 
 def make_engine(connector: Connector, *, is_pooled: bool, **options: Any) -> AsyncEngine:
@@ -223,7 +275,7 @@ def make_engine(connector: Connector, *, is_pooled: bool, **options: Any) -> Asy
     else:
         # Without a name, asyncpg parses a statement again before each use, in a round trip of its
         # own: a refresh takes two in place of one.
-        arguments["prepared_statement_name_func"] = _names()
+        arguments["prepared_statement_name_func"] = _next_name
     return create_async_engine(
         "postgresql+asyncpg://",
         connect_args=arguments,

@@ -6,11 +6,13 @@ import logging
 import os
 import sqlite3
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from unexpired_server.settings import SettingsError
@@ -43,6 +45,16 @@ def make_engine(file: SQLiteFile, busy_seconds: float, **options: Any) -> AsyncE
     )
     event.listen(engine.sync_engine, "connect", _prepare)
     return engine
+
+
+def fetch(connection: Connection, text: str, values: Sequence[Any]) -> Sequence[Any]:
+    """Execute a statement by the driver itself, which keeps what it has compiled."""
+    driver: Any = connection.connection.driver_connection
+    try:
+        rows: list[Any] = driver.execute(text, values).fetchall()
+    except sqlite3.Error as exc:
+        raise DBAPIError.instance(text, None, exc, sqlite3.Error, hide_parameters=True) from exc
+    return rows
 
 
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:
