@@ -7,7 +7,8 @@ import time
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, Type, extract_parameters
+from argon2.exceptions import VerifyMismatchError
 from starlette.requests import Request
 from starlette.types import Receive
 
@@ -42,6 +43,21 @@ def differ(known: list[float], unknown: list[float]) -> bool:
     """Return whether the medians differ by more than 5 %."""
     medians = statistics.median(known), statistics.median(unknown)
     return max(medians) / min(medians) >= 1.05
+
+
+@pytest.mark.parametrize("kind", Type)
+async def test_to_know_no_user_nothing_is_hashed_at_the_start(
+    kind: Type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasher = PasswordHasher(1, 8, 1, hash_len=17, salt_len=9, type=kind)
+    like = extract_parameters(hasher.hash("right"))
+    monkeypatch.setattr(PasswordHasher, "hash", None)
+    passwords = Passwords(hasher)
+    assert extract_parameters(passwords._dummy_hash) == like  # noqa: SLF001 - what takes as long
+    with pytest.raises(VerifyMismatchError):
+        hasher.verify(passwords._dummy_hash, "right")  # noqa: SLF001
+    assert not await passwords.verify("right", None)
+    passwords.close()
 
 
 async def test_verification_continues_while_every_hashing_thread_is_busy(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import unicodedata
+from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 from precis_i18n import get_profile
 
 from unexpired_server.errors import Unavailable
@@ -66,6 +68,18 @@ def _forms(password: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((unicodedata.normalize("NFC", password.translate(_SPACES)), before)))
 
 
+def _hash_of_nothing(hasher: PasswordHasher) -> str:
+    """Return a hash that no password has, and that takes as long to verify as any other.
+
+    Its bytes are random: to hash a password takes a tenth of a second, at each start of a server
+    and at each of its commands.
+    """
+    lengths = (hasher.salt_len, hasher.hash_len)
+    salt, digest = (b64encode(secrets.token_bytes(one)).decode().rstrip("=") for one in lengths)
+    costs = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    return f"$argon2{hasher.type.name.lower()}$v={ARGON2_VERSION}${costs}${salt}${digest}"
+
+
 class Passwords:
     """Hashes and verifies passwords in a few threads.
 
@@ -77,8 +91,8 @@ class Passwords:
         self._hasher = hasher or PasswordHasher()
         self._pool = ThreadPoolExecutor(THREADS, "argon2")
         self._busy = 0
-        # A dummy hash, so that an unknown username takes as long as a wrong password.
-        self._dummy_hash = self._hasher.hash(secrets.token_hex(16))
+        # So that an unknown username takes as long as a wrong password.
+        self._dummy_hash = _hash_of_nothing(self._hasher)
 
     def hash(self, password: str) -> str:
         """Hash a new password."""
