@@ -192,7 +192,11 @@ class Database:
         Raises:
             Unavailable: The database is locked, slow or down.
         """
-        return await self.run(lambda one: one.run_sync(tables.problem), is_repeatable=True)
+        if await self.is_current():
+            return None
+        from unexpired_server.storage import migrate  # noqa: PLC0415 - see ``tables``
+
+        return await self.run(lambda one: one.run_sync(migrate.problem), is_repeatable=True)
 
     async def problem(self) -> str | None:
         """Try to write; return why this server cannot work with its database, or None.

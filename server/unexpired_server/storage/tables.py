@@ -27,15 +27,6 @@ def is_current(connection: Connection) -> bool:
     return revision(connection) == _newest(FOLDER)
 
 
-def problem(connection: Connection) -> str | None:
-    """Return why this version cannot serve on these tables; None when it can."""
-    if is_current(connection):
-        return None
-    from unexpired_server.storage import migrate  # noqa: PLC0415 - takes long
-
-    return migrate.problem(connection)
-
-
 def revision(connection: Connection) -> str | None:
     """Return the revision of the tables, as Alembic wrote it; None when there are none."""
     if not inspect(connection).has_table("alembic_version"):
