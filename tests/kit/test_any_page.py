@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import unexpired
 from unexpired_kit import cli
 from unexpired_kit.errors import KitError
 from unexpired_kit.markup import ADDED_POLICY
@@ -33,15 +34,34 @@ packages = ["unexpired", "./greeting-1.0-py3-none-any.whl"]
 """
 
 
+DOCSTRING = "Unexpired keeps a web app signed in."
+LARGEST_LIBRARY = 300_000
+"""Bytes; 448,000 with docstrings and with columns, 364,000 with columns."""
+
+
 @pytest.fixture
 def page(tmp_path: Path) -> Path:
     """A page without a policy and without a runtime, of the files that it names."""
-    folder = tmp_path / "hello"
+    return write_page(tmp_path / "hello")
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the command builds of the page."""
+    folder = tmp_path_factory.mktemp("built")
+    page = write_page(folder / "hello")
+    done = CliRunner().invoke(cli.main, ["build", str(page), "--out", str(folder / "dist")])
+    assert done.exit_code == 0, done.output
+    return folder / "dist"
+
+
+def write_page(folder: Path) -> Path:
+    """Write the page's files into a new folder, and return the folder."""
     (folder / "app").mkdir(parents=True)
     for name, text in {
         "index.html": PAGE, "pyscript.toml": SETTINGS, "hello.css": "p { color: red }",
-        "app/main.py": "import unexpired, words, greeting", "app/words.py": "HI = 'hi'",
-        "app/names.txt": "ada", "secret.txt": "secret",
+        "app/main.py": "import unexpired, words, greeting", "app/names.txt": "ada",
+        "app/words.py": "'''Greet.'''\nHI = 'hi'", "secret.txt": "secret",
     }.items():  # fmt: skip
         (folder / name).write_text(text)
     with zipfile.ZipFile(folder / "greeting-1.0-py3-none-any.whl", "w") as wheel:
@@ -56,11 +76,8 @@ def changed(page: Path, name: str, old: str, new: str) -> None:
     (page / name).write_text(text.replace(old, new))
 
 
-def test_a_page_gets_the_runtime_its_packages_and_a_policy(page: Path, tmp_path: Path) -> None:
+def test_a_page_gets_the_runtime_its_packages_and_a_policy(dist: Path) -> None:
     """Python finds the library, the page's modules and its wheel in the built archives."""
-    dist = tmp_path / "dist"
-    done = CliRunner().invoke(cli.main, ["build", str(page), "--out", str(dist)])
-    assert done.exit_code == 0, done.output
     (assets,) = (dist / "assets").iterdir()
     html = (dist / "index.html").read_text()
     assert "https://" not in html
@@ -81,6 +98,17 @@ def test_a_page_gets_the_runtime_its_packages_and_a_policy(page: Path, tmp_path:
         packed = archive.namelist()
     assert {"words.pyc", "unexpired/__init__.pyc", "unexpired/browser/fetch.pyc"} <= {*packed}
     assert not [name for name in packed if "desktop" in name or "requests" in name]
+
+
+def test_the_library_moves_without_docstrings_and_columns(dist: Path) -> None:
+    """A page reads neither; its own modules keep their docstrings, and all have their lines."""
+    (archive,) = dist.glob("assets/*/vendor/pyodide/app.zip")
+    assert archive.stat().st_size < LARGEST_LIBRARY
+    with zipfile.ZipFile(archive) as packed:
+        library, own = packed.read("unexpired/__init__.pyc"), packed.read("words.pyc")
+    assert DOCSTRING.encode() in Path(str(unexpired.__file__)).read_bytes()
+    assert DOCSTRING.encode() not in library
+    assert b"Greet." in own
 
 
 REFUSED = [

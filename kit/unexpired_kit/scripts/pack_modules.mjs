@@ -8,7 +8,8 @@ import "./say_why.mjs";
 
 const [pyodide, modules, archive] = process.argv.slice(2).map((path) => resolve(path));
 const { loadPyodide } = await import(pathToFileURL(`${pyodide}/pyodide.mjs`));
-const python = await loadPyodide({ indexURL: pyodide });
+// Columns are of use only beside the source, which is not in the archive; lines are kept.
+const python = await loadPyodide({ indexURL: pyodide, env: { PYTHONNODEBUGRANGES: "1" } });
 python.mountNodeFS("/modules", modules);
 python.runPython(readFileSync(new URL("pack_modules.py", import.meta.url), "utf8"));
 writeFileSync(archive, python.FS.readFile("/modules.zip"));
