@@ -5,9 +5,11 @@ import subprocess
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from shutil import which
 
 import pytest
+from selenium.common.exceptions import InvalidSessionIdException
 from selenium.webdriver import WebKitGTK
 from selenium.webdriver.webkitgtk.options import Options
 from selenium.webdriver.webkitgtk.service import Service
@@ -16,6 +18,7 @@ from browsers import choose_webkit
 from tests.support.server_process import ServerProcess
 from tests.webkit.window import Window
 
+FOLDER = Path(__file__).parent
 STOP_SECONDS = 10
 SWITCHES = ("--automation", "--javascript-can-open-windows-automatically=true")
 SCREEN = "1280x1024x24"
@@ -23,6 +26,38 @@ ACCESS_TTL = 4
 """Long enough that a page which has just started still has a valid token."""
 
 Launch = Callable[..., WebKitGTK]
+
+# No page may end its browser: where WebKitGTK's process dies, the fault is not what a test is of,
+# and each later command has only this error. Any other failure counts at once.
+AGAIN = pytest.mark.flaky(reruns=1, only_rerun=[InvalidSessionIdException.__name__])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run a test once more, with a new browser, if its browser has died; the summary tells."""
+    for item in items:
+        if item.path.parent == FOLDER:
+            item.add_marker(AGAIN)
+
+
+class Browser:
+    """A browser for many tests, of which only the first has to compile Python.
+
+    Args:
+        start: Starts one: at first, and after one has died.
+    """
+
+    def __init__(self, start: Callable[[], WebKitGTK]) -> None:
+        self._start = start
+        self._driver = start()
+
+    @property
+    def driver(self) -> WebKitGTK:
+        """The browser, which is alive."""
+        try:
+            assert self._driver.window_handles
+        except InvalidSessionIdException:
+            self._driver = self._start()
+        return self._driver
 
 
 @pytest.fixture(scope="session")
@@ -71,9 +106,15 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]
 
 
 @pytest.fixture(scope="session")
-def webkit(launch: Launch) -> WebKitGTK:
-    """One browser for all tests: only its first page has to compile Python."""
-    return launch()
+def shared(launch: Launch) -> Browser:
+    """One browser for all tests."""
+    return Browser(launch)
+
+
+@pytest.fixture
+def webkit(shared: Browser) -> WebKitGTK:
+    """The browser for all tests."""
+    return shared.driver
 
 
 @pytest.fixture

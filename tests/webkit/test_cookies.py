@@ -11,7 +11,7 @@ from selenium.webdriver import WebKitGTK
 
 from tests.support.secure_server import EVERYTHING, NAME, SecureServer
 from tests.support.server_process import PASSWORDS
-from tests.webkit.conftest import Launch
+from tests.webkit.conftest import Browser, Launch
 from tests.webkit.window import TIMEOUT_SECONDS, Window
 
 HOUR = 3600
@@ -30,11 +30,16 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureServer]:
 
 
 @pytest.fixture(scope="module")
-def secure_webkit(launch: Launch) -> WebKitGTK:
+def trusting(launch: Launch) -> Browser:
     """A browser that takes the certificate, which nobody has signed but the test."""
-    driver = launch("--ignore-tls-errors")
-    driver.set_script_timeout(TIMEOUT_SECONDS)
-    return driver
+    return Browser(lambda: launch("--ignore-tls-errors"))
+
+
+@pytest.fixture
+def secure_webkit(trusting: Browser) -> WebKitGTK:
+    """The browser that takes the certificate, with time for a script that starts Python."""
+    trusting.driver.set_script_timeout(TIMEOUT_SECONDS)
+    return trusting.driver
 
 
 class Tab(Window):

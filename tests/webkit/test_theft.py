@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from selenium.webdriver import WebKitGTK
 
 from tests.support.server_process import ServerProcess
 from tests.support.thief import (
@@ -20,7 +19,7 @@ from tests.support.thief import (
     session_of,
     settings_for,
 )
-from tests.webkit.conftest import Launch
+from tests.webkit.conftest import Browser, Launch
 from tests.webkit.window import Window
 
 MESSAGE = "#sign-in [role=alert]"
@@ -43,15 +42,15 @@ def backend(tmp_path_factory: pytest.TempPathFactory, mode: str) -> Iterator[Ser
 
 
 @pytest.fixture(scope="module")
-def elsewhere(launch: Launch) -> WebKitGTK:
+def elsewhere(launch: Launch) -> Browser:
     """The thief's browser, with a profile of its own."""
-    return launch()
+    return Browser(launch)
 
 
 @pytest.fixture
-def thief(elsewhere: WebKitGTK, backend: ServerProcess) -> Iterator[Window]:
+def thief(elsewhere: Browser, backend: ServerProcess) -> Iterator[Window]:
     """The thief, at the sign-in form of the page."""
-    first = Window(elsewhere, backend.url)
+    first = Window(elsewhere.driver, backend.url)
     yield first.opens()
     first.close_others()
 
