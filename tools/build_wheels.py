@@ -28,8 +28,9 @@ VENDOR = ROOT / "vendor"
 PACKAGE = "unexpired_server"
 KIT_PACKAGE = "unexpired_kit"
 CACHES = shutil.ignore_patterns("__pycache__")
-# Each build of a page makes a snapshot of its own.
-NOT_OF_THE_RUNTIME = shutil.ignore_patterns(".*", "snapshot.*", "archives.json")
+# Each build of a page makes a snapshot of its own, and compressed forms, which would make the wheel
+# twice as large.
+NOT_OF_THE_RUNTIME = shutil.ignore_patterns(".*", "snapshot.*", "archives.json", "*.br", "*.gz")
 FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
 # The target of a link or a picture: "](target" in Markdown, 'src="target' in HTML.
 TARGET = re.compile(
