@@ -63,8 +63,8 @@ def closing(socket: Connection) -> tuple[str, int, str]:
 
 
 def test_a_socket_lives_across_expiries_by_renewal(served: ServedApp) -> None:
-    tokens, until = served.sign_in(), time.time() + 2 * LIFE
     with connected(served) as socket:
+        tokens, until = served.sign_in(), time.time() + 2 * LIFE
         assert say(socket, {"token": tokens["accessToken"]}) == {
             "type": "ready", "expiresIn": pytest.approx(LIFE, abs=1)
         }  # fmt: skip
