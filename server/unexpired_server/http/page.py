@@ -45,6 +45,11 @@ def _media_type(path: str | os.PathLike[str]) -> str:
     return MEDIA_TYPES.get(Path(path).suffix, "application/octet-stream")
 
 
+def _set_media_type(response: Response, path: str | os.PathLike[str]) -> None:
+    if "content-type" in response.headers:  # A 304 has none.
+        response.headers["Content-Type"] = _media_type(path)
+
+
 FORMS = {"br": ".br", "gzip": ".gz"}
 """What a file's compressed forms are called, by their content coding, the smallest first."""
 
@@ -83,8 +88,7 @@ class PageFiles(StaticFiles):
         """Set the media type; make browsers revalidate a cached copy by its ETag."""
         response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers["Cache-Control"] = "no-cache"
-        if "content-type" in response.headers:
-            response.headers["Content-Type"] = _media_type(full_path)
+        _set_media_type(response, full_path)
         return response
 
 
@@ -105,8 +109,7 @@ class RuntimeFiles(PageFiles):
         response.headers["Vary"] = "Accept-Encoding"
         if coding:
             response.headers["Content-Encoding"] = coding
-        if "content-type" in response.headers:
-            response.headers["Content-Type"] = _media_type(full_path)
+        _set_media_type(response, full_path)
         return response
 
     @staticmethod
