@@ -22,8 +22,8 @@ from tests.support.server_process import PASSWORDS, ServerProcess
 PAGE = HERE / "browser" / "calls"
 MODULES = HERE / "browser" / "node_modules"
 PACKAGES = ("axios", "axios-auth-refresh", "ky")
-# No token expires by itself during the benchmark, and refreshes are not limited.
-SETTINGS: Mapping[str, float | str] = {"access_ttl": 3600, "refresh_limit": ""}
+# No token expires by itself during the benchmark, and neither sign-ins nor refreshes are limited.
+SETTINGS: Mapping[str, float | str] = {"access_ttl": 3600, "refresh_limit": "", "sign_in_limit": ""}
 USERNAME = "ada"
 
 BARE = "fetch, Python"
