@@ -172,3 +172,39 @@ async def test_a_cancelled_caller_does_not_disturb_the_others(
     assert isinstance(outcomes[1], asyncio.CancelledError)
     assert outcomes[2] == 2
     assert file.stored == [0, 1, 2]
+
+
+async def test_closing_ends_the_thread_and_the_next_use_starts_another(
+    group: GroupCommit, file: File
+) -> None:
+    before = set(threading.enumerate())
+    assert await group.run(adding(1)) == 1
+    (thread,) = set(threading.enumerate()) - before
+    group.close()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert await group.run(adding(2)) == 2
+    assert file.stored == [1, 2]
+
+
+def test_a_loop_that_ends_during_a_commit_does_not_disturb_the_next(file: File) -> None:
+    group, entered, released = GroupCommit(file.engine()), threading.Event(), threading.Event()
+
+    def slow(connection: Connection) -> int:
+        entered.set()
+        released.wait()
+        return adding(0)(connection)
+
+    async def leave() -> None:
+        group.run(slow)
+        group.run(adding(3))
+        await asyncio.to_thread(entered.wait)
+
+    async def add(n: int) -> int:
+        return await group.run(adding(n))
+
+    asyncio.run(leave())
+    released.set()
+    assert asyncio.run(add(1)) == 1
+    assert file.stored == [0, 1, 3]
+    group.close()

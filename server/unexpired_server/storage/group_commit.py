@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+
+from unexpired_server.storage.prepared import send
 
 MAX_BATCH = 100
 """The most that share one commit, so that none waits for long."""
 
 Result = TypeVar("Result")
 Work = Callable[[Connection], Result]
+_Item = tuple[Work[Any], asyncio.Future[Any]]
+_Groups = SimpleQueue[tuple[asyncio.AbstractEventLoop, Sequence[_Item]] | None]
 
 
 class GroupCommit:
@@ -35,33 +40,55 @@ class GroupCommit:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._thread = ThreadPoolExecutor(1, "commit")
-        self._waiting: list[tuple[Work[Any], asyncio.Future[Any]]] = []
-        self._committing: asyncio.Task[None] | None = None
+        self._waiting: list[_Item] = []
+        self._groups: _Groups | None = None
+        self._committing: asyncio.AbstractEventLoop | None = None
 
     def run(self, work: Work[Result]) -> asyncio.Future[Result]:
         """Run work in a transaction, possibly with others; the result comes once committed."""
-        done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Result] = loop.create_future()
+        if self._committing is not loop:
+            self._waiting = []  # Of a loop that was stopped meanwhile: nobody waits any more.
+            self._committing = loop
+            # At the next turn, so that what arrives in this one shares the commit.
+            loop.call_soon(self._commit_next, loop)
         self._waiting.append((work, done))
-        if self._committing is None:
-            self._committing = asyncio.create_task(self._commit_all())
         return done
 
     def close(self) -> None:
         """End the thread and close its connection; the next use starts another."""
-        self._thread.shutdown(wait=False)
-        self._thread = ThreadPoolExecutor(1, "commit")
+        if self._groups is not None:
+            self._groups.put(None)
+            self._groups = None
         self._engine.dispose()
 
-    async def _commit_all(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._waiting:
-            group, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-            works = [work for work, _ in group]
-            outcomes = await loop.run_in_executor(self._thread, self._outcomes, works)
-            for (_, done), outcome in zip(group, outcomes, strict=True):
-                _resolve(done, outcome)
-        self._committing = None
+    def _commit_next(self, loop: asyncio.AbstractEventLoop) -> None:
+        group, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+        if self._groups is None:
+            self._groups = SimpleQueue()
+            # No result precedes its commit, so a process that ends need not wait for the thread.
+            Thread(target=self._serve, args=[self._groups], name="commit", daemon=True).start()
+        self._groups.put((loop, group))
+
+    def _serve(self, groups: _Groups) -> None:
+        # An executor makes two futures and a lock for each batch, which costs twice as much.
+        while (sent := groups.get()) is not None:
+            loop, group = sent
+            outcomes = self._outcomes([work for work, _ in group])
+            with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
+                loop.call_soon_threadsafe(self._committed, loop, group, outcomes)
+            del sent, loop, group, outcomes  # The wait for the next may be long.
+
+    def _committed(
+        self, loop: asyncio.AbstractEventLoop, group: Sequence[_Item], outcomes: Sequence[Any]
+    ) -> None:
+        for (_, done), outcome in zip(group, outcomes, strict=True):
+            _resolve(done, outcome)
+        if self._waiting:
+            self._commit_next(loop)
+        else:
+            self._committing = None
 
     def _outcomes(self, works: Sequence[Work[Any]]) -> list[Any]:
         """Return the result or the exception of each."""
@@ -75,13 +102,13 @@ class GroupCommit:
     def _together(self, works: Sequence[Work[Any]]) -> list[Any]:
         with self._engine.connect() as connection:
             # Take the write lock first: no other writer may change what the work reads.
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            send(connection, "BEGIN IMMEDIATE")
             try:
                 results = [work(connection) for work in works]
-                connection.exec_driver_sql("COMMIT")
+                send(connection, "COMMIT")
             except BaseException:
                 with suppress(DBAPIError):  # On some errors SQLite has already rolled back.
-                    connection.exec_driver_sql("ROLLBACK")
+                    send(connection, "ROLLBACK")
                 raise
             return results
 

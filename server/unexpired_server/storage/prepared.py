@@ -29,6 +29,20 @@ def executed_by(fetch: Fetch, engine: Engine) -> Engine:
     return engine.execution_options(**{FETCH: fetch})
 
 
+def send(connection: Connection, text: str) -> None:
+    """Send a statement without parameters and rows, such as ``COMMIT``.
+
+    Args:
+        connection: A connection.
+        text: The statement.
+    """
+    fetch: Fetch | None = connection.get_execution_options().get(FETCH)
+    if fetch is None:
+        connection.exec_driver_sql(text)
+    else:
+        fetch(connection, text, ())
+
+
 class Prepared:
     """A statement of at most one row, whose parameters and columns need no conversion.
 
