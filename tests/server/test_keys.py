@@ -10,6 +10,7 @@ import jwt
 import pytest
 from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -26,7 +27,15 @@ from unexpired_server.tokens import base64url, key_file
 from unexpired_server.tokens.access_tokens import AccessTokens, OwnTokens
 from unexpired_server.tokens.jwks_verifier import JWKSVerifier
 from unexpired_server.tokens.jws import parse_compact
-from unexpired_server.tokens.keys import Key, VerifyingKey, load_ring, reload_ring, ring_of
+from unexpired_server.tokens.keys import (
+    NUMBER_BYTES,
+    Key,
+    VerifyingKey,
+    as_der,
+    load_ring,
+    reload_ring,
+    ring_of,
+)
 from unexpired_server.tokens.opaque_tokens import OpaqueTokens
 
 STORES = ("sqlite", "postgres")
@@ -446,3 +455,14 @@ def test_a_file_of_an_earlier_version_is_read_and_its_member_names_stay(tmp_path
     stored = json.loads(file.read_text())["keys"]
     assert [key.get("signs_from") for key in stored] == [None, 5, 60]
     assert set(stored[2]) == {"kid", "alg", "created", "secret", "signs_from"}
+
+
+@pytest.mark.parametrize("second", [0x00, 0x01, 0x7F, 0x80, 0xFF])
+@pytest.mark.parametrize("first", [0x00, 0x01, 0x7F, 0x80, 0xFF])
+@pytest.mark.parametrize("rest", [0x00, 0x80, 0xFF])
+def test_an_es256_signature_is_written_as_cryptography_writes_it(
+    first: int, second: int, rest: int
+) -> None:
+    r, s = (bytes([one]) + bytes([rest]) * (NUMBER_BYTES - 1) for one in (first, second))
+    written = encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
+    assert as_der(r + s) == written

@@ -35,6 +35,7 @@ CACHE_SIZE = 10_000
 NUMBERS = frozenset({int, float})
 NO_TIME = float("nan")
 
+NO_SCOPES: frozenset[str] = frozenset()
 NO_CLAIMS: Mapping[str, Any] = ReadOnlyDict()
 
 THUMBPRINT_BYTES = 32
@@ -166,12 +167,12 @@ class OwnTokens:
         # RFC 7519 lets `aud` be a list; ours is exactly one string.
         if payload.get("aud") != expected.audience:
             raise TokenInvalid
-        claims = Claims(
-            user_id=text_of(payload, "sub"),
-            session_id=text_of(payload, "sid"),
-            scopes=_scopes(payload),
-            claims=read_only(payload),
-            jkt=bound_key(payload),
+        claims = Claims(  # By position: names take 0.2 µs.
+            text_of(payload, "sub"),
+            text_of(payload, "sid"),
+            _scopes(payload) if "scope" in payload else NO_SCOPES,
+            read_only(payload),
+            bound_key(payload),
         )
         text_of(payload, "jti")
         issued_at, expires_at = time_of(payload, "iat"), time_of(payload, "exp")
@@ -248,7 +249,8 @@ class Verifier:
     def _authenticate(self, token: str, now: float) -> tuple[VerifyingKey, ReadToken]:
         compact = parse_compact(token, self._rules.maximum_length, self._headers)
         key = self._signer(compact)
-        self._note_header(compact.segment, compact.header)
+        if compact.segment not in self._headers:
+            self._note_header(compact.segment, compact.header)
         # Claims are read after the signature: a token that is expired and tampered is tampered.
         if not self._issuer.is_named(compact.payload.get("iss")):
             raise TokenInvalid
@@ -259,7 +261,7 @@ class Verifier:
 
     def _note_header(self, segment: str, header: Header) -> None:
         # Only of authentic tokens, so forged ones cannot displace it.
-        if segment in self._headers or len(segment) > KNOWN_HEADER_LENGTH:
+        if len(segment) > KNOWN_HEADER_LENGTH:
             return
         if len(self._headers) >= KNOWN_HEADERS:
             self._headers.clear()
@@ -409,7 +411,7 @@ def _is_thumbprint(text: str) -> bool:
 
 
 def _scopes(payload: dict[str, Any]) -> frozenset[str]:
-    text = payload.get("scope", "")
+    text = payload["scope"]
     if not isinstance(text, str):
         raise TokenInvalid
     return split_scopes(text)

@@ -39,6 +39,12 @@ ECDSA_SHA256 = ECDSA(SHA256())
 NUMBER_BYTES = 32
 """An ES256 signature is two numbers of so many bytes (RFC 7518, section 3.4)."""
 
+DER_INTEGER = (b"\x02\x20", b"\x02\x21\x00")
+"""How an integer of so many bytes begins in DER: one whose first bit is set gets a zero."""
+
+DER_SEQUENCE = {length: bytes((0x30, length)) for length in range(68, 71)}
+"""How a sequence of two such integers begins, by the length of both."""
+
 COMPACT_JSON = json.JSONEncoder(separators=(",", ":"))
 
 
@@ -92,13 +98,21 @@ def _verifies_es256(message: bytes, material: Any, signature: bytes) -> bool:
     # PyJWT converts by way of hexadecimal, and prepares the hash each time: 3 µs of 51.
     if len(signature) != 2 * NUMBER_BYTES:
         return False
-    r = int.from_bytes(signature[:NUMBER_BYTES], "big")
-    s = int.from_bytes(signature[NUMBER_BYTES:], "big")
     try:
-        material.verify(encode_dss_signature(r, s), message, ECDSA_SHA256)
+        material.verify(as_der(signature), message, ECDSA_SHA256)
     except InvalidSignature:
         return False
     return True
+
+
+def as_der(signature: bytes) -> bytes:
+    """Return an ES256 signature as OpenSSL takes it: a sequence of two integers in DER."""
+    first, second = signature[:NUMBER_BYTES], signature[NUMBER_BYTES:]
+    # All but one of 128 signatures are the numbers as they are, in 0.3 µs in place of 0.9.
+    if first[0] and second[0]:
+        integers = DER_INTEGER[first[0] >> 7] + first + DER_INTEGER[second[0] >> 7] + second
+        return DER_SEQUENCE[len(integers)] + integers
+    return encode_dss_signature(int.from_bytes(first, "big"), int.from_bytes(second, "big"))
 
 
 VERIFIES: dict[str, Callable[[bytes, Any, bytes], bool]] = {

@@ -26,12 +26,15 @@ class ReadOnlyDict(dict[str, Any]):
 
 
 NESTED = (dict, list, tuple)
+PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def read_only(value: Any) -> Any:
     """Return a JSON value with dictionaries that refuse changes, and tuples for lists."""
     if isinstance(value, dict):
-        # Most claims are flat, and a plain copy takes a third of the time.
+        # Most claims are flat: to see that, and a plain copy, take half of the time.
+        if PLAIN.issuperset(map(type, value.values())):
+            return ReadOnlyDict(value)
         nested = {name: read_only(one) for name, one in value.items() if isinstance(one, NESTED)}
         return ReadOnlyDict(value | nested if nested else value)
     if isinstance(value, list | tuple):

@@ -20,11 +20,14 @@ def read_object(raw: bytes) -> dict[str, Any]:
     # Without JSON's whitespace, for which `decode` would look with expressions: 0.5 µs.
     text = raw.decode("utf-8").strip(" \t\n\r")
     try:
-        value, end = _DECODER.raw_decode(text)
+        # By what `raw_decode` calls, which takes 0.13 µs of 2.
+        value, end = _DECODER.scan_once(text, 0)
         if "\\u" in text:
             _refuse_lone_surrogates(value)
     except RecursionError as exc:
         raise ValueError("nested too deeply") from exc
+    except StopIteration as exc:
+        raise ValueError("no value") from exc
     if end != len(text):
         raise ValueError("more than one value")
     if not isinstance(value, dict):
@@ -48,4 +51,4 @@ def _refuse_lone_surrogates(value: object) -> None:
     json.dumps(value, ensure_ascii=False).encode("utf-8")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
+_DECODER: Any = json.JSONDecoder(object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
