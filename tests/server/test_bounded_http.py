@@ -1,14 +1,12 @@
 """Which bytes the server accepts as HTTP, and how many of them."""
 
-import asyncio
 import json
 import socket
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPResponse
 from inspect import getsource, signature
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -21,11 +19,7 @@ from uvicorn.server import ServerState
 
 from tests.support.paths import ROOT
 from tests.support.server_process import ServerProcess
-from unexpired_server.ops.bounded_http import (
-    HEADER_BYTES,
-    BoundedHttpToolsProtocol,
-    ResponseWriter,
-)
+from unexpired_server.ops.bounded_http import HEADER_BYTES, BoundedHttpToolsProtocol
 from unexpired_server.ops.server import Server
 
 PIECE = 1000
@@ -167,8 +161,7 @@ SERVER = {
     "shutdown": ["self", "sockets"],
     "handle_exit": ["self", "sig", "frame"],
 }
-USED = {"parser", "cycle", "headers", "url", "transport", "connections", "config", "server_state",
-        "loop"}  # fmt: skip
+USED = {"parser", "cycle", "headers", "url", "transport", "connections", "config", "server_state"}
 
 
 async def test_uvicorn_still_has_the_private_parts_that_are_overridden() -> None:
@@ -209,87 +202,6 @@ def test_uvicorn_is_pinned_to_the_minor_version_that_was_checked() -> None:
     (pin,) = (line for line in project["dependencies"] if line.startswith("uvicorn"))
     major, minor = uvicorn.__version__.split(".")[:2]
     assert pin == f"uvicorn>={major}.{minor},<{major}.{int(minor) + 1}"
-
-
-class Recorded(asyncio.Transport):
-    """A connection that notes each call of the kernel."""
-
-    def __init__(self) -> None:
-        super().__init__({"sockname": ("127.0.0.1", 80), "peername": ("127.0.0.1", 9)})
-        self.sent: list[bytes] = []
-        self.is_closed = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert not self.is_closed
-        self.sent.append(bytes(data))
-
-    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
-        self.write(b"".join(list_of_data))
-
-    def close(self) -> None:
-        self.is_closed = True
-
-    def is_closing(self) -> bool:
-        return self.is_closed
-
-    def resume_reading(self) -> None:
-        """Nothing was paused."""
-
-
-START = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
-
-
-async def answered(method: str = "GET", *fields: str, waits: bool = False) -> Recorded:
-    """Return the connection after a request; ``waits`` is for a body that takes longer."""
-    done, transport = asyncio.Event(), Recorded()
-
-    async def app(_scope: object, _receive: object, send: Callable[..., Any]) -> None:
-        await send(START)
-        if waits:
-            await asyncio.sleep(0.01)
-            assert transport.sent
-        await send({"type": "http.response.body", "body": b"ok"})
-        done.set()
-
-    config = Config(app, lifespan="off")
-    config.load()
-    protocol = BoundedHttpToolsProtocol(config, ServerState(), {})
-    protocol.connection_made(transport)
-    head = "".join(f"{one}\r\n" for one in (f"{method} / HTTP/1.1", "Host: x", *fields, ""))
-    protocol.data_received(head.encode())
-    async with asyncio.timeout(5):
-        await done.wait()
-    return transport
-
-
-async def test_a_response_is_sent_in_one_piece() -> None:
-    (sent,) = (await answered()).sent
-    assert sent.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert sent.endswith(b"\r\n\r\nok")
-
-
-async def test_a_head_does_not_wait_for_a_body_that_takes_longer() -> None:
-    head, body = (await answered(waits=True)).sent
-    assert head.endswith(b"\r\n\r\n")
-    assert body == b"ok"
-
-
-@pytest.mark.parametrize("fields", [(), ("Connection: close",)])
-async def test_a_response_without_a_body_is_sent_before_the_connection_closes(
-    fields: tuple[str, ...],
-) -> None:
-    connection = await answered("HEAD", *fields)
-    (head,) = connection.sent
-    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert connection.is_closed is bool(fields)
-
-
-async def test_a_head_is_not_sent_to_a_client_that_has_gone() -> None:
-    connection = Recorded()
-    ResponseWriter(connection, asyncio.get_running_loop()).write(b"HTTP/1.1 200 OK\r\n\r\n")
-    connection.close()
-    await asyncio.sleep(0)
-    assert not connection.sent
 
 
 async def never(_scope: object, _receive: object, _send: object) -> None:

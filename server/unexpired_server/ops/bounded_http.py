@@ -27,9 +27,6 @@ STALL_SECONDS = 60.0
 """How long a client may read nothing of a response. On a slow network the kernel's buffer takes
 half a minute to empty."""
 
-STATUS_LINE = b"HTTP/1.1 "
-"""What uvicorn's responses begin with; a piece of a body that does so just waits for a turn."""
-
 TOO_LARGE = "The request's headers are too large."
 INVALID = "Invalid HTTP request received."
 
@@ -106,46 +103,6 @@ class BoundedProtocol(asyncio.Protocol):
         self.transport.close()
 
 
-class ResponseWriter:
-    """Sends the head of a response together with the body, where that follows at once.
-
-    uvicorn writes them one after the other, and uvloop sends each right away: two packets, and 6 µs
-    more for each response. A head that waits for its body goes at the event loop's next turn.
-
-    Args:
-        transport: The connection.
-        loop: Its event loop.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._head = b""
-        self.is_closing = transport.is_closing
-
-    def write(self, data: bytes) -> None:
-        """Send data after the head that waits, or let it wait if it is one."""
-        if self._head:
-            head, self._head = self._head, b""
-            self._transport.writelines([head, data])
-        elif data.startswith(STATUS_LINE):
-            self._head = data
-            self._loop.call_soon(self.flush)
-        else:
-            self._transport.write(data)
-
-    def flush(self) -> None:
-        """Send the head that waits, if there is one and the client has not gone."""
-        head, self._head = self._head, b""
-        if head and not self._transport.is_closing():
-            self._transport.write(head)
-
-    def close(self) -> None:
-        """Send what waits, and close the connection."""
-        self.flush()
-        self._transport.close()
-
-
 class BoundedH11Protocol(BoundedProtocol, H11Protocol):
     """uvicorn's h11 protocol, for connections that httptools cannot serve."""
 
@@ -162,17 +119,6 @@ class BoundedHttpToolsProtocol(BoundedProtocol, HttpToolsProtocol):
 
     _head_size = 0
     _unparsed = 0
-    _writer: ResponseWriter
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for a request."""
-        super().connection_made(transport)
-        self._writer = ResponseWriter(self.transport, self.loop)
-
-    def on_response_complete(self) -> None:
-        """Begin to wait for the next request; a response to HEAD is complete without a body."""
-        self._writer.flush()
-        super().on_response_complete()
 
     def data_received(self, data: bytes) -> None:
         """Parse; refuse too many bytes that complete nothing."""
@@ -209,7 +155,6 @@ class BoundedHttpToolsProtocol(BoundedProtocol, HttpToolsProtocol):
         self._unparsed = 0
         if not self.parser.should_upgrade():
             super().on_headers_complete()
-            self.cycle.transport = self._writer
 
     def on_body(self, body: bytes) -> None:
         """Pass on a part of the body; the application limits its size."""
