@@ -14,6 +14,7 @@ import js
 from pyodide.ffi import JsException, to_js
 
 from unexpired.browser.host import is_online, page_url
+from unexpired.browser.promises import promise_of
 from unexpired.browser.request_body import whole_body
 from unexpired.browser.response_headers import ResponseHeaders
 from unexpired.browser.upload import NOT_SENDABLE, reported_at_its_ends, reports_progress, upload
@@ -51,7 +52,8 @@ class FetchTransport:
         js_abort = js.AbortController.new()
         try:
             with reported_at_its_ends(request, body):
-                js_response = await js.fetch(request.url, _init(request, body, js_abort.signal))
+                init = _init(request, body, js_abort.signal)
+                js_response = await promise_of(js.fetch, request.url, init)
         except asyncio.CancelledError:
             js_abort.abort()
             raise
@@ -143,7 +145,7 @@ class _FetchBody:
             raise Unreachable from None
 
     async def _read_whole(self) -> bytes:
-        js_buffer = await self._js_response.arrayBuffer()
+        js_buffer = await promise_of(self._js_response.arrayBuffer)
         content: bytes = js_buffer.to_bytes()
         self._missing -= len(content)
         self._end()
@@ -155,7 +157,7 @@ class _FetchBody:
                 self._end()
                 return b""
             self._js_reader = self._js_response.body.getReader()
-        while not (js_result := await self._js_reader.read()).done:
+        while not (js_result := await promise_of(self._js_reader.read)).done:
             if js_result.value.length:
                 piece: bytes = js_result.value.to_bytes()
                 self._missing -= len(piece)
