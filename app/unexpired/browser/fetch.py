@@ -199,9 +199,10 @@ def check_length(request: Request, headers: Headers, content: bytes) -> None:
 def _init(request: Request, body: Any, js_signal: Any) -> Any:
     init: dict[str, Any] = {
         "method": request.method,
-        "headers": dict(request.headers),
-        "keepalive": request.keepalive,
+        "headers": dict(request.headers.items()),
     }
+    if request.keepalive:
+        init["keepalive"] = True
     if js_signal is not None:
         init["signal"] = js_signal
     if body is not None:
