@@ -223,8 +223,11 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         manager = self._manager
         request = manager.request(method, url, options)
         reading = manager.reading(request, options)
-        async with aclosing(await self._open(request, reading, reading.silence)) as stream:
+        stream = await self._open(request, reading, reading.silence)
+        try:
             response = await stream.aread()
+        finally:
+            stream.abandon()
         await self._call_hooks("response", response)
         return response
 

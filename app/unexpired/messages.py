@@ -109,10 +109,8 @@ class Request:
     upload_progress: Progress | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        if not _TOKEN.fullmatch(self.method):
-            raise ValueError("method is the name of an HTTP method, such as GET")
-        if self.method.upper() in FORBIDDEN_METHODS:
-            raise ValueError(f"method: browsers do not send {self.method.upper()}")
+        if self.method not in IDEMPOTENT_METHODS:
+            _check_method(self.method)
         for name, value in self.headers.items():
             check_header(name, value)
 
@@ -145,6 +143,13 @@ class Request:
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.url.partition('?')[0].partition('#')[0]}>"
+
+
+def _check_method(method: str) -> None:
+    if not _TOKEN.fullmatch(method):
+        raise ValueError("method is the name of an HTTP method, such as GET")
+    if method.upper() in FORBIDDEN_METHODS:
+        raise ValueError(f"method: browsers do not send {method.upper()}")
 
 
 def check_header(name: str, value: str) -> None:

@@ -269,8 +269,12 @@ class AsyncResponseStream(_Stream):
         Raises what ``aiter_bytes`` raises.
         """
         if self._whole is None:
-            content = b"".join([piece async for piece in self._pieces()])
-            self._whole = self._reading.name(self._response(content))
+            # A generator, as ``_pieces`` is, costs a short response more than its reading.
+            pieces = [self._count(piece) for piece in self._begin()]
+            while piece := await self._next():
+                pieces.append(self._count(piece))
+            self._end()
+            self._whole = self._reading.name(self._response(b"".join(pieces)))
         return self._whole
 
     async def aclose(self) -> None:

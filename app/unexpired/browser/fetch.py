@@ -45,7 +45,7 @@ class FetchTransport:
 
     async def open(self, request: Request) -> AsyncResponseStream:
         """Send the request; see ``StreamingTransport``."""
-        body = await whole_body(request.body)
+        body = None if request.body is None else await whole_body(request.body)
         if request.upload_progress is not None and reports_progress(request, body):
             response = await _upload(request, body, request.upload_progress)
             return AsyncResponseStream.of(response)
