@@ -52,7 +52,7 @@ from unexpired.proofs import KeyLost, Proof, signed
 from unexpired.session_manager import SessionManager, new_session_name
 from unexpired.session_record import Generation
 from unexpired.streams import AsyncResponseStream, Reading
-from unexpired.timers import Background, Wakeup, timeout_after
+from unexpired.timers import Background, Completion, Wakeup, timeout_after
 
 if TYPE_CHECKING:
     from unexpired.adapters.httpx import AsyncSessionAuth, FetchAdapterTransport
@@ -125,7 +125,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         self._lock = lock or LocalLock()
         self._is_watched = is_watched
         self._tick = tick
-        self._refresh_task: asyncio.Task[UnexpiredError | None] | None = None
+        self._refreshing: Completion[UnexpiredError | None] | None = None
         self._exchange: asyncio.Task[Any] | None = None
         self._refreshed_session = ""  # Whose refresh these two are.
         self._background = Background()
@@ -509,7 +509,8 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
             await self._report_to_server()
             return
         seconds = LEAVE_TIMEOUT if self._manager.options.page_url else None
-        await _is_done_within(seconds, self._background.start(self._report_to_server()))
+        report = self._background.start(self._report_to_server())
+        await Completion(report).is_reached_within(seconds)
         await self._at_provider.sign_out(record)
 
     async def refresh(self) -> None:
@@ -766,14 +767,15 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         if self._manager.session.is_stale(effect.stale):
             self._manager.session.record_for(effect.stale)
             return
-        task, session = self._refresh_task, effect.stale.session
+        refreshing, session = self._refreshing, effect.stale.session
         if session != self._refreshed_session:  # That of a session which was replaced is no help.
-            self._refreshed_session, self._exchange, task = session, None, None
-        if task is None or task.done():
-            task = self._refresh_task = asyncio.ensure_future(self._renew(effect.stale))
-        if not await _is_done_within(effect.within, task):
+            self._refreshed_session, self._exchange, refreshing = session, None, None
+        if refreshing is None or refreshing.task.done():
+            task = asyncio.ensure_future(self._renew(effect.stale))
+            refreshing = self._refreshing = Completion(task)
+        if not await refreshing.is_reached_within(effect.within):
             raise Unreachable
-        if error := task.result():
+        if error := refreshing.task.result():
             raise copy(error) from error.__cause__  # Each waiter notes its own request.
 
     async def _renew(self, stale: Generation) -> UnexpiredError | None:
@@ -844,7 +846,7 @@ class AsyncClient(BaseClient[Awaitable[Response]]):
         self, exchange: asyncio.Task[Any], stale: Generation, seconds: float
     ) -> None:
         """Wait for an exchange, and note it if it is slow. Its result is used however late."""
-        if await _is_done_within(seconds, exchange):
+        if await Completion(exchange).is_reached_within(seconds):
             exchange.result()
             return
         manager = self._manager
@@ -899,13 +901,3 @@ class _Opening:
         """Abandon the response that has arrived so far."""
         if self._stream is not None:
             self._stream.abandon()
-
-
-async def _is_done_within(seconds: float | None, task: asyncio.Task[Any]) -> bool:
-    """Wait for a task that goes on afterwards; return whether it is done."""
-    try:
-        async with timeout_after(seconds):
-            await asyncio.wait({task})
-    except TimeoutError:
-        return task.done()
-    return True

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 MIN_TIMEOUT = 0.05  # s
@@ -168,6 +168,46 @@ class Wakeup:
             await asyncio.wait({sleeper}, timeout=seconds)
         finally:
             self._sleepers.discard(sleeper)
+
+
+class Completion(Generic[Result]):
+    """The end of a task that any number wait for, and that goes on when none of them does.
+
+    It wakes all of them in one callback, and their futures have none besides their own:
+    ``asyncio.wait`` would take three turns of the event loop for each, this takes one. In a page a
+    turn costs 0.04 to 0.07 ms, and there may be a hundred.
+
+    Args:
+        task: The task.
+
+    Attributes:
+        task: The task.
+    """
+
+    def __init__(self, task: asyncio.Task[Result]) -> None:
+        self.task: asyncio.Task[Result] = task
+        self._waiters: dict[asyncio.Future[None], None] = {}  # In the order in which they came.
+        task.add_done_callback(self._wake_all)
+
+    async def is_reached_within(self, seconds: float | None) -> bool:
+        """Wait for the end; return whether it has come."""
+        if self.task.done():
+            return True
+        waiter: asyncio.Future[None] = asyncio.Future(loop=asyncio.get_running_loop())
+        self._waiters[waiter] = None
+        try:
+            async with timeout_after(seconds):
+                await waiter
+        except TimeoutError:
+            return self.task.done()
+        finally:
+            del self._waiters[waiter]
+        return True
+
+    def _wake_all(self, _: asyncio.Task[Result]) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
 
 class Background:

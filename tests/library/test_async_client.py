@@ -500,7 +500,7 @@ async def test_after_waiting_for_the_lock_the_other_pages_token_is_used(tab: Pag
     tab.clock.advance(901)
     async with lock.hold(1):
         waiting = asyncio.ensure_future(other.get("/api/notes"))
-        while other._refresh_task is None:  # noqa: SLF001 - no event says that it waits for the lock
+        while other._refreshing is None:  # noqa: SLF001 - no event says that it waits for the lock
             await asyncio.sleep(0)
         await tab.client.refresh()
     assert (await waiting).status_code == 200

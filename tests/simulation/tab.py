@@ -158,8 +158,8 @@ class Tab:
         """Close the tab, whatever it is doing."""
         self.is_dead = True
         self.client.close()
-        client = self.client
-        for task in (*self.calls, client._refresh_task, *client._background):  # noqa: SLF001 - a crash ends every task
+        refreshing, background = self.client._refreshing, self.client._background  # noqa: SLF001
+        for task in (*self.calls, refreshing and refreshing.task, *background):  # A crash ends all.
             if task is not None:
                 task.cancel()
         self.world.tabs.remove(self)
