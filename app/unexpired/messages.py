@@ -124,7 +124,7 @@ class Request:
     @property
     def wants_events(self) -> bool:
         """Whether the response is to be a stream of server-sent events, which has no end."""
-        return self.headers.get("accept") == EVENT_STREAM
+        return "accept" in self.headers and self.headers["accept"] == EVENT_STREAM
 
     def with_header(self, name: str, value: str) -> Request:
         """Return this request with one header field set."""

@@ -22,6 +22,7 @@ class ResponseHeaders(Headers):
 
     def __init__(self, js_headers: Any) -> None:
         self._js_headers = js_headers
+        self._looked_up: dict[str, str | None] = {}
 
     def __getattr__(self, name: str) -> Any:
         """Copy the fields, when they are used for the first time."""
@@ -43,6 +44,11 @@ class ResponseHeaders(Headers):
         return Headers, (self._fields,)  # An object of JavaScript cannot be pickled.
 
     def _value(self, name: str) -> str | None:
+        if name not in self._looked_up:
+            self._looked_up[name] = self._look_up(name)
+        return self._looked_up[name]
+
+    def _look_up(self, name: str) -> str | None:
         try:
             value = self._js_headers.get(name)
         except JsException:  # It is no name of a header field.
