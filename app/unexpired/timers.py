@@ -41,7 +41,7 @@ class _Limit:
     A step that came late is repeated, but never two in a row: a hidden page's timers are always
     late; its timeouts take twice as long, and do end.
 
-    It cancels the task as ``asyncio.timeout`` does, which takes half as long again for a block.
+    It cancels the task as ``asyncio.timeout`` does, with which a block would take 2 µs more.
 
     Args:
         seconds: The longest that it may take.
