@@ -28,7 +28,6 @@ HINTS = """\
 <script type="module" src="vendor/load_pyodide.mjs"></script>
 <link rel="modulepreload" href="vendor/pyodide/pyodide.mjs">
 <link rel="modulepreload" href="vendor/pyodide/pyodide.asm.mjs">
-<link rel="preload" as="fetch" crossorigin fetchpriority="low" href="vendor/pyodide/pyodide.asm.wasm">
 <link rel="preload" as="fetch" crossorigin fetchpriority="low" href="vendor/pyodide/python_stdlib.zip">
 <link rel="preload" as="fetch" crossorigin fetchpriority="low" href="vendor/pyodide/snapshot.gz">
 """  # noqa: E501 - Markup.

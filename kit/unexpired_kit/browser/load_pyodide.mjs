@@ -11,6 +11,8 @@ export { version };
 
 const VENDOR = new URL("./pyodide/", import.meta.url);
 const indexURL = VENDOR.href;
+const SIZES_BYTES = 12;
+const DAMAGED = "snapshot.gz: damaged";
 
 // Loading starts before PyScript asks for it. Until then, output goes to the console.
 let streams = { stdout: console.log, stderr: console.error };
@@ -18,26 +20,46 @@ const output = {
   stdout: (line) => streams.stdout(line),
   stderr: (line) => streams.stderr(line),
 };
+const uncompiled = watchWebAssembly();
 const archives = fetchArchives();
 const restored = restoreSnapshot();
 // loadPyodide handles the errors; without this, the browser would report them as unhandled before.
-for (const promise of [archives, restored]) promise.catch(() => {});
+for (const promise of [uncompiled, archives, restored]) promise.catch(() => {});
 
 export async function loadPyodide(options) {
   streams = options;
-  const python = await restored.catch(() => startPyodide({ ...options, indexURL }));
+  const started = restored.catch(() => startPyodide({ ...options, indexURL }));
+  const python = await Promise.race([started, uncompiled]);
   return withArchives(python, await archives);
 }
 
+// Rejects if Pyodide's WebAssembly cannot be loaded. Pyodide would only log it, and wait for ever.
+// A preload in the page's head would tell, too, but with one Chromium never keeps what it compiled.
+function watchWebAssembly() {
+  const instantiate = WebAssembly.instantiateStreaming.bind(WebAssembly);
+  return new Promise((_, reject) => {
+    WebAssembly.instantiateStreaming = (source, imports) => {
+      const instance = instantiate(source, imports);
+      if (imports?.env?.Jsv_GetError_import) instance.catch(reject);
+      return instance;
+    };
+  });
+}
+
 async function restoreSnapshot() {
-  const { _loadSnapshot, complete } = openSnapshot(await fetchSnapshot());
+  const snapshot = openSnapshot();
+  snapshot.catch(() => {}); // Pyodide awaits it, but only after other things.
   let chosen;
   const createPyodideModule = async (settings) => {
-    const module = await createModule(settings);
-    complete(module.HEAPU8);
+    const { memoryBytes, restore } = await snapshot;
+    // The WebAssembly is compiled while the snapshot's pages still arrive.
+    const module = await createModule(Object.assign(settings, { INITIAL_MEMORY: memoryBytes }));
+    await restore(module);
     chosen = trampoline(module);
     return module;
   };
+  // Pyodide copies the memory that follows the head. None does, so that there is one copy of it only.
+  const _loadSnapshot = snapshot.then(({ head }) => head);
   const python = await startPyodide({ ...output, indexURL, createPyodideModule, _loadSnapshot });
   // The snapshot contains the trampoline of the engine that made it. That may be the one through
   // JavaScript, which is slower and rules out pyodide.ffi.run_sync.
@@ -70,32 +92,60 @@ function trampoline(module, chosen) {
 
 // make_snapshot.mjs describes the form. What it leaves out comes from the WebAssembly, which is the
 // one that the snapshot was made with if the sum is right.
-function openSnapshot(bytes) {
-  const [headBytes, pages, sum] = new Uint32Array(bytes.buffer, 0, 3);
-  const bits = bytes.subarray(12 + headBytes, 12 + headBytes + Math.ceil(pages / 8));
-  const stored = bytes.subarray(12 + headBytes + bits.length);
-  const [kept, left] = [[], []];
-  for (let page = 0; page < 8 * bits.length; page += 1) {
-    (bits[page >> 3] & (1 << (page & 7)) ? kept : left).push(page);
-  }
-  if (stored.length !== kept.length * PAGE_BYTES) throw new Error("snapshot.gz: damaged");
-  const _loadSnapshot = new Uint8Array(headBytes + pages * PAGE_BYTES);
-  _loadSnapshot.set(bytes.subarray(12, 12 + headBytes));
-  const memory = _loadSnapshot.subarray(headBytes);
-  kept.forEach((page, index) => memory.set(pageOf(stored, index), page * PAGE_BYTES));
-  const complete = (fresh) => {
-    for (const page of left) memory.set(pageOf(fresh, page), page * PAGE_BYTES);
-    if (sumOf(new Uint32Array(fresh.buffer), left) !== sum) throw new Error("snapshot.gz: other WebAssembly");
+async function openSnapshot() {
+  const reader = (await fetchSnapshot()).getReader();
+  const sizes = await readAtLeast(SIZES_BYTES, reader);
+  const [headBytes, pages, sum] = new Uint32Array(sizes.buffer, 0, 3);
+  const bitsAt = SIZES_BYTES + headBytes;
+  const pagesAt = bitsAt + Math.ceil(pages / 8);
+  const front = await readAtLeast(pagesAt, reader, sizes);
+  const rest = readAll(reader, front.subarray(pagesAt));
+  rest.catch(() => {});
+  const [kept, left] = sorted(front.subarray(bitsAt, pagesAt));
+  const restore = async ({ HEAPU8: memory, HEAP32 }) => {
+    const stored = await rest;
+    if (stored.length !== kept.length * PAGE_BYTES) throw new Error(DAMAGED);
+    if (sumOf(HEAP32, left) !== sum) throw new Error("snapshot.gz: other WebAssembly");
+    kept.forEach((page, index) => memory.set(pageOf(stored, index), page * PAGE_BYTES));
   };
-  return { _loadSnapshot, complete };
+  return { head: front.slice(SIZES_BYTES, bitsAt), memoryBytes: pages * PAGE_BYTES, restore };
+}
+
+// The numbers of the pages whose bit is set, and of the others.
+function sorted(bits) {
+  const [set, others] = [[], []];
+  for (let page = 0; page < 8 * bits.length; page += 1) {
+    (bits[page >> 3] & (1 << (page & 7)) ? set : others).push(page);
+  }
+  return [set, others];
+}
+
+async function readAtLeast(count, reader, bytes = new Uint8Array()) {
+  while (bytes.length < count) {
+    const { done, value } = await reader.read();
+    if (done) throw new Error(DAMAGED);
+    bytes = await joined([bytes, value]);
+  }
+  return bytes;
+}
+
+async function readAll(reader, begun) {
+  const chunks = [begun];
+  for (let next = await reader.read(); !next.done; next = await reader.read()) chunks.push(next.value);
+  return joined(chunks);
+}
+
+async function joined(chunks) {
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
 async function fetchSnapshot() {
-  const bytes = await fetchBytes("snapshot.gz");
-  const [first, second] = bytes;
-  if (first !== 0x1f || second !== 0x8b) return bytes; // The host sent it with Content-Encoding.
-  const memory = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(memory).arrayBuffer());
+  const response = await fetchFile("snapshot.gz");
+  const reader = response.clone().body.getReader();
+  const { value = [] } = await reader.read();
+  reader.cancel();
+  const isPacked = value[0] === 0x1f && value[1] === 0x8b; // Else the host sent it with Content-Encoding.
+  return isPacked ? response.body.pipeThrough(new DecompressionStream("gzip")) : response.body;
 }
 
 async function fetchArchives() {
@@ -105,7 +155,11 @@ async function fetchArchives() {
 }
 
 async function fetchBytes(name) {
+  return new Uint8Array(await (await fetchFile(name)).arrayBuffer());
+}
+
+async function fetchFile(name) {
   const response = await fetch(new URL(name, VENDOR));
   if (!response.ok) throw new Error(`${name}: ${response.status}`);
-  return new Uint8Array(await response.arrayBuffer());
+  return response;
 }
