@@ -13,6 +13,7 @@ REFERENCE = re.compile(r'\b(src|href|config)="(?!#|[a-z]+:)([^"]+)"')
 PYSCRIPT_NET = re.compile(r"https://pyscript\.net/releases/[\w.]+/core\.js")
 PYSCRIPT_STYLE = re.compile(r'\s*<link\b[^>]*https://pyscript\.net/[^>]*core\.css"[^>]*>')
 CORE_SCRIPT = re.compile(rf'<script\b[^>]*src="{re.escape(CORE)}"')
+SCRIPT = re.compile(r'<script\b[^>]*\btype="py"[^>]*>')
 CHARSET = re.compile(r"<meta\s+charset[^>]*>", re.IGNORECASE)
 POLICY = re.compile(r'http-equiv="content-security-policy"', re.IGNORECASE)
 ELSEWHERE = re.compile(r'<script\b[^>]*(?:type="m?py"[^>]*\bworker\b|type="mpy")[^>]*>')
@@ -47,6 +48,12 @@ def prepared(page: str) -> str:
     if not CORE_SCRIPT.search(page):
         raise KitError(f"index.html must load PyScript from pyscript.net or from {CORE}.")
     return _with_hints(_with_policy(page))
+
+
+def scripts(page: str) -> list[str]:
+    """Return the files of a page's Python scripts."""
+    tags = SCRIPT.findall(page)
+    return [found[2] for tag in tags for found in REFERENCE.finditer(tag) if found[1] == "src"]
 
 
 def _with_policy(page: str) -> str:

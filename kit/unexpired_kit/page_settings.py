@@ -11,6 +11,9 @@ from typing import Any
 from unexpired_kit.errors import KitError
 
 LIBRARY = "unexpired"
+# The table of what is for the build only.
+BUILD = "unexpired_build"
+PRELOAD = "preload"
 LOADER = "./vendor/load_pyodide.mjs"
 # PyScript's own words for what a build would have to rewrite, and does not.
 UNSUPPORTED = ("fetch", "js_modules", "type", "version")
@@ -27,12 +30,14 @@ class PageSettings:
         modules: Python files of the page, and the names that they are imported by.
         wheels: Wheels beside the page.
         has_library: Whether the page asks for the library by its name.
+        preloads: Whether the build imports the page's own modules, too.
     """
 
     rest: dict[str, Any]
     modules: dict[str, str]
     wheels: list[str]
     has_library: bool
+    preloads: bool
 
     @property
     def named_files(self) -> list[str]:
@@ -54,6 +59,7 @@ def read_settings(text: str) -> PageSettings:
     except tomllib.TOMLDecodeError as exc:
         raise KitError(f"pyscript.toml cannot be read: {exc}.") from None
     _refuse(settings)
+    preloads = _preloads(settings.pop(BUILD, {}))
     files = settings.pop("files", {})
     packages = settings.pop("packages", [])
     settings.pop("packages_cache", None)  # There are no packages to install any more.
@@ -62,7 +68,14 @@ def read_settings(text: str) -> PageSettings:
         settings["files"] = data
     settings["interpreter"] = LOADER  # Whichever Pyodide it was, this one has the snapshot.
     wheels = [name for name in packages if name != LIBRARY]
-    return PageSettings(settings, modules, wheels, has_library=LIBRARY in packages)
+    has_library = LIBRARY in packages
+    return PageSettings(settings, modules, wheels, has_library=has_library, preloads=preloads)
+
+
+def _preloads(build: object) -> bool:
+    if build not in ({}, {PRELOAD: False}, {PRELOAD: True}):
+        raise KitError(f"[{BUILD}] in pyscript.toml may have {PRELOAD} = true, and nothing else.")
+    return build == {PRELOAD: True}
 
 
 def _refuse(settings: dict[str, Any]) -> None:

@@ -21,12 +21,14 @@ from unexpired_kit.compression import compress_again, compress_all
 from unexpired_kit.errors import KitError
 from unexpired_kit.markup import REFERENCE, SETTINGS, prepared
 from unexpired_kit.page_settings import LIBRARY, PageSettings, read_settings
+from unexpired_kit.preload import preloaded
 
 ASSETS = "assets"
 VENDOR = "vendor"
 PYODIDE = "vendor/pyodide"
 CALLBACK = "app/unexpired/browser/callback"
 SNAPSHOT = f"{PYODIDE}/snapshot.gz"
+LIBRARY_MODULES = (LIBRARY, f"{LIBRARY}.browser")
 # JSON, because PyScript needs no parser for it, and Python has a writer.
 BUILT_SETTINGS = "pyscript.json"
 VERSION_LENGTH = 16
@@ -98,7 +100,7 @@ def build(source: Path, target: Path, api: str) -> None:
     folder = staging / ASSETS / "new"
     _copy(source, folder, page, settings)
     _place_callback(folder, staging)
-    _pack(source, folder, settings)
+    _pack(source, folder, settings, preloaded(source, page, settings))
     if api or "unexpired" in settings.rest:
         settings.rest.setdefault("unexpired", {})["base_url"] = api
     version = _finish(folder, settings.rest)
@@ -154,8 +156,8 @@ def _check(source: Path, names: list[str]) -> None:
         raise KitError(f"The page names files that do not exist: {', '.join(missing)}.")
 
 
-def _pack(source: Path, folder: Path, settings: PageSettings) -> None:
-    """Pack the modules into one archive, and make a snapshot with the library imported."""
+def _pack(source: Path, folder: Path, settings: PageSettings, preload: list[str]) -> None:
+    """Pack the modules into one archive, and make a snapshot in which some are imported."""
     staging = folder / "modules"
     staging.mkdir()
     for file, module in settings.modules.items():
@@ -166,8 +168,8 @@ def _pack(source: Path, folder: Path, settings: PageSettings) -> None:
         shutil.copytree(runtime.LIBRARY, staging / LIBRARY, ignore=left_out)
     pyodide = folder / PYODIDE
     node.pack_modules(pyodide, staging, pyodide / "app.zip")
-    has_library = (staging / LIBRARY / "__init__.py").is_file()
-    node.make_snapshot(pyodide, *([LIBRARY] if has_library else []))
+    has_library = (staging / LIBRARY / "browser" / "__init__.py").is_file()
+    node.make_snapshot(pyodide, *(LIBRARY_MODULES if has_library else ()), *preload)
     shutil.rmtree(staging)
 
 

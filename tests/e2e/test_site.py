@@ -27,6 +27,27 @@ OTHER = "/apps/other/"
 ADDRESS = f"{NOTES}#/notes?from=site"
 
 
+IN_PYTHON = """async (code) => {
+    const loader = document.querySelector("script[src$='load_pyodide.mjs']").src;
+    const { loadPyodide } = await import(loader);
+    return (await loadPyodide({})).runPython(code);
+}"""
+"""Runs code in the page's own interpreter."""
+KEPT_NAMES = """
+import sys, js
+from pyodide.ffi import JsProxy
+kept = {
+    (module, name): (value, getattr(js, name))
+    for module, content in [*sys.modules.items()]
+    if module.partition(".")[0] in {"unexpired", "views"}
+    for name, value in vars(content).items()
+    if isinstance(value, JsProxy) and name != "js"
+}
+same = {name for name, (old, now) in kept.items() if old == now and type(old) is type(now)}
+f"{len(kept) > 20} {sorted(kept.keys() - same)}"
+"""
+
+
 @dataclass(frozen=True)
 class Host:
     """A static host that serves several pages: ``http.server``."""
@@ -146,3 +167,9 @@ def signed_in_session(person: Person, address: str) -> str:
     token = login.value.json()["accessToken"]
     sid: str = jwt.decode(token, options={"verify_signature": False})["sid"]
     return sid
+
+
+def test_what_the_build_imported_has_the_browsers_own_objects(page: Page, person: Person) -> None:
+    """What a module took from ``js`` in the build is this page's object, and of the right type."""
+    person.opens(ADDRESS)
+    assert page.evaluate(IN_PYTHON, KEPT_NAMES) == "True []"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import zipfile
 from pathlib import Path
@@ -109,6 +110,51 @@ def test_the_library_moves_without_docstrings_and_columns(dist: Path) -> None:
     assert DOCSTRING.encode() in Path(str(unexpired.__file__)).read_bytes()
     assert DOCSTRING.encode() not in library
     assert b"Greet." in own
+
+
+PRELOAD = "[unexpired_build]\npreload = true\n[files]"
+FINGERPRINT = "an unusual greeting"
+
+
+def snapshot(dist: Path) -> bytes:
+    """The memory that a built page starts with, as far as it is stored."""
+    (packed,) = dist.glob("assets/*/vendor/pyodide/snapshot.gz")
+    return gzip.decompress(packed.read_bytes())
+
+
+def test_modules_are_imported_by_the_build_only_if_the_page_says_so(
+    page: Path, tmp_path: Path
+) -> None:
+    """With preload the memory has what the page's script imports, browser's objects included."""
+    changed(page, "app/words.py", "HI = 'hi'", f"from js import document\nHI = '{FINGERPRINT}'")
+    build(page, tmp_path / "dist", "")
+    assert FINGERPRINT.encode() not in snapshot(tmp_path / "dist")
+    changed(page, "pyscript.toml", "[files]", PRELOAD)
+    build(page, tmp_path / "dist", "")
+    assert FINGERPRINT.encode() in snapshot(tmp_path / "dist")
+    (settings,) = (tmp_path / "dist").glob("assets/*/pyscript.json")
+    assert "unexpired_build" not in json.loads(settings.read_text())
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "sentence"),
+    [
+        ("app/words.py", ("HI = 'hi'", "from js import scrollX"), "'scrollX' from 'js'"),
+        ("app/words.py", ("HI = 'hi'", "import missing"), "No module named 'missing'"),
+        ("app/main.py", ("import unexpired", "import import"), "main.py cannot be parsed, line 1"),
+        ("pyscript.toml", ("preload", "perload"), "may have preload = true, and nothing else"),
+        ("pyscript.toml", ("true", '"yes"'), "may have preload = true, and nothing else"),
+    ],
+)
+def test_what_cannot_be_preloaded_is_refused_by_name(
+    page: Path, tmp_path: Path, name: str, change: tuple[str, str], sentence: str
+) -> None:
+    """A module that needs the browser at its import, or another, is not left out in silence."""
+    changed(page, "pyscript.toml", "[files]", PRELOAD)
+    changed(page, name, *change)
+    with pytest.raises(KitError, match=sentence):
+        build(page, tmp_path / "dist", "")
+    assert not (tmp_path / "dist").exists()
 
 
 REFUSED = [

@@ -1,6 +1,7 @@
 // Make the memory snapshot from which load_pyodide.mjs starts Python: the memory after a start,
-// with the page's imports preloaded. It must not contain JavaScript objects, so modules that import
-// the page's own are left for the page.
+// with the page's imports preloaded. Of JavaScript's objects it can keep those that have a name in
+// every browser (BROWSER): at the start they are looked up by it. A module that imports another one
+// from `js` must be left for the page.
 //
 // The snapshot.gz is, in little-endian numbers of 32 bits: the bytes of Pyodide's head of a snapshot,
 // the pages of the memory, and a sum of the pages left out; then that head, a bit for each page, and
@@ -23,6 +24,17 @@ abc asyncio base64 binascii collections.abc contextlib dataclasses email.utils e
 itertools json logging math random re secrets threading time typing urllib.parse uuid
 `;
 
+// What modules may import from `js`. Pyodide keeps of each whether it can be called, has a length and
+// so on, so those that Node.js has not are made with just that.
+const sized = { length: 0 };
+const BROWSER = { document: {}, history: sized, location: {}, navigator: {}, window: { ...sized }, matchMedia() {} };
+const NAMES = `
+AbortController Array Blob Date Error Event EventTarget FormData Headers Intl JSON Map Math Number
+Object Promise RegExp Request Response Set String Symbol TextDecoder TextEncoder URL URLSearchParams
+Uint8Array clearInterval clearTimeout console fetch queueMicrotask setInterval setTimeout
+`;
+for (const name of NAMES.trim().split(/\s+/)) BROWSER[name] = globalThis[name];
+
 // Python decides at its start whether it can switch stacks (JSPI), and the snapshot keeps the answer.
 // A browser without JSPI overrides it, but a browser with JSPI would be bound to this Node's "no". So
 // the two functions are faked; nothing switches stacks here.
@@ -43,7 +55,8 @@ const createPyodideModule = (settings) => {
   return createModule(Object.assign(settings, { onRuntimeInitialized }));
 };
 await loadPyodide({ indexURL: folder, createPyodideModule }); // What differs in the next is random.
-const python = await loadPyodide({ indexURL: folder, _makeSnapshot: true, createPyodideModule });
+const options = { _makeSnapshot: true, createPyodideModule, jsglobals: BROWSER };
+const python = await loadPyodide({ indexURL: folder, ...options });
 const names = readdirSync(folder).filter((name) => name.endsWith(".whl") || name === "app.zip");
 const paths = names.map((name) => `${SITE}/${name}`);
 python.FS.mkdir(SITE);
