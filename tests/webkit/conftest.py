@@ -15,8 +15,10 @@ from selenium.webdriver.webkitgtk.options import Options
 from selenium.webdriver.webkitgtk.service import Service
 
 from browsers import choose_webkit
+from tests.support.paths import ROOT
 from tests.support.server_process import ServerProcess
 from tests.webkit.window import Window
+from unexpired_kit.site import build
 
 FOLDER = Path(__file__).parent
 STOP_SECONDS = 10
@@ -98,9 +100,11 @@ def _display() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server whose access tokens expire within seconds."""
+    """A server of the built page whose access tokens expire within seconds."""
     folder = tmp_path_factory.mktemp("server")
-    server = ServerProcess.with_users(folder, access_ttl=ACCESS_TTL, leeway=0)
+    page = folder / "dist"
+    build(ROOT, page, "")
+    server = ServerProcess.with_users(folder, access_ttl=ACCESS_TTL, leeway=0, page_dir=str(page))
     yield server
     server.stop()
 
