@@ -37,10 +37,18 @@ BUILT: Mapping[str, Builder] = {
     STOCK_DEVELOPMENT: partial(stock.build, is_lasting=False, has_hints=False),
 }
 
+SLOW = {"offline": False, "latency": 50, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
+"""A line of 50 kB/s, for the tools of Chromium."""
+FIRST_PICTURE = """() => new Promise((resolve) => {
+    const found = (list) => list.getEntriesByName("first-contentful-paint").forEach(resolve);
+    new PerformanceObserver(found).observe({ type: "paint", buffered: true });
+}).then((paint) => paint.startTime)"""
+
 VISITS = FIRST, SECOND = "first visit", "second visit"
 STAY_MS = 3000
 """How long a page stays open: an engine keeps what it compiled only after two quiet seconds."""
 
+PICTURE_S = "first picture at 50 kB/s, s"
 READY_S, FORM_S, STILL_S, MOVED, REQUESTS = (
     *("{}, s", "form can be typed in, {}, s", "longest standstill, {}, s"),
     *("moved, {}, KiB", "requests, {}"),
@@ -104,6 +112,9 @@ def _measured(
         for name in (*names[first:], *names[:first]):
             with visitor(playwright, browser) as context:
                 rows[name].add(**_visited(context, addresses[name]))
+            if browser == "chromium":
+                with visitor(playwright, browser) as context:
+                    rows[name].add(**_drawn_slowly(context, addresses[name]))
         print(f"{browser}: round {turn + 1} of {rounds}", flush=True)
     return rows
 
@@ -117,6 +128,16 @@ def _visited(context: BrowserContext, address: str) -> dict[str, float]:
         for visit in VISITS
         for heading, value in _visit(context, address).items()
     }
+
+
+def _drawn_slowly(context: BrowserContext, address: str) -> dict[str, float]:
+    """Open the page on a slow line, and leave it once something is drawn."""
+    page = context.new_page()
+    tools = context.new_cdp_session(page)
+    tools.send("Network.enable")
+    tools.send("Network.emulateNetworkConditions", SLOW)
+    page.goto(address, wait_until="commit")
+    return {PICTURE_S: page.evaluate(FIRST_PICTURE) / 1000}
 
 
 def _visit(context: BrowserContext, address: str) -> dict[str, float]:
@@ -152,6 +173,11 @@ def _goals(browser: str, rows: Mapping[str, Row]) -> list[Goal]:
             for heading in map(FORM_S.format, VISITS)
         ),
         _bytes_goal(browser, rows),
+        *(
+            Goal(f"{browser}: {PICTURE_S}", 1, series, is_upper_bound=True)
+            for series in [rows[OURS].numbers.get(PICTURE_S)]
+            if series
+        ),
     ]
 
 

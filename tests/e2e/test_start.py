@@ -107,6 +107,23 @@ def test_a_snapshot_that_does_not_fit_is_not_used(
     assert not was_restored(page)
 
 
+ORDER = """() => {
+    const entries = performance.getEntriesByType("resource");
+    const of = (pattern) => entries.filter(({ name }) => pattern.test(new URL(name).pathname));
+    const drawn = of(/\\.css$|boot|translations|trusted_types/);
+    const python = of(/^.vendor.(pyodide|pyscript|load_)/);
+    const ends = Math.max(...drawn.map((entry) => entry.responseEnd));
+    return [drawn.length, python.every((entry) => entry.startTime >= ends)];
+}"""
+
+
+@pytest.mark.skip_browser("firefox")  # It reads ahead in the markup.
+def test_what_is_drawn_is_loaded_before_python(person: Person, page: Page) -> None:
+    """On a slow line the form appears before its bytes have to share the line with Python's."""
+    person.opens()
+    assert page.evaluate(ORDER) == [5, True]
+
+
 def test_a_form_that_is_submitted_early_is_sent_when_python_runs(
     person: Person, page: Page
 ) -> None:
