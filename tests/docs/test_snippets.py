@@ -56,6 +56,7 @@ from tests.support.proof_maker import ProofMaker
 from unexpired import AsyncClient, Options
 from unexpired.desktop.threads import ThreadedTransport
 from unexpired.desktop.urllib import UrllibTransport
+from unexpired_kit.page_settings import BUILD, read_settings
 from unexpired_server.http import starlette_backend
 
 DATABASE = "postgresql+asyncpg://app:secret@db.example/unexpired"
@@ -533,7 +534,9 @@ def shape(value: object) -> object:
 def test_settings_exist(snippet: Snippet, wheels: Path) -> None:
     """Options are valid, and each file exists."""
     table = tomllib.loads(snippet.text)
-    assert set(table) <= {"files", "unexpired"}
+    assert set(table) <= {"files", "unexpired", BUILD}
+    if BUILD in table:
+        read_settings(snippet.text)
     Options(**table.get("unexpired", {}))
     existing = {file.name for file in wheels.iterdir()}
     assert {Path(file).name for file in table.get("files", {})} <= existing

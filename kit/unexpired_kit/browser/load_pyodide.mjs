@@ -33,7 +33,7 @@ export async function loadPyodide(options) {
   return withArchives(python, await archives);
 }
 
-// Rejects if Pyodide's WebAssembly cannot be loaded. Pyodide would only log it, and wait for ever.
+// Rejects if Pyodide's WebAssembly cannot be loaded. Pyodide would only log it, and wait forever.
 // A preload in the page's head would tell, too, but with one Chromium never keeps what it compiled.
 function watchWebAssembly() {
   const instantiate = WebAssembly.instantiateStreaming.bind(WebAssembly);
