@@ -2,7 +2,8 @@
 
 Only ``index.html`` and the callback page, whose address identity providers know, change under the
 same name. Every other file is in ``assets/<version>/``, where the version is a digest of these
-files, so browsers can cache them forever. The page's modules are compiled and packed into one
+files, so browsers can cache them forever. The runtime, which a new version of the page leaves as it
+is, has a folder and a version of its own. The page's modules are compiled and packed into one
 archive, and the memory snapshot contains the imported library. Builds are reproducible.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,13 @@ VENDOR = "vendor"
 PYODIDE = "vendor/pyodide"
 CALLBACK = "app/unexpired/browser/callback"
 SNAPSHOT = f"{PYODIDE}/snapshot.gz"
+LOADER = f"{VENDOR}/load_pyodide.mjs"
+# What is the same in every version of a page; with the compressed forms beside it.
+RUNTIME = (
+    *(f"{VENDOR}/pyscript", f"{PYODIDE}/pyodide.mjs", f"{PYODIDE}/pyodide.asm.mjs"),
+    *(f"{PYODIDE}/pyodide.asm.wasm", f"{PYODIDE}/pyodide-lock.json"),
+    f"{PYODIDE}/python_stdlib.zip",
+)
 LIBRARY_MODULES = (LIBRARY, f"{LIBRARY}.browser")
 # JSON, because PyScript needs no parser for it, and Python has a writer.
 BUILT_SETTINGS = "pyscript.json"
@@ -103,10 +112,11 @@ def build(source: Path, target: Path, api: str) -> None:
     _pack(source, folder, settings, preloaded(source, page, settings))
     if api or "unexpired" in settings.rest:
         settings.rest.setdefault("unexpired", {})["base_url"] = api
+    runtime = _set_apart(folder)
     version = _finish(folder, settings.rest)
     compress_all(staging / ASSETS)
     compress_again(staging / ASSETS / version / SNAPSHOT)
-    (staging / "index.html").write_text(_page(page, f"{ASSETS}/{version}/", api), "utf-8")
+    (staging / "index.html").write_text(_page(page, version, runtime, api), "utf-8")
     (staging / "_headers").write_text(HEADERS, "utf-8")
     (staging / ".nojekyll").touch()  # Else GitHub Pages runs Jekyll, which leaves some files out.
     shutil.rmtree(target, ignore_errors=True)
@@ -173,6 +183,22 @@ def _pack(source: Path, folder: Path, settings: PageSettings, preload: list[str]
     shutil.rmtree(staging)
 
 
+def _set_apart(folder: Path) -> Path:
+    """Move the runtime into a folder of its own, named by its version; tell the loader."""
+    runtime = folder.with_name("runtime")
+    runtime.mkdir()
+    for name in RUNTIME:
+        for file in (folder / name).parent.glob(f"{Path(name).name}*"):
+            place = runtime / file.relative_to(folder)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            file.rename(place)
+    runtime = runtime.rename(runtime.with_name(_digest(runtime)))
+    loader = folder / LOADER
+    moved = f'"../../{runtime.name}/{PYODIDE}/'
+    loader.write_text(loader.read_text("utf-8").replace('"./pyodide/', moved), "utf-8")
+    return runtime
+
+
 def _finish(folder: Path, settings: dict[str, Any]) -> str:
     """Write the settings, name the folder by its version, and return the version."""
     _write_settings(folder, settings)
@@ -199,10 +225,15 @@ def _digest(folder: Path) -> str:
     return digest.hexdigest()[:VERSION_LENGTH]
 
 
-def _page(page: str, prefix: str, api: str) -> str:
-    """Return the page with its files in the assets' folder, and its API in the policy."""
+def _page(page: str, version: str, runtime: Path, api: str) -> str:
+    """Return the page with its files in the assets' folders, and its API in the policy."""
+
+    def placed(found: re.Match[str]) -> str:
+        folder = runtime.name if (runtime / found[2]).is_file() else version
+        return f'{found[1]}="{ASSETS}/{folder}/{found[2]}"'
+
     page = page.replace(f'"{SETTINGS}"', f'"{BUILT_SETTINGS}"')
-    page = REFERENCE.sub(lambda match: f'{match[1]}="{prefix}{match[2]}"', page)
+    page = REFERENCE.sub(placed, page)
     if api:
         # Pages of one origin share its storage: a session belongs to the API that issued it.
         page = _replaced(page, STORAGE_KEY.format(""), STORAGE_KEY.format(f"@{api}"))

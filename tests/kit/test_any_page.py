@@ -79,14 +79,18 @@ def changed(page: Path, name: str, old: str, new: str) -> None:
 
 def test_a_page_gets_the_runtime_its_packages_and_a_policy(dist: Path) -> None:
     """Python finds the library, the page's modules and its wheel in the built archives."""
-    (assets,) = (dist / "assets").iterdir()
+    (settings_file,) = dist.glob("assets/*/pyscript.json")
+    assets = settings_file.parent
     html = (dist / "index.html").read_text()
     assert "https://" not in html
     assert ADDED_POLICY in html
-    for name in ("vendor/pyscript/core.js", "vendor/load_pyodide.mjs", "hello.css", "app/main.py"):
+    (core,) = dist.glob("assets/*/vendor/pyscript/core.js")
+    assert core.relative_to(dist).as_posix() in html
+    assert assets not in core.parents
+    for name in ("vendor/load_pyodide.mjs", "hello.css", "app/main.py"):
         assert f'"assets/{assets.name}/{name}"' in html
         assert (assets / name).is_file()
-    settings = json.loads((assets / "pyscript.json").read_text())
+    settings = json.loads(settings_file.read_text())
     assert settings["interpreter"].endswith("/vendor/load_pyodide.mjs")
     assert settings["files"] == {"./app/names.txt": "./names.txt"}
     assert "packages" not in settings

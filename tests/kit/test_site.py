@@ -47,8 +47,8 @@ def source(tmp_path: Path) -> Path:
         "app/main.py": "main", "app/views/notes.py": "notes", "app/.env": "e",
         "app/__pycache__/main.pyc": "c", "app/views/__pycache__/notes.pyc": "c",
         "vendor/pico.css": "pico", "vendor/pyodide/pyodide.mjs": "mjs", "vendor/.ready": "",
-        "vendor/load_pyodide.mjs": "start", "vendor/pyscript/core.js": "core",
-        "app/unused.py": "unused",
+        "vendor/load_pyodide.mjs": 'import "./pyodide/pyodide.mjs"',
+        "vendor/pyscript/core.js": "core", "app/unused.py": "unused",
         f"{CALLBACK}/callback.html": "back", f"{CALLBACK}/callback.js": "hand over",
     }.items():  # fmt: skip
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -82,8 +82,13 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def version(dist: Path) -> str:
-    (folder,) = (dist / "assets").iterdir()
-    return folder.name
+    (settings,) = dist.glob("assets/*/pyscript.json")
+    return settings.parent.name
+
+
+def runtime(dist: Path) -> str:
+    (folder,) = {path.name for path in (dist / "assets").iterdir()} - {version(dist)}
+    return folder
 
 
 def settings(dist: Path) -> Any:
@@ -91,7 +96,7 @@ def settings(dist: Path) -> Any:
 
 
 def test_the_site_contains_only_what_the_page_needs(source: Path, dist: Path) -> None:
-    """No caches, no hidden files; everything except the page is in the versioned folder."""
+    """No caches, no hidden files; everything except the page is in the two versioned folders."""
     build(source, dist, API)
     names = {
         "app/boot.js", "app/main.py", "vendor/load_pyodide.mjs", "vendor/pico.css", "pyscript.json",
@@ -105,7 +110,10 @@ def test_the_site_contains_only_what_the_page_needs(source: Path, dist: Path) ->
         if name.endswith((".js", ".mjs", ".py", ".css", ".json"))
     }
     names.add("vendor/pyodide/snapshot.gz.br")
-    assets = {f"assets/{version(dist)}/{name}" for name in names}
+    of_runtime = ("vendor/pyscript/", "vendor/pyodide/pyodide.")
+    shared = {name for name in names if name.startswith(of_runtime)}
+    assets = {f"assets/{version(dist)}/{name}" for name in names - shared}
+    assets |= {f"assets/{runtime(dist)}/{name}" for name in shared}
     assert files(dist).keys() == assets | {
         *("index.html", "callback.html", "callback.js", "_headers", ".nojekyll")
     }
@@ -186,6 +194,23 @@ def test_the_same_tree_gives_the_same_bytes(
     for form in (snapshot, f"{snapshot}.br"):
         assert one.pop(form) != other.pop(form), "two snapshots always differ"
     assert one == other
+
+
+def test_a_new_version_of_the_page_leaves_the_runtime_where_it_is(source: Path, dist: Path) -> None:
+    """So nobody loads most of the bytes again; a new runtime changes both versions."""
+    build(source, dist, API)
+    before, kept = version(dist), runtime(dist)
+    files_before = {name: content for name, content in files(dist).items() if kept in name}
+    (source / "app" / "views" / "notes.py").write_text("NEW = True")
+    build(source, dist, API)
+    assert version(dist) != before
+    assert {name: content for name, content in files(dist).items() if kept in name} == files_before
+    before = version(dist)
+    with (source / "vendor" / "pyscript" / "core.js").open("a") as file:
+        file.write("// newer")
+    build(source, dist, API)
+    assert runtime(dist) != kept
+    assert version(dist) != before
 
 
 @pytest.mark.parametrize("name", ["app/views/notes.py", "vendor/pico.css", "pyscript.toml"])

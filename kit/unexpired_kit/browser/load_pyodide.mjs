@@ -9,8 +9,9 @@ import { loadPyodide as startPyodide, version } from "./pyodide/pyodide.mjs";
 
 export { version };
 
-const VENDOR = new URL("./pyodide/", import.meta.url);
-const indexURL = VENDOR.href;
+// A build keeps Pyodide apart from what it makes of a page, and changes "./pyodide/" wherever it is here.
+const indexURL = new URL("./pyodide/", import.meta.url).href;
+const OWN = new URL("pyodide/", import.meta.url);
 const SIZES_BYTES = 12;
 const DAMAGED = "snapshot.gz: damaged";
 
@@ -159,7 +160,7 @@ async function fetchBytes(name) {
 }
 
 async function fetchFile(name) {
-  const response = await fetch(new URL(name, VENDOR));
+  const response = await fetch(new URL(name, OWN));
   if (!response.ok) throw new Error(`${name}: ${response.status}`);
   return response;
 }
