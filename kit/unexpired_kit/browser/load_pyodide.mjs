@@ -55,8 +55,8 @@ async function restoreSnapshot() {
     const { memoryBytes, restore } = await snapshot;
     // The WebAssembly is compiled while the snapshot's pages still arrive.
     const module = await createModule(Object.assign(settings, { INITIAL_MEMORY: memoryBytes }));
+    chosen = trampoline(module); // Before the snapshot overwrites it.
     await restore(module);
-    chosen = trampoline(module);
     return module;
   };
   // Pyodide copies the memory that follows the head. None does, so that there is one copy of it only.
