@@ -174,9 +174,9 @@ def _goals(browser: str, rows: Mapping[str, Row]) -> list[Goal]:
         ),
         _bytes_goal(browser, rows),
         *(
-            Goal(f"{browser}: {PICTURE_S}", 1, series, is_upper_bound=True)
-            for series in [rows[OURS].numbers.get(PICTURE_S)]
-            if series
+            Goal(f"{browser}: {heading}", 1, series, is_upper_bound=True)
+            for heading, series in rows[OURS].numbers.items()
+            if heading == PICTURE_S
         ),
     ]
 

@@ -22,7 +22,7 @@ from unexpired_kit import node, runtime
 from unexpired_kit.compression import compress_again, compress_all
 from unexpired_kit.errors import KitError
 from unexpired_kit.markup import REFERENCE, SETTINGS, prepared
-from unexpired_kit.page_settings import LIBRARY, PageSettings, read_settings
+from unexpired_kit.page_settings import LIBRARY, LOADER, PageSettings, read_settings
 from unexpired_kit.preload import preloaded
 
 ASSETS = "assets"
@@ -30,7 +30,6 @@ VENDOR = "vendor"
 PYODIDE = "vendor/pyodide"
 CALLBACK = "app/unexpired/browser/callback"
 SNAPSHOT = f"{PYODIDE}/snapshot.gz"
-LOADER = f"{VENDOR}/load_pyodide.mjs"
 # What is the same in every version of a page; with the compressed forms beside it.
 RUNTIME = (
     *(f"{VENDOR}/pyscript", f"{PYODIDE}/pyodide.mjs", f"{PYODIDE}/pyodide.asm.mjs"),
@@ -112,11 +111,11 @@ def build(source: Path, target: Path, api: str) -> None:
     _pack(source, folder, settings, preloaded(source, page, settings))
     if api or "unexpired" in settings.rest:
         settings.rest.setdefault("unexpired", {})["base_url"] = api
-    runtime = _set_apart(folder)
+    shared = _set_apart(folder)
     version = _finish(folder, settings.rest)
     compress_all(staging / ASSETS)
     compress_again(staging / ASSETS / version / SNAPSHOT)
-    (staging / "index.html").write_text(_page(page, version, runtime, api), "utf-8")
+    (staging / "index.html").write_text(_page(page, version, shared, api), "utf-8")
     (staging / "_headers").write_text(HEADERS, "utf-8")
     (staging / ".nojekyll").touch()  # Else GitHub Pages runs Jekyll, which leaves some files out.
     shutil.rmtree(target, ignore_errors=True)
@@ -185,18 +184,18 @@ def _pack(source: Path, folder: Path, settings: PageSettings, preload: list[str]
 
 def _set_apart(folder: Path) -> Path:
     """Move the runtime into a folder of its own, named by its version; tell the loader."""
-    runtime = folder.with_name("runtime")
-    runtime.mkdir()
+    shared = folder.with_name("runtime")
+    shared.mkdir()
     for name in RUNTIME:
         for file in (folder / name).parent.glob(f"{Path(name).name}*"):
-            place = runtime / file.relative_to(folder)
+            place = shared / file.relative_to(folder)
             place.parent.mkdir(parents=True, exist_ok=True)
             file.rename(place)
-    runtime = runtime.rename(runtime.with_name(_digest(runtime)))
+    shared = shared.rename(shared.with_name(_digest(shared)))
     loader = folder / LOADER
-    moved = f'"../../{runtime.name}/{PYODIDE}/'
+    moved = f'"../../{shared.name}/{PYODIDE}/'
     loader.write_text(loader.read_text("utf-8").replace('"./pyodide/', moved), "utf-8")
-    return runtime
+    return shared
 
 
 def _finish(folder: Path, settings: dict[str, Any]) -> str:
@@ -225,11 +224,11 @@ def _digest(folder: Path) -> str:
     return digest.hexdigest()[:VERSION_LENGTH]
 
 
-def _page(page: str, version: str, runtime: Path, api: str) -> str:
+def _page(page: str, version: str, shared: Path, api: str) -> str:
     """Return the page with its files in the assets' folders, and its API in the policy."""
 
     def placed(found: re.Match[str]) -> str:
-        folder = runtime.name if (runtime / found[2]).is_file() else version
+        folder = shared.name if (shared / found[2]).is_file() else version
         return f'{found[1]}="{ASSETS}/{folder}/{found[2]}"'
 
     page = page.replace(f'"{SETTINGS}"', f'"{BUILT_SETTINGS}"')

@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect
 from tests.e2e.conftest import ServerFactory
 from tests.e2e.person import Person
 from tests.e2e.test_injection import REFUSALS
+from tests.e2e.test_start import IN_PYTHON
 from tests.e2e.test_story import EXPIRED, REFRESH
 from tests.e2e.watch import Sent, Watch
 from tests.support.injection import SCRIPTS, SINKS, put
@@ -27,12 +28,6 @@ OTHER = "/apps/other/"
 ADDRESS = f"{NOTES}#/notes?from=site"
 
 
-IN_PYTHON = """async (code) => {
-    const loader = document.querySelector("script[src$='load_pyodide.mjs']").src;
-    const { loadPyodide } = await import(loader);
-    return (await loadPyodide({})).runPython(code);
-}"""
-"""Runs code in the page's own interpreter."""
 KEPT_NAMES = """
 import sys, js
 from pyodide.ffi import JsProxy

@@ -18,7 +18,8 @@ RUNTIME = "**/pyodide.asm.wasm"
 SNAPSHOT = "**/snapshot.gz"
 IN_PYTHON = (
     "async (code) => {"
-    " const { loadPyodide } = await import('/vendor/load_pyodide.mjs');"
+    """ const loader = document.querySelector("script[src$='load_pyodide.mjs']").src;"""
+    " const { loadPyodide } = await import(loader);"
     " return (await loadPyodide({})).runPython(code); }"
 )
 """Returns the page's own interpreter: there is only one."""
