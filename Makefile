@@ -82,7 +82,7 @@ node_modules/.ready: package.json package-lock.json .npmrc
 	$(call run_npm,npm ci)
 	@touch $@
 
-vendor/.ready: tools/build_vendor.py kit/unexpired_kit/compression.py kit/unexpired_kit/scripts/make_snapshot.mjs kit/unexpired_kit/browser/load_pyodide.mjs kit/unexpired_kit/browser/indexed_db.mjs kit/unexpired_kit/browser/memory_pages.mjs kit/unexpired_kit/browser/trusted_types.js tools/browser-wheels.lock node_modules/.ready .venv/.ready
+vendor/.ready: tools/build_vendor.py kit/unexpired_kit/compression.py kit/unexpired_kit/scripts/make_snapshot.mjs kit/unexpired_kit/scripts/keep_pyscript.py kit/unexpired_kit/browser/load_pyodide.mjs kit/unexpired_kit/browser/indexed_db.mjs kit/unexpired_kit/browser/memory_pages.mjs kit/unexpired_kit/browser/trusted_types.js tools/browser-wheels.lock node_modules/.ready .venv/.ready
 	$(call check_machine,--node)
 	$(BIN)/python tools/build_vendor.py
 	touch $@

@@ -63,7 +63,8 @@ def _inputs() -> str:
 def _our_sources() -> list[Path]:
     """What the kit has of the runtime: the page's scripts, and the snapshot's."""
     return [
-        *(KIT / "compression.py", KIT / "scripts" / "make_snapshot.mjs"),
+        KIT / "compression.py",
+        *(KIT / "scripts" / name for name in ("make_snapshot.mjs", "keep_pyscript.py")),
         *sorted((KIT / "browser").iterdir()),
     ]
 
@@ -91,6 +92,8 @@ def _copy_pyscript(target: Path) -> None:
     target.mkdir()
     shutil.copy(package / "LICENSE", target)
     shutil.copy(dist / "core.js", target)
+    # Its modules in Python, which core.js contains, too: the snapshot keeps them compiled.
+    shutil.copy(package / "src" / "stdlib" / "pyscript.js", target / "stdlib.mjs")
     (core,) = dist.glob("core-*.js")
     shutil.copy(core, target)
     for file, part in re.findall(r'import\("\./(([\w-]+)-[\w-]{8}\.js)"', core.read_text()):

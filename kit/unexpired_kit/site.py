@@ -30,6 +30,8 @@ VENDOR = "vendor"
 PYODIDE = "vendor/pyodide"
 CALLBACK = "app/unexpired/browser/callback"
 SNAPSHOT = f"{PYODIDE}/snapshot.gz"
+# PyScript's sources, which only the snapshot is made from.
+SOURCES = "vendor/pyscript/stdlib.mjs"
 # What is the same in every version of a page; with the compressed forms beside it.
 RUNTIME = (
     *(f"{VENDOR}/pyscript", f"{PYODIDE}/pyodide.mjs", f"{PYODIDE}/pyodide.asm.mjs"),
@@ -180,6 +182,8 @@ def _pack(source: Path, folder: Path, settings: PageSettings, preload: list[str]
     has_library = (staging / LIBRARY / "browser" / "__init__.py").is_file()
     node.make_snapshot(pyodide, *(LIBRARY_MODULES if has_library else ()), *preload)
     shutil.rmtree(staging)
+    for form in (folder / SOURCES).parent.glob(f"{Path(SOURCES).name}*"):
+        form.unlink()
 
 
 def _set_apart(folder: Path) -> Path:

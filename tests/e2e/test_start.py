@@ -1,6 +1,7 @@
 """The start of the page, before and while Python starts."""
 
 import gzip
+import re
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -39,6 +40,14 @@ def test_the_page_loads_only_from_its_own_server(person: Person, watch: Watch) -
     assert watch.foreign_requests == []
 
 
+KEPT = """
+import pyscript, sys
+kept = type(pyscript.context.__loader__).kept
+", ".join(sorted({source.split()[1].decode() for source in kept}))
+"""
+"""What of PyScript was compiled for the snapshot and is still unused: the first name of each."""
+
+
 def was_restored(page: Page) -> bool:
     return bool(page.evaluate("performance.getEntriesByName('python-restored').length"))
 
@@ -48,6 +57,31 @@ def test_python_is_restored_from_the_snapshot(person: Person, page: Page) -> Non
     person.opens()
     assert was_restored(page)
     assert page.evaluate(IN_PYTHON, "import sys; 'uuid' in sys.modules and 'views' in sys.modules")
+
+
+def test_pyscripts_modules_are_not_compiled_again(person: Person, page: Page) -> None:
+    """All that it imports at its start was in the snapshot, and nothing else."""
+    person.opens()
+    assert was_restored(page)
+    assert page.evaluate(IN_PYTHON, KEPT) == ""
+
+
+def test_another_pyscript_is_compiled(person: Person, page: Page) -> None:
+    """What is kept is never taken for another source."""
+
+    def change(route: Route) -> None:
+        response = route.fetch()
+        body = response.text()
+        assert "class NotSupported" in body
+        route.fulfill(
+            response=response,
+            body=body.replace("class NotSupported", "kind='new'\\nclass NotSupported"),
+        )
+
+    page.route(re.compile("/vendor/pyscript/core-"), change)
+    person.opens()
+    assert was_restored(page)
+    assert page.evaluate(IN_PYTHON, "import pyscript; pyscript.util.kind") == "new"
 
 
 def test_the_snapshot_is_tried_whatever_the_browser_is(person: Person, page: Page) -> None:

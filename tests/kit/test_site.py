@@ -49,6 +49,7 @@ def source(tmp_path: Path) -> Path:
         "vendor/pico.css": "pico", "vendor/pyodide/pyodide.mjs": "mjs", "vendor/.ready": "",
         "vendor/load_pyodide.mjs": 'import "./pyodide/pyodide.mjs"',
         "vendor/pyscript/core.js": "core", "app/unused.py": "unused",
+        "vendor/pyscript/stdlib.mjs": "sources", "vendor/pyscript/stdlib.mjs.br": "sources",
         f"{CALLBACK}/callback.html": "back", f"{CALLBACK}/callback.js": "hand over",
     }.items():  # fmt: skip
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

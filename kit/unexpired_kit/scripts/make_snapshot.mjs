@@ -1,7 +1,8 @@
 // Make the memory snapshot from which load_pyodide.mjs starts Python: the memory after a start,
 // with the page's imports preloaded. Of JavaScript's objects it can keep those that have a name in
 // every browser (BROWSER): at the start they are looked up by it. A module that imports another one
-// from `js` must be left for the page.
+// from `js` must be left for the page. PyScript's own modules read the page's settings when they are
+// imported, so of them the compiled code is kept.
 //
 // The snapshot.gz is, in little-endian numbers of 32 bits: the bytes of Pyodide's head of a snapshot,
 // the pages of the memory, and a sum of the pages left out; then that head, a bit for each page, and
@@ -21,7 +22,7 @@ const SMALLEST_BLOCK = 16;
 const SITE = "/lib/archives"; // Python imports from the archives without unpacking them.
 const IMPORTS = `
 abc asyncio base64 binascii collections.abc contextlib dataclasses email.utils enum functools html
-itertools json logging math random re secrets threading time typing urllib.parse uuid
+inspect itertools json logging math pathlib random re secrets threading time typing urllib.parse uuid
 `;
 
 // What modules may import from `js`. Pyodide keeps of each whether it can be called, has a length and
@@ -55,6 +56,7 @@ const createPyodideModule = (settings) => {
   return createModule(Object.assign(settings, { onRuntimeInitialized }));
 };
 await loadPyodide({ indexURL: folder, createPyodideModule }); // What differs in the next is random.
+const { default: stdlib } = await import(pathToFileURL(`${folder}/../pyscript/stdlib.mjs`));
 const options = { _makeSnapshot: true, createPyodideModule, jsglobals: BROWSER };
 const python = await loadPyodide({ indexURL: folder, ...options });
 const names = readdirSync(folder).filter((name) => name.endsWith(".whl") || name === "app.zip");
@@ -68,9 +70,19 @@ for name in """${IMPORTS} ${modules.join(" ")}""".split():
     __import__(name)
 del name
 `);
+keepPyScript(python, stdlib.pyscript);
 wipeFreeMemory(python);
 writeFileSync(`${folder}/snapshot.gz`, gzipSync(packed(python.makeMemorySnapshot()), { level: 9 }));
 writeFileSync(`${folder}/archives.json`, JSON.stringify(paths));
+
+function keepPyScript(python, sources) {
+  const globals = python.toPy({ __name__: "keep_pyscript" });
+  python.runPython(readFileSync(new URL("keep_pyscript.py", import.meta.url), "utf8"), { globals });
+  const keep = globals.get("keep");
+  const given = python.toPy(sources);
+  keep(given);
+  for (const proxy of [keep, given, globals]) proxy.destroy();
+}
 
 // What was freed is still there, and would be moved: a fifth of the file. So all free memory is
 // allocated, in blocks that become smaller and never let the heap grow, filled with zeros and freed.
