@@ -12,6 +12,21 @@ from tests.support import library_page
 from tests.support.paths import ROOT
 from tests.support.server_process import PASSWORDS
 
+RUN = """async ([source, limit]) => {
+    let timer;
+    const late = new Promise((_, fail) => {
+        const error = new Error(`no value after ${limit} ms of: ${source}`);
+        timer = setTimeout(() => fail(error), limit);
+    });
+    try {
+        return await Promise.race([runPython(source), late]);
+    } finally {
+        clearTimeout(timer);
+    }
+}"""
+"""Playwright gives an evaluation no bound: what never ended would stop the whole run of tests."""
+LIMIT_MS = 120_000
+
 
 class Library:
     """Runs Python in a page on the API's origin that has loaded the library.
@@ -45,7 +60,7 @@ class Library:
 
     def run(self, source: str) -> Any:
         """Run Python in the page; return the value of its last line."""
-        return json.loads(self.page.evaluate("source => runPython(source)", f"{source}\n"))
+        return json.loads(self.page.evaluate(RUN, [f"{source}\n", LIMIT_MS]))
 
     def sign_in(self, name: str = "ada") -> None:
         """Sign the client in."""

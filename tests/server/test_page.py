@@ -110,6 +110,8 @@ async def test_an_immutable_file_is_sent_as_it_was_compressed(
     [
         ("gzip, deflate, br, zstd", "br"), ("gzip", "gzip"), ("br;q=0, gzip;q=0.5", "gzip"),
         ("br;q=0", "identity"), ("brotli", "identity"), ("", "identity"),
+        ("br;q=0.00, gzip", "gzip"), ("BR", "br"), ("*", "br"), ("*, br;q=0", "gzip"),
+        ("gzip, *;q=0", "gzip"), ("br;q=much", "identity"), ("br ; q=0", "identity"),
     ],
 )  # fmt: skip
 async def test_a_file_of_the_runtime_is_sent_as_it_was_compressed(

@@ -55,9 +55,18 @@ FORMS = {"br": ".br", "gzip": ".gz"}
 
 
 def _accepted(scope: Scope) -> set[str]:
-    """Return the content codings that a request accepts."""
-    offers = Headers(scope=scope).get("accept-encoding", "").replace(" ", "").split(",")
-    return {offer.partition(";")[0] for offer in offers if not offer.endswith((";q=0", ";q=0.0"))}
+    """Return those of the content codings that a request accepts (RFC 9110, section 12.5.3)."""
+    offers = Headers(scope=scope).get("accept-encoding", "").lower().replace(" ", "").split(",")
+    weights = dict(map(_weighed, offers))
+    return {coding for coding in FORMS if weights.get(coding, weights.get("*", 0)) > 0}
+
+
+def _weighed(offer: str) -> tuple[str, float]:
+    coding, _, weight = offer.partition(";q=")
+    try:
+        return coding, float(weight or 1)
+    except ValueError:
+        return coding, 0  # What is not understood is not sent.
 
 
 class PageFiles(StaticFiles):
