@@ -6,12 +6,12 @@ import subprocess
 
 import click
 
-from benchmarks.browser import binding, calling, loading
+from benchmarks.browser import binding, calling, loading, webkit
 from benchmarks.processes import HERE, PEERS_BIN
 from benchmarks.results import write
 
 PARTS = {"loading": loading.measure, "requests": calling.measure, "dpop-page": binding.measure}
-BROWSERS = ("chromium", "firefox")
+BROWSERS = ("chromium", "firefox", webkit.NAME)
 
 
 @click.command()

@@ -29,8 +29,9 @@ def serving(**settings: float | str) -> Iterator[ServerProcess]:
 
 
 def available(playwright: Playwright, names: Sequence[str]) -> list[str]:
-    """Return the installed ones of these browsers; print which are missing."""
-    found = {name: choose(name, getattr(playwright, name).executable_path) for name in names}
+    """Return those of these browsers that Playwright drives and finds; print which are missing."""
+    driven = [name for name in names if hasattr(playwright, name)]
+    found = {name: choose(name, getattr(playwright, name).executable_path) for name in driven}
     for name, choice in found.items():
         print(choice.description if choice else f"There is no {name} here: it is left out.")
     return [name for name, choice in found.items() if choice]

@@ -1,29 +1,20 @@
-"""WebKitGTK on a display of its own, and a server for its pages."""
+"""WebKitGTK, and a server for its pages."""
 
-import os
-import subprocess
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from shutil import which
 
 import pytest
 from selenium.common.exceptions import InvalidSessionIdException
 from selenium.webdriver import WebKitGTK
-from selenium.webdriver.webkitgtk.options import Options
-from selenium.webdriver.webkitgtk.service import Service
 
 from browsers import choose_webkit
+from tests.support import webkitgtk
 from tests.support.paths import ROOT
 from tests.support.server_process import ServerProcess
 from tests.webkit.window import Window
 from unexpired_kit.site import build
 
 FOLDER = Path(__file__).parent
-STOP_SECONDS = 10
-SWITCHES = ("--automation", "--javascript-can-open-windows-automatically=true")
-SCREEN = "1280x1024x24"
 ACCESS_TTL = 4
 """Long enough that a page which has just started still has a valid token."""
 
@@ -70,32 +61,13 @@ def launch() -> Iterator[Launch]:
     running: list[WebKitGTK] = []
 
     def start(*switches: str) -> WebKitGTK:
-        options = Options()
-        for switch in (*SWITCHES, *switches):
-            options.add_argument(switch)
-        service = Service(which("WebKitWebDriver"), env={**os.environ, "DISPLAY": display})
-        with warnings.catch_warnings():  # Selenium warns of how it calls itself.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            running.append(WebKitGTK(options, service))
+        running.append(webkitgtk.start(shown_on, *switches))
         return running[-1]
 
-    with _display() as display:
+    with webkitgtk.display() as shown_on:
         yield start
         for driver in running:
             driver.quit()
-
-
-@contextmanager
-def _display() -> Iterator[str]:
-    """Run an X server that draws into memory; it chooses a free number and announces it."""
-    reading, writing = os.pipe()
-    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", SCREEN, "-nolisten", "tcp"]
-    with subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL) as server:  # noqa: S603
-        os.close(writing)
-        with os.fdopen(reading) as announced:
-            yield f":{announced.readline().strip()}"
-        server.terminate()
-        server.wait(STOP_SECONDS)
 
 
 @pytest.fixture(scope="session")
