@@ -40,7 +40,7 @@ from unexpired_server.http.routes.authentication import (
     device_of,
     signed_in,
 )
-from unexpired_server.http.routes.features import FeaturesOut, FeaturesRoutes
+from unexpired_server.http.routes.features import DemoOut, FeaturesOut, FeaturesRoutes
 from unexpired_server.http.routes.passwords import PasswordRoutes, ResetRoutes
 from unexpired_server.http.routes.provider import ProviderRoutes
 from unexpired_server.http.routes.signup import SignUpRoutes
@@ -309,6 +309,7 @@ class Service:
             password_change=True,
             password_reset=self._deliveries is not None,
             login_with=_label(self.settings),
+            demo=DemoOut(username=DEMO_NAME, password=DEMO_NAME) if self.settings.demo else None,
         )
         change = PasswordRoutes(users, sessions, authenticator, hashes, self.bearer)
         routes = [*FeaturesRoutes(offered).routes(), *change.routes()]

@@ -49,6 +49,8 @@ def test_the_demo_has_its_user_its_short_tokens_and_its_own_files(
     process = serve("--demo")
     assert process.announced == f"{process.url}  sign in as demo / demo"
     assert process.sign_in("demo", "demo")["expiresIn"] == 20
+    _, offered = process.ask("GET", "/api/features", None)
+    assert offered["demo"] == {"username": "demo", "password": "demo"}
     names = {file.name for file in (tmp_path / "data").iterdir()}
     assert {"demo.sqlite3", "demo-keys.json"} <= names
     assert not any(name.startswith(("unexpired", "keys")) for name in names)

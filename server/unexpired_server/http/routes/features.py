@@ -11,16 +11,25 @@ from unexpired_server.http.openapi import Operation
 from unexpired_server.http.responses import json_response
 
 
+class DemoOut(ResponseModel):
+    """The user that everybody may sign in as, while the server is a demonstration."""
+
+    username: str
+    password: str
+
+
 class FeaturesOut(ResponseModel):
     """Which calls exist: ``/api/signup``, ``/api/password``, and the two for a forgotten one.
 
     ``loginWith`` is the name of the provider that people may sign in with, where there is one.
+    ``demo`` is there while the server is a demonstration.
     """
 
     sign_up: bool
     password_change: bool
     password_reset: bool
     login_with: str | None = None
+    demo: DemoOut | None = None
 
 
 OPERATIONS = (Operation("get", "/api/features", "What this server offers", FeaturesOut, ()),)
