@@ -1,5 +1,5 @@
-// Runs before Python does, and does only what cannot wait for it: translates the markup, shows the
-// progress of loading, keeps what is typed, and offers a reload when the runtime cannot be loaded.
+// Runs before Python does, and does only what cannot wait for it: translates the markup, guards the
+// stored session, draws the frame of a signed-in page, and keeps what is typed.
 "use strict";
 {
   // The token of a link for a forgotten password leaves the address bar before anything else runs. The
@@ -27,13 +27,7 @@
     addEventListener("hashchange", take);
   }
 
-  const STALLED_MS = 60_000;
   const UNFINISHED_STARTS = 2;
-  const STAGES = {
-    "Loading Pyodide": "Fetching Python",
-    "Loading interpreter": "Starting Python",
-    "Loading files": "Opening the page",
-  };
   const root = document.documentElement;
   const TRANSLATED_ATTRIBUTES = ["aria-label", "placeholder", "title"];
   const isReady = () => root.dataset.ready === "true";
@@ -58,9 +52,13 @@
       }
     }
   };
-  // By then all markup is parsed, but nothing is painted: the style sheets are still loading.
+  // By then all markup is parsed. The style sheet lets nothing be drawn before.
+  root.dataset.translating = String(root.lang !== "en");
   const onReadyStateChange = () => {
-    if (document.readyState === "interactive" && root.lang !== "en") translate(document.body);
+    if (document.readyState !== "interactive") return;
+    if (root.lang !== "en") translate(document.body);
+    drawFrame();
+    delete root.dataset.translating;
   };
   document.addEventListener("readystatechange", onReadyStateChange);
 
@@ -104,16 +102,40 @@
     ofTab?.setItem(startsKey, unfinished + 1);
   };
   const onReady = () => {
-    byId("boot-failed").hidden = true; // It was only slow.
     ofTab?.removeItem(startsKey);
     storage?.removeItem(asideKey);
   };
   addEventListener("py:ready", () => (hasBegun = true), true); // The page's own code runs next.
 
-  // Lets the style sheet hide the sign-in form while Python starts, if another view will follow.
-  const isElsewhere = /^#\/(sign-up|forgot|reset)\b/.test(location.hash);
+  // The style sheet hides the sign-in form while Python starts, if another view will follow. Then the
+  // view's markup is shown at once, as an inert frame; the router removes it.
+  const PUBLIC_FRAMES = { "sign-up": "sign-up", forgot: "forgotten", reset: "new-password", "secret-key": "secret-key" };
+  const FRAMES = { notes: "notes", activity: "activity", devices: "devices", password: "change-password" };
+  const path = location.hash.split("?")[0].slice(2);
+  const record = storage?.getItem(key) ?? null;
   const hasCode = Boolean(history.state?.providerAnswer?.code);
-  root.dataset.returning = String(isElsewhere || hasCode || (storage?.getItem(key) ?? null) !== null);
+  const isElsewhere = Object.hasOwn(PUBLIC_FRAMES, path);
+  root.dataset.returning = String(isElsewhere || hasCode || record !== null);
+  if (record !== null) root.dataset.state = "starting"; // The header is that of somebody signed in.
+
+  const drawFrame = () => {
+    if (root.dataset.returning !== "true" || hasCode) return;
+    const frame = document.createElement("div");
+    frame.id = "frame";
+    frame.inert = true;
+    frame.setAttribute("aria-hidden", "true");
+    frame.append(byId(PUBLIC_FRAMES[path] ?? FRAMES[path] ?? "notes").content.cloneNode(true));
+    byId("view").append(frame);
+    document.querySelector(`header nav a[href="#/${path || "notes"}"]`)?.setAttribute("aria-current", "page");
+    if (record !== null) byId("username").textContent = usernameIn(record);
+  };
+  const usernameIn = (text) => {
+    try {
+      return String(JSON.parse(text).user.username ?? "");
+    } catch {
+      return ""; // Damaged, or one that keeps no user; Python decides.
+    }
+  };
 
   // No form reloads the page. One that is submitted before Python runs is marked, and sent later.
   addEventListener(
@@ -128,29 +150,21 @@
   );
 
   // Python has used up its stack or its memory, and does not run any more.
-  const isFatal = (reason) => reason instanceof WebAssembly.RuntimeError || ["RangeError", "InternalError"].includes(reason?.name);
-  const showFailure = () => {
-    if (document.readyState === "loading") addEventListener("DOMContentLoaded", showFailure);
-    else if (!isReady()) byId("boot-failed").hidden = false;
-  };
-  let stalled = setTimeout(showFailure, STALLED_MS);
-  addEventListener("py:progress", ({ detail }) => {
-    clearTimeout(stalled);
-    stalled = setTimeout(showFailure, STALLED_MS);
-    byId("boot").querySelector("progress").value += 1;
-    if (STAGES[detail]) byId("boot-stage").textContent = tr(STAGES[detail]);
-  });
-  addEventListener("error", ({ target }) => ["SCRIPT", "LINK"].includes(target.tagName) && showFailure(), true);
-  addEventListener("unhandledrejection", ({ reason }) => {
-    if (isFatal(reason)) onFailure();
-    showFailure();
-  });
+  const FATAL = ["RuntimeError", "RangeError", "InternalError"]; // The first is WebAssembly's.
+  const isFatal = (reason) => FATAL.includes(reason?.name);
+  addEventListener("unhandledrejection", ({ reason }) => isFatal(reason) && onFailure());
   const onDone = () => {
     if (isReady()) return onReady();
     onFailure(); // main.py has failed.
-    showFailure();
   };
   addEventListener("py:done", onDone, true);
+
+  // The fragment names the view, so the link to the content must not change it.
+  addEventListener("click", (event) => {
+    if (!event.target.matches?.(".skip")) return;
+    event.preventDefault();
+    byId("view").focus();
+  });
 
   // A reload clears the form. Keep the username; the password must not be stored.
   const field = () => document.querySelector("#sign-in [name=username]");

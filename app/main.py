@@ -67,7 +67,12 @@ async def start() -> None:
     if client.user is not None and not {"id", "username"} <= client.user.keys():
         await client.sign_out()  # Another program stored a user whom this page cannot show.
     await client.ready()
-    Features(FetchTransport(), base_url, on_provider=sign_in.offer_provider).start()
+    Features(
+        FetchTransport(),
+        base_url,
+        on_provider=sign_in.offer_provider,
+        on_demo=sign_in.offer_demo,
+    ).start()
     SessionBanner(client, sign_in=f"#{SIGN_IN}").start()
     SessionStatus(client, sign_in=f"#{SIGN_IN}").start()
     Router(

@@ -92,7 +92,7 @@ def _sign_in(page: Page, address: str) -> None:
     page.get_by_label("Username").fill("demo")
     page.get_by_label("Password").fill("demo")
     page.locator("[data-ready=true]").wait_for()
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.locator(".account").wait_for()
 
 
@@ -170,7 +170,7 @@ def _lose_the_network(page: Page) -> None:
     page.keyboard.press("Escape")
     page.goto("/#/activity")
     page.get_by_role("button", name="Go offline").click()
-    page.get_by_role("button", name="Stay signed in").wait_for()
+    page.get_by_role("button", name="Try again now").wait_for()
 
 
 def _come_near_the_end(page: Page) -> None:

@@ -57,7 +57,9 @@ class Router:
         self._current_hash = ""
 
     def start(self) -> None:
-        """Show the current view, and follow each change of the fragment."""
+        """Show the current view in place of its frame, and follow each change of the fragment."""
+        if frame := document.getElementById("frame"):  # See boot.js.
+            frame.remove()
         listen(window, "hashchange", lambda _: self._route())
         self._route()
 

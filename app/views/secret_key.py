@@ -7,7 +7,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any
 
-from js import document, navigator
+from js import document, navigator, window
 from pyodide.ffi import JsException
 
 from unexpired.secret_strength import weaknesses
@@ -34,6 +34,7 @@ class SecretKey:
         listen(self._form, "submit", lambda _: self._generate())
         listen_async(self._form.querySelector("[type=button]"), "click", lambda _: self._copy())
         listen(self._given, "input", lambda _: self._check())
+        listen(window, "resize", lambda _: self._fit())
 
     def show(self, _: Mapping[str, str]) -> None:
         """Generate a new key, so that the next person does not see the last one."""
@@ -47,7 +48,14 @@ class SecretKey:
         # In a browser this calls crypto.getRandomValues.
         key = secrets.token_bytes(bits // 8)
         self._line.value = f"{VARIABLE}{_encode(key, self._choice('encoding'))}"
+        self._fit()
         self._result.textContent = tr("A new key of {} bits.", bits)
+
+    def _fit(self) -> None:
+        """Show all lines of the key, however narrow the page is."""
+        self._line.style.height = "auto"
+        border = self._line.offsetHeight - self._line.clientHeight
+        self._line.style.height = f"{self._line.scrollHeight + border}px"
 
     def _choice(self, name: str) -> str:
         return str(self._form.elements.namedItem(name).value)

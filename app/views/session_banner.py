@@ -21,7 +21,7 @@ STILL_OFFLINE = "Still offline. You stay signed in; retrying automatically."
 SERVER_BUSY = "The server is busy. Retrying in {}. You stay signed in."
 CONNECTED = "Connected again."
 ENDING = "Your session ends in {} and cannot be renewed. What you write is kept."
-STAY, SIGN_IN_AGAIN = "Stay signed in", "Sign in again"
+TRY_NOW, SIGN_IN_AGAIN = "Try again now", "Sign in again"
 CONNECTED_MS, TICK_MS = 5_000, 500
 AGAIN_QUERY = "again=1"  # Shows the sign-in view although the session has not ended yet.
 ANNOUNCED = {30, 10}  # s before the end; a screen reader skips the seconds in between
@@ -42,7 +42,7 @@ class SessionBanner:
         self._sign_in = sign_in
         self._line = document.querySelector("#session-banner p")
         self._button = document.querySelector("#session-banner button")
-        self._action: Action = self._stay
+        self._action: Action = self._try_now
         self._ends_at: float | None = None  # in monotonic seconds, once it is announced
 
     def start(self) -> None:
@@ -61,9 +61,9 @@ class SessionBanner:
 
     def _on_degraded(self) -> None:
         self._show(tr(RECONNECTING))
-        self._offer(STAY, self._stay)
+        self._offer(TRY_NOW, self._try_now)
 
-    async def _stay(self) -> None:
+    async def _try_now(self) -> None:
         """Refresh now, unless the server asked to wait; success is shown by its event."""
         if is_busy(self._button):
             return

@@ -13,6 +13,15 @@ from views.ui.dom import busy, listen_async
 from views.ui.i18n import tr
 
 TICK_MS = 500
+LONG_SECONDS = 90
+STATES = {
+    "anonymous": "Signed out",
+    "active": "Signed in",
+    "refreshing": "Signed in",  # A refresh is no news.
+    "degraded": "Reconnecting",
+    "expired": "Session expired",
+}
+"""What the library's states are called for people."""
 CHANGES: tuple[EventName, ...] = (
     "signed_in",
     "refreshed",
@@ -61,23 +70,30 @@ class SessionStatus:
         user = self._client.user
         document.documentElement.dataset.state = self._client.state
         _set_text(self._username, str(user.get("username", "")) if user else "")
-        _set_text(self._state, tr(self._client.state))
+        _set_text(self._state, tr(STATES[self._client.state]))
         _set_text(self._countdown, self._next_event())
+        # Where tokens are renewed, the style sheet shows it in Activity only.
+        self._countdown.dataset.kind = "end" if self._client.refresh_in is None else "refresh"
         self._ring.setAttribute("stroke-dasharray", f"{100 * self._remaining_share():.1f} 100")
 
     def _next_event(self) -> str:
-        """Return what happens next to the session, and in how many seconds."""
+        """Return what happens next to the session, and when."""
         refresh_in, expires_in = self._client.refresh_in, self._client.expires_in
         if refresh_in is not None:
             degraded = self._client.state == "degraded"
-            message = "trying again in {} s" if degraded else "next refresh in {} s"
-            return tr(message, math.ceil(refresh_in))
-        return "" if expires_in is None else tr("ends in {} s", math.ceil(expires_in))
+            return tr("next attempt in {}" if degraded else "renews in {}", _duration(refresh_in))
+        return "" if expires_in is None else tr("ends in {}", _duration(expires_in))
 
     def _remaining_share(self) -> float:
         """Return how much of the access token's lifetime remains, from 0 to 1."""
         lifetime = self._client.lifetime
         return min((self._client.expires_in or 0) / lifetime, 1) if lifetime else 0
+
+
+def _duration(seconds: float) -> str:
+    if seconds < LONG_SECONDS:
+        return tr("{} s", math.ceil(seconds))
+    return tr("{} min", math.ceil(seconds / 60))
 
 
 def _set_text(element: Any, text: str) -> None:

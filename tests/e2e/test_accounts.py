@@ -209,7 +209,7 @@ def test_a_wrong_current_password_keeps_the_session_and_what_is_typed(
     expect(current).to_have_accessible_description("The current password is not right.")
     expect(current).to_be_focused()
     expect(field(page, "New password")).to_have_value(NEW)
-    expect(person.status).to_contain_text("active")
+    expect(person.status).to_contain_text("Signed in")
     page.keyboard.type(OLD)
     page.keyboard.press("Enter")
     expect(page.locator(".result")).to_contain_text("Your password is changed.")

@@ -135,7 +135,7 @@ def test_all_others_can_be_revoked_at_once(
     expect(devices.items).to_have_count(1)
     expect(devices.others).to_be_disabled()
     assert [is_signed_in(client) for client in clients] == [False, False]
-    expect(person.status).to_contain_text("active")
+    expect(person.status).to_contain_text("Signed in")
     assert [answer.status for answer in watch.answers if answer.path == "/api/login"] == [200]
 
 

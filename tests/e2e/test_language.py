@@ -12,6 +12,7 @@ from tests.e2e.faults import hold, lose
 from tests.e2e.person import Person
 from tests.e2e.test_access import AXE, FINDINGS, OVERFLOW
 from tests.e2e.watch import Watch
+from tests.page.translations import FILE as TRANSLATIONS
 from tests.page.translations import languages
 
 RUNTIME = "**/pyodide.asm.wasm"
@@ -97,7 +98,7 @@ def test_the_page_is_german_before_python_runs(person: Person, page: Page) -> No
     """The progress, the form and its labels are translated without Python."""
     release = hold(page, RUNTIME)
     page.goto("/")
-    expect(page.get_by_role("progressbar", name="Python wird gestartet")).to_be_visible()
+    expect(page.get_by_role("progressbar", name="Python wird heruntergeladen")).to_be_visible()
     expect(page.get_by_label("Benutzername")).to_be_editable()
     assert english_in(page) == []
     release()
@@ -112,6 +113,18 @@ def test_without_the_translations_the_page_is_english(page: Page, watch: Watch) 
     watch.forgive("Failed to load")
 
 
+def test_another_language_is_one_entry_in_one_file(page: Page) -> None:
+    """Nothing else names the languages: markup and Python take what the file has."""
+    french = {"Sign in": "Se connecter", "Signed out": "Déconnecté"}
+    added = f"{TRANSLATIONS.read_text('utf-8')}\nglobalThis.translations.fr = {json.dumps(french)};"
+    page.route("**/translations.js", lambda route: route.fulfill(body=added))
+    prefer(page, ["fr-CA", "de"])
+    Person(page, french).opens().is_at_sign_in()
+    expect(page.locator("html")).to_have_attribute("lang", "fr")
+    expect(page.get_by_text("Déconnecté")).to_be_visible()
+    expect(page).to_have_title("Se connecter · Unexpired")
+
+
 def test_the_notes_view_is_german(person: Person, page: Page) -> None:
     """An error, a note with its date, and the hint of a draft are in German."""
     person.opens().signs_in(password="wrong")
@@ -120,7 +133,7 @@ def test_the_notes_view_is_german(person: Person, page: Page) -> None:
     note = person.adds("Farn gießen")
     expect(note.get_by_role("time")).to_have_text(re.compile(r"^\d+\.\d+\.\d{4}, \d+:\d+$"))
     expect(note.get_by_role("button", name="Notiz löschen: Farn gießen")).to_be_visible()
-    expect(page.get_by_role("status", name="Sitzung")).to_contain_text("aktiv")
+    expect(page.get_by_role("status", name="Sitzung")).to_contain_text("Angemeldet")
     person.new_note.fill("halb fertig")
     expect(page.get_by_text("Entwurf auf diesem Gerät gespeichert")).to_be_visible()
     expect(page).to_have_title("Notizen · Unexpired")

@@ -21,14 +21,14 @@ def test_a_person_signs_in(person: Person, page: Page) -> None:
     expect(page).to_have_title("Sign in · Unexpired")
     expect(person.username).to_be_focused()
     expect(person.sign_out_button).to_be_hidden()
-    expect(person.status).to_contain_text("anonymous")
+    expect(person.status).to_contain_text("Signed out")
     person.signs_in().is_at_notes()
     expect(page).to_have_title("Notes · Unexpired")
     expect(page).to_have_url("/#/notes")
     expect(person.heading("Notes")).to_be_focused()
     expect(page.get_by_text("ada", exact=True)).to_be_visible()
-    expect(person.status).to_contain_text("active")
-    expect(person.status).to_contain_text("next refresh in")
+    expect(person.status).to_contain_text("Signed in")
+    expect(person.status).to_contain_text("renews in")
 
 
 @pytest.mark.parametrize("language", ["en", "de"])

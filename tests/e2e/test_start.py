@@ -113,7 +113,7 @@ def test_without_a_usable_snapshot_python_starts_normally(
     page.route(SNAPSHOT, lambda route: route.fulfill(**response))
     person.opens().signs_in().is_at_notes()
     assert not was_restored(page)
-    assert page.locator("#boot-failed").get_attribute("hidden") is not None  # No false alarm.
+    assert page.locator("#boot-alert").get_attribute("hidden") is not None  # No false alarm.
     watch.forgive("404")
 
 
@@ -156,7 +156,7 @@ ORDER = """() => {
 def test_what_is_drawn_is_loaded_before_python(person: Person, page: Page) -> None:
     """On a slow line the form appears before its bytes have to share the line with Python's."""
     person.opens()
-    assert page.evaluate(ORDER) == [5, True]
+    assert page.evaluate(ORDER) == [6, True]
 
 
 def test_a_form_that_is_submitted_early_is_sent_when_python_runs(
@@ -165,7 +165,7 @@ def test_a_form_that_is_submitted_early_is_sent_when_python_runs(
     """The form can be submitted while Python loads: the button is busy until the sign-in."""
     release = hold(page, RUNTIME)
     page.goto("/")
-    expect(page.get_by_role("progressbar", name="Starting Python")).to_be_visible()
+    expect(page.get_by_role("progressbar", name="Fetching Python")).to_be_visible()
     person.signs_in()
     expect(person.sign_in_button).to_have_attribute("aria-busy", "true")
     expect(person.username).to_have_value("ada")
@@ -233,7 +233,7 @@ def starts(page: Page, *, condition: str) -> None:
     source = DIES_WITH.format(condition=condition)
     page.route("**/app/main.py", lambda route: route.fulfill(body=source))
     page.goto("/")
-    ended = page.locator("html[data-ready=true], #boot-failed:not([hidden])")
+    ended = page.locator("html[data-ready=true], #boot-alert[data-kind=error]:not([hidden])")
     ended.first.wait_for(state="attached")
 
 
@@ -278,7 +278,7 @@ def test_starts_that_are_slow_or_left_do_not_count(page: Page, fast_forward: Fas
         page.goto("/")
         page.locator("html[data-has-begun=true]").wait_for(state="attached")
         fast_forward("05:00")
-        expect(page.locator("#boot-failed")).to_be_visible()
+        expect(page.get_by_text("Python is taking long to start")).to_be_visible()
     page.unroute("**/app/main.py")
     starts(page, condition="False")
     assert stored(page) == {"unexpired": "good"}

@@ -31,7 +31,7 @@ def test_tokens_expire_and_the_person_never_notices(
     assert watch.count("POST /api/login") == 1
     assert [answer for answer in watch.answers if answer.status in {401, 403}] == []
     expect(person.alert).to_be_hidden()
-    expect(person.status).to_contain_text("active")
+    expect(person.status).to_contain_text("Signed in")
 
 
 def test_after_a_revocation_the_view_and_the_draft_are_restored(
@@ -43,7 +43,7 @@ def test_after_a_revocation_the_view_and_the_draft_are_restored(
     backend.run("session", "revoke", session_of(page))
     person.is_at_sign_in()
     expect(person.alert).to_contain_text(EXPIRED)
-    expect(person.status).to_contain_text("expired")
+    expect(person.status).to_contain_text("Session expired")
     person.signs_in().is_at_notes()
     expect(page).to_have_url(ADDRESS)
     expect(person.new_note).to_have_value("Half a thou")
@@ -58,11 +58,11 @@ def test_an_outage_is_shown_and_ends_without_a_sign_in(person: Person, page: Pag
     """While no refresh succeeds, the person stays signed in; the page recovers by itself."""
     person.opens().signs_in().is_at_notes()
     restore = lose(page, REFRESH)
-    expect(person.status).to_contain_text("degraded")
-    expect(person.status).to_contain_text("trying again in")
+    expect(person.status).to_contain_text("Reconnecting")
+    expect(person.status).to_contain_text("next attempt in")
     expect(person.heading("Notes")).to_be_visible()
     restore()
-    expect(person.status).to_contain_text("active")
+    expect(person.status).to_contain_text("Signed in")
     person.adds("written after the outage")
 
 

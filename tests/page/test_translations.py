@@ -84,9 +84,12 @@ def _library() -> Iterator[str]:
     yield from get_args(session.State)
 
 
-def _stages() -> list[str]:
-    boot = (ROOT / "app" / "boot.js").read_text("utf-8")
-    return re.findall(r'"Loading [^"]*": "([^"]*)"', boot)
+def _progress() -> list[str]:
+    """Return the texts of boot_progress.js: those with a blank, but neither PyScript's nor code."""
+    script = (ROOT / "app" / "boot_progress.js").read_text("utf-8")
+    texts = re.findall(r'"([^"\n]*)"', script)
+    code = re.compile(r"use strict|Loading |.*[\[(:]|\W*$")
+    return [text for text in texts if " " in text and not code.match(text)]
 
 
 def _codes(kind: type[Failure] = Failure) -> Iterator[str]:
@@ -99,7 +102,7 @@ def _codes(kind: type[Failure] = Failure) -> Iterator[str]:
 CONSTANTS = set(chain.from_iterable(map(_constants, VIEWS)))
 SOURCES = {
     "the markup": Markup().texts,
-    "boot.js": set(_stages()),
+    "boot_progress.js": set(_progress()),
     "the views": set(chain.from_iterable(map(_translated, VIEWS))),
     "constants of the views": {text for text in CONSTANTS if SENTENCE.match(text)},
     "the recorder": set(get_args(Kind)),

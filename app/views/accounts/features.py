@@ -24,6 +24,10 @@ PROVIDER = "loginWith"
 """The member that names the provider that people may sign in with."""
 
 
+DEMO = "demo"
+"""The member with the user that everybody may sign in as, while the server is a demonstration."""
+
+
 class Features:
     """Marks the document with what the server offers; the style sheet shows the links for it.
 
@@ -34,13 +38,20 @@ class Features:
         transport: Asks the server.
         base_url: The server's address; empty for the page's own.
         on_provider: Called with the name of a provider that people may sign in with.
+        on_demo: Called with the name and the password of a demonstration's user.
     """
 
     def __init__(
-        self, transport: Transport, base_url: str, *, on_provider: Callable[[str], None]
+        self,
+        transport: Transport,
+        base_url: str,
+        *,
+        on_provider: Callable[[str], None],
+        on_demo: Callable[[str, str], None],
     ) -> None:
         self._transport = transport
         self._on_provider = on_provider
+        self._on_demo = on_demo
         self._url = f"{base_url.rstrip('/')}{PATH}"
         # From the provider people come back to the server's origin, and so to the page there.
         self._is_own_origin = URL.new(self._url, location.href).origin == location.origin
@@ -70,3 +81,6 @@ class Features:
         provider = offered.get(PROVIDER)
         if isinstance(provider, str) and self._is_own_origin:
             self._on_provider(provider)
+        match offered.get(DEMO):
+            case {"username": str(username), "password": str(password)}:
+                self._on_demo(username, password)

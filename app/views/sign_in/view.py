@@ -38,9 +38,10 @@ class SignIn:
         self.element = document.getElementById("sign-in")
         self._form = self.element.querySelector("form")
         self._alert = self.element.querySelector("[role=alert]")
-        self._button = self.element.querySelector("button")
+        self._button = self._form.querySelector("[type=submit]")
         self._waiting = self.element.querySelector(".waiting")
         self._provider_button = self.element.querySelector("[data-action=provider]")
+        self._demo = self.element.querySelector(".demo")
         self._query: Mapping[str, str] = {}
         listen(self._form, "submit", lambda _: self._submit())
         listen(self._provider_button, "click", lambda _: start_task(self._leave()))
@@ -54,6 +55,20 @@ class SignIn:
         """
         self._provider_button.textContent = tr("Sign in with {}", label)
         self._provider_button.hidden = False
+
+    def offer_demo(self, username: str, password: str) -> None:
+        """Show the button that signs in as the user of a demonstration.
+
+        Args:
+            username: The user that everybody may sign in as.
+            password: Their password, which is no secret.
+        """
+        button = self._demo.querySelector("button")
+        listen(button, "click", lambda _: self._sign_in_as(username, password))
+        self._demo.querySelector("small").textContent = tr(
+            "This server is a demonstration: {} / {}", username, password
+        )
+        self._demo.hidden = False
 
     def show(self, query: Mapping[str, str]) -> None:
         """Show why a sign-in is needed; finish one at the provider, or one from before Python ran.
@@ -90,6 +105,10 @@ class SignIn:
             reason = self._query.get("reason", "")
             notice = NOTICES.get(reason) or sentence_for(reason) or ""
             show_alert(self._alert, tr(notice), kind="notice")
+
+    def _sign_in_as(self, username: str, password: str) -> None:
+        self._field("username").value, self._field("password").value = username, password
+        self._submit()
 
     def _submit(self) -> None:
         self._form.removeAttribute("data-pending")

@@ -13,6 +13,7 @@ export { version };
 const indexURL = new URL("./pyodide/", import.meta.url).href;
 const OWN = new URL("pyodide/", import.meta.url);
 const SIZES_BYTES = 12;
+const SILENCE_MS = 20_000; // Then Python starts without the snapshot.
 const DAMAGED = "snapshot.gz: damaged";
 
 // Loading starts before PyScript asks for it. Until then, output goes to the console.
@@ -40,11 +41,18 @@ function watchWebAssembly() {
   const instantiate = WebAssembly.instantiateStreaming.bind(WebAssembly);
   return new Promise((_, reject) => {
     WebAssembly.instantiateStreaming = (source, imports) => {
-      const instance = instantiate(source, imports);
+      const instance = instantiate(withMediaType(source), imports);
       if (imports?.env?.Jsv_GetError_import) instance.catch(reject);
       return instance;
     };
   });
+}
+
+// Some hosts do not know WebAssembly's media type, without which browsers refuse to compile it.
+async function withMediaType(source) {
+  const response = await source;
+  if (!response.ok || response.headers.get("Content-Type") === "application/wasm") return response;
+  return new Response(response.body, { headers: { "Content-Type": "application/wasm" } });
 }
 
 async function restoreSnapshot() {
@@ -123,7 +131,7 @@ function sorted(bits) {
 
 async function readAtLeast(count, reader, bytes = new Uint8Array()) {
   while (bytes.length < count) {
-    const { done, value } = await reader.read();
+    const { done, value } = await inTime(reader.read());
     if (done) throw new Error(DAMAGED);
     bytes = await joined([bytes, value]);
   }
@@ -132,8 +140,20 @@ async function readAtLeast(count, reader, bytes = new Uint8Array()) {
 
 async function readAll(reader, begun) {
   const chunks = [begun];
-  for (let next = await reader.read(); !next.done; next = await reader.read()) chunks.push(next.value);
-  return joined(chunks);
+  for (;;) {
+    const { done, value } = await inTime(reader.read());
+    if (done) return joined(chunks);
+    chunks.push(value);
+  }
+}
+
+// Rejects if nothing arrives for a while: a host may accept a request and never answer it.
+async function inTime(promise) {
+  let timer;
+  const silence = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error("snapshot.gz: no answer")), SILENCE_MS);
+  });
+  return Promise.race([promise, silence]).finally(() => clearTimeout(timer));
 }
 
 async function joined(chunks) {
@@ -141,9 +161,9 @@ async function joined(chunks) {
 }
 
 async function fetchSnapshot() {
-  const response = await fetchFile("snapshot.gz");
+  const response = await inTime(fetchFile("snapshot.gz"));
   const reader = response.clone().body.getReader();
-  const { value = [] } = await reader.read();
+  const { value = [] } = await inTime(reader.read());
   reader.cancel();
   const isPacked = value[0] === 0x1f && value[1] === 0x8b; // Else the host sent it with Content-Encoding.
   return isPacked ? response.body.pipeThrough(new DecompressionStream("gzip")) : response.body;

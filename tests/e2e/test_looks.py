@@ -1,0 +1,167 @@
+"""What the page looks like: its frame, its header, and what must not move or be cut off."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.faults import hold
+from tests.e2e.person import Person
+from tests.e2e.test_language import prefer
+
+RUNTIME = "**/pyodide.asm.wasm"
+SHIFT_ALLOWED = 0.05
+WIDTHS = [320, 360, 480, 640, 768, 959, 960, 1280, 2560]
+# Recorded from the page's start on, for that is when things move.
+RECORD_SHIFTS = """
+globalThis.shifts = [];
+new PerformanceObserver((list) => {
+    for (const { value, hadRecentInput } of list.getEntries())
+        if (!hadRecentInput) shifts.push(value);
+}).observe({ type: "layout-shift", buffered: true });
+"""
+SECRETS = """() => {
+    const { accessToken, refreshToken } = JSON.parse(localStorage.getItem("unexpired"));
+    const markup = document.documentElement.outerHTML;
+    return [accessToken, refreshToken].map((secret) => markup.includes(secret));
+}"""
+HEADER = """() => {
+    const top = (element) => element.getBoundingClientRect().top;
+    const shown = (selector) => [...document.querySelectorAll(selector)].filter(
+        (element) => element.getClientRects().length);
+    const links = shown("header nav a");
+    const first = shown(".brand, #session, .account");
+    const lines = new Set(links.map((link) => Math.round(top(link))));
+    const { height } = document.querySelector("header > div").getBoundingClientRect();
+    const right = Math.max(...first.map((element) => element.getBoundingClientRect().right));
+    return [lines.size, height <= 92, right <= document.documentElement.clientWidth];
+}"""
+HIDDEN_LINES = """() => {
+    const line = document.getElementById("secret-line");
+    return line.scrollHeight - line.clientHeight;
+}"""
+
+
+@pytest.fixture
+def settings() -> dict[str, float | str]:
+    """The demo's server, with tokens that last."""
+    return {"demo": "true", "access_ttl": 900, "leeway": 60}
+
+
+def test_a_reload_shows_the_frame_of_the_page_at_once(person: Person, page: Page) -> None:
+    """Header, name and heading are there before Python is, and no secret is in the markup."""
+    person.opens("/#/devices").signs_in()
+    expect(page.get_by_text("this device")).to_be_visible()
+    release = hold(page, RUNTIME)
+    page.reload()
+    frame = page.locator("#frame")
+    expect(frame.locator("h1")).to_have_text("Devices")
+    expect(frame).to_have_attribute("aria-hidden", "true")
+    expect(page.get_by_role("link", name="Devices")).to_have_attribute("aria-current", "page")
+    expect(page.locator("#username")).to_have_text("ada")
+    expect(person.sign_in_button).to_be_hidden()
+    assert page.evaluate(SECRETS) == [False, False]
+    release()
+    person.waits_until_ready()
+    expect(person.heading("Devices")).to_be_visible()
+    expect(frame).to_have_count(0)
+
+
+def test_a_view_for_everybody_has_a_frame_without_a_session(person: Person, page: Page) -> None:
+    """The sign-in form is not shown first."""
+    release = hold(page, RUNTIME)
+    page.goto("/#/secret-key")
+    expect(page.locator("#frame h1")).to_have_text("Secret key")
+    expect(person.sign_in_button).to_be_hidden()
+    release()
+    person.waits_until_ready()
+    expect(person.heading("Secret key")).to_be_visible()
+
+
+def test_a_record_that_cannot_be_read_has_a_frame_too(person: Person, page: Page) -> None:
+    """Python decides what it is worth."""
+    page.goto("/healthz")
+    page.evaluate("localStorage.setItem('unexpired', '{')")
+    person.opens().is_at_sign_in()
+    expect(page.locator("#frame")).to_have_count(0)
+
+
+@pytest.mark.only_browser("chromium")  # Others do not report it.
+@pytest.mark.parametrize("width", [360, 1280])
+def test_almost_nothing_moves(person: Person, page: Page, width: int) -> None:
+    """While the page starts, at the sign-in, and at a reload of each view."""
+    page.add_init_script(RECORD_SHIFTS)
+    page.set_viewport_size({"width": width, "height": 740})
+    person.opens()
+    expect(page.get_by_role("button", name="Try the demo")).to_be_visible()
+    person.signs_in().is_at_notes()
+    moved = {"sign-in": sum(page.evaluate("shifts"))}
+    for path in ("notes", "activity", "devices", "password", "secret-key"):
+        page.goto(f"/#/{path}")
+        page.reload()
+        person.waits_until_ready()
+        page.wait_for_load_state("networkidle")
+        moved[path] = sum(page.evaluate("shifts"))
+    assert {path: value for path, value in moved.items() if value >= SHIFT_ALLOWED} == {}
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_header_does_not_wrap(person: Person, page: Page, language: str) -> None:
+    """It is one line, or two on a narrow screen; nothing in it is cut off."""
+    prefer(page, [language])
+    person.opens()
+    page.locator("form [name=username]").fill("ada")
+    page.locator("form [name=password]").fill("correct horse battery")
+    page.locator("#sign-in [type=submit]").click()
+    expect(page.locator("#sign-out")).to_be_visible()
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate(HEADER) == [1, True, True], width
+
+
+def test_the_secret_key_is_shown_whole(person: Person, page: Page) -> None:
+    """On a phone, too, and after it was turned."""
+    page.set_viewport_size({"width": 320, "height": 640})
+    person.opens("/#/secret-key")
+    page.get_by_label("512 bits").check()
+    page.get_by_label("hex").check()
+    assert page.evaluate(HIDDEN_LINES) <= 0
+    page.set_viewport_size({"width": 640, "height": 320})
+    page.wait_for_function(f"({HIDDEN_LINES})() <= 0")
+
+
+def test_a_link_skips_the_header(person: Person, page: Page) -> None:
+    """It is the first that the Tab key reaches, and does not change the view."""
+    person.opens("/#/secret-key")
+    page.evaluate("document.activeElement.blur()")
+    link = page.get_by_role("link", name="Skip to content")
+    link.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#view")).to_be_focused()
+    expect(page).to_have_url(re.compile("#/secret-key$"))
+
+
+def test_a_demonstration_signs_in_with_one_click(person: Person, page: Page) -> None:
+    """Only where the server says that it is one."""
+    person.opens()
+    expect(page.get_by_text("This server is a demonstration: demo / demo")).to_be_visible()
+    page.get_by_role("button", name="Try the demo").click()
+    person.is_at_notes()
+    expect(page.locator("#username")).to_have_text("demo")
+
+
+@pytest.mark.parametrize("settings", [{}])
+def test_another_server_offers_no_demonstration(person: Person, page: Page) -> None:
+    """The button is not there."""
+    with page.expect_response("**/api/features"):
+        person.opens()
+    expect(page.get_by_role("button", name="Try the demo")).to_be_hidden()
+
+
+def test_what_is_printed_is_the_content(writer: Person, page: Page) -> None:
+    """Neither the header nor a button is on the paper."""
+    writer.adds("on paper")
+    page.emulate_media(media="print")
+    expect(writer.note("on paper").first).to_be_visible()
+    expect(page.locator("body > header")).to_be_hidden()
+    expect(writer.add_button).to_be_hidden()
