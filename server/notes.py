@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Double,
     ForeignKey,
     Index,
@@ -17,16 +19,20 @@ from sqlalchemy import (
     Text,
     delete,
     insert,
+    or_,
     select,
     tuple_,
+    update,
 )
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from unexpired_server import Database, IdempotencyMismatch, metadata
+from unexpired_server import Database, Failure, IdempotencyMismatch, metadata
 
 BATCH = 1000
 """Keys that one statement deletes."""
+
+VERSION_LENGTH = 16
 
 KEY_LIFETIME = 86_400.0
 """Seconds during which a request may be repeated under its Idempotency-Key."""
@@ -67,9 +73,30 @@ class Note:
     text: str
     created_at: float
 
+    @property
+    def version(self) -> str:
+        """Another text has another version; an equal text has the same, however it came about."""
+        return _fingerprint(self.text)[:VERSION_LENGTH]
+
+
+class NoteChanged(Failure):
+    """A note has another text than the one that was edited.
+
+    Args:
+        note: The note as it is now.
+    """
+
+    status = 409
+    code = "NOTE_CHANGED"
+    message = "This note was changed in the meantime."
+
+    def __init__(self, note: Note) -> None:
+        super().__init__()
+        self.note = note
+
 
 class Notes:
-    """Lists, adds and deletes the notes of one user at a time.
+    """Lists, adds, edits and deletes the notes of one user at a time.
 
     Args:
         database: The database.
@@ -78,15 +105,18 @@ class Notes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def of(self, user_id: str, *, before: int | None = None, limit: int) -> list[Note]:
+    async def of(
+        self, user_id: str, *, words: Sequence[str] = (), before: int | None = None, limit: int
+    ) -> list[Note]:
         """Return a user's notes, newest first.
 
         Args:
             user_id: The owner.
+            words: Only notes that contain all of these, in upper or lower case.
             before: Only notes that are older than this one.
             limit: The most to return.
         """
-        query = select(notes).where(notes.c.user_id == user_id)
+        query = select(notes).where(notes.c.user_id == user_id, *map(_contains, words))
         if before is not None:
             query = query.where(notes.c.id < before)
         rows = await self._database.rows(query.order_by(notes.c.id.desc()).limit(limit))
@@ -123,6 +153,33 @@ class Notes:
             # Another request with this key was faster, perhaps by a millisecond.
             return await self._repeated(user_id, text, key)
 
+    async def replace(self, user_id: str, note_id: int, text: str, version: str) -> Note | None:
+        """Replace a note's text; return the note, or None if this user has none with this id.
+
+        A request may be repeated: a note that has the text already is returned as it is.
+
+        Args:
+            user_id: The owner.
+            note_id: The note.
+            text: The new text.
+            version: The version that was edited.
+
+        Raises:
+            NoteChanged: The note has neither this version nor this text.
+        """
+        mine = (notes.c.id == note_id, notes.c.user_id == user_id)
+        while rows := await self._database.rows(select(notes).where(*mine)):
+            note = Note(rows[0].id, rows[0].text, rows[0].created_at)
+            if note.text == text:
+                return note
+            if note.version != version:
+                raise NoteChanged(note)
+            # Another request may be faster by a millisecond; then the note is looked at again.
+            query = update(notes).where(*mine, notes.c.text == note.text).values(text=text)
+            if await self._database.rows(query.returning(notes.c.id)):
+                return replace(note, text=text)
+        return None
+
     async def delete(self, user_id: str, note_id: int) -> bool:
         """Delete a note of this user; return whether there was one."""
         query = (
@@ -149,6 +206,12 @@ class Notes:
         if row.fingerprint != _fingerprint(text):
             raise IdempotencyMismatch
         return Note(row.note_id, text, row.created_at)
+
+
+def _contains(word: str) -> ColumnElement[bool]:
+    """Return a condition that ignores case; databases ignore only that of ASCII everywhere."""
+    cases = {word, word.lower(), word.upper(), word.title()}
+    return or_(*(notes.c.text.icontains(case, autoescape=True) for case in sorted(cases)))
 
 
 async def _insert(connection: AsyncConnection, user_id: str, text: str, now: float) -> Note:

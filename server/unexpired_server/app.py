@@ -109,7 +109,7 @@ def _middleware(settings: Settings, metrics: Metrics, policy: str) -> list[Middl
                 JSONErrorCORSMiddleware,
                 allow_origins=settings.cors_origins,
                 allow_credentials=settings.cookies,
-                allow_methods=["GET", "HEAD", "POST", "DELETE"],
+                allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
                 allow_headers=["Authorization", "Content-Type", "DPoP", "Idempotency-Key"],
                 expose_headers=["WWW-Authenticate", "Retry-After", DPOP_NONCE],
             )

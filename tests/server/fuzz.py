@@ -78,6 +78,7 @@ CALLS = [
     ("POST", "/api/password"), ("POST", "/api/signup"), ("POST", "/api/password/forgot"),
     ("POST", "/api/password/reset"), ("GET", "/api/features"),
     ("GET", "/api/notes"), ("POST", "/api/notes"), ("DELETE", "/api/notes/1"),
+    ("PUT", "/api/notes/1"),
 ]  # fmt: skip
 JSON = (b"content-type", b"application/json")
 

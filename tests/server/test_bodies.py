@@ -136,7 +136,7 @@ async def test_an_unknown_address_is_not_found_in_json(
         ("PUT", "/api/logout", "POST"),
         ("POST", "/api/me", "GET, HEAD"),
         ("PATCH", "/api/notes", "GET, HEAD, POST"),
-        ("GET", "/api/notes/1", "DELETE"),
+        ("GET", "/api/notes/1", "DELETE, PUT"),
         ("OPTIONS", "/api/sessions", "GET, HEAD"),
         ("BREW", "/healthz", "GET, HEAD"),
     ],

@@ -257,7 +257,7 @@ async def test_a_listed_origin_may_call_and_read_what_it_needs(start: StartServe
     preflight = await node.http.options("/api/notes", headers=PREFLIGHT)
     assert preflight.status_code == 200
     assert preflight.headers["access-control-allow-origin"] == ORIGIN
-    for method in ("GET", "HEAD", "POST", "DELETE"):
+    for method in ("GET", "HEAD", "POST", "PUT", "DELETE"):
         asked = {**PREFLIGHT, "Access-Control-Request-Method": method}
         assert (await node.http.options("/api/notes", headers=asked)).status_code == 200
     for response in (

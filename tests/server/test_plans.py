@@ -168,7 +168,9 @@ async def use_everything(node: TestServer) -> None:
     made = [await node.http.post("/api/notes", json={"text": "x"}, headers=once) for _ in "12"]
     assert [one.status_code for one in made] == [201, 201]
     note = made[0].json()["id"]
-    await node.http.get(f"/api/notes?after={note}", headers=headers)
+    await node.http.get(f"/api/notes?after={note}&q=x", headers=headers)
+    edited = {"text": "y", "version": made[0].json()["version"]}
+    await node.http.put(f"/api/notes/{note}", json=edited, headers=headers)
     assert (await node.http.delete(f"/api/notes/{note}", headers=headers)).status_code == 204
     assert (await node.http.delete(f"/api/sessions/{other['id']}", headers=headers)).is_success
     for password in ("wrong password", "wrong again", "and again", "and again"):
