@@ -18,6 +18,7 @@ from views.activity.recorder import Recorder
 from views.activity.theft import Theft
 from views.activity.view import Activity
 from views.devices.view import Devices
+from views.notes.change_queue import ChangeQueue
 from views.notes.drafts import Drafts
 from views.notes.outbox import Outbox
 from views.notes.view import Notes
@@ -53,9 +54,11 @@ async def start() -> None:
     in_cookie = settings.get("storage") == "cookie"
     provider = ProviderSignIn(client, storage_key=storage_key, in_cookie=in_cookie)
     sign_in = SignIn(client, provider, home=f"#{HOME}")
+    outbox = Outbox(client, storage_key)
+    changes = ChangeQueue(client, storage_key, outbox.keep)
     views: dict[str, View] = {
         SIGN_IN: sign_in,
-        HOME: Notes(client, Drafts(storage_key), Outbox(client, storage_key)),
+        HOME: Notes(client, Drafts(storage_key), outbox, changes),
         "/activity": Activity(client, recorder, experiments),
         "/devices": Devices(client),
         "/password": ChangePassword(client),

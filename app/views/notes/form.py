@@ -4,6 +4,8 @@ Storage contains the draft that was edited last. A tab shows it if that loses no
 box is empty, or when the new draft is an edit of the one shown and the cursor is not in the box. So
 two tabs that are edited at the same time each keep their own text. Once a draft was sent or cleared
 in one tab, the other tabs clear it too, unless they show another text by then.
+
+A text that is longer than a note may be is never cut: it is added as several notes.
 """
 
 from __future__ import annotations
@@ -14,11 +16,17 @@ from typing import Any
 from js import document, window
 
 from views.notes.drafts import Draft, Drafts, parse_draft
+from views.notes.length import MAX_LENGTH, divide
 from views.ui.dom import busy, is_busy, listen, start_task
 from views.ui.error_messages import errors_shown_in
-from views.ui.i18n import tr
+from views.ui.i18n import tr, tr_plural
 
 DRAFT_SAVED = "Draft saved on this device"
+QUOTE = '"'
+TOO_LONG = (
+    "This is longer than a note, which has up to 2,000 characters. It is added as several notes;"
+    " nothing is cut."
+)
 
 
 class NoteForm:
@@ -42,6 +50,8 @@ class NoteForm:
         self._button = form.querySelector("button")
         self._alert = form.querySelector("[role=alert]")
         self._hint = form.querySelector(".draft")
+        self._counter = form.querySelector(".counter")
+        self._long = form.querySelector("[role=status]")
         self._drafts = drafts
         self._send = send
         self._on_cleared_elsewhere = on_cleared_elsewhere
@@ -65,7 +75,7 @@ class NoteForm:
     def _show(self, draft: Draft) -> None:
         self._draft = draft
         self._text.value = draft.text
-        self._hint.textContent = tr(DRAFT_SAVED) if draft.text else ""
+        self._show_hint(is_saved=bool(draft.text))
 
     def _on_input(self) -> None:
         before, text = self._draft, self._text.value
@@ -75,7 +85,20 @@ class NoteForm:
         else:
             saved = False
             self._drafts.delete(self._user_id, before)
-        self._hint.textContent = tr(DRAFT_SAVED) if saved else ""
+        self._show_hint(is_saved=saved)
+
+    def _show_hint(self, *, is_saved: bool) -> None:
+        """Show what happens to the text: whether it is saved, its length, its number of notes."""
+        length = len(self._draft.text)
+        self._hint.textContent = tr(DRAFT_SAVED) if is_saved else ""
+        self._counter.textContent = f"{length} / {MAX_LENGTH}" if length else ""
+        is_long = length > MAX_LENGTH
+        self._counter.classList.toggle("over", is_long)
+        count = len(divide(self._draft.text)) if is_long else 1
+        self._button.textContent = tr_plural(count, "Add note", "Add as {} notes")
+        message = tr(TOO_LONG) if count > 1 else ""
+        if self._long.textContent != message:  # A screen reader announces each write.
+            self._long.textContent = message
 
     # -- Other tabs ----------------------------------------------------------------------------
 
@@ -107,8 +130,18 @@ class NoteForm:
         if is_busy(self._button):
             return
         with busy(self._button), errors_shown_in(self._alert):
-            await self._send(draft.text, draft.key)
+            await self._send_parts(draft)
             if self._text.value == draft.text:  # Otherwise the person kept typing meanwhile.
                 self._text.value = ""
                 self._on_input()
         self._text.focus()
+
+    async def _send_parts(self, draft: Draft) -> None:
+        """Send the draft: a long one as several notes, the last first, so that they can be read."""
+        if len(draft.text) <= MAX_LENGTH:
+            await self._send(draft.text, draft.key)
+            return
+        parts = list(enumerate(divide(draft.text), 1))
+        for number, part in reversed(parts):
+            # A key for each part, and the same ones if the draft has to be sent again.
+            await self._send(part, f'{draft.key.rstrip(QUOTE)}.{number}"')

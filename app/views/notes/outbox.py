@@ -12,37 +12,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from random import random
 from typing import Any
+from uuid import uuid4
 
-from js import Date, clearTimeout, document, navigator, setTimeout, window
-from pyodide.ffi import create_proxy
+from js import Date, navigator, window
 
-from unexpired import (
-    AsyncClient,
-    EventName,
-    NotSignedIn,
-    Response,
-    UnexpiredError,
-    Unreachable,
-    backoff,
-    parse_retry_after,
-)
-from unexpired.browser import open_lock
+from unexpired import AsyncClient, NotSignedIn, UnexpiredError, Unreachable
+from views.notes.delivery import Delivery, raise_if_unanswered, user_id_of
 from views.notes.pending_notes import PendingNote, PendingNotes
-from views.ui.dom import listen, start_task
+from views.ui.dom import listen
 from views.ui.error_messages import SESSION_OVER, error_message
 
 PATH = "/api/notes"
 SEND_TIMEOUT = 5.0  # s; short, because the person is waiting to write the next note
 QUEUE_TIMEOUT = 30.0  # s; nobody waits for a queued note, so a slow response is fine
-LOCK_TIMEOUT = 60.0  # s; longer than another tab needs for one note
 STORAGE_FULL = (
     "The note could not be sent, and this device cannot store it. It stays in the text box."
 )
-RETRY_EVENTS: tuple[EventName, ...] = ("signed_in", "refreshed", "recovered")
-RETRYABLE = {408, 425, 429}
-SERVER_ERROR = 500
 
 
 class Outbox:
@@ -56,11 +42,9 @@ class Outbox:
     def __init__(self, client: AsyncClient, storage_key: str) -> None:
         self._client = client
         self._notes = PendingNotes(storage_key)
-        self._lock = open_lock(f"{storage_key}.outbox")
-        self._is_flushing = False
-        self._failures = 0
-        self._timer: Any = 0
-        self._flush_proxy = create_proxy(self.flush)
+        self._delivery = Delivery(
+            client, f"{storage_key}.outbox", self._send_in_order, lambda: self._next() is not None
+        )
 
     def start(
         self,
@@ -76,12 +60,8 @@ class Outbox:
             on_changed: Called when the pending notes have changed.
         """
         self._on_delivered, self._on_changed = on_delivered, on_changed
-        for event in RETRY_EVENTS:
-            self._client.on(event, lambda *_: self.flush())
-        listen(window, "online", lambda _: self.flush())
-        listen(document, "visibilitychange", lambda _: self._on_visibility_change())
         listen(window, "storage", self._on_storage)
-        self.flush()
+        self._delivery.start()
 
     @property
     def pending(self) -> list[PendingNote]:
@@ -112,9 +92,23 @@ class Outbox:
 
     def flush(self) -> None:
         """Send the queue, unless that is under way."""
-        if not self._is_flushing and self._next() is not None:
-            self._is_flushing = True
-            start_task(self._flush())
+        self._delivery.flush()
+
+    def keep(self, user_id: str, text: str, refusal: str) -> bool:
+        """Keep an edit that could not be saved in its note, until its author decides.
+
+        Args:
+            user_id: The author.
+            text: The text.
+            refusal: Why it was not saved.
+
+        Returns:
+            Whether it is kept.
+        """
+        note = PendingNote(text, f'"{uuid4()}"', self._next_position(), refusal, is_edit=True)
+        is_kept = self._notes.save(user_id, note)
+        self._on_changed()
+        return is_kept
 
     def retry(self, note: PendingNote) -> None:
         """Queue a refused note again."""
@@ -128,22 +122,6 @@ class Outbox:
         self._on_changed()
 
     # -- The queue -----------------------------------------------------------------------------
-
-    async def _flush(self) -> None:
-        clearTimeout(self._timer)
-        try:
-            # One tab sends at a time. Without Web Locks, the keys make duplicates harmless.
-            async with self._lock.hold(LOCK_TIMEOUT):
-                await self._send_in_order(self._user_id)
-            self._failures = 0
-        except Unreachable as error:
-            self._failures += 1
-            wait = max(backoff(self._failures, random()), error.retry_after or 0)  # noqa: S311 - no secret
-            self._timer = setTimeout(self._flush_proxy, wait * 1000)
-        except SESSION_OVER:
-            pass  # The notes stay queued until their author signs in.
-        finally:
-            self._is_flushing = False
 
     async def _send_in_order(self, user_id: str) -> None:
         while (note := self._next()) is not None:
@@ -168,11 +146,8 @@ class Outbox:
         response = await self._client.post(
             PATH, json={"text": note.text}, headers=headers, timeout=seconds
         )
-        return _stored_note(response)
-
-    def _on_visibility_change(self) -> None:
-        if not document.hidden:
-            self.flush()
+        raise_if_unanswered(response)
+        return response.raise_for_status().fields
 
     def _on_storage(self, js_event: Any) -> None:
         name = js_event.key
@@ -185,8 +160,7 @@ class Outbox:
 
     @property
     def _user_id(self) -> str:
-        user = self._client.user
-        return str(user.get("id", "")) if user else ""
+        return user_id_of(self._client)
 
     def _next(self) -> PendingNote | None:
         return next((note for note in self.pending if not note.refusal), None)
@@ -194,20 +168,3 @@ class Outbox:
     def _next_position(self) -> int:
         """Return the current time, or a later one if the clock went back behind a queued note."""
         return max([int(Date.now()), *(note.at + 1 for note in self.pending)])
-
-
-def _stored_note(response: Response) -> Mapping[str, Any]:
-    """Return the note that the server has stored.
-
-    Raises:
-        Unreachable: If the response came from a proxy or a captive portal, or the server is not
-            available.
-        BadReply: If the server refused the note.
-    """
-    is_stored = response.is_success and "id" in response.fields
-    is_refused = (
-        SERVER_ERROR > response.status_code >= 400 and response.status_code not in RETRYABLE  # noqa: PLR2004
-    )
-    if not is_stored and not is_refused:
-        raise Unreachable(retry_after=parse_retry_after(response, Date.now() / 1000))
-    return response.raise_for_status().fields

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from js import document
+
+from views.notes.note import has_words
 from views.notes.outbox import Outbox
 from views.notes.pending_notes import PendingNote
 from views.ui.dom import clone_template, listen
@@ -11,6 +15,8 @@ from views.ui.i18n import tr, tr_plural
 
 PENDING = "Waiting for the network…"
 REFUSED = "Not sent"
+NOT_SAVED = "Not saved"
+ADD = "Add as a new note"
 ONE_PENDING = "1 note is waiting to be sent. It stays on this device if you sign out."
 SOME_PENDING = "{} notes are waiting to be sent. They stay on this device if you sign out."
 ALL_SENT = "All waiting notes have been sent."
@@ -34,17 +40,21 @@ class PendingList:
         self._items: dict[str, Any] = {}
         listen(notes, "click", self._on_click)
 
-    def update(self) -> None:
-        """Show the current notes; items that stay keep their place and their focus."""
-        pending = {note.name: note for note in self._outbox.pending}
+    def update(self, words: Iterable[str]) -> None:
+        """Show the current notes; items that stay keep their place and their focus.
+
+        Args:
+            words: What is searched for: notes without these words are not shown.
+        """
+        pending = {one.name: one for one in self._outbox.pending if has_words(one.text, words)}
         for name in self._items.keys() - pending.keys():
-            self._items.pop(name).remove()
+            self._remove(self._items.pop(name))
         for name, note in pending.items():  # In the order of the queue: the newest ends on top.
             if name not in self._items:
                 self._items[name] = _item(note)
                 self._notes.prepend(self._items[name])
             _update_item(self._items[name], note)
-        self._update_summary(list(pending.values()))
+        self._update_summary(self._outbox.pending)
 
     def clear(self) -> None:
         """Remove all items and the summary."""
@@ -52,6 +62,11 @@ class PendingList:
             item.remove()
         self._items.clear()
         self._summary.textContent = ""
+
+    def _remove(self, item: Any) -> None:
+        if item.contains(document.activeElement):
+            (item.nextElementSibling or self._text_box).focus()
+        item.remove()
 
     def _update_summary(self, notes: list[PendingNote]) -> None:
         count = sum(not note.refusal for note in notes)
@@ -80,6 +95,8 @@ def _item(note: PendingNote) -> Any:
     item = clone_template("pending-note")
     item.dataset.name = note.name
     item.querySelector("p").textContent = note.text
+    if note.is_edit:
+        item.querySelector("[data-action=retry]").textContent = tr(ADD)
     for button in item.querySelectorAll("button"):
         button.ariaLabel = f"{button.textContent}: {note.text[:40]}"
     return item
@@ -87,5 +104,6 @@ def _item(note: PendingNote) -> Any:
 
 def _update_item(item: Any, note: PendingNote) -> None:
     item.querySelector("[role=alert]").textContent = note.refusal
-    item.querySelector("small").textContent = tr(REFUSED if note.refusal else PENDING)
+    refused = NOT_SAVED if note.is_edit else REFUSED
+    item.querySelector("small").textContent = tr(refused if note.refusal else PENDING)
     item.querySelector("[data-action=retry]").hidden = not note.refusal

@@ -1,19 +1,11 @@
-"""Stores notes that could not be sent yet, on the device and per user.
-
-Each note has a storage key of its own, so two tabs that add notes at the same time do not overwrite
-each other's: ``localStorage`` has no transactions.
-"""
+"""Stores notes that could not be sent yet, on the device and per user."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
-from urllib.parse import quote
+from typing import Any
 
-import js
-
-from unexpired.outside_text import loads
-from views.ui.storage import STORAGE_ERRORS
+from views.notes.user_records import UserRecords
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +17,14 @@ class PendingNote:
         key: The ``Idempotency-Key`` of every attempt to send it.
         at: Its position in the queue, in Unix milliseconds.
         refusal: Why the server refused it; empty while it may be sent.
+        is_edit: Whether it is an edit that could not be saved in its note.
     """
 
     text: str
     key: str
     at: int
     refusal: str = ""
+    is_edit: bool = False
 
     @property
     def name(self) -> str:
@@ -46,43 +40,30 @@ class PendingNotes:
     """
 
     def __init__(self, storage_key: str) -> None:
-        self._storage_key = storage_key
+        self._records = UserRecords(storage_key, "waiting")
 
     def prefix(self, user_id: str) -> str:
         """Return the start of the storage keys of all the user's notes."""
-        # Quoted and ended by a slash, so that no user's prefix is the start of another's.
-        return f"{self._storage_key}.waiting.{quote(user_id, safe='')}/"
+        return self._records.prefix(user_id)
 
     def load(self, user_id: str) -> list[PendingNote]:
         """Return the user's notes, in the order of the queue."""
-        prefix = self.prefix(user_id)
-        try:
-            names = sorted(n for n in js.Object.keys(js.localStorage) if n.startswith(prefix))
-            stored = [js.localStorage.getItem(name) for name in names]
-        except STORAGE_ERRORS:
-            return []
-        return [note for note in map(_parse, stored) if note]
+        return [note for note in map(_parse, self._records.load(user_id)) if note]
 
     def save(self, user_id: str, note: PendingNote) -> bool:
         """Store a note; return whether that worked."""
-        try:
-            js.localStorage.setItem(self.prefix(user_id) + note.name, json.dumps(asdict(note)))
-        except STORAGE_ERRORS:
-            return False
-        return True
+        record = asdict(note)
+        if not note.is_edit:
+            del record["is_edit"]  # An earlier version of the page does not know it.
+        return self._records.save(user_id, note.name, record)
 
     def delete(self, user_id: str, note: PendingNote) -> None:
         """Delete a note."""
-        try:
-            js.localStorage.removeItem(self.prefix(user_id) + note.name)
-        except STORAGE_ERRORS:
-            return
+        self._records.delete(user_id, note.name)
 
 
-def _parse(stored: object) -> PendingNote | None:
-    if not isinstance(stored, str):
-        return None  # Another tab has deleted it meanwhile.
+def _parse(record: Any) -> PendingNote | None:
     try:
-        return PendingNote(**loads(stored))
-    except (ValueError, TypeError):
+        return PendingNote(**record)
+    except TypeError:
         return None  # Written by another program.

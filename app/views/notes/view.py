@@ -1,59 +1,87 @@
-"""Notes: the form for a new note, the pending notes, and the list of notes."""
+"""Notes: the form for a new note, the search, the pending notes, and the list of notes."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from js import clearTimeout, setTimeout
+from pyodide.ffi import create_proxy
+
 from unexpired import AsyncClient
+from views.notes.change_queue import ChangeQueue
 from views.notes.drafts import Drafts
 from views.notes.form import NoteForm
+from views.notes.note import Note, note_from
+from views.notes.note_list import NoteList
 from views.notes.outbox import PATH, Outbox
 from views.notes.pending_list import PendingList
-from views.ui.datetimes import show_time
-from views.ui.dom import busy, clone_template, listen_async, start_task
+from views.ui.dom import busy, clone_template, is_busy, listen, listen_async, show_alert, start_task
 from views.ui.error_messages import errors_shown_in
 from views.ui.i18n import tr
 
-STORED = "li:not(.pending)"
+NO_NOTES = "No notes yet. Write the first one."
+NOT_FOUND = "No note has all of these words."
+SEARCH_AFTER = 250  # ms without a further letter
 
 
 class Notes:
     """The Notes view.
 
     Args:
-        client: Fetches and deletes the notes.
+        client: Fetches the notes.
         drafts: Stores the draft of the next note.
         outbox: Sends the notes, and queues those that cannot be sent yet.
+        changes: Does the same for edits and deletions.
     """
 
     title = "Notes"
 
-    def __init__(self, client: AsyncClient, drafts: Drafts, outbox: Outbox) -> None:
+    def __init__(
+        self, client: AsyncClient, drafts: Drafts, outbox: Outbox, changes: ChangeQueue
+    ) -> None:
         self._client = client
         self._outbox = outbox
+        self._queue = changes
         self.element = clone_template("notes")
-        self._list = self.element.querySelector("ul")
+        self._ul = self.element.querySelector("ul")
         self._empty = self.element.querySelector(".empty")
-        self._footer = self.element.querySelector(":scope > footer")
         self._error = self.element.querySelector(".error")
         self._alert = self._error.querySelector("[role=alert]")
+        self._end = self.element.querySelector(".end")
+        self._tools = self.element.querySelector(".tools")
+        self._search = self._tools.querySelector("input")
+        self._user_id = ""
+        self._words: list[str] = []
         self._changes = 0
+        self._timer: Any = 0
+        self._search_proxy = create_proxy(self._on_search)
         form = self.element.querySelector("form")
-        self._form = NoteForm(form, drafts, outbox.post, lambda: self._on_delivered(None))
+        self._form = NoteForm(form, drafts, outbox.post, self._reload)
+        self._list = NoteList(self._ul, self._end, changes, self._on_end)
         self._pending = PendingList(
-            self._list,
+            self._ul,
             self.element.querySelector(".result"),
             form.querySelector("textarea"),
             outbox,
         )
-        listen_async(self._footer.querySelector("button"), "click", lambda _: self._export())
-        listen_async(self._error.querySelector("button"), "click", lambda _: self._load())
-        listen_async(self._list, "click", self._on_list_click)
+        listen_async(self._tools.querySelector("button"), "click", lambda _: self._export())
+        listen_async(self._error.querySelector("button"), "click", lambda _: self._try_again())
+        listen(self._end.querySelector("button"), "click", lambda _: self._on_end())
+        listen(self.element, "keydown", _submit_by_key)
+        listen(self._search, "input", lambda _: self._on_search_input())
         client.on("signed_in", self._on_signed_in)
         client.on("expired", lambda _: self._clear())
         client.on("signed_out", self._on_signed_out)
         outbox.start(on_delivered=self._on_delivered, on_changed=self._update_pending)
+        changes.start(
+            on_changed=self._on_changed,
+            on_saved=self._on_saved,
+            on_deleted=self._on_deleted,
+            on_refused=self._on_refused,
+            on_sent_elsewhere=self._reload,
+        )
 
     def show(self, _: Mapping[str, str]) -> None:
         """Restore the draft and fetch the notes."""
@@ -63,12 +91,13 @@ class Notes:
     def _open(self) -> None:
         self._restore()
         self._outbox.flush()
-        start_task(self._load())
+        self._reload()
 
     def _restore(self) -> None:
         user = self._client.user
         if user is not None:
-            self._form.restore(str(user.get("id", "")))
+            self._user_id = str(user.get("id", ""))
+            self._form.restore(self._user_id)
         self._update_pending()
 
     def _on_signed_in(self) -> None:
@@ -78,92 +107,140 @@ class Notes:
             self._open()
 
     def _on_signed_out(self, where: str) -> None:
-        """Remove the notes; if the person signed out in this tab, delete the draft too."""
+        """Remove the notes; if the person signed out in this tab, delete their drafts too."""
         self._clear()
+        self._search.value, self._words = "", []
         if where == "here":
             self._form.discard()
+            self._queue.discard_drafts(self._user_id)
 
     def _clear(self) -> None:
         self._pending.clear()
-        self._list.replaceChildren()
+        self._list.clear()
+
+    # -- Fetching ------------------------------------------------------------------------------
+
+    def _reload(self) -> None:
+        """Fetch what is shown, unless a request is under way, which is then repeated."""
+        self._changes += 1
+        if not is_busy(self._ul) and self.element.isConnected and self._client.user is not None:
+            start_task(self._load())
 
     async def _load(self) -> None:
         self._error.hidden = True
-        with busy(self._list), errors_shown_in(self._alert):
-            notes = await self._fetch()
-            for item in self._list.querySelectorAll(STORED):
-                item.remove()
-            self._list.append(*map(_item, notes))
+        with busy(self._ul), errors_shown_in(self._alert):
+            while True:
+                before = self._changes
+                notes, has_more = await self._fetch_drawn()
+                await asyncio.sleep(0)  # A pause: to read a large page takes as long as to draw it.
+                if before == self._changes:
+                    break
+            self._list.show(notes, has_more=has_more)
         self._update_controls()
 
-    async def _fetch(self) -> list[Mapping[str, Any]]:
-        """Return the server's notes; fetch again if the list has changed during the request."""
-        while True:
+    async def _try_again(self) -> None:
+        self._ul.focus()  # The button is hidden next.
+        await self._load()
+
+    async def _fetch_drawn(self) -> tuple[list[Note], bool]:
+        """Fetch the notes as far as they are drawn; return whether there are more."""
+        oldest = self._list.oldest_drawn
+        notes, has_more = await self._fetch_page(None)
+        while has_more and oldest is not None and notes[-1].id > oldest:
+            page, has_more = await self._fetch_page(notes[-1].id)
+            notes += page
+        return notes, has_more
+
+    async def _fetch_page(self, after: int | None) -> tuple[list[Note], bool]:
+        params = {"q": " ".join(self._words)} if self._words else {}
+        if after is not None:
+            params["after"] = str(after)
+        response = await self._client.get(PATH, params=params)
+        page = response.raise_for_status().json()
+        return [note_from(fields) for fields in page["notes"]], "next" in page
+
+    def _on_end(self) -> None:
+        if not is_busy(self._end):
+            start_task(self._load_more())
+
+    async def _load_more(self) -> None:
+        button, alert = self._end.querySelector("button"), self._end.querySelector("[role=alert]")
+        button.hidden = True
+        with busy(self._end), errors_shown_in(alert):
             before = self._changes
-            notes = await self._fetch_pages()
+            notes, has_more = await self._fetch_page(self._list.oldest_loaded)
             if before == self._changes:
-                return notes
+                self._list.extend(notes, has_more=has_more)
+            else:
+                self._reload()
+        button.hidden = not alert.textContent
 
-    async def _fetch_pages(self) -> list[Mapping[str, Any]]:
-        notes: list[Mapping[str, Any]] = []
-        params: dict[str, str] = {}
-        while True:
-            response = await self._client.get(PATH, params=params)
-            page = response.raise_for_status().json()
-            notes += page["notes"]
-            if not (last := page.get("next")):
-                return notes
-            params = {"after": last}
+    # -- Search --------------------------------------------------------------------------------
 
-    def _on_delivered(self, note: Mapping[str, Any] | None) -> None:
+    def _on_search_input(self) -> None:
+        clearTimeout(self._timer)
+        self._timer = setTimeout(self._search_proxy, SEARCH_AFTER)
+
+    def _on_search(self) -> None:
+        words = self._search.value.split()
+        if words != self._words:
+            self._words = words
+            self._list.rewind()
+            self._update_pending()
+            self._reload()
+
+    # -- Changes -------------------------------------------------------------------------------
+
+    def _on_delivered(self, fields: Mapping[str, Any] | None) -> None:
         """Add a stored note to the list; without one, another tab sent it: fetch the list."""
+        if fields is None:
+            self._reload()
+        else:
+            self._on_saved(note_from(fields))
+
+    def _on_saved(self, note: Note) -> None:
         self._changes += 1
-        if note is not None:
-            item = _item(note)
-            # If an earlier response was lost, the note may be in the list already.
-            for other in self._list.querySelectorAll(f"[data-id='{item.dataset.id}']"):
-                other.remove()
-            self._list.insertBefore(item, self._list.querySelector(STORED))
-            self._update_controls()
-        elif self.element.isConnected and self._client.user is not None:
-            start_task(self._load())
+        if note.has(self._words):
+            self._list.put(note)
+        else:
+            self._list.remove(str(note.id))
+        self._update_controls()
+
+    def _on_changed(self, note_id: str) -> None:
+        self._list.update(note_id)
+
+    def _on_deleted(self, note_id: str) -> None:
+        self._changes += 1
+        self._list.remove(note_id)
+        self._update_controls()
+
+    def _on_refused(self, reason: str) -> None:
+        show_alert(self._alert, reason)
+        self._update_controls()
 
     def _update_pending(self) -> None:
-        self._pending.update()
-        self._update_controls()
-
-    async def _on_list_click(self, js_event: Any) -> None:
-        if button := js_event.target.closest(f"{STORED} button"):
-            await self._delete(button.closest("li"), button)
-
-    async def _delete(self, item: Any, button: Any) -> None:
-        with busy(button), errors_shown_in(self._alert):
-            response = await self._client.delete(f"{PATH}/{item.dataset.id}")
-            if response.status_code != 404:  # noqa: PLR2004 - The note is already deleted.
-                response.raise_for_status()
-            self._changes += 1
-            item.remove()
+        self._pending.update(self._words)
         self._update_controls()
 
     async def _export(self) -> None:
         from views.notes.export import export  # noqa: PLC0415 - urllib imports slowly; few people export
 
-        button, alert = self._footer.children
+        button, alert = self._tools.querySelector("button"), self._tools.querySelector("p")
         with busy(button), errors_shown_in(alert):
             export(self._client, PATH)
 
     def _update_controls(self) -> None:
-        """Show or hide the error, the hint for an empty list, and the export button."""
+        """Show or hide the error, the hint for an empty list, and the tools."""
         has_error = bool(self._alert.textContent)
+        is_empty = self._ul.childElementCount == 0
         self._error.hidden = not has_error
-        self._empty.hidden = has_error or self._list.childElementCount > 0
-        self._footer.hidden = self._list.childElementCount == 0
+        self._empty.hidden = has_error or not is_empty
+        self._empty.textContent = tr(NOT_FOUND if self._words else NO_NOTES)
+        self._tools.hidden = is_empty and not self._words
 
 
-def _item(note: Mapping[str, Any]) -> Any:
-    item = clone_template("note")
-    item.dataset.id = str(note["id"])
-    item.querySelector("p").textContent = note["text"]
-    item.querySelector("button").ariaLabel = tr("Delete note: {}", note["text"][:40])
-    show_time(item.querySelector("time"), note["createdAt"])
-    return item
+def _submit_by_key(js_event: Any) -> None:
+    """Send the form of a text box by Ctrl+Enter, on a Mac by Cmd+Return."""
+    is_shortcut = js_event.key == "Enter" and (js_event.ctrlKey or js_event.metaKey)
+    if is_shortcut and js_event.target.matches("textarea"):
+        js_event.target.form.requestSubmit()

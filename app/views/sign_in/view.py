@@ -43,6 +43,9 @@ class SignIn:
         self._provider_button = self.element.querySelector("[data-action=provider]")
         self._demo = self.element.querySelector(".demo")
         self._query: Mapping[str, str] = {}
+        self._remember()  # The last user, whose session may end before anything is shown.
+        client.on("signed_in", self._remember)
+        client.on("signed_out", lambda _: self._forget())
         listen(self._form, "submit", lambda _: self._submit())
         listen(self._provider_button, "click", lambda _: start_task(self._leave()))
         listen(window, "pageshow", lambda event: self._on_page_shown(event.persisted))
@@ -88,8 +91,10 @@ class SignIn:
     def _show_form(self, answer: Answer | None) -> None:
         self._show_why(answer)
         self._keep_return_path(self._query.get("next", ""))
+        username = self._field("username")
+        username.value = username.value or self._username
         if not self._form.contains(document.activeElement):
-            self._field("username").focus()
+            self._field("password" if username.value else "username").focus()
         if self._form.hasAttribute("data-pending"):
             self._button.removeAttribute("aria-busy")
             self._submit()
@@ -152,6 +157,15 @@ class SignIn:
         self._waiting.textContent = ""
         if self._alert.textContent:
             self._field("username").focus()
+
+    def _remember(self) -> None:
+        """Remember who is signed in, so that they need not type their name after an expiry."""
+        user = self._client.user
+        self._username = str(user.get("username", "")) if user else ""
+
+    def _forget(self) -> None:
+        """Leave no name in the form: the person has signed out, perhaps of another's device."""
+        self._username = ""
 
     def _keep_return_path(self, address: str) -> None:
         """Let a sign-up lead back to the same place as a sign-in."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from js import Date, Intl, Object, document, navigator
@@ -32,8 +33,13 @@ def clock_time(milliseconds: float) -> str:
 
 
 def _format(timestamp: str | float, **options: str) -> str:
-    formatter = Intl.DateTimeFormat.new(_locale(), _options(**options))
-    return str(formatter.format(Date.new(timestamp)))
+    return str(_formatter(**options).format(Date.new(timestamp)))
+
+
+@cache
+def _formatter(**options: str) -> Any:
+    # To make one takes longer than to draw a note.
+    return Intl.DateTimeFormat.new(_locale(), _options(**options))
 
 
 def _locale() -> str:

@@ -1,0 +1,301 @@
+"""The list of stored notes, drawn as far as it is looked at.
+
+Of the notes that are loaded, the newest are drawn. The rest follows in small portions when the end
+of the list comes near, so that no number of notes makes the page stop.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import js
+from js import Object, document
+from pyodide.ffi import create_proxy, to_js
+
+from views.notes.change_queue import ChangeQueue
+from views.notes.changes import Change
+from views.notes.editor import Editor
+from views.notes.note import Note
+from views.notes.note_item import note_item
+from views.ui.dom import listen
+
+PORTION = 20
+"""Notes that are drawn at once."""
+
+AHEAD = "800px"
+"""How far below the window the next portion is drawn."""
+
+
+class NoteList:
+    """The items of the stored notes.
+
+    Args:
+        element: The list, which also has the items of pending notes, on top.
+        end: An element behind the list; when it comes near, more is drawn.
+        queue: Keeps and sends what the person changes.
+        on_end: Called when all loaded notes are drawn and the server has more.
+    """
+
+    def __init__(
+        self, element: Any, end: Any, queue: ChangeQueue, on_end: Callable[[], None]
+    ) -> None:
+        self._element = element
+        self._end = end
+        self._queue = queue
+        self._on_end = on_end
+        self._notes: list[Note] = []
+        self._count = 0  # So many of them are drawn.
+        self._has_more = False
+        self._items: dict[int, Any] = {}
+        self._editors: dict[int, Editor] = {}
+        js_options = to_js({"rootMargin": AHEAD}, dict_converter=Object.fromEntries)
+        self._observer = js.IntersectionObserver.new(create_proxy(self._on_end_seen), js_options)
+        listen(element, "click", self._on_click)
+        listen(element, "input", self._on_input)
+        listen(element, "submit", self._on_submit)
+        listen(element, "keydown", self._on_keydown)
+
+    @property
+    def oldest_drawn(self) -> int | None:
+        """The id of the last note that is drawn."""
+        return self._notes[self._count - 1].id if self._count else None
+
+    @property
+    def oldest_loaded(self) -> int | None:
+        """The id of the last note that is loaded."""
+        return self._notes[-1].id if self._notes else None
+
+    # -- The notes -----------------------------------------------------------------------------
+
+    def show(self, notes: list[Note], *, has_more: bool) -> None:
+        """Show these notes; items that stay keep their place and their focus.
+
+        Args:
+            notes: The notes, newest first.
+            has_more: Whether the server has older ones.
+        """
+        oldest = self.oldest_drawn
+        if oldest is None:
+            self._remove_items()
+        self._notes, self._has_more = notes, has_more
+        drawn = sum(note.id >= oldest for note in notes) if oldest is not None else 0
+        self._count = min(len(notes), max(drawn, PORTION))
+        kept = {note.id for note in notes[: self._count]}
+        for note_id in self._items.keys() - kept:
+            self._remove_item(note_id)
+        self._draw(notes[: self._count], self._changed_items(notes))
+        self._watch_end()
+
+    def extend(self, notes: list[Note], *, has_more: bool) -> None:
+        """Add the next page of older notes."""
+        self._notes += notes
+        self._has_more = has_more
+        self._watch_end()
+
+    def rewind(self) -> None:
+        """Draw only the beginning of what is shown next."""
+        self._count = 0
+
+    def clear(self) -> None:
+        """Remove all items."""
+        self._observer.disconnect()
+        self._remove_items()
+        self._notes, self._count, self._has_more = [], 0, False
+
+    def put(self, note: Note) -> None:
+        """Add a note or replace it."""
+        index = self._index(note.id)
+        if index < len(self._notes) and self._notes[index].id == note.id:
+            self._notes[index] = note
+        else:
+            self._notes.insert(index, note)
+            self._count += index <= self._count
+        if index < self._count:
+            self._redraw(index)
+
+    def remove(self, note_id: str) -> None:
+        """Remove a note that the server no longer has."""
+        index = self._index(int(note_id))
+        if index < len(self._notes) and self._notes[index].id == int(note_id):
+            del self._notes[index]
+            self._count -= index < self._count
+        if int(note_id) in self._items:
+            self._remove_item(int(note_id))
+
+    def update(self, note_id: str) -> None:
+        """Draw a note again, whose change is new or gone."""
+        index = self._index(int(note_id))
+        if int(note_id) in self._items and int(note_id) not in self._editors:
+            self._redraw(index)
+
+    def _index(self, note_id: int) -> int:
+        return bisect_left(self._notes, -note_id, key=lambda note: -note.id)
+
+    # -- Drawing -------------------------------------------------------------------------------
+
+    def _changed_items(self, notes: Iterable[Note]) -> set[int]:
+        """Return the ids of the drawn notes whose text is another one now."""
+        return {
+            note.id
+            for note in notes
+            if note.id in self._items
+            and note.id not in self._editors
+            and self._items[note.id].dataset.version != note.version
+        }
+
+    def _draw(self, notes: list[Note], stale: set[int]) -> None:
+        """Draw those of the notes that are not drawn, or that are drawn as they were."""
+        changes = self._queue.pending
+        following = None
+        for note in reversed(notes):
+            item = self._items.get(note.id)
+            if item is None or note.id in stale:
+                item = self._draw_note(note, changes.get(str(note.id)), following)
+            following = item
+
+    def _redraw(self, index: int) -> None:
+        note = self._notes[index]
+        if note.id in self._editors:
+            return
+        following = next(
+            (self._items[other.id] for other in self._notes[index + 1 : self._count]), None
+        )
+        self._draw_note(note, self._queue.pending.get(str(note.id)), following)
+
+    def _draw_note(self, note: Note, change: Change | None, following: Any) -> Any:
+        item = note_item(note, change, is_waiting=self._queue.is_waiting)
+        item.dataset.version = note.version
+        last = self._items.get(note.id)
+        self._items[note.id] = item
+        if last is None:
+            self._element.insertBefore(item, following)
+            if change is not None and change.is_draft:
+                self._open_editor(note, change)
+        else:
+            had_focus = last.contains(document.activeElement)
+            last.replaceWith(item)
+            if had_focus:
+                item.querySelector("button").focus()
+        return item
+
+    def _remove_item(self, note_id: int) -> None:
+        editor = self._editors.pop(note_id, None)
+        if editor is not None:
+            editor.leave()
+        item = self._items.pop(note_id)
+        if item.contains(document.activeElement):
+            neighbour = item.nextElementSibling or item.previousElementSibling or self._element
+            neighbour.focus()
+        item.remove()
+
+    def _remove_items(self) -> None:
+        """Remove all items in one step: one after the other, thousands would take too long."""
+        items = self._element.querySelectorAll(":scope > [data-id]")
+        if items.length:
+            js_range = document.createRange()
+            js_range.setStartBefore(items.item(0))
+            js_range.setEndAfter(items.item(items.length - 1))
+            js_range.deleteContents()
+        self._items.clear()
+        self._editors.clear()
+
+    def _watch_end(self) -> None:
+        self._observer.disconnect()
+        if self._count < len(self._notes) or self._has_more:
+            self._observer.observe(self._end)  # Calls back at once if the end is near already.
+
+    def _on_end_seen(self, js_entries: Any, _: Any) -> None:
+        if any(entry.isIntersecting for entry in js_entries):
+            self._draw_more()
+
+    def _draw_more(self) -> None:
+        portion = self._notes[self._count : self._count + PORTION]
+        changes = self._queue.pending
+        for note in portion:
+            self._draw_note(note, changes.get(str(note.id)), None)
+        self._count += len(portion)
+        self._watch_end() if portion else self._on_end()
+
+    # -- What the person does ------------------------------------------------------------------
+
+    def _note_of(self, target: Any) -> Note | None:
+        item = target.closest("li[data-id]")
+        if not item:  # The item of a pending note
+            return None
+        index = self._index(int(item.dataset.id))
+        return self._notes[index] if index < len(self._notes) else None
+
+    def _on_click(self, js_event: Any) -> None:
+        button = js_event.target.closest("button[data-action]")
+        note = self._note_of(button) if button else None
+        if note is None:
+            return
+        match button.dataset.action:
+            case "edit":
+                self._edit(note)
+            case "delete":
+                self._queue.delete(note)
+            case "undo":
+                self._queue.discard(str(note.id))
+            case "cancel":
+                self._editors[note.id].cancel()
+                self._close_editor(note)
+
+    def _on_input(self, js_event: Any) -> None:
+        note = self._note_of(js_event.target)
+        if note is not None:
+            self._editors[note.id].on_input()
+
+    def _on_submit(self, js_event: Any) -> None:
+        note = self._note_of(js_event.target)
+        if note is not None and self._editors[note.id].save():
+            self._close_editor(note)
+
+    def _edit(self, note: Note) -> None:
+        self._open_editor(note, self._queue.pending.get(str(note.id)))
+        self._editors[note.id].focus()
+
+    def _open_editor(self, note: Note, change: Change | None) -> None:
+        editor = Editor(note, change, self._queue)
+        self._editors[note.id] = editor
+        item = self._items[note.id]
+        item.classList.add("editing")
+        item.append(editor.element)
+
+    def _close_editor(self, note: Note) -> None:
+        del self._editors[note.id]
+        self._redraw(self._index(note.id))
+
+    # -- The keyboard --------------------------------------------------------------------------
+
+    def _on_keydown(self, js_event: Any) -> None:
+        target = js_event.target
+        if target.matches("textarea"):
+            self._on_editor_key(js_event)
+        elif not (js_event.ctrlKey or js_event.metaKey or js_event.altKey):
+            self._on_list_key(js_event, target.closest("li"))
+
+    def _on_editor_key(self, js_event: Any) -> None:
+        note = self._note_of(js_event.target)
+        if note is not None and js_event.key == "Escape" and not self._editors[note.id].is_changed:
+            self._editors[note.id].cancel()
+            self._close_editor(note)
+
+    def _on_list_key(self, js_event: Any, item: Any) -> None:
+        items = self._element.children
+        match js_event.key:
+            case "ArrowDown":
+                to = item.nextElementSibling
+            case "ArrowUp":
+                to = item.previousElementSibling
+            case "Home":
+                to = items.item(0)
+            case "End":
+                to = items.item(items.length - 1)
+            case _:
+                return
+        js_event.preventDefault()
+        if to:
+            to.focus()
