@@ -6,6 +6,7 @@ of the list comes near, so that no number of notes makes the page stop.
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -23,6 +24,9 @@ from views.ui.dom import listen
 
 PORTION = 20
 """Notes that are drawn at once."""
+
+REMOVED = 300
+"""Notes that are removed at once."""
 
 AHEAD = "800px"
 """How far below the window the next portion is drawn."""
@@ -191,15 +195,19 @@ class NoteList:
         item.remove()
 
     def _remove_items(self) -> None:
-        """Remove all items in one step: one after the other, thousands would take too long."""
-        items = self._element.querySelectorAll(":scope > [data-id]")
-        if items.length:
-            js_range = document.createRange()
-            js_range.setStartBefore(items.item(0))
-            js_range.setEndAfter(items.item(items.length - 1))
-            js_range.deleteContents()
+        """Remove all items, so many in a step that no step is long."""
+        items = list(self._items.values())
         self._items.clear()
         self._editors.clear()
+        self._remove_last(items)
+
+    def _remove_last(self, items: list[Any]) -> None:
+        # From the end: where others follow, a browser looks for the next one that it draws.
+        for item in reversed(items[-REMOVED:]):
+            item.remove()
+        del items[-REMOVED:]
+        if items:
+            asyncio.get_running_loop().call_soon(self._remove_last, items)
 
     def _watch_end(self) -> None:
         self._observer.disconnect()

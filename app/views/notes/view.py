@@ -23,6 +23,7 @@ from views.ui.i18n import tr
 
 NO_NOTES = "No notes yet. Write the first one."
 NOT_FOUND = "No note has all of these words."
+PAGE = "250"  # Notes; a larger page takes longer to read than a person waits without noticing.
 SEARCH_AFTER = 250  # ms without a further letter
 
 
@@ -154,7 +155,7 @@ class Notes:
     async def _fetch_page(self, after: int | None) -> tuple[list[Note], bool]:
         params = {"q": " ".join(self._words)} if self._words else {}
         if after is not None:
-            params["after"] = str(after)
+            params |= {"after": str(after), "limit": PAGE}
         response = await self._client.get(PATH, params=params)
         page = response.raise_for_status().json()
         return [note_from(fields) for fields in page["notes"]], "next" in page
