@@ -15,6 +15,7 @@ from views.accounts.sign_up import SignUp
 from views.activity.experiments import Experiments
 from views.activity.faults import FaultyClock, FaultyTransport
 from views.activity.recorder import Recorder
+from views.activity.tabs import Tabs
 from views.activity.theft import Theft
 from views.activity.view import Activity
 from views.devices.view import Devices
@@ -46,11 +47,18 @@ async def start() -> None:
     settings = config.get("unexpired", {})
     storage_key = document.documentElement.dataset.storageKey
     client = AsyncClient.in_browser(
-        transport=recorder, clock=clock, storage_key=storage_key, **settings
+        transport=recorder,
+        clock=clock,
+        storage_key=storage_key,
+        event_hooks=recorder.hooks,
+        **settings,
     )
     base_url = str(settings.get("base_url", ""))
+    tabs = Tabs(recorder, f"{storage_key}.activity")
     theft = Theft(client, recorder, storage_key=storage_key, base_url=base_url)
-    experiments = Experiments(client, recorder, network, clock, theft)
+    experiments = Experiments(
+        client, recorder, network, clock, theft, tabs=tabs, lock_name=f"{storage_key}:refresh"
+    )
     in_cookie = settings.get("storage") == "cookie"
     provider = ProviderSignIn(client, storage_key=storage_key, in_cookie=in_cookie)
     sign_in = SignIn(client, provider, home=f"#{HOME}")
@@ -59,7 +67,7 @@ async def start() -> None:
     views: dict[str, View] = {
         SIGN_IN: sign_in,
         HOME: Notes(client, Drafts(storage_key), outbox, changes),
-        "/activity": Activity(client, recorder, experiments),
+        "/activity": Activity(client, recorder, tabs, experiments),
         "/devices": Devices(client),
         "/password": ChangePassword(client),
         SIGN_UP: SignUp(client, home=f"#{HOME}"),

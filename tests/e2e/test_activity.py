@@ -1,12 +1,15 @@
 """Activity: the timeline, the tables, and the experiments."""
 
+import json
 import re
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.e2e.person import Person
 from tests.e2e.watch import Watch
+from tests.support.server_process import PASSWORDS
 
 ACTIVITY = "/#/activity"
 REFRESH = "POST /api/refresh"
@@ -62,6 +65,60 @@ def test_a_burst_with_an_expired_token_is_one_refresh_and_twenty_retries(
     expect(view.mark("Request: GET /api/me, 401 TOKEN_EXPIRED")).to_have_count(20)
     expect(view.mark("Retry: GET /api/me, 200")).to_have_count(20)
     expect(view.mark("Refresh: POST /api/refresh, 200")).to_have_count(1)
+
+
+COVERED = """() => {
+    const marks = [...document.querySelectorAll(".timeline .mark.request, .timeline .mark.retry")];
+    const boxes = marks.map((mark) => mark.getBoundingClientRect());
+    return boxes.filter((box, index) => boxes.some((other, at) => at < index
+        && Math.abs(box.x - other.x) < box.width / 2
+        && Math.abs(box.y - other.y) < box.height / 2)).length;
+}"""
+
+
+def test_a_burst_of_a_hundred_is_drawn_whole(view: ActivityView) -> None:
+    """Each mark is seen, none covers another, and no refusal that was healed looks failed."""
+    view.page.emulate_media(reduced_motion="reduce")
+    expect(view.tries("Burst of 100 requests")).to_have_text("100 times 200; 1 refresh.")
+    healed = view.mark("Request: GET /api/me, 401 TOKEN_EXPIRED")
+    expect(healed.and_(view.line.locator(".healed:visible"))).to_have_count(100)
+    expect(view.mark("Retry: GET /api/me, 200").and_(view.line.locator(":visible"))).to_have_count(
+        100
+    )
+    expect(view.line.locator(".failed")).to_have_count(0)
+    expect(view.line.locator(".size").filter(has_text="100")).not_to_have_count(0)
+    assert view.page.evaluate(COVERED) == 0
+
+
+def test_each_request_has_its_story(view: ActivityView) -> None:
+    """Hover, focus and a tap near the mark show it; one request started the refresh."""
+    view.tries("Burst of 20 requests")
+    refused = view.mark("401 TOKEN_EXPIRED")
+    expect(refused).to_have_count(20)
+    steps = view.details.get_by_role("listitem")
+    refused.last.hover()
+    expect(steps).to_have_text(
+        [
+            "sent",
+            re.compile(r"401 TOKEN_EXPIRED after \d+ ms"),
+            re.compile(r"waited \d+ ms for the refresh of another request"),
+            "retried",
+            re.compile(r"200 after \d+ ms"),
+        ]
+    )
+    refused.first.focus()
+    expect(steps.nth(2)).to_have_text(re.compile(r"waited \d+ ms for the refresh that it had"))
+    box = view.mark("Refresh: POST").bounding_box()
+    assert box
+    view.page.mouse.click(box["x"] - 4, box["y"] - 4)
+    expect(steps).to_have_text(
+        [
+            "started by GET /api/me",
+            "sent",
+            re.compile(r"200 after \d+ ms"),
+            "20 requests waited for it",
+        ]
+    )
 
 
 def test_marks_differ_in_shape_and_have_a_description(view: ActivityView) -> None:
@@ -229,3 +286,170 @@ def test_the_claims_are_shown_but_not_the_token(view: ActivityView, page: Page) 
     html = page.content()
     for token in (record["accessToken"], record["refreshToken"]):
         assert not any(part in html for part in token.split("."))
+
+
+# -- Several tabs ------------------------------------------------------------------------------
+
+OVERHEAR = """() => {
+    globalThis.overheard = [];
+    const channel = new BroadcastChannel("unexpired.activity");
+    channel.addEventListener("message", ({ data }) => overheard.push(data));
+}"""
+
+
+def secrets_of(page: Page, note: str = "") -> list[str]:
+    """Return what must not leave the page: the parts of the tokens, the password, a note."""
+    record = page.evaluate("JSON.parse(localStorage.getItem('unexpired'))")
+    tokens = [record["accessToken"], record["refreshToken"]]
+    parts = [part for token in tokens for part in token.split(".") if len(part) > 4]
+    return [*parts, PASSWORDS["ada"], "Authorization", "Bearer", *filter(None, [note])]
+
+
+def test_other_tabs_are_on_the_same_timeline(
+    view: ActivityView, context: BrowserContext, text: str
+) -> None:
+    """What another tab sends has a row of its own, with a story; no message has a secret."""
+    other = Person(context.new_page()).opens()
+    other.is_at_notes()
+    view.page.evaluate(OVERHEAR)
+    other.adds(text)
+    marks = view.mark("Request: POST /api/notes, 201").and_(view.mark("in another tab"))
+    expect(marks).to_have_count(1)
+    expect(view.line.get_by_text("other tab 1")).to_have_count(1)
+    marks.focus()
+    expect(view.details.get_by_role("listitem")).to_have_text(
+        ["sent", re.compile(r"201 after \d+ ms")]
+    )
+    expect(
+        view.mark("Request: GET /api/notes, 200").and_(view.mark("in another tab"))
+    ).to_have_count(1)
+    overheard = json.dumps(view.page.evaluate("overheard"))
+    assert "POST /api/notes" in overheard
+    assert [secret for secret in secrets_of(view.page, text) if secret in overheard] == []
+
+
+def test_a_duplicate_of_the_tab_joins_the_timeline(
+    view: ActivityView, context: BrowserContext, watch: Watch
+) -> None:
+    """It starts with the session, and what it sends appears in the first tab."""
+    with context.expect_page() as opened:
+        result = view.tries("Duplicate this tab")
+    duplicate = Person(opened.value)
+    expect(duplicate.heading("Activity")).to_be_visible()
+    expect(result).to_contain_text("The new tab has started.")
+    second = ActivityView(duplicate.page)
+    expect(second.tries("Burst of 20 requests")).to_have_text("20 times 200; 1 refresh.")
+    expect(view.mark("Retry: GET /api/me, 200").and_(view.mark("in another tab"))).to_have_count(20)
+    expect(second.mark("in another tab").first).to_be_attached()
+    assert watch.count("POST /api/login") == 1
+
+
+# -- Faults ------------------------------------------------------------------------------------
+
+
+def test_a_slow_network_costs_one_refresh(view: ActivityView, watch: Watch) -> None:
+    """Three requests wait for it and succeed."""
+    result = view.tries("Slow network")
+    expect(result).to_have_text(re.compile(r"Three requests, \d s: 200, 200, 200; 1 refresh\."))
+    assert watch.count(REFRESH) == 1
+
+
+def test_a_lost_response_does_not_end_the_session(
+    view: ActivityView, person: Person, watch: Watch
+) -> None:
+    """The second refresh has the attempt of the first, and gets its tokens."""
+    result = view.tries("Lost response")
+    expect(result).to_contain_text("The second refresh: new tokens. A request: 200")
+    expect(person.status).to_contain_text("active")
+    first, second = (json.loads(sent.body or b"") for sent in watch.calls(REFRESH))
+    assert first == second
+    assert first["attempt"]
+    expect(view.mark("Refresh: POST /api/refresh, no response")).to_have_class(re.compile("healed"))
+
+
+def test_a_tab_that_hangs_with_the_lock_does_not_stop_the_others(
+    view: ActivityView, watch: Watch
+) -> None:
+    """The request waits, then its refresh goes without the lock."""
+    result = view.tries("Another tab holds the lock")
+    expect(result).to_have_text(re.compile(r"After [4-9] s: 200; 1 refresh\."))
+    assert watch.count(REFRESH) == 1
+
+
+# -- Recordings --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recording(view: ActivityView, person: Person, text: str, tmp_path: Path) -> Path:
+    """A recording of a note and a burst."""
+    view.page.goto("/#/notes")
+    person.is_at_notes()
+    person.adds(text)
+    view.page.goto(ACTIVITY)
+    view.tries("Burst of 20 requests")
+    expect(view.result("Burst of 20 requests")).to_contain_text("20 times 200")
+    with view.page.expect_download() as download:
+        view.page.get_by_role("button", name="Save a recording").click()
+    expect(view.page.get_by_text("Saved as unexpired-recording.json")).to_be_visible()
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    return file
+
+
+def test_a_recording_has_no_secret(view: ActivityView, recording: Path, text: str) -> None:
+    """It has the requests, but no token, no header, no password and no note."""
+    recorded = recording.read_text("utf-8")
+    assert "POST /api/notes" in recorded
+    assert "401 TOKEN_EXPIRED" in recorded
+    assert [secret for secret in secrets_of(view.page, text) if secret in recorded] == []
+
+
+def test_a_recording_is_drawn_as_it_was(recording: Path, context: BrowserContext) -> None:
+    """Another page shows its marks and their stories, moves in it, and returns to the present."""
+    page = context.new_page()
+    Person(page).opens(ACTIVITY)
+    other = ActivityView(page)
+    expect(other.mark("Request: GET /api").first).to_be_attached()
+    page.get_by_label("File with a recording").set_input_files(recording)
+    expect(page.get_by_text(re.compile(r"A recording of .+, with \d+ requests\."))).to_be_visible()
+    healed = other.line.locator(".request.healed:visible")
+    expect(healed).to_have_count(20)
+    healed.first.focus()
+    expect(other.details.get_by_role("listitem").nth(2)).to_contain_text("waited")
+    moment = page.get_by_role("slider", name="Moment")
+    moment.press("Home")
+    expect(healed).to_have_count(0)
+    moment.press("End")
+    expect(healed).to_have_count(20)
+    page.get_by_role("button", name="Back to the present").click()
+    expect(moment).to_be_hidden()
+    expect(other.line.locator(".request.healed:not([aria-label*=tab])")).to_have_count(0)
+    expect(page.get_by_role("button", name="Open a recording")).to_be_focused()
+
+
+def test_a_file_that_is_no_recording_is_refused(view: ActivityView, tmp_path: Path) -> None:
+    """The view stays as it was, and says why."""
+    file = tmp_path / "other.json"
+    file.write_text('{"format": "unexpired-recording", "version": 1, "requests": "<img>"}')
+    view.page.get_by_label("File with a recording").set_input_files(file)
+    expect(view.page.get_by_text("This file is no recording of this page.")).to_be_visible()
+    expect(view.mark("Request: POST /api/login")).to_have_count(1)
+
+
+# -- The layout --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(320, 640), (390, 844), (1280, 800)], ids=str)
+def test_an_experiment_is_beside_the_picture(view: ActivityView, size: tuple[int, int]) -> None:
+    """A button and all of the picture are on the screen at once, also after the last one."""
+    view.page.set_viewport_size({"width": size[0], "height": size[1]})
+    for name in ("Burst of 20 requests", "Damage my token"):
+        button = view.experiment(name).get_by_role("button")
+        button.focus()
+        button.scroll_into_view_if_needed()
+        picture, pressed = view.line.bounding_box(), button.bounding_box()
+        assert picture
+        assert pressed
+        top = min(picture["y"], pressed["y"])
+        bottom = max(picture["y"] + picture["height"], pressed["y"] + pressed["height"])
+        assert bottom - top <= size[1]

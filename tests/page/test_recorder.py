@@ -1,20 +1,27 @@
 """The recorder and the simulated faults of the Activity view, without a browser."""
 
+import asyncio
+from contextlib import suppress
+from typing import get_args
+
 import jwt
 import pytest
 
 from unexpired import Headers, Request, Response, Unreachable
+from views.activity.entries import Kind
 from views.activity.faults import FaultyTransport
 from views.activity.recorder import Recorder
 
 REQUEST = Request("GET", "https://api.example/api/notes?q=private")
+REFRESH = Request("POST", "https://api.example/api/refresh")
+KINDS = get_args(Kind)
 OLD, NEW = (jwt.encode({"sub": name}, "k" * 32) for name in ("old", "new"))
 
 
 class Server:
     """A transport that returns or raises the given outcomes, in order."""
 
-    def __init__(self, *outcomes: int | Exception) -> None:
+    def __init__(self, *outcomes: int | bytes | Exception) -> None:
         self.outcomes = list(outcomes)
         self.received: list[Request] = []
 
@@ -23,6 +30,8 @@ class Server:
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome
+        if isinstance(outcome, bytes):
+            return Response(403, Headers(), outcome)
         return Response(outcome, Headers(), b'{"code": "TOKEN_EXPIRED"}' if outcome == 401 else b"")
 
 
@@ -30,21 +39,85 @@ def with_token(token: str) -> Request:
     return REQUEST.with_header("authorization", f"Bearer {token}")
 
 
-async def test_a_refused_request_with_a_newer_token_is_a_retry() -> None:
-    """Each refusal has one retry; the same request after that is a new one."""
-    recorder = Recorder(Server(401, 401, 200, 200, 200))
-    for token in (OLD, OLD, NEW, NEW, NEW):
+async def call(recorder: Recorder, *tokens: str) -> None:
+    """Make one call of the page, which is sent with each of the tokens."""
+    (begin,), (end,) = recorder.hooks["request"], recorder.hooks["response"]
+    begin(REQUEST)
+    for token in tokens:
         await recorder.send(with_token(token))
-    kinds = [entry.kind for entry in recorder.entries]
-    assert kinds == ["request", "request", "retry", "retry", "request"]
+    end(REQUEST)
 
 
-async def test_the_same_token_again_is_not_a_retry() -> None:
-    """A retry has a newer token than the refused request."""
-    recorder = Recorder(Server(401, 401))
+async def test_the_second_request_of_a_call_is_a_retry() -> None:
+    """A refused call is repeated; the same request after that is another call."""
+    recorder = Recorder(Server(401, 200, 200))
+    await call(recorder, OLD, NEW)
+    await call(recorder, NEW)
+    assert [(entry.kind, entry.number) for entry in recorder.entries] == [
+        ("request", 1),
+        ("retry", 1),
+        ("request", 2),
+    ]
+
+
+async def test_a_request_outside_of_a_call_belongs_to_none() -> None:
+    """A sign-in, for one, is no call, and never a retry."""
+    recorder = Recorder(Server(200, 401, 401))
+    await call(recorder, OLD)
     for _ in range(2):
         await recorder.send(with_token(OLD))
-    assert [entry.kind for entry in recorder.entries] == ["request", "request"]
+    assert [(entry.kind, entry.number) for entry in recorder.entries][1:] == [("request", 0)] * 2
+
+
+async def test_a_retry_heals_the_refused_request() -> None:
+    """A refusal is failed until the retry succeeds; a second refusal heals nothing."""
+    recorder = Recorder(Server(401, 200, 401, 401))
+    await call(recorder, OLD, NEW)
+    await call(recorder, OLD, NEW)
+    assert [entry.state for entry in recorder.entries] == ["healed", "done", "failed", "failed"]
+
+
+async def test_simultaneous_calls_are_kept_apart() -> None:
+    """Each retry heals the request of its own call, and a refresh knows which call started it."""
+    recorder = Recorder(Server(401, 401, 200, 200, 200))
+
+    async def one_call() -> None:
+        begin, end = recorder.hooks["request"][0], recorder.hooks["response"][0]
+        begin(REQUEST)
+        await recorder.send(with_token(OLD))
+        is_first = len(recorder.entries) == 1
+        await asyncio.sleep(0)
+        if is_first:
+            await asyncio.create_task(recorder.send(REFRESH))
+        end(await recorder.send(with_token(NEW)))
+
+    await asyncio.gather(one_call(), one_call())
+    by_kind = {kind: [e.number for e in recorder.entries if e.kind == kind] for kind in KINDS}
+    assert by_kind == {"request": [1, 2], "refresh": [1], "retry": [2, 1]}
+    assert {entry.state for entry in recorder.entries} == {"healed", "done"}
+
+
+@pytest.mark.parametrize(
+    ("first", "state"), [(Unreachable(), "healed"), (401, "failed")], ids=["lost", "refused"]
+)
+async def test_the_next_refresh_heals_one_without_a_response(
+    first: int | Exception, state: str
+) -> None:
+    """A refused one is not healed: a thief's, for one."""
+    recorder = Recorder(Server(first, 200))
+    for _ in range(2):
+        with suppress(Unreachable):
+            await recorder.send(REFRESH)
+    assert [entry.state for entry in recorder.entries] == [state, "done"]
+
+
+async def test_an_entry_contains_nothing_that_only_looks_like_a_code() -> None:
+    """A server's text, and long parts of a path, may be secrets."""
+    request = Request("GET", "https://api.example/api/reset/pr1-0123456789abcdef/now")
+    recorder = Recorder(Server(b'{"code": "eyJhbGciOiJI"}'))
+    await recorder.send(request)
+    assert recorder.entries[0].call == "GET /api/reset/…/now"
+    assert recorder.entries[0].outcome == "403"
 
 
 async def test_an_entry_contains_the_outcome_but_not_the_query() -> None:
@@ -135,3 +208,26 @@ async def test_an_expired_token_stays_expired_and_the_next_is_valid() -> None:
     codes = [(await network.send(with_token(token))).code for token in (OLD, OLD, NEW)]
     assert codes == ["TOKEN_EXPIRED", "TOKEN_EXPIRED", None]
     assert len(server.received) == 1
+
+
+async def test_the_tokens_of_a_refresh_are_lost_once() -> None:
+    """The server has sent them; other responses, and the next refresh, arrive."""
+    server = Server(200, 401, 200, 200)
+    network = FaultyTransport(server)
+    network.loses_next_tokens = True
+    assert (await network.send(REQUEST)).status_code == 200
+    assert (await network.send(REFRESH)).status_code == 401
+    with pytest.raises(Unreachable):
+        await network.send(REFRESH)
+    assert (await network.send(REFRESH)).status_code == 200
+    assert len(server.received) == 4
+
+
+async def test_a_repaired_network_has_no_fault() -> None:
+    """Otherwise nobody could sign in again."""
+    network = FaultyTransport(Server(200))
+    network.is_offline = network.damages_tokens = network.loses_next_tokens = True
+    network.delay = 60
+    network.repair()
+    async with asyncio.timeout(1):
+        assert (await network.send(REFRESH)).status_code == 200

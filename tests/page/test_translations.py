@@ -15,7 +15,7 @@ from tests.support.paths import ROOT
 from unexpired import errors, session, sign_in_redirect
 from unexpired.secret_strength import weaknesses
 from unexpired_server.errors import Failure
-from views.activity.recorder import Kind
+from views.activity.entries import Kind
 
 VIEWS = sorted((ROOT / "app" / "views").rglob("*.py"))
 TRANSLATED_ATTRIBUTES = {"aria-label", "placeholder", "title"}
@@ -105,7 +105,7 @@ SOURCES = {
     "boot_progress.js": set(_progress()),
     "the views": set(chain.from_iterable(map(_translated, VIEWS))),
     "constants of the views": {text for text in CONSTANTS if SENTENCE.match(text)},
-    "the recorder": set(get_args(Kind)),
+    "the entries": set(get_args(Kind)),
     "the library": set(_library()),
     "the server's codes": set(_codes()),
     "the weaknesses of secrets": {NUMBER.sub("{}", reason) for reason in weaknesses("secret")},

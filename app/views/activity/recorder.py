@@ -5,69 +5,45 @@ It keeps only the last token that was sent, and exposes only its claims.
 
 from __future__ import annotations
 
+import re
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from unexpired import Request, Response, Transport, UnexpiredError, claims
+from views.activity.entries import End, Entry, Kind, TokenLifetime
 
-Kind = Literal["request", "retry", "refresh"]
-End = Literal["renewed", "expired", "session ended"]
-
-MAX_ENTRIES = 200  # older ones are dropped
-REFUSALS = {401, 403}
+MAX_ENTRIES = 600  # older ones are dropped
 EXPIRY_TOLERANCE = 0.5  # s; a token that is replaced this shortly before its expiry has expired
+NO_RESPONSE = "no response"
+# A refresh that failed like this is repeated. After any other refusal, the session is over.
+REPEATED = (NO_RESPONSE, "400 USE_DPOP_NONCE", "401 USE_DPOP_NONCE")
+CODE = re.compile(r"[A-Z][A-Z_]{0,39}")
+LONG_SEGMENT = re.compile(r"[^/]{16,}|\s+")
 
 
 @dataclass(slots=True)
-class Entry:
-    """One request and its outcome.
+class Call:
+    """One call of the page, which may take several requests.
 
     Attributes:
-        kind: A request, its retry with a newer token, or a refresh.
-        call: The method and the path, such as "GET /api/notes".
-        sent_at: When it was sent, in monotonic seconds.
-        duration: Seconds until the response, or None until then.
-        outcome: The response's status and code, or why there is none.
-        failed: Whether the response was not a success, or none came.
+        number: Its number.
+        asked_at: When the page made it, in monotonic seconds.
+        entries: Its requests so far.
     """
 
-    kind: Kind
-    call: str
-    sent_at: float
-    duration: float | None = None
-    outcome: str = "pending"
-    failed: bool = False
+    number: int
+    asked_at: float
+    entries: list[Entry] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class TokenLifetime:
-    """The lifetime of one access token, in monotonic seconds.
-
-    Attributes:
-        issued_at: When the server issued it.
-        refresh_at: When it is due for a refresh; None if it cannot be renewed.
-        expires_at: When it expires.
-        ended_at: When a newer token replaced it, or its session ended.
-        end: Why it ended then.
-    """
-
-    issued_at: float
-    refresh_at: float | None
-    expires_at: float
-    ended_at: float | None = None
-    end: End | None = None
-
-    def end_time(self, now: float) -> float | None:
-        """Return when it ended; None while it is valid."""
-        return self.ended_at or (self.expires_at if now >= self.expires_at else None)
-
-    def end_reason(self, now: float) -> End | None:
-        """Return why it ended; None while it is valid."""
-        return self.end or ("expired" if now >= self.expires_at else None)
+# A task has its call in its context, and so has the refresh that it starts.
+_current: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
 class Recorder:
@@ -77,6 +53,11 @@ class Recorder:
         transport: Sends the requests.
         refresh_path: The path of refreshes.
         now: The clock, in monotonic seconds.
+
+    Attributes:
+        entries: The requests, in order.
+        lifetimes: The lifetimes of the access tokens, in order.
+        on_change: Called with each new request, and with each that has changed.
     """
 
     def __init__(
@@ -91,45 +72,71 @@ class Recorder:
         self.now = now
         self.entries: deque[Entry] = deque(maxlen=MAX_ENTRIES)
         self.lifetimes: deque[TokenLifetime] = deque(maxlen=MAX_ENTRIES)
+        self.on_change: Callable[[Entry], None] = lambda _: None
         self._bearer = ""
-        self._refused: Counter[tuple[str, str]] = Counter()
+        self._numbers = count(1)
+
+    # -- Requests ------------------------------------------------------------------------------
+
+    @property
+    def hooks(self) -> dict[Literal["request", "response"], list[Callable[[Any], None]]]:
+        """The client's ``event_hooks``: they tell which requests belong to one call."""
+        return {"request": [self._begin_call], "response": [self._end_call]}
+
+    def _begin_call(self, _: Request) -> None:
+        _current.set(Call(next(self._numbers), self.now()))
+
+    def _end_call(self, _: object) -> None:
+        _current.set(None)
 
     async def send(self, request: Request) -> Response:
         """Send the request and record its outcome; see ``Transport``."""
-        entry = Entry(self._kind(request), _call(request), self.now())
+        call = _current.get()
+        entry = self._new_entry(request, call)
         self._bearer = request.headers.get("authorization", self._bearer)
         self.entries.append(entry)
+        self.on_change(entry)
         try:
             response = await self._transport.send(request)
         except UnexpiredError:
-            self._finish(entry, "no response", failed=True)
+            self._finish(entry, NO_RESPONSE, failed=True)
             raise
         except BaseException:
             self._finish(entry, "cancelled", failed=True)
             raise
-        self._record(entry, request, response)
+        self._finish(entry, _outcome(response), failed=not response.is_success)
+        if response.is_success:
+            self._heal(entry, call)
         return response
 
-    def _kind(self, request: Request) -> Kind:
+    def _new_entry(self, request: Request, call: Call | None) -> Entry:
+        kind: Kind = "request"
         if urlsplit(request.url).path.endswith(self._refresh_path):
-            return "refresh"
-        # A retry repeats a refused call with another token.
-        key = (_call(request), request.headers.get("authorization", ""))
-        for call, bearer in self._refused:
-            if call == key[0] and bearer != key[1]:
-                self._refused -= Counter([(call, bearer)])
-                return "retry"
-        return "request"
-
-    def _record(self, entry: Entry, request: Request, response: Response) -> None:
-        if response.status_code in REFUSALS and "authorization" in request.headers:
-            self._refused[entry.call, request.headers["authorization"]] += 1
-        outcome = f"{response.status_code} {response.code or ''}".rstrip()
-        self._finish(entry, outcome, failed=not response.is_success)
+            kind = "refresh"
+        elif call is not None and call.entries:
+            kind = "retry"
+        if call is None:
+            return Entry(kind, _call(request), self.now())
+        entry = Entry(kind, _call(request), self.now(), call.number, call.asked_at)
+        if kind != "refresh":
+            call.entries.append(entry)
+        return entry
 
     def _finish(self, entry: Entry, outcome: str, *, failed: bool) -> None:
         entry.duration = self.now() - entry.sent_at
         entry.outcome, entry.failed = outcome, failed
+        self.on_change(entry)
+
+    def _heal(self, success: Entry, call: Call | None) -> None:
+        """Mark the failures that a success has made up for."""
+        if success.kind == "refresh":
+            earlier = [one for one in self.entries if one.kind == "refresh"]
+            healed = [one for one in earlier if one.outcome in REPEATED]
+        else:
+            healed = [one for one in call.entries if one.failed] if call else []
+        for entry in healed:
+            entry.healed = True
+            self.on_change(entry)
 
     # -- Tokens --------------------------------------------------------------------------------
 
@@ -166,12 +173,19 @@ class Recorder:
             return {}
 
     def end_session(self) -> None:
-        """Forget the token and the calls that it was refused for."""
+        """Forget the token."""
         self.end_lifetime("session ended")
         self._bearer = ""
-        self._refused.clear()
 
 
 def _call(request: Request) -> str:
-    # Without the query: search terms do not belong on a screen that others may see.
-    return f"{request.method} {urlsplit(request.url).path}"
+    # Without the query and long identifiers: they do not belong on a screen that others may see,
+    # and into a recording that is sent to others.
+    path = urlsplit(request.url).path or "/"
+    return f"{request.method} {LONG_SEGMENT.sub('…', path)}"
+
+
+def _outcome(response: Response) -> str:
+    # A code of another form may be any text of the server's.
+    code = response.code or ""
+    return f"{response.status_code} {code if CODE.fullmatch(code) else ''}".rstrip()

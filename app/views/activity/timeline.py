@@ -2,164 +2,198 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from js import Date, document
+from js import document
 
-from views.activity.recorder import Entry, Recorder, TokenLifetime
-from views.ui.datetimes import clock_time
+from views.activity.drawings import Drawing
+from views.activity.entries import Entry, Kind, TokenLifetime
+from views.activity.layout import arrange
+from views.activity.recording import Source, Track
+from views.activity.story import story_of
+from views.activity.svg import append, focusable, shape, text
 from views.ui.dom import listen
 from views.ui.i18n import tr
 
-SVG = "http://www.w3.org/2000/svg"
 MIN_SPAN, MAX_SPAN = 60, 600  # s; the width of the timeline
 VISIBLE_LIFETIMES = 3
-TOP, BAR, STRIP = 26, 18, 5  # px
-LANES, LANE = 5, 12  # px; simultaneous marks are stacked in lanes
-ROWS = {"refresh": 96, "request": 140, "retry": 140 + LANES * LANE + 24}  # px
-LABELS = {"tokens": TOP - 10, "refreshes": 78, "requests": 124, "retries": ROWS["retry"] - 16}
-BOTTOM = ROWS["retry"] + LANES * LANE  # px
-HEIGHT = BOTTOM + 18
+TOP = 26  # px
+ROWS: dict[Kind, tuple[str, int, int]] = {  # the name, the top and the height in px
+    "refresh": ("refreshes", 88, 24),
+    "request": ("requests", 136, 60),
+    "retry": ("retries", 220, 60),
+}
+LABEL = 8  # px between a row and its name
+BOTTOM = 280  # px
+TAB_ROW, TAB_HEIGHT = 48, 24  # px
+MAX_TABS = 4
+AXIS = 22  # px
+WIDE = 400  # px; below that only each second tick has space for its label
 EDGE = 8  # px; keeps the newest mark clear of the border
-SIMULTANEOUS = 0.35  # s
-EARLY = 0.5  # s; a token that was replaced longer before its margin did not reach it
+FINGER = 24  # px; a tap this near to a mark means it
+REM = 16  # px
 GROUPS = ("grid", "bars", "marks")
-STEPS = {"ArrowLeft": -1, "ArrowRight": 1, "Home": -1_000, "End": 1_000}
-SHAPES = {
-    "request": "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0",
-    "refresh": "M0 -7L7 0L0 7L-7 0Z",
-    "retry": "M0 -6L6 5H-6Z",
-    "failed": "M-5 -5L5 5M-5 5L5 -5",
+STEPS = {
+    "ArrowLeft": -1,
+    "ArrowRight": 1,
+    "PageUp": -10,
+    "PageDown": 10,
+    "Home": -10_000,
+    "End": 10_000,
 }
 
 
-@dataclass(slots=True)
-class Drawing:
-    """The element that represents a request or a token.
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of marks.
 
     Attributes:
-        subject: The request, or the token's lifetime.
-        element: The element. It can be focused, and has a label.
-        lane: Its lane in the row, so that simultaneous marks do not cover each other.
-        stage: The stage of the subject that the label describes.
+        name: Its label.
+        top: Its upper edge, in px.
+        height: Its height, in px.
+        entries: The requests, by the time when they were sent.
+        track: The other tab that sent them; None for this one.
     """
 
-    subject: Entry | TokenLifetime
-    element: Any
-    lane: int = 0
-    stage: str = ""
-
-    @property
-    def time(self) -> float:
-        """When the subject began, in monotonic seconds."""
-        return self.subject.sent_at if isinstance(self.subject, Entry) else self.subject.issued_at
-
-    @property
-    def is_visible(self) -> bool:
-        """Whether it is still inside the left edge."""
-        return bool(self.element.style.display != "none")
-
-    def set_label(self, stage: str, describe: Callable[[], str]) -> None:
-        """Set the accessible label; update it only when the stage changes."""
-        if self.stage != stage:
-            self.stage = stage
-            self.element.setAttribute("aria-label", describe())
+    name: str
+    top: float
+    height: float
+    entries: Sequence[Entry]
+    track: Track | None = None
 
 
 class Timeline:
-    """Draws the contents of a recorder.
+    """Draws the contents of a source.
 
     Args:
         svg: The SVG element to draw in.
         details: The element that describes the drawing under the pointer or with the focus.
-        recorder: The recorder.
+        source: What to draw.
     """
 
-    def __init__(self, svg: Any, details: Any, recorder: Recorder) -> None:
+    def __init__(self, svg: Any, details: Any, source: Source) -> None:
         self._svg = svg
-        self._details = details
-        self._recorder = recorder
-        self._grid, self._bars, self._marks = (_append(svg, "g", name) for name in GROUPS)
+        self._label, self._story = details.children
+        self._source = source
+        self._grid, self._bars, self._marks = (append(svg, "g", name) for name in GROUPS)
+        self._bars.setAttribute("transform", f"translate(0 {TOP})")
         self._drawings: dict[int, Drawing] = {}
-        self._described: Any = None
+        self._described: Drawing | None = None
+        self._steps: list[str] = []
         for event in ("pointerover", "focusin"):
             listen(svg, event, lambda js_event: self._on_point(js_event.target))
+        listen(svg, "pointerdown", self._on_tap)
         listen(svg, "keydown", self._on_key)
+
+    def show(self, source: Source) -> None:
+        """Draw another source from now on."""
+        self._source = source
+        self.draw()
 
     def draw(self) -> None:
         """Draw the current state."""
-        now, width = self._recorder.now(), max(int(self._svg.clientWidth), 1)
-        span = self._span()
-        scale = width / span
-        self._svg.setAttribute("viewBox", f"0 0 {width} {HEIGHT}")
-        self._draw_grid(width, span)
-        self._remove_dropped()
-        for lifetime in self._recorder.lifetimes:
-            _draw_lifetime(self._drawing_of(lifetime), lifetime, now, width, scale)
-        for entry in self._recorder.entries:
-            drawing = self._drawing_of(entry)
-            _draw_mark(drawing, entry, width - EDGE - (now - entry.sent_at) * scale)
+        now, width = self._source.now(), max(int(self._svg.clientWidth), 1)
+        span, tracks = self._span(), self._source.others[-MAX_TABS:]
+        bottom = BOTTOM + len(tracks) * TAB_ROW
+
+        def place(time: float) -> float:
+            return width - EDGE - (now - time) * width / span
+
+        self._svg.setAttribute("viewBox", f"0 0 {width} {bottom + AXIS}")
+        self._svg.style.height = f"{(bottom + AXIS) / REM}rem"
+        self._remove_dropped(tracks)
+        for lifetime in self._source.lifetimes:
+            self._drawing_of(lifetime).draw_bar(lifetime, self._source, place)
+        rows = list(_rows(self._source.entries, tracks))
+        labels = [label for row in rows for label in self._draw_row(row, place, width)]
+        names = [text(row.name, 4, row.top - LABEL, "row") for row in rows]
+        self._grid.replaceChildren(*_grid(width, bottom, span), *names, *labels)
         self._keep_tab_stop()
         self._update_details()
 
     def _span(self) -> float:
         """Return how many seconds to show: some lifetimes of a token, within limits."""
-        lifetimes = self._recorder.lifetimes
+        lifetimes = self._source.lifetimes
         longest = max((one.expires_at - one.issued_at for one in lifetimes), default=0)
         return min(max(MIN_SPAN, VISIBLE_LIFETIMES * longest), MAX_SPAN)
 
-    def _draw_grid(self, width: int, span: float) -> None:
-        parts = [_text(tr(label), 4, y, "row") for label, y in LABELS.items()]
-        for step in range(1, 6):
-            x = width * step / 6
-            parts.append(_shape("line", x1=x, x2=x, y1=TOP - 6, y2=BOTTOM))
-            parts.append(_text(_duration(span * (6 - step) / 6), x, HEIGHT - 4, "tick"))
-        parts.append(_text(tr("now"), width - 4, HEIGHT - 4, "tick now"))
-        self._grid.replaceChildren(*parts)
+    def _draw_row(self, row: Row, place: Callable[[float], float], width: int) -> Iterator[Any]:
+        """Draw the marks of a row; yield the labels of the large groups."""
+        groups = arrange([place(entry.sent_at) for entry in row.entries], row.height)
+        spots = (spot for group in groups for spot in group.spots)
+        for entry, spot in zip(row.entries, spots, strict=True):
+            drawing = self._drawing_of(entry, row.track)
+            is_visible = EDGE <= spot.x <= width
+            drawing.draw_mark(entry, spot, row.top, is_visible=is_visible)
+        for group in groups:
+            if group.label and EDGE <= group.left <= width:
+                yield text(group.label, group.right, row.top - 4, "size")
 
-    def _remove_dropped(self) -> None:
-        """Remove the drawings of what the recorder has dropped."""
-        kept = {id(one) for one in (*self._recorder.lifetimes, *self._recorder.entries)}
+    def _remove_dropped(self, tracks: Sequence[Track]) -> None:
+        """Remove the drawings of what the source has dropped."""
+        kept = {id(one) for one in (*self._source.lifetimes, *self._source.entries)}
+        kept |= {id(entry) for track in tracks for entry in track.entries}
         for key in self._drawings.keys() - kept:
-            self._drawings.pop(key).element.remove()
+            dropped = self._drawings.pop(key)
+            dropped.element.remove()
+            if dropped is self._described:
+                self._described = None  # Its story stays to be read, but is over.
 
-    def _drawing_of(self, subject: Entry | TokenLifetime) -> Drawing:
+    def _drawing_of(self, subject: Entry | TokenLifetime, track: Track | None = None) -> Drawing:
         if id(subject) not in self._drawings:
-            self._drawings[id(subject)] = self._new_drawing(subject)
+            is_entry = isinstance(subject, Entry)
+            place = (self._marks, "path", "") if is_entry else (self._bars, "g", "token")
+            element = focusable(append(*place))
+            self._drawings[id(subject)] = Drawing(subject, element, track=track)
         return self._drawings[id(subject)]
-
-    def _new_drawing(self, subject: Entry | TokenLifetime) -> Drawing:
-        if isinstance(subject, Entry):
-            element = _focusable(_append(self._marks, "path", ""))
-            return Drawing(subject, element, self._free_lane(subject))
-        return Drawing(subject, _focusable(_append(self._bars, "g", "token")))
-
-    def _free_lane(self, entry: Entry) -> int:
-        taken = {
-            drawing.lane
-            for drawing in self._drawings.values()
-            if isinstance(drawing.subject, Entry)
-            and drawing.subject.kind == entry.kind
-            and abs(drawing.time - entry.sent_at) < SIMULTANEOUS
-        }
-        free = [lane for lane in range(LANES) if lane not in taken]
-        return free[0] if free else len(self._drawings) % LANES
 
     # -- Pointer and keyboard ------------------------------------------------------------------
 
     def _on_point(self, target: Any) -> None:
         # Between the drawings the last description stays: they move, and the pointer may not.
         if element := target.closest("[role=img]"):
-            self._described = element
-            self._update_details()
+            self._describe(next(one for one in self._drawings.values() if one.element == element))
+
+    def _on_tap(self, js_event: Any) -> None:
+        """Describe the nearest mark: most are smaller than a finger."""
+        box = self._svg.getBoundingClientRect()
+        x, y = js_event.clientX - box.left, js_event.clientY - box.top
+        nearest = min(self._drawings.values(), key=lambda one: one.distance(x, y), default=None)
+        if nearest is not None and nearest.distance(x, y) <= FINGER:
+            self._describe(nearest)
+
+    def _describe(self, drawing: Drawing) -> None:
+        self._described = drawing
+        self._update_details()
 
     def _update_details(self) -> None:
         # The description changes too, when a response arrives or a token is renewed.
-        label = self._described and self._described.getAttribute("aria-label")
-        if label and self._details.textContent != label:
-            self._details.textContent = label
+        drawing = self._described
+        if drawing is None:
+            return
+        self._mark_related(drawing)
+        label = drawing.element.getAttribute("aria-label")
+        steps = self._story_of(drawing)
+        if self._label.textContent != label:
+            self._label.textContent = label
+        if self._steps != steps:
+            self._steps = steps
+            self._story.replaceChildren(*map(_step, steps))
+
+    def _mark_related(self, described: Drawing) -> None:
+        """Make the requests of the same story stand out."""
+        for drawing in self._drawings.values():
+            drawing.set_related(drawing is described or drawing.has_story_of(described))
+
+    def _story_of(self, drawing: Drawing) -> list[str]:
+        if not isinstance(drawing.subject, Entry):
+            return []
+        tracks = [self._source.entries, *(track.entries for track in self._source.others)]
+        own = next((one for one in tracks if drawing.subject in one), tracks[0])
+        elsewhere = [entry for track in tracks if track is not own for entry in track]
+        return story_of(drawing.subject, own, elsewhere)
 
     def _visible(self) -> list[Any]:
         """Return the visible elements, ordered by time."""
@@ -194,75 +228,22 @@ class Timeline:
         return element
 
 
-def describe_entry(entry: Entry) -> str:
-    """Return a description of a request and its outcome."""
-    kind, outcome = tr(entry.kind).capitalize(), tr(entry.outcome)
-    if entry.duration is None:
-        return tr("{}: {}, {}", kind, entry.call, outcome)
-    return tr("{}: {}, {} after {} ms", kind, entry.call, outcome, round(entry.duration * 1000))
+def _rows(entries: Sequence[Entry], tracks: Sequence[Track]) -> Iterator[Row]:
+    """Yield three rows for the requests of this tab, and one for each other tab."""
+    for kind, (name, top, height) in ROWS.items():
+        yield Row(tr(name), top, height, [entry for entry in entries if entry.kind == kind])
+    for index, track in enumerate(tracks):
+        top = BOTTOM + index * TAB_ROW + TAB_ROW - TAB_HEIGHT
+        yield Row(tr("other tab {}", track.number), top, TAB_HEIGHT, track.entries, track)
 
 
-def describe_lifetime(lifetime: TokenLifetime, now: float) -> str:
-    """Return a description of a token's lifetime: its times, and why it ended."""
-    issued, due, ended = clock_times(lifetime, now)
-    reason = lifetime.end_reason(now)
-    refresh = tr("refresh due {}", due) if due else tr("cannot be renewed")
-    end = tr("ended {}, {}", ended, tr(reason)) if reason else tr("expires {}", ended)
-    return tr("Token: issued {}, {}, {}", issued, refresh, end)
-
-
-def clock_times(lifetime: TokenLifetime, now: float) -> tuple[str, str, str]:
-    """Return when it was issued, when its refresh is due ("" for never), and when it ends."""
-
-    def clock(at: float) -> str:
-        return clock_time(Date.now() - (now - at) * 1000)
-
-    due = "" if lifetime.refresh_at is None else clock(lifetime.refresh_at)
-    return clock(lifetime.issued_at), due, clock(lifetime.end_time(now) or lifetime.expires_at)
-
-
-def _draw_lifetime(
-    drawing: Drawing, lifetime: TokenLifetime, now: float, width: int, scale: float
-) -> None:
-    bars = _bars(lifetime, now, width, scale)
-    drawing.element.replaceChildren(*bars)
-    drawing.element.style.display = "" if bars else "none"
-    stage = lifetime.end_reason(now) or "valid"
-    drawing.set_label(stage, lambda: describe_lifetime(lifetime, now))
-
-
-def _bars(lifetime: TokenLifetime, now: float, width: int, scale: float) -> list[Any]:
-    """Return the bar of a lifetime until its end, and below it the part after the refresh time."""
-
-    def bar(name: str, start: float, end: float, y: float, height: float) -> list[Any]:
-        left = max(width - EDGE - (now - start) * scale, 0)
-        right = width - EDGE - (now - end) * scale
-        if right - left < 1:
-            return []
-        return [_shape("rect", name, x=left, y=y, width=right - left - 1, height=height, rx=3)]
-
-    end = lifetime.ended_at or now
-    bars = bar("lifetime", lifetime.issued_at, min(end, lifetime.expires_at), TOP, BAR)
-    if lifetime.refresh_at is not None and lifetime.refresh_at <= end + EARLY:
-        margin_end = min(lifetime.expires_at, now)
-        bars += bar("margin", lifetime.refresh_at, margin_end, TOP + BAR + 3, STRIP)
-    return bars
-
-
-def _draw_mark(drawing: Drawing, entry: Entry, x: float) -> None:
-    mark, y = drawing.element, ROWS[entry.kind] + drawing.lane * LANE
-    mark.style.display = "none" if x < EDGE else ""
-    mark.setAttribute("transform", f"translate({x:.1f} {y})")
-    name = "failed" if entry.failed else entry.kind
-    mark.setAttribute("d", SHAPES[name])
-    mark.setAttribute("class", f"{name} {entry.kind} {'' if entry.duration else 'open'}")
-    drawing.set_label(entry.outcome, lambda: describe_entry(entry))
-
-
-def _focusable(element: Any) -> Any:
-    element.setAttribute("role", "img")
-    element.setAttribute("tabindex", "-1")
-    return element
+def _grid(width: int, bottom: float, span: float) -> Iterator[Any]:
+    yield text(tr("tokens"), 4, TOP - 10, "row")
+    for step in range(1, 6) if width >= WIDE else (2, 4):
+        x = width * step / 6
+        yield shape("line", x1=x, x2=x, y1=TOP - 6, y2=bottom)
+        yield text(_duration(span * (6 - step) / 6), x, bottom + AXIS - 8, "tick")
+    yield text(tr("now"), width - 4, bottom + AXIS - 8, "tick now")
 
 
 def _duration(seconds: float) -> str:
@@ -271,22 +252,7 @@ def _duration(seconds: float) -> str:
     return tr("{} min", round(seconds / 60))
 
 
-def _text(content: str, x: float, y: float, name: str) -> Any:
-    text = _shape("text", name, x=x, y=y)
-    text.textContent = content
-    return text
-
-
-def _shape(tag: str, name: str = "", **attributes: float) -> Any:
-    shape = document.createElementNS(SVG, tag)
-    if name:
-        shape.setAttribute("class", name)
-    for key, value in attributes.items():
-        shape.setAttribute(key, f"{value:.1f}")
-    return shape
-
-
-def _append(parent: Any, tag: str, name: str) -> Any:
-    shape = _shape(tag, name)
-    parent.append(shape)
-    return shape
+def _step(content: str) -> Any:
+    step = document.createElement("li")
+    step.textContent = content
+    return step

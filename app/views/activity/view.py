@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from js import Date, document, matchMedia, setInterval
+from js import document, matchMedia, setInterval
 from pyodide.ffi import create_proxy
 
 from unexpired import AsyncClient
+from views.activity.descriptions import clock, clock_times
+from views.activity.entries import Entry, TokenLifetime
 from views.activity.experiments import Experiment, Experiments
-from views.activity.recorder import Entry, Recorder, TokenLifetime
-from views.activity.timeline import Timeline, clock_times
+from views.activity.player import Player
+from views.activity.recorder import Recorder
+from views.activity.recording import Source
+from views.activity.tabs import Tabs
+from views.activity.timeline import Timeline
 from views.ui.datetimes import clock_time
 from views.ui.dom import busy, clone_template, is_busy, listen, listen_async
 from views.ui.i18n import tr
@@ -26,17 +31,22 @@ class Activity:
     Args:
         client: The client whose session is shown.
         recorder: Records the client's requests.
+        tabs: What this tab and the others have sent.
         experiments: The experiments to offer.
     """
 
     title = "Activity"
 
-    def __init__(self, client: AsyncClient, recorder: Recorder, experiments: Experiments) -> None:
+    def __init__(
+        self, client: AsyncClient, recorder: Recorder, tabs: Tabs, experiments: Experiments
+    ) -> None:
         self._client = client
         self._recorder = recorder
+        self._tabs = tabs
         self.element = clone_template("activity")
         find = self.element.querySelector
-        self._timeline = Timeline(find(".timeline"), find(".details"), recorder)
+        self._timeline = Timeline(find(".timeline"), find(".details"), tabs)
+        self._player = Player(find(".recording"), self._timeline, tabs)
         self._log = find(".log")
         self._requests, self._tokens = find(".requests tbody"), find(".tokens tbody")
         self._claims = find(".claims")
@@ -73,18 +83,21 @@ class Activity:
     def _tick(self) -> None:
         if self.element.isConnected and not document.hidden:
             self._timeline.draw()
-            self._update_log()
+            self._update_log(self._player.source)
 
-    def _update_log(self) -> None:
-        now, entries = self._recorder.now(), self._recorder.entries
-        lifetimes = self._recorder.lifetimes
-        state: list[tuple[int, str | None]] = [(id(entry), entry.outcome) for entry in entries]
+    def _update_log(self, source: Source) -> None:
+        now, entries, lifetimes = source.now(), source.entries, source.lifetimes
+        state: list[tuple[int, str | None]] = [
+            (id(entry), entry.outcome + entry.state) for entry in entries
+        ]
         state += [(id(one), one.end_reason(now)) for one in lifetimes]
         # Only on changes: replacing a row moves a screen reader's cursor.
         if self._log.open and state != self._logged:
             self._logged = state
-            self._requests.replaceChildren(*(_request_row(e, now) for e in reversed(entries)))
-            self._tokens.replaceChildren(*(_token_row(one, now) for one in reversed(lifetimes)))
+            self._requests.replaceChildren(
+                *(_request_row(one, source) for one in reversed(entries))
+            )
+            self._tokens.replaceChildren(*(_token_row(one, source) for one in reversed(lifetimes)))
 
     def _show_claims(self) -> None:
         if not self._claims.open:
@@ -114,19 +127,20 @@ def _card(experiment: Experiment) -> Any:
     return card
 
 
-def _request_row(entry: Entry, now: float) -> Any:
+def _request_row(entry: Entry, source: Source) -> Any:
     row = document.createElement("tr")
-    row.className = "failed" if entry.failed else entry.kind
+    row.className = entry.state
     duration = "" if entry.duration is None else f"{round(entry.duration * 1000)} ms"
-    time = clock_time(Date.now() - (now - entry.sent_at) * 1000)
-    row.append(*_cells(time, tr(entry.kind), entry.call, tr(entry.outcome), duration))
+    outcome = tr("{}, healed", tr(entry.outcome)) if entry.healed else tr(entry.outcome)
+    time = clock(entry.sent_at, source)
+    row.append(*_cells(time, tr(entry.kind), entry.call, outcome, duration))
     return row
 
 
-def _token_row(lifetime: TokenLifetime, now: float) -> Any:
+def _token_row(lifetime: TokenLifetime, source: Source) -> Any:
     row = document.createElement("tr")
-    issued, due, end = clock_times(lifetime, now)
-    state = tr(lifetime.end_reason(now) or "valid")
+    issued, due, end = clock_times(lifetime, source)
+    state = tr(lifetime.end_reason(source.now()) or "valid")
     row.append(*_cells(issued, due or tr("cannot be renewed"), end, state))
     return row
 

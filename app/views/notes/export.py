@@ -6,16 +6,12 @@ import urllib.request
 from typing import Any
 from urllib.error import HTTPError
 
-from js import URL, Blob, document, window
-from pyodide.ffi import to_js
-
 from unexpired import AsyncClient, BadReply, Client
 from unexpired.outside_text import loads
 from views.notes.csv_table import to_csv
+from views.ui.files import save_file
 
 FILE = "notes.csv"
-# ms. A browser may ask where to save the file first, and no event says when it has finished.
-REVOKE_AFTER = 60_000
 
 
 def export(client: AsyncClient, path: str) -> None:
@@ -56,12 +52,3 @@ def _fetch_page(address: str) -> dict[str, Any]:
             return page
     except HTTPError as error:
         raise BadReply(status_code=error.code) from error
-
-
-def save_file(name: str, content: bytes, media_type: str) -> None:
-    """Let the browser save a file, as if the person had followed a download link."""
-    js_blob = Blob.new(to_js([to_js(content)]), type=media_type)
-    link = document.createElement("a")
-    link.href, link.download = URL.createObjectURL(js_blob), name
-    link.click()
-    window.setTimeout(URL.revokeObjectURL, REVOKE_AFTER, link.href)

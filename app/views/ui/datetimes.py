@@ -32,6 +32,11 @@ def clock_time(milliseconds: float) -> str:
     return _format(milliseconds, timeStyle="medium")
 
 
+def date_and_time(milliseconds: float) -> str:
+    """Return the date and the time of day of a Unix time in milliseconds."""
+    return _format(milliseconds, dateStyle="medium", timeStyle="short")
+
+
 def _format(timestamp: str | float, **options: str) -> str:
     return str(_formatter(**options).format(Date.new(timestamp)))
 
