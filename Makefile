@@ -237,6 +237,8 @@ lock: wheel ## Renew all lock files, those of the benchmarks too
 	  --constraint requirements.lock server/pyproject.toml -o deploy/requirements.lock
 	$(BIN)/$(COMPILE) --no-deps --python-version 3.14 --group browser --constraint requirements.lock \
 	  pyproject.toml -o tools/browser-wheels.lock
+	$(BIN)/$(COMPILE) --no-deps --python-version 3.14 --group demo --constraint requirements.lock \
+	  pyproject.toml -o tools/demo-wheels.lock
 	cd tests/e2e/hosts && ../../../$(BIN)/$(COMPILE) --universal --python-version 3.11 requirements.in -o requirements.lock
 	cd tests/e2e/hosts && ../../../$(BIN)/$(COMPILE) --no-deps --python-version 3.14 kernel-wheels.in -o kernel-wheels.lock
 	cd tests/e2e/hosts && ../../../$(BIN)/$(COMPILE) --no-deps --python-version 3.14 marimo-wheels.in -o marimo-wheels.lock

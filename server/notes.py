@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from sqlalchemy import (
     BigInteger,
@@ -25,9 +26,11 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from unexpired_server import Database, Failure, IdempotencyMismatch, metadata
+
+if TYPE_CHECKING:  # It needs greenlet, of which there is no build for a Python in a browser.
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 BATCH = 1000
 """Keys that one statement deletes."""

@@ -31,18 +31,19 @@ def make_snapshot(pyodide: Path, *modules: str) -> None:
     _run("make_snapshot.mjs", pyodide, *modules)
 
 
-def pack_modules(pyodide: Path, modules: Path, archive: Path) -> None:
-    """Compile modules and pack them into one archive.
+def pack_modules(pyodide: Path, modules: Path, archive: Path, *bare: str) -> None:
+    """Compile modules and pack them into one archive, with the files beside them.
 
     Args:
         pyodide: Pyodide's folder.
         modules: The folder of the modules.
         archive: The archive to write.
+        *bare: Packages that read no docstring of their own, and need no assertion.
 
     Raises:
         KitError: There is no Node.js, or a module cannot be compiled.
     """
-    _run("pack_modules.mjs", pyodide, modules, archive)
+    _run("pack_modules.mjs", pyodide, modules, archive, *bare)
 
 
 def _run(script: str, *arguments: Path | str) -> None:

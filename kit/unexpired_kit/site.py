@@ -178,7 +178,7 @@ def _pack(source: Path, folder: Path, settings: PageSettings, preload: list[str]
         left_out = shutil.ignore_patterns(*runtime.NOT_IN_PAGES)
         shutil.copytree(runtime.LIBRARY, staging / LIBRARY, ignore=left_out)
     pyodide = folder / PYODIDE
-    node.pack_modules(pyodide, staging, pyodide / "app.zip")
+    node.pack_modules(pyodide, staging, pyodide / "app.zip", LIBRARY)
     has_library = (staging / LIBRARY / "browser" / "__init__.py").is_file()
     node.make_snapshot(pyodide, *(LIBRARY_MODULES if has_library else ()), *preload)
     shutil.rmtree(staging)
@@ -195,7 +195,7 @@ def _set_apart(folder: Path) -> Path:
             place = shared / file.relative_to(folder)
             place.parent.mkdir(parents=True, exist_ok=True)
             file.rename(place)
-    shared = shared.rename(shared.with_name(_digest(shared)))
+    shared = shared.rename(shared.with_name(version_of(shared)))
     loader = folder / LOADER
     moved = f'"../../{shared.name}/{PYODIDE}/'
     loader.write_text(loader.read_text("utf-8").replace('"./pyodide/', moved), "utf-8")
@@ -205,7 +205,7 @@ def _set_apart(folder: Path) -> Path:
 def _finish(folder: Path, settings: dict[str, Any]) -> str:
     """Write the settings, name the folder by its version, and return the version."""
     _write_settings(folder, settings)
-    version = _digest(folder)
+    version = version_of(folder)
     # PyScript resolves this path against the page, and all others against the settings file.
     settings["interpreter"] = f"./{ASSETS}/{version}/{settings['interpreter'].removeprefix('./')}"
     _write_settings(folder, settings)
@@ -217,8 +217,8 @@ def _write_settings(folder: Path, settings: dict[str, Any]) -> None:
     (folder / BUILT_SETTINGS).write_text(json.dumps(settings, indent=1), "utf-8")
 
 
-def _digest(folder: Path) -> str:
-    """Return a digest of the names and the bytes of all files."""
+def version_of(folder: Path) -> str:
+    """Return a digest of the names and the bytes of all files, which names their folder."""
     digest = hashlib.sha256()
     # The snapshot is left out: it is made from the others, and differs at each build.
     derived = folder / SNAPSHOT

@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from unexpired_server.service import Service
     from unexpired_server.sessions.deliveries import Delivery
     from unexpired_server.sessions.identities import Identity, IdentityStore
-    from unexpired_server.sessions.passwords import InvalidPasswordError, Passwords
+    from unexpired_server.sessions.passwords import Hasher, InvalidPasswordError, Passwords
     from unexpired_server.sessions.user import ClaimsHook, User, UserStore
     from unexpired_server.settings import Settings, SettingsError, load_settings
     from unexpired_server.storage.database import Database
@@ -103,6 +103,7 @@ __all__ = [
     "Failure",
     "FailureResponse",
     "Forbidden",
+    "Hasher",
     "IdempotencyMismatch",
     "Identity",
     "IdentityStore",
@@ -168,7 +169,7 @@ _MODULES = {
     "service": "Service",
     "sessions.deliveries": "Delivery",
     "sessions.identities": "Identity IdentityStore",
-    "sessions.passwords": "InvalidPasswordError Passwords",
+    "sessions.passwords": "Hasher InvalidPasswordError Passwords",
     "sessions.user": "ClaimsHook User UserStore",
     "settings": "Settings SettingsError load_settings",
     "storage.database": "Database",

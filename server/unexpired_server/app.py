@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from argon2 import PasswordHasher
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
@@ -26,21 +26,25 @@ from unexpired_server.http.page import page_policy, page_routes
 from unexpired_server.http.routes import system
 from unexpired_server.ops.metrics import Metrics
 from unexpired_server.service import Service
+from unexpired_server.sessions.passwords import Hasher
 from unexpired_server.settings import Settings
+
+if TYPE_CHECKING:  # See ``sessions.passwords``.
+    from argon2 import PasswordHasher
 
 
 def create_app(
     settings: Settings,
     *,
     now: Callable[[], float] | None = None,
-    hasher: PasswordHasher | None = None,
+    hasher: PasswordHasher | Hasher | None = None,
 ) -> Starlette:
     """Build the application: the API, and a page where the settings name one.
 
     Args:
         settings: The server's settings.
         now: The clock of all nodes, in Unix seconds; the database's when None.
-        hasher: Argon2's parameters; RFC 9106's low-memory ones when None.
+        hasher: Argon2's parameters, RFC 9106's low-memory ones when None; or another ``Hasher``.
 
     Raises:
         SettingsError: The keys or the database URL cannot be used, or an extra is missing.

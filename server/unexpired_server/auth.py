@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from argon2 import PasswordHasher
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -33,9 +32,13 @@ from unexpired_server.http.routes.system import KEYS
 from unexpired_server.http.sockets import AuthSocket, signed_in_socket
 from unexpired_server.service import Service
 from unexpired_server.sessions.deliveries import Deliver
+from unexpired_server.sessions.passwords import Hasher
 from unexpired_server.sessions.user import ClaimsHook, User, UserStore
 from unexpired_server.settings import Settings, checked_public_url, load_settings
 from unexpired_server.tokens.token_verifier import TokenVerifier
+
+if TYPE_CHECKING:  # See ``sessions.passwords``.
+    from argon2 import PasswordHasher
 
 
 class Auth:
@@ -56,7 +59,7 @@ class Auth:
             ``https://api.example``, where a proxy changes host or path. Proofs of tokens that are
             bound to a key name it; without it they must name the requests' ``Host``.
         now: The clock of all nodes, in Unix seconds; the database's when None.
-        hasher: Argon2's parameters; RFC 9106's low-memory ones when None.
+        hasher: Argon2's parameters, RFC 9106's low-memory ones when None; or another ``Hasher``.
 
     Attributes:
         user: The current user, verified without a query: a dependency of FastAPI
@@ -90,7 +93,7 @@ class Auth:
         verifier: TokenVerifier | None = None,
         public_url: str | None = None,
         now: Callable[[], float] | None = None,
-        hasher: PasswordHasher | None = None,
+        hasher: PasswordHasher | Hasher | None = None,
     ) -> None:
         _check_type("settings", settings, Settings)
         _check_type("verifier", verifier, TokenVerifier)

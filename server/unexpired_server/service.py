@@ -10,9 +10,9 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from argon2 import PasswordHasher
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -59,7 +59,7 @@ from unexpired_server.sessions.directory import BuiltInDirectory, Directory, Own
 from unexpired_server.sessions.grants import Grants
 from unexpired_server.sessions.identities import BuiltInIdentities, OwnIdentities
 from unexpired_server.sessions.known_addresses import KnownAddresses
-from unexpired_server.sessions.passwords import MAX_QUEUE, Passwords
+from unexpired_server.sessions.passwords import MAX_QUEUE, Hasher, Passwords
 from unexpired_server.sessions.refresh_tokens import RefreshTokens
 from unexpired_server.sessions.reset_tokens import LIFETIME, ResetTokens
 from unexpired_server.sessions.revocations import POLL_INTERVAL, Revocations
@@ -72,11 +72,17 @@ from unexpired_server.sessions.users import Users
 from unexpired_server.settings import Settings, SettingsError
 from unexpired_server.storage.clock import DatabaseClock
 from unexpired_server.storage.database import Database
+from unexpired_server.storage.engines import OpenFile
 from unexpired_server.storage.jobs import PURGE, claim
+from unexpired_server.storage.sqlite import open_file
 from unexpired_server.storage.tables import TablesError
 from unexpired_server.tokens.access_tokens import AccessTokens
 from unexpired_server.tokens.keys import KeyRing, load_ring, reload_ring
+from unexpired_server.tokens.proofs import ProofKey
 from unexpired_server.tokens.provider import ProviderClient
+
+if TYPE_CHECKING:  # See ``sessions.passwords``.
+    from argon2 import PasswordHasher
 
 DEMO_NAME = "demo"
 PURGE_INTERVAL = 3600.0
@@ -103,11 +109,13 @@ class Service:
     Args:
         settings: The server's settings.
         now: The clock of all nodes, in Unix seconds; the database's when None.
-        hasher: Argon2's parameters; RFC 9106's low-memory ones when None.
+        hasher: Argon2's parameters, RFC 9106's low-memory ones when None; or another ``Hasher``.
         users: The application's own users, in place of the built-in table.
         claims: Returns further claims for a user's access token.
         deliver: Sends a link for a forgotten password to its user, such as by e-mail; without
             it nobody can ask for one. It runs in the background, for up to 60 seconds.
+        open_file: Opens a SQLite database.
+        proof_key: Returns what verifies the proofs of a key; ``cryptography``'s when None.
 
     Raises:
         SettingsError: The keys or the database URL cannot be used, an extra is missing, or
@@ -121,10 +129,12 @@ class Service:
         settings: Settings,
         *,
         now: Callable[[], float] | None = None,
-        hasher: PasswordHasher | None = None,
+        hasher: PasswordHasher | Hasher | None = None,
         users: UserStore | None = None,
         claims: ClaimsHook | None = None,
         deliver: Deliver | None = None,
+        open_file: OpenFile = open_file,
+        proof_key: ProofKey | None = None,
     ) -> None:
         self.settings: Settings = settings
         if users is not None and (deliver is not None or settings.signup):
@@ -137,6 +147,7 @@ class Service:
             settings.database_url,
             pool_size=settings.pool_size,
             on_failure=self.metrics.database_failed,
+            open_file=open_file,
         )
         self.clock: DatabaseClock | None = DatabaseClock(self.database) if now is None else None
         self.now: Callable[[], float] = now or self.clock or time.time
@@ -149,7 +160,7 @@ class Service:
         own = self.directory.is_own
         self._known_addresses = KnownAddresses(self.database, has_own_users=own)
         self.rates: RateLimits = RateLimits(settings, self._is_known, self.now)
-        self.proofs: ProofChecker = ProofChecker(settings, self.ring, self.now)
+        self.proofs: ProofChecker = ProofChecker(settings, self.ring, self.now, proof_key)
         self.access_tokens: AccessTokens = AccessTokens(self.ring, settings, self.now)
         refresh_tokens = RefreshTokens(self.ring) if settings.refresh else None
         store = Store(self.database, policy_of(settings), self._count_event, has_own_users=own)

@@ -66,7 +66,7 @@ def dist(tmp_path: Path) -> Path:
 def _no_pyodide(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the tools that run in Pyodide: a text as archive, random bytes as snapshot."""
 
-    def pack(_pyodide: Path, modules: Path, archive: Path) -> None:
+    def pack(_pyodide: Path, modules: Path, archive: Path, *_bare: str) -> None:
         archive.write_text(str(sorted(files(modules).items())))
 
     def make(pyodide: Path, *_modules: str) -> None:

@@ -28,15 +28,14 @@ from unexpired_server.tokens.access_tokens import AccessTokens, OwnTokens
 from unexpired_server.tokens.jwks_verifier import JWKSVerifier
 from unexpired_server.tokens.jws import parse_compact
 from unexpired_server.tokens.keys import (
-    NUMBER_BYTES,
     Key,
     VerifyingKey,
-    as_der,
     load_ring,
     reload_ring,
     ring_of,
 )
 from unexpired_server.tokens.opaque_tokens import OpaqueTokens
+from unexpired_server.tokens.public_keys import NUMBER_BYTES, as_der
 
 STORES = ("sqlite", "postgres")
 ALGORITHMS = ("HS256", "EdDSA", "ES256")

@@ -14,7 +14,7 @@ from unexpired_server.ops.shared_keys import SharedKeys
 from unexpired_server.settings import Settings
 from unexpired_server.tokens.keys import KeyRing
 from unexpired_server.tokens.proof_nonces import ProofNonces, nonce_life
-from unexpired_server.tokens.proofs import Proof, ProofVerifier
+from unexpired_server.tokens.proofs import Proof, ProofKey, ProofVerifier
 from unexpired_server.tokens.replays import UsedProofs, proof_key
 
 HEADER = b"dpop"
@@ -44,12 +44,19 @@ class ProofChecker:
         settings: Which requests need a proof, and the URL that clients use.
         ring: The keys, for nonces.
         now: The clock of all nodes, in Unix seconds.
+        proof_key: Returns what verifies by a key; ``cryptography``'s when None.
 
     Raises:
         SettingsError: The settings name a Redis, and its client is not installed.
     """
 
-    def __init__(self, settings: Settings, ring: KeyRing, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        ring: KeyRing,
+        now: Callable[[], float],
+        proof_key: ProofKey | None = None,
+    ) -> None:
         self._settings = settings
         self._now = now
         life = nonce_life(settings)
@@ -58,7 +65,7 @@ class ProofChecker:
         shared_by = settings.rate_limit_url if settings.dpop == "all" else None
         self._shared = SharedKeys(shared_by, life)
         self._urls = RequestURLs(settings.public_url)
-        self._verifier = ProofVerifier(self._log_other_url)
+        self._verifier = ProofVerifier(self._log_other_url, proof_key)
         self._advice = Advice()
 
     def nonce(self) -> str:

@@ -9,12 +9,15 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from sqlalchemy import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from unexpired_server.settings import DAY
 from unexpired_server.storage.schema import events
+
+if TYPE_CHECKING:  # See ``storage.engines``.
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 RETENTION = 90 * DAY
 """How long events stay in the database, in seconds."""

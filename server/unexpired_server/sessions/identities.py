@@ -12,11 +12,10 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Row, insert, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from unexpired_server.errors import ServerFault
 from unexpired_server.scopes import split_scopes
@@ -31,6 +30,9 @@ from unexpired_server.sessions.usernames import (
 from unexpired_server.settings import SettingsError
 from unexpired_server.storage.database import Database
 from unexpired_server.storage.schema import identities, users
+
+if TYPE_CHECKING:  # See ``storage.engines``.
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 NO_PASSWORD = ""
 """In place of a password's hash; no password matches it."""

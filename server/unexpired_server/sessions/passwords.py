@@ -1,21 +1,19 @@
-"""Password hashes: Argon2id with the parameters of RFC 9106, off the event loop."""
+"""Passwords: which may be chosen, and their hashes, made off the event loop."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import unicodedata
-from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-from argon2.low_level import ARGON2_VERSION
 from precis_i18n import get_profile
 
 from unexpired_server.errors import Unavailable
+
+if TYPE_CHECKING:  # There is no build of it for a Python in a browser.
+    from argon2 import PasswordHasher
 
 THREADS = 2
 """Each one uses 64 MiB and a core while it works."""
@@ -35,6 +33,23 @@ _PROFILE = get_profile("OpaqueString")
 _SPACES = {ord(one): " " for one in "\u00a0\u1680\u202f\u205f\u3000"} | dict.fromkeys(
     range(0x2000, 0x200B), " "
 )
+
+
+@runtime_checkable
+class Hasher(Protocol):
+    """Hashes passwords and verifies them; called in several threads at once."""
+
+    def hash(self, password: str) -> str:
+        """Hash a password, with a salt of its own."""
+        ...
+
+    def matches(self, password: str, password_hash: str) -> bool:
+        """Return whether a hash is one of a password; of a damaged hash it is False."""
+        ...
+
+    def hash_of_nothing(self) -> str:
+        """Return a hash that no password has, and that takes as long to verify as any other."""
+        ...
 
 
 class InvalidPasswordError(ValueError):
@@ -68,31 +83,19 @@ def _forms(password: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((unicodedata.normalize("NFC", password.translate(_SPACES)), before)))
 
 
-def _hash_of_nothing(hasher: PasswordHasher) -> str:
-    """Return a hash that no password has, and that takes as long to verify as any other.
-
-    Its bytes are random: to hash a password takes a tenth of a second, at each start of a server
-    and at each of its commands.
-    """
-    lengths = (hasher.salt_len, hasher.hash_len)
-    salt, digest = (b64encode(secrets.token_bytes(one)).decode().rstrip("=") for one in lengths)
-    costs = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
-    return f"$argon2{hasher.type.name.lower()}$v={ARGON2_VERSION}${costs}${salt}${digest}"
-
-
 class Passwords:
     """Hashes and verifies passwords in a few threads.
 
     Args:
-        hasher: Argon2's parameters; RFC 9106's low-memory ones when None.
+        hasher: Argon2's parameters, RFC 9106's low-memory ones when None; or another ``Hasher``.
     """
 
-    def __init__(self, hasher: PasswordHasher | None = None) -> None:
-        self._hasher = hasher or PasswordHasher()
+    def __init__(self, hasher: PasswordHasher | Hasher | None = None) -> None:
+        self._hasher = hasher if isinstance(hasher, Hasher) else _argon2(hasher)
         self._pool = ThreadPoolExecutor(THREADS, "argon2")
         self._busy = 0
         # So that an unknown username takes as long as a wrong password.
-        self._dummy_hash = _hash_of_nothing(self._hasher)
+        self._dummy_hash = self._hasher.hash_of_nothing()
 
     def hash(self, password: str) -> str:
         """Hash a new password."""
@@ -144,7 +147,10 @@ class Passwords:
         return any(self._matches(form, password_hash) for form in _forms(password))
 
     def _matches(self, password: str, password_hash: str) -> bool:
-        try:
-            return self._hasher.verify(password_hash, password)
-        except (VerificationError, InvalidHashError):
-            return False
+        return self._hasher.matches(password, password_hash)
+
+
+def _argon2(parameters: PasswordHasher | None) -> Hasher:
+    from unexpired_server.sessions.argon2_hasher import Argon2Hasher  # noqa: PLC0415 - see above
+
+    return Argon2Hasher(parameters)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -26,7 +26,6 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from unexpired_server.errors import Unavailable
 from unexpired_server.scopes import split_scopes
@@ -50,6 +49,9 @@ from unexpired_server.settings import DAY
 from unexpired_server.storage.database import Database
 from unexpired_server.storage.prepared import Prepared
 from unexpired_server.storage.schema import events, sessions, users
+
+if TYPE_CHECKING:  # See ``storage.engines``.
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 MAX_TRIES = 3
 """Of one refresh. Losing a race once is decided by the second try; the third is a safety margin."""

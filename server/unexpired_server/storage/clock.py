@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Double, select
@@ -49,10 +51,17 @@ def _unix_time_of_sqlite(_element: _UnixTime, _compiler: Any, **_options: Any) -
 LOOK = select(_UnixTime().label("now"))
 
 
-def _ticks() -> float:
-    """Return a time that goes on while the machine sleeps, where the system has one."""
+def _steady_clock() -> Callable[[], float]:
+    """Return a clock that goes on while the machine sleeps, where the system has one."""
     boot_time = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if boot_time is None else time.clock_gettime(boot_time)
+    if boot_time is not None:
+        with suppress(OSError):  # In WebAssembly it has a number, and does not exist.
+            time.clock_gettime(boot_time)
+            return partial(time.clock_gettime, boot_time)
+    return time.monotonic
+
+
+TICKS: Callable[[], float] = _steady_clock()
 
 
 class DatabaseClock:
@@ -68,7 +77,7 @@ class DatabaseClock:
         self,
         database: Database,
         wall: Callable[[], float] = time.time,
-        ticks: Callable[[], float] = _ticks,
+        ticks: Callable[[], float] = TICKS,
     ) -> None:
         self._database = database
         self._wall = wall

@@ -8,20 +8,23 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Engine, Executable, Row, Select, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
 from unexpired_server.errors import Unavailable
 from unexpired_server.extras import require
 from unexpired_server.storage import failures, group_commit, postgres, sqlite, tables
 from unexpired_server.storage.database_url import PostgresServer, SQLiteFile, parse
+from unexpired_server.storage.engines import OpenFile
 from unexpired_server.storage.failures import FailureLog
 from unexpired_server.storage.group_commit import GroupCommit
 from unexpired_server.storage.prepared import executed_by
+
+if TYPE_CHECKING:  # See ``storage.engines``.
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 logger: logging.Logger = logging.getLogger("unexpired.server")
 
@@ -56,7 +59,7 @@ USE_DISK = text(
 WRITE = text("SELECT pg_logical_emit_message(true, 'unexpired', 'health'::text)")
 
 Result = TypeVar("Result")
-Work = Callable[[AsyncConnection], Awaitable[Result]]
+Work = Callable[["AsyncConnection"], Awaitable[Result]]
 
 
 class _NotCommittedError(Exception):
@@ -78,6 +81,7 @@ class Database:
         url: Of SQLite or PostgreSQL.
         pool_size: The most connections that are open at once.
         on_failure: Called with a label for each failure of the database, to count them.
+        open_file: Opens a SQLite file.
 
     Raises:
         SettingsError: The URL cannot be used, or its driver is not installed.
@@ -89,6 +93,7 @@ class Database:
         *,
         pool_size: int = CONNECTIONS,
         on_failure: Callable[[str], None] = lambda _label: None,
+        open_file: OpenFile = sqlite.open_file,
     ) -> None:
         self._place = parse(url)
         self._failures = FailureLog(on_failure)
@@ -99,22 +104,21 @@ class Database:
         self._needs_transactions = False
         options = {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": TIMEOUT_SECONDS}
         if isinstance(self._place, SQLiteFile):
-            self._open_file(self._place, options)
+            self._use_file(self._place, options, open_file)
         else:
-            self._open_server(self._place, options)
+            self._use_server(self._place, options)
 
-    def _open_file(self, file: SQLiteFile, options: dict[str, Any]) -> None:
+    def _use_file(self, file: SQLiteFile, options: dict[str, Any], open_file: OpenFile) -> None:
         options |= {
             "isolation_level": "AUTOCOMMIT",
             "skip_autocommit_rollback": True,
             "hide_parameters": True,  # Keeps hashes and notes out of errors, and so out of logs.
         }
-        self._engine = sqlite.make_engine(file, BUSY_SECONDS, **options)
+        engines = open_file(file, BUSY_SECONDS, options)
+        self._engine, self._group_commit = engines.statements, engines.group_commit
         self._transactional = self._engine.execution_options(isolation_level="SERIALIZABLE")
-        quick = sqlite.make_sync_engine(file, BUSY_SECONDS, **options)
-        self._group_commit = GroupCommit(executed_by(sqlite.fetch, quick))
 
-    def _open_server(self, server: PostgresServer, options: dict[str, Any]) -> None:
+    def _use_server(self, server: PostgresServer, options: dict[str, Any]) -> None:
         require("asyncpg", "postgres", "PostgreSQL")
         # A connection whose server went silent must not occupy the pool.
         connector = postgres.Connector(server, TIMEOUT_SECONDS, TIMEOUT_SECONDS)

@@ -17,16 +17,18 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
 from unexpired_server.storage import failures
 from unexpired_server.storage.database_url import PostgresServer
+
+if TYPE_CHECKING:  # See ``storage.engines``.
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 logger: logging.Logger = logging.getLogger("unexpired.server")
 
@@ -262,6 +264,7 @@ def make_engine(connector: Connector, *, is_pooled: bool, **options: Any) -> Asy
             the caller commits; otherwise it commits by itself.
         **options: For SQLAlchemy.
     """
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - see ``engines``
 
     async def connect(**_arguments: Any) -> Any:
         return await connector.connect(allows_pooler=is_pooled)

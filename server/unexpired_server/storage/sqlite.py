@@ -6,17 +6,22 @@ import logging
 import os
 import sqlite3
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from unexpired_server.settings import SettingsError
 from unexpired_server.storage.database_url import SQLiteFile, sqlite_url
+from unexpired_server.storage.engines import FileEngines
+from unexpired_server.storage.group_commit import GroupCommit
+from unexpired_server.storage.prepared import executed_by
+
+if TYPE_CHECKING:  # See ``storage.engines``.
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 logger: logging.Logger = logging.getLogger("unexpired.server")
 
@@ -29,6 +34,13 @@ OTHERS = 0o007
 PROBE_BYTES = 256 * 1024
 
 
+def open_file(file: SQLiteFile, busy_seconds: float, options: Mapping[str, Any]) -> FileEngines:
+    """Open a file for coroutines, and for a thread that shares commits."""
+    quick = make_sync_engine(file, busy_seconds, **options)
+    statements = make_engine(file, busy_seconds, **options)
+    return FileEngines(statements, GroupCommit(executed_by(fetch, quick)))
+
+
 def make_sync_engine(file: SQLiteFile, busy_seconds: float, **options: Any) -> Engine:
     """Return an engine for a thread of its own."""
     arguments = {"timeout": busy_seconds}
@@ -39,6 +51,8 @@ def make_sync_engine(file: SQLiteFile, busy_seconds: float, **options: Any) -> E
 
 def make_engine(file: SQLiteFile, busy_seconds: float, **options: Any) -> AsyncEngine:
     """Return an engine whose statements commit by themselves."""
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - see ``engines``
+
     arguments = {"timeout": busy_seconds}
     engine = create_async_engine(
         sqlite_url(file, "sqlite+aiosqlite"), connect_args=arguments, **options

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from pkgutil import iter_modules
 
 from sqlalchemy import Connection, inspect, text
 
@@ -38,5 +39,7 @@ def revision(connection: Connection) -> str | None:
 @cache
 def _newest(folder: Path) -> str:
     """Return the revision of the newest migration, which its file is named after."""
-    file = max(file.name for file in (folder / "versions").glob("r*_*.py"))
-    return file.removeprefix("r").partition("_")[0]
+    # Python's own way finds modules in an archive, too.
+    modules = iter_modules([str(folder / "versions")])
+    newest = max(module.name for module in modules if module.name.startswith("r"))
+    return newest.removeprefix("r").partition("_")[0]

@@ -9,19 +9,16 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unexpired.secret_strength import weaknesses
 from unexpired_server.settings import Algorithm, SettingsError
-from unexpired_server.tokens import base64url
 
 KEY_ID_BYTES = 8
 
@@ -100,7 +97,7 @@ def new_entry(alg: Algorithm, active_from: float | None = None) -> KeyEntry:
         kid=secrets.token_hex(KEY_ID_BYTES),
         alg=alg,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        secret=_GENERATORS[alg](),
+        secret=new_secret() if alg == "HS256" else _new_private(alg),
         active_from=active_from,
     )
 
@@ -110,6 +107,12 @@ def new_secret() -> str:
     text = secrets.token_urlsafe(32)
     # One in a million looks patterned to the strength check, and the server would refuse it.
     return new_secret() if weaknesses(text) else text
+
+
+def _new_private(alg: Algorithm) -> str:
+    from unexpired_server.tokens.public_keys import new_private  # noqa: PLC0415 - see there
+
+    return new_private(alg)
 
 
 def read(path: Path) -> KeyFile:
@@ -221,15 +224,3 @@ def _draft(path: Path, file: KeyFile) -> Path:
         out.flush()
         os.fsync(out.fileno())
     return draft
-
-
-def _private(key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> str:
-    raw = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    return base64url.encode(raw)
-
-
-_GENERATORS: dict[Algorithm, Callable[[], str]] = {
-    "HS256": new_secret,
-    "EdDSA": lambda: _private(ed25519.Ed25519PrivateKey.generate()),
-    "ES256": lambda: _private(ec.generate_private_key(ec.SECP256R1())),
-}

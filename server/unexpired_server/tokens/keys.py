@@ -17,14 +17,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import jwt
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
-from cryptography.hazmat.primitives.asymmetric.utils import (
-    decode_dss_signature,
-    encode_dss_signature,
-)
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_der_private_key
 from jwt.algorithms import Algorithm
 
 from unexpired.secret_strength import secret_bytes, weaknesses
@@ -33,17 +25,6 @@ from unexpired_server.tokens import base64url, key_file
 from unexpired_server.tokens.key_file import KEY_ID_BYTES, KeyEntry
 
 logger: logging.Logger = logging.getLogger("unexpired.server")
-
-
-ECDSA_SHA256 = ECDSA(SHA256())
-NUMBER_BYTES = 32
-"""An ES256 signature is two numbers of so many bytes (RFC 7518, section 3.4)."""
-
-DER_INTEGER = (b"\x02\x20", b"\x02\x21\x00")
-"""How an integer of so many bytes begins in DER: one whose first bit is set gets a zero."""
-
-DER_SEQUENCE = {length: bytes((0x30, length)) for length in range(68, 71)}
-"""How a sequence of two such integers begins, by the length of both."""
 
 COMPACT_JSON = json.JSONEncoder(separators=(",", ":"))
 
@@ -68,7 +49,7 @@ class VerifyingKey:
         # Looked up once, because the look-up costs more than verifying.
         algorithm = jwt.get_algorithm_by_name(self.alg)
         object.__setattr__(self, "_algorithm", algorithm)
-        object.__setattr__(self, "_verify", VERIFIES.get(self.alg, algorithm.verify))
+        object.__setattr__(self, "_verify", _verifier(self.alg, algorithm))
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
         """Return whether this key made the signature of a message."""
@@ -85,58 +66,31 @@ def _verifies_hs256(message: bytes, material: Any, signature: bytes) -> bool:
     return hmac.compare_digest(hmac.digest(material, message, "sha256"), signature)
 
 
-def _verifies_eddsa(message: bytes, material: Any, signature: bytes) -> bool:
-    # PyJWT looks at the types of all three first.
-    try:
-        material.verify(signature, message)
-    except InvalidSignature:
-        return False
-    return True
+def _verifier(alg: str, algorithm: Algorithm) -> Callable[[bytes, Any, bytes], bool]:
+    """Return how to verify; PyJWT's way where that takes no longer than the primitive."""
+    if alg == "HS256":
+        return _verifies_hs256
+    from unexpired_server.tokens import public_keys  # noqa: PLC0415 - see there
 
-
-def _verifies_es256(message: bytes, material: Any, signature: bytes) -> bool:
-    # PyJWT converts by way of hexadecimal, and prepares the hash each time: 3 µs of 51.
-    if len(signature) != 2 * NUMBER_BYTES:
-        return False
-    try:
-        material.verify(as_der(signature), message, ECDSA_SHA256)
-    except InvalidSignature:
-        return False
-    return True
-
-
-def as_der(signature: bytes) -> bytes:
-    """Return an ES256 signature as OpenSSL takes it: a sequence of two integers in DER."""
-    first, second = signature[:NUMBER_BYTES], signature[NUMBER_BYTES:]
-    # All but one of 128 signatures are the numbers as they are, in 0.3 µs in place of 0.9.
-    if first[0] and second[0]:
-        integers = DER_INTEGER[first[0] >> 7] + first + DER_INTEGER[second[0] >> 7] + second
-        return DER_SEQUENCE[len(integers)] + integers
-    return encode_dss_signature(int.from_bytes(first, "big"), int.from_bytes(second, "big"))
-
-
-VERIFIES: dict[str, Callable[[bytes, Any, bytes], bool]] = {
-    "HS256": _verifies_hs256,
-    "ES256": _verifies_es256,
-    "EdDSA": _verifies_eddsa,
-}
-"""Where PyJWT takes longer than the primitive needs; it verifies all others."""
+    return public_keys.VERIFIES.get(alg, algorithm.verify)
 
 
 def _signer(alg: str, material: Any) -> Callable[[bytes], bytes]:
     # A function, whose repr does not contain the key as that of a `partial` does.
     if alg == "HS256":
         return lambda message: hmac.digest(material, message, "sha256")
-    if alg == "ES256":
-        return lambda message: _signed_es256(message, material)
-    sign: Callable[[bytes], bytes] = material.sign
-    return sign
+    from unexpired_server.tokens import public_keys  # noqa: PLC0415 - see there
+
+    return public_keys.signer(alg, material)
 
 
-def _signed_es256(message: bytes, material: Any) -> bytes:
-    # As above: 1.5 µs of 18.
-    r, s = decode_dss_signature(material.sign(message, ECDSA_SHA256))
-    return r.to_bytes(NUMBER_BYTES, "big") + s.to_bytes(NUMBER_BYTES, "big")
+def _loaded(secret: bytes, alg: str) -> Any:
+    """Return the key in the form that PyJWT prepares."""
+    if alg == "HS256":
+        return secret
+    from unexpired_server.tokens import public_keys  # noqa: PLC0415 - see there
+
+    return public_keys.load(secret)
 
 
 def _segment(content: dict[str, Any]) -> str:
@@ -162,7 +116,7 @@ class Key:
     _derived: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        loaded: Any = load_der_private_key(self.secret, None) if self.is_public else self.secret
+        loaded = _loaded(self.secret, self.alg)
         # Checks that the key is one of this algorithm.
         material = jwt.get_algorithm_by_name(self.alg).prepare_key(loaded)
         object.__setattr__(self, "_signature", _signer(self.alg, material))

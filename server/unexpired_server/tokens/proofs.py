@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from unexpired_server.errors import InvalidProof, TokenInvalid
 from unexpired_server.tokens import base64url, strict_json
 from unexpired_server.tokens.access_tokens import time_of
-from unexpired_server.tokens.jwk_set import elliptic_key
 from unexpired_server.tokens.jws import split_compact
 from unexpired_server.tokens.keys import VerifyingKey
 from unexpired_server.tokens.proof_urls import normal_url
@@ -40,6 +39,17 @@ CACHE_SIZE = 10_000
 
 MAXIMUM_CACHED_HEADER = 512
 """Of a header whose key is cached, in characters. One without white space has about 230."""
+
+
+ProofKey = Callable[[Mapping[str, Any]], Callable[[bytes, bytes], bool]]
+"""Takes a public key on P-256, as a JWK, and returns what verifies a message's signature by it. For
+what is not exactly such a key it raises ``ValueError`` or ``TypeError``."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    jkt: str
+    verifies: Callable[[bytes, bytes], bool] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +76,15 @@ class ProofVerifier:
 
     Args:
         on_other_url: Called for an authentic proof that names another URL.
+        proof_key: Returns what verifies by a key; ``cryptography``'s when None.
     """
 
-    def __init__(self, on_other_url: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, on_other_url: Callable[[], None] = lambda: None, proof_key: ProofKey | None = None
+    ) -> None:
         self._on_other_url = on_other_url
-        self._keys: OrderedDict[str, VerifyingKey] = OrderedDict()
+        self._proof_key = proof_key or _es256_key
+        self._keys: OrderedDict[str, _Key] = OrderedDict()
 
     def verify(
         self, proof: str, *, method: str, urls: Collection[str], access_token: str | None = None
@@ -90,13 +104,13 @@ class ProofVerifier:
             key, payload = self._authenticate(proof)
             self._check_request(payload, method, urls)
             _check_token(payload, access_token)
-            return _read(key.kid, payload)
+            return _read(key.jkt, payload)
         except (ValueError, TypeError, KeyError, TokenInvalid, RecursionError):
             raise InvalidProof from None
 
-    def _authenticate(self, proof: str) -> tuple[VerifyingKey, dict[str, Any]]:
+    def _authenticate(self, proof: str) -> tuple[_Key, dict[str, Any]]:
         header, payload, signature = split_compact(proof, MAXIMUM_LENGTH)
-        key = self._keys.get(header) or _key_in(header)
+        key = self._keys.get(header) or self._key_in(header)
         message = f"{header}.{payload}".encode("ascii")
         # Two numbers of exactly 32 bytes, neither in DER nor modulo n (RFC 7518, section 3.4).
         if not key.verifies(message, base64url.decode(signature)):
@@ -104,7 +118,11 @@ class ProofVerifier:
         self._store(header, key)
         return key, strict_json.read_object(base64url.decode(payload))
 
-    def _store(self, header: str, key: VerifyingKey) -> None:
+    def _key_in(self, header: str) -> _Key:
+        jwk = _jwk_in(header)
+        return _Key(thumbprint(jwk), self._proof_key(jwk))
+
+    def _store(self, header: str, key: _Key) -> None:
         if len(header) > MAXIMUM_CACHED_HEADER:
             return
         # Only of authentic proofs, so that it costs a signature to displace others.
@@ -134,8 +152,8 @@ def token_hash(access_token: str) -> str:
     return base64url.encode(hashlib.sha256(access_token.encode("ascii")).digest())
 
 
-def _key_in(encoded: str) -> VerifyingKey:
-    """Return the key that a header brings.
+def _jwk_in(encoded: str) -> dict[str, Any]:
+    """Return the key that a header brings, as a JWK.
 
     Raises:
         ValueError: The header, or its key, is not exactly as it must be.
@@ -148,8 +166,13 @@ def _key_in(encoded: str) -> VerifyingKey:
         raise ValueError("another type or algorithm")
     if (jwk["kty"], jwk["crv"]) != ("EC", CURVE):
         raise ValueError("another kind of key")
-    public = elliptic_key(jwk)
-    return VerifyingKey(thumbprint(jwk), ALGORITHM, public)
+    return jwk
+
+
+def _es256_key(jwk: Mapping[str, Any]) -> Callable[[bytes, bytes], bool]:
+    from unexpired_server.tokens.public_keys import elliptic_key  # noqa: PLC0415 - see there
+
+    return VerifyingKey("", ALGORITHM, elliptic_key(jwk)).verifies
 
 
 def _check_token(payload: dict[str, Any], access_token: str | None) -> None:
