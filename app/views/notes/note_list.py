@@ -22,8 +22,8 @@ from views.notes.note import Note
 from views.notes.note_item import note_item
 from views.ui.dom import listen
 
-PORTION = 20
-"""Notes that are drawn at once."""
+FIRST, PORTION = 10, 20
+"""Notes that are drawn at once; the first with all else that a view draws."""
 
 REMOVED = 300
 """Notes that are removed at once."""
@@ -85,7 +85,7 @@ class NoteList:
             self._remove_items()
         self._notes, self._has_more = notes, has_more
         drawn = sum(note.id >= oldest for note in notes) if oldest is not None else 0
-        self._count = min(len(notes), max(drawn, PORTION))
+        self._count = min(len(notes), max(drawn, FIRST))
         kept = {note.id for note in notes[: self._count]}
         for note_id in self._items.keys() - kept:
             self._remove_item(note_id)
