@@ -1,7 +1,7 @@
 # make run and make test are all that a newcomer needs; `make help` lists the rest.
 # For GNU make 3.81, which macOS has, and any POSIX sh: so no .SHELLFLAGS, .ONESHELL or $(file).
 .DELETE_ON_ERROR:
-.PHONY: help setup run run-oidc site wheel release-check test-install example shop docs test lint types check unit e2e notebooks hosts chromium firefox webkit leftovers cluster cluster-packages simulate explore fuzz browser lock clean bench
+.PHONY: help setup run run-oidc site demo-site wheel release-check test-install example shop docs test lint types check unit e2e notebooks hosts chromium firefox webkit leftovers cluster cluster-packages simulate explore fuzz browser lock clean bench
 
 # The Python that .venv was made with stays the default, so it has to be named only once.
 MADE_WITH := $(shell cat .venv/.python 2>/dev/null)
@@ -14,6 +14,7 @@ CHROMIUM_TESTS ?= tests/e2e
 # must survive, how the page starts, and what everybody must be able to use.
 FIREFOX_TESTS ?= $(addprefix tests/e2e/,engine test_library.py test_story.py test_leaving.py \
   test_start.py test_access.py test_workers.py test_blocked_storage.py test_streaming.py \
+  test_demo_site.py \
   test_uploads.py test_keys.py test_theft.py test_proved_calls.py \
   test_cookies.py test_injection.py test_windows.py test_provider.py test_provider_example.py \
   test_provider_windows.py)
@@ -96,6 +97,9 @@ run-oidc: setup ## The same, with sign-in at an identity provider on PROVIDER_PO
 
 site: vendor/.ready ## Build dist/, the page for any static host and an API elsewhere: API=https://…
 	$(BIN)/python -m unexpired_kit build --api='$(API)'
+
+demo-site: vendor/.ready ## Build build/demo-site/, the page with the demo's server in it, for any static host
+	$(BIN)/python tools/build_demo_site.py build/demo-site
 
 wheel: vendor/.ready ## Build build/wheels/: wheels of the library, the server and the tools
 	$(BIN)/python tools/build_wheels.py build/wheels

@@ -45,11 +45,16 @@ NEEDLESS = shutil.ignore_patterns(
 BARE = ("anyio", "idna", "limits", "packaging", "sqlalchemy", "structlog", "unexpired", "wrapt")
 # It reads its own source, to import its parts only when they are used.
 WITH_SOURCE = "anyio/__init__.py"
-# What does not import pydantic_core, and takes longest to import.
+# What does not import pydantic_core, and takes long to import.
 PRELOADED = (
-    *("sqlalchemy.dialects.sqlite.pysqlite", "sqlite3", "jwt", "limits.aio.strategies"),
-    *("structlog.contextvars", "starlette.applications", "starlette.staticfiles", "anyio"),
-    *("precis_i18n", "unexpired.secret_strength", "concurrent.futures.thread", "ipaddress"),
+    *("sqlalchemy.dialects.sqlite.pysqlite", "sqlalchemy.dialects.postgresql", "sqlite3"),
+    *("sqlalchemy.ext.compiler", "jwt", "limits.aio.strategies", "structlog.contextvars", "anyio"),
+    *("starlette.applications", "starlette.staticfiles", "starlette.middleware.cors"),
+    "starlette.middleware.gzip",
+    *("precis_i18n", "unexpired.secret_strength", "unexpired.sign_in_redirect"),
+    *("annotated_types", "dotenv.main", "typing_inspection.introspection", "argparse"),
+    *("concurrent.futures.thread", "fractions", "html.parser", "ipaddress", "wsgiref.headers"),
+    "zoneinfo",
 )
 
 OWN_POLICY = "trusted-types default"
@@ -57,8 +62,12 @@ FIRST_SCRIPT = re.compile(r'<script src="[^"]*/app/boot\.js">')
 
 
 def main() -> None:
-    """Build the folder that the command line names, and replace an older build."""
-    target = Path(sys.argv[1])
+    """Build the folder that the command line names."""
+    build_demo(Path(sys.argv[1]))
+
+
+def build_demo(target: Path) -> None:
+    """Build the site, and replace an older one once the new one is complete."""
     staging = target.with_name(f".{target.name}-staged")
     build(ROOT, staging, "")
     version = _add_server(staging)

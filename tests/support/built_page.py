@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 from filelock import FileLock
 
+import build_demo_site
 from tests.support.paths import ROOT
 from unexpired_kit.site import build
 
-PLACE = ROOT / "build" / "tests-page"
 SOURCES = ("index.html", "pyscript.toml", "app", "kit/unexpired_kit", "vendor/.inputs")
+DEMO_SOURCES = (*SOURCES, "server", "tools/build_demo_site.py", "tools/demo-wheels.lock")
 BESIDE = ("app", "vendor")
 """What the tests' own page loads, which is not built."""
 
@@ -25,27 +27,37 @@ BESIDE = ("app", "vendor")
 @cache
 def built_page() -> Path:
     """Return the folder of the built page; build it if the sources have changed."""
-    folder = PLACE / _digest()
-    PLACE.mkdir(parents=True, exist_ok=True)
-    with FileLock(PLACE / ".lock"):  # Each worker of a run asks for it.
+    return _built(ROOT / "build" / "tests-page", SOURCES, _build_page)
+
+
+@cache
+def built_demo_site() -> Path:
+    """Return the folder of the page with its server in it, as `make demo-site` builds it."""
+    return _built(ROOT / "build" / "tests-demo-site", DEMO_SOURCES, build_demo_site.build_demo)
+
+
+def _built(place: Path, sources: tuple[str, ...], build_into: Callable[[Path], None]) -> Path:
+    folder = place / _digest(sources)
+    place.mkdir(parents=True, exist_ok=True)
+    with FileLock(place / ".lock"):  # Each worker of a run asks for it.
         if not folder.is_dir():
-            _build(folder)
+            for older in (path for path in place.iterdir() if path.is_dir()):
+                shutil.rmtree(older)
+            staging = place / ".staging"
+            build_into(staging)
+            staging.rename(folder)
     return folder
 
 
-def _build(folder: Path) -> None:
-    for older in (path for path in PLACE.iterdir() if path.is_dir()):
-        shutil.rmtree(older)
-    staging = PLACE / ".staging"
-    build(ROOT, staging, "")
+def _build_page(folder: Path) -> None:
+    build(ROOT, folder, "")
     for name in BESIDE:
-        (staging / name).symlink_to(ROOT / name)
-    staging.rename(folder)
+        (folder / name).symlink_to(ROOT / name)
 
 
-def _digest() -> str:
+def _digest(sources: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
-    for file in sorted(path for name in SOURCES for path in _files(ROOT / name)):
+    for file in sorted(path for name in sources for path in _files(ROOT / name)):
         digest.update(f"{file.relative_to(ROOT)} {file.stat().st_size}\n".encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
