@@ -1,11 +1,12 @@
-// Shows how far the page has loaded, and says what to do where that does not get on. Runs before
-// Python does, and needs nothing but the markup.
+// Shows how far the page has loaded, and says what to do where that does not get on. Runs once the
+// markup is parsed, so that it delays nothing that is drawn, and before each of Python's scripts.
 "use strict";
 {
   const SILENCE_MS = 10_000;
   const SLOW_START_MS = 60_000;
   const TICK_MS = 500;
   const SPEED_MS = 15_000; // The estimate is made from what has arrived in this time.
+  const STEADY_MS = 3_000; // After a longer pause no estimate is honest.
   const LEAST_LEFT_S = 5; // Less is not worth a sentence.
   const PROBE_MS = 5_000;
   const MB = 1e6;
@@ -27,7 +28,7 @@
     host: "The server does not deliver a file of this page as it should. Please try again later, or tell the people who run it.",
     memory: "There is not enough memory to start Python. Please close other tabs or programs, then reload the page.",
     webassembly: "This browser does not run WebAssembly, which this page needs. Please allow it, or use another browser.",
-    silence: "Nothing has arrived for a while. Loading continues once your connection is back. What has arrived is kept, also if you reload the page.",
+    silence: "Nothing has arrived for a while. Loading continues once your connection is back; you can also reload the page.",
     slow: "Python is taking long to start on this device. Please wait, or reload the page.",
   };
   const NOTICES = new Set(["silence", "slow"]);
@@ -149,8 +150,10 @@
     return loaded > before ? ((totalBytes() - loaded) * (now - since)) / (loaded - before) / 1000 : Infinity;
   };
 
+  // Python's loader asks for the files once all scripts have come, whose bytes cannot be counted.
+  const isSteady = () => early.size === 0 && performance.now() - lastByteAt < STEADY_MS;
   const timeLeft = (seconds) => {
-    if (!(seconds >= LEAST_LEFT_S && seconds < Infinity)) return "";
+    if (!isSteady() || !(seconds >= LEAST_LEFT_S && seconds < Infinity)) return "";
     if (seconds < 90) return tr("about {} seconds left", Math.ceil(seconds / 5) * 5);
     return tr("about {} minutes left", Math.ceil(seconds / 60));
   };
@@ -240,11 +243,7 @@
     };
     addEventListener("py:done", onDone, true);
   };
-  const whenParsed = (work) => {
-    if (document.readyState !== "loading") work();
-    else document.addEventListener("readystatechange", () => work(), { once: true });
-  };
-  whenParsed(start);
+  start();
 
   addEventListener("py:progress", ({ detail }) => {
     stages += 1;
@@ -253,8 +252,8 @@
     draw();
   });
   const onError = ({ target, error }) => {
-    if (["SCRIPT", "LINK"].includes(target.tagName) || lacksMemory(error)) whenParsed(() => fail(error));
+    if (["SCRIPT", "LINK"].includes(target.tagName) || lacksMemory(error)) fail(error);
   };
   addEventListener("error", onError, true);
-  addEventListener("unhandledrejection", ({ reason }) => whenParsed(() => fail(reason)));
+  addEventListener("unhandledrejection", ({ reason }) => fail(reason));
 }

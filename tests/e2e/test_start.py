@@ -145,7 +145,7 @@ def test_a_snapshot_that_does_not_fit_is_not_used(
 ORDER = """() => {
     const entries = performance.getEntriesByType("resource");
     const of = (pattern) => entries.filter(({ name }) => pattern.test(new URL(name).pathname));
-    const drawn = of(/\\.css$|boot|translations|trusted_types/);
+    const drawn = of(/\\.css$|boot\\.js|translations|trusted_types/);
     const python = of(/^.vendor.(pyodide|pyscript|load_)/);
     const ends = Math.max(...drawn.map((entry) => entry.responseEnd));
     return [drawn.length, python.every((entry) => entry.startTime >= ends)];
@@ -156,7 +156,7 @@ ORDER = """() => {
 def test_what_is_drawn_is_loaded_before_python(person: Person, page: Page) -> None:
     """On a slow line the form appears before its bytes have to share the line with Python's."""
     person.opens()
-    assert page.evaluate(ORDER) == [6, True]
+    assert page.evaluate(ORDER) == [5, True]
 
 
 def test_a_form_that_is_submitted_early_is_sent_when_python_runs(
