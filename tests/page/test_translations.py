@@ -10,6 +10,7 @@ from typing import get_args
 
 import pytest
 
+from server.notes import NoteChanged
 from tests.page.translations import languages
 from tests.support.paths import ROOT
 from unexpired import errors, session, sign_in_redirect
@@ -108,6 +109,7 @@ SOURCES = {
     "the entries": set(get_args(Kind)),
     "the library": set(_library()),
     "the server's codes": set(_codes()),
+    "the notes' codes": {NoteChanged.code},
     "the weaknesses of secrets": {NUMBER.sub("{}", reason) for reason in weaknesses("secret")},
 }
 

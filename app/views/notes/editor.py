@@ -59,7 +59,7 @@ class Editor:
     def on_input(self) -> None:
         """Keep what was typed."""
         show_alert(self._alert)
-        is_saved = not self._is_superseded() and self._put(is_draft=True)
+        is_saved = not self._is_changed_elsewhere() and self._put(is_draft=True)
         self._show_hint(is_saved=is_saved)
 
     def save(self) -> bool:
@@ -68,7 +68,7 @@ class Editor:
             show_alert(self._alert, tr(TOO_LONG))
             self._box.focus()
             return False
-        if self._is_superseded():
+        if self._is_changed_elsewhere():
             return self._queue.keep(self.text, tr(CHANGED_ELSEWHERE))
         if self.is_changed:
             self._put(is_draft=False)
@@ -78,7 +78,7 @@ class Editor:
 
     def cancel(self) -> None:
         """Forget what was typed."""
-        if self._is_superseded():
+        if self._is_changed_elsewhere():
             return
         if self._before is not None:
             self._queue.put(self._before)
@@ -94,7 +94,7 @@ class Editor:
         self._known = replace(self._known, at=int(Date.now()), text=self.text, is_draft=is_draft)
         return self._queue.put(self._known)
 
-    def _is_superseded(self) -> bool:
+    def _is_changed_elsewhere(self) -> bool:
         """Return whether another tab has changed the note; its change must not be overwritten."""
         stored = self._queue.pending.get(self._known.note_id)
         return stored is not None and not stored.is_draft and stored != self._known
