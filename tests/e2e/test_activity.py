@@ -453,3 +453,4 @@ def test_an_experiment_is_beside_the_picture(view: ActivityView, size: tuple[int
         top = min(picture["y"], pressed["y"])
         bottom = max(picture["y"] + picture["height"], pressed["y"] + pressed["height"])
         assert bottom - top <= size[1]
+        assert 0 <= pressed["x"] <= size[0] - pressed["width"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from views.activity.descriptions import describe_entry, describe_lifetime
-from views.activity.entries import Entry, TokenLifetime
+from views.activity.entries import Entry, State, TokenLifetime
 from views.activity.layout import Spot
 from views.activity.recording import Source, Track
 from views.activity.svg import shape
@@ -17,6 +17,7 @@ BAR, STRIP = 18, 5  # px
 EARLY = 0.5  # s; a token that was replaced longer before its margin did not reach it
 CIRCLE = "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0"
 DIAMOND = "M0 -7L7 0L0 7L-7 0Z"
+STATES = get_args(State)
 TICK = "M-2.6 0L-0.6 2.2L2.8 -2.2"
 SHAPES = {
     "request": CIRCLE,
@@ -114,6 +115,21 @@ class Drawing:
         if self.stage != stage:
             self.stage = stage
             self.element.setAttribute("aria-label", describe())
+
+
+def legend_icon(mark: str) -> Any:
+    """Return a picture of a mark or a bar, as the timeline draws it."""
+    icon = shape("svg", "icon")
+    icon.setAttribute("viewBox", "-8 -8 16 16")
+    icon.setAttribute("aria-hidden", "true")
+    if mark in {"lifetime", "margin"}:
+        height = 12 if mark == "lifetime" else STRIP
+        icon.append(shape("rect", mark, x=-8, y=-height / 2, width=16, height=height, rx=2))
+        return icon
+    path = shape("path", f"mark request {mark}" if mark in STATES else f"mark {mark} done")
+    path.setAttribute("d", SHAPES.get(mark, CIRCLE))
+    icon.append(path)
+    return icon
 
 
 def _outline(entry: Entry) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from math import ceil
 
 PITCH = 12.0  # px between marks of full size
-PITCHES = ((10, PITCH), (49, 8.5), (1000, 6.0))  # The larger a group, the smaller its marks.
+PITCHES = (PITCH, 8.5, 6.0)  # The larger a group, the smaller its marks.
+WIDE = 40.0  # px; a group is made of smaller marks rather than wider, as long as there are any
 GAP = 3.0  # px between groups
 LABELLED = 10  # A group of so many has its size written above it.
 
@@ -74,13 +75,20 @@ def arrange(times: Sequence[float], height: float) -> list[Group]:
 
 
 def _group(size: int, x: float, limit: float, height: float) -> Group:
-    pitch = next(pitch for most, pitch in PITCHES if size <= most or most == PITCHES[-1][0])
-    lanes = max(int(height / pitch), 1)
-    columns = ceil(size / lanes)
+    pitch = next((one for one in PITCHES if _width(size, one, height) <= WIDE), PITCHES[-1])
+    lanes = _lanes(pitch, height)
     right = min(x + pitch / 2, limit)
-    left = right - columns * pitch
+    left = right - _width(size, pitch, height)
     spots = [
         Spot(left + (i // lanes + 0.5) * pitch, (i % lanes + 0.5) * pitch, pitch / PITCH)
         for i in range(size)
     ]
     return Group(spots, left, right)
+
+
+def _lanes(pitch: float, height: float) -> int:
+    return max(int(height / pitch), 1)
+
+
+def _width(size: int, pitch: float, height: float) -> float:
+    return ceil(size / _lanes(pitch, height)) * pitch

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import count
@@ -105,8 +105,8 @@ class Recorder:
             self._finish(entry, "cancelled", failed=True)
             raise
         self._finish(entry, _outcome(response), failed=not response.is_success)
-        if response.is_success:
-            self._heal(entry, call)
+        if response.is_success and call is not None:
+            self._heal([one for one in call.entries if one.failed])
         return response
 
     def _new_entry(self, request: Request, call: Call | None) -> Entry:
@@ -127,16 +127,17 @@ class Recorder:
         entry.outcome, entry.failed = outcome, failed
         self.on_change(entry)
 
-    def _heal(self, success: Entry, call: Call | None) -> None:
-        """Mark the failures that a success has made up for."""
-        if success.kind == "refresh":
-            earlier = [one for one in self.entries if one.kind == "refresh"]
-            healed = [one for one in earlier if one.outcome in REPEATED]
-        else:
-            healed = [one for one in call.entries if one.failed] if call else []
-        for entry in healed:
-            entry.healed = True
-            self.on_change(entry)
+    def heal_refreshes(self) -> None:
+        """Mark the refreshes that failed as made up for: there are new tokens."""
+        self._heal(
+            [one for one in self.entries if one.kind == "refresh" and one.outcome in REPEATED]
+        )
+
+    def _heal(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            if not entry.healed:
+                entry.healed = True
+                self.on_change(entry)
 
     # -- Tokens --------------------------------------------------------------------------------
 

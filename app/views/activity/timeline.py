@@ -27,7 +27,7 @@ ROWS: dict[Kind, tuple[str, int, int]] = {  # the name, the top and the height i
 }
 LABEL = 8  # px between a row and its name
 BOTTOM = 280  # px
-TAB_ROW, TAB_HEIGHT = 48, 24  # px
+TAB_ROW, TAB_HEIGHT = 60, 36  # px
 MAX_TABS = 4
 AXIS = 22  # px
 WIDE = 400  # px; below that only each second tick has space for its label

@@ -10,6 +10,7 @@ from pyodide.ffi import create_proxy
 
 from unexpired import AsyncClient
 from views.activity.descriptions import clock, clock_times
+from views.activity.drawings import legend_icon
 from views.activity.entries import Entry, TokenLifetime
 from views.activity.experiments import Experiment, Experiments
 from views.activity.player import Player
@@ -52,9 +53,11 @@ class Activity:
         self._claims = find(".claims")
         self._logged: list[tuple[int, str | None]] = []
         listen(self._claims, "toggle", lambda _: self._show_claims())
+        for item in find(".legend").children:
+            item.prepend(legend_icon(item.dataset.mark))
         find(".experiments").append(*map(_card, experiments.all()))
         client.on("signed_in", self._on_signed_in)
-        client.on("refreshed", self._on_new_token)
+        client.on("refreshed", self._on_refreshed)
         client.on("expired", lambda _: recorder.end_session())
         client.on("signed_out", lambda _: recorder.end_session())
         if client.user is not None:
@@ -69,6 +72,10 @@ class Activity:
 
     def _on_signed_in(self) -> None:
         self._recorder.end_lifetime("session ended")  # The session of the last user, if any.
+        self._on_new_token()
+
+    def _on_refreshed(self) -> None:
+        self._recorder.heal_refreshes()
         self._on_new_token()
 
     def _on_new_token(self) -> None:
