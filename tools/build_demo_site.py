@@ -62,12 +62,8 @@ FIRST_SCRIPT = re.compile(r'<script src="[^"]*/app/boot\.js">')
 
 
 def main() -> None:
-    """Build the folder that the command line names."""
-    build_demo(Path(sys.argv[1]))
-
-
-def build_demo(target: Path) -> None:
-    """Build the site, and replace an older one once the new one is complete."""
+    """Build the folder that the command line names; replace an older one once it is complete."""
+    target = Path(sys.argv[1])
     staging = target.with_name(f".{target.name}-staged")
     build(ROOT, staging, "")
     version = _add_server(staging)

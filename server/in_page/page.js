@@ -31,6 +31,7 @@
   };
 
   const start = async () => {
+    if (!serviceWorker) throw new Error("There is no Service Worker here.");
     const server = connect();
     server.onmessage = ({ data }) => fail(data); // It tells the page only why it could not start.
     serviceWorker.addEventListener("message", ({ data, ports }) => server.postMessage(data, ports));

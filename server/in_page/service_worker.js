@@ -2,7 +2,7 @@
 // the server runs in, so it asks a page, which hands the request on.
 "use strict";
 
-const PATIENCE_MS = 20_000; // The server of a slow device starts within this time.
+const PATIENCE_MS = 25_000; // The server of a slow device starts within this time.
 const PAUSE_MS = 100;
 const RETRY_AFTER_SECONDS = 2;
 const BODILESS = [204, 205, 304];

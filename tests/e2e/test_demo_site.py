@@ -162,7 +162,7 @@ def test_where_the_server_cannot_start_the_page_says_so(
     person.opens(FOLDER)
     expect(person.alert.filter(has_text=CANNOT_START)).to_be_visible()
     expect(person.page.get_by_text(RUNS_HERE)).to_be_hidden()
-    watch.forgive("TypeError")
+    watch.forgive("There is no Service Worker here.")
 
 
 def test_the_page_says_in_german_where_the_server_is(browser: Browser, home: str) -> None:
