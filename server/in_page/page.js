@@ -2,7 +2,7 @@
 // Python does here, and while the person types.
 "use strict";
 {
-  const PATIENCE_MS = 10_000;
+  const TIMEOUT_MS = 10_000;
   const root = document.documentElement;
   const { serviceWorker } = navigator;
   const folder = new URL(".", location).pathname;
@@ -48,7 +48,7 @@
 
   // ready.mjs holds up the page's own Python until then: its first request must not miss the server.
   const late = new Promise((_, reject) => {
-    setTimeout(reject, PATIENCE_MS, "The Service Worker does not start.");
+    setTimeout(reject, TIMEOUT_MS, "The Service Worker does not start.");
   });
   globalThis.serverInPage = Promise.race([start(), late]).catch(fail);
 }

@@ -27,12 +27,12 @@ if ("onconnect" in self) {
 
 function listen(port) {
   started.catch((error) => port.postMessage(String(error)));
-  port.onmessage = async ({ data, ports: [reply] }) => {
+  port.onmessage = async ({ data, ports: [answer] }) => {
     try {
-      reply.postMessage(server ? await respond(await server, data) : { isElsewhere: true });
+      answer.postMessage(server ? await respond(await server, data) : { isElsewhere: true });
     } catch (error) {
       console.error(error);
-      reply.postMessage({});
+      answer.postMessage({});
     }
   };
 }

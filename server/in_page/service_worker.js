@@ -2,7 +2,7 @@
 // the server runs in, so it asks a page, which hands the request on.
 "use strict";
 
-const PATIENCE_MS = 25_000; // The server of a slow device starts within this time.
+const TIMEOUT_MS = 25_000; // The server of a slow device starts within this time.
 const PAUSE_MS = 100;
 const RETRY_AFTER_SECONDS = 2;
 const BODILESS = [204, 205, 304];
@@ -22,7 +22,7 @@ addEventListener("fetch", (event) => {
 
 async function answer({ request, clientId }) {
   const message = await messageOf(request);
-  const until = Date.now() + PATIENCE_MS;
+  const until = Date.now() + TIMEOUT_MS;
   do {
     for (const page of await pagesFrom(clientId)) {
       const response = await ask(page, message, until);
@@ -54,11 +54,11 @@ async function pagesFrom(id) {
 // Nothing where the server is not the one of this page. Nobody else is asked while it may still answer.
 async function ask(page, message, until) {
   const { port1, port2 } = new MessageChannel();
-  const reply = new Promise((resolve) => {
+  const answered = new Promise((resolve) => {
     port1.onmessage = ({ data }) => resolve(data);
   });
   page.postMessage(message, [port2]);
-  const { isElsewhere, status, headers, body } = await Promise.race([reply, pause(until - Date.now(), {})]);
+  const { isElsewhere, status, headers, body } = await Promise.race([answered, pause(until - Date.now(), {})]);
   if (isElsewhere) return undefined;
   if (!status) return unavailable();
   return new Response(BODILESS.includes(status) ? null : body, { status, headers });

@@ -84,7 +84,7 @@ IDENTIFIERS = {
         "async_client, base_client, events, content, token_response, backoff, sign_in_redirect,"
         " desktop"
     ),
-    r"(from|import) server\.(?!(app|notes|notes_routes|page)\b)\w+": "unexpired_server",
+    r"(from|import) server\.(?!(app|in_page|notes|notes_routes|page)\b)\w+": "unexpired_server",
 }
 """Names, in lower case: they are matched whole, in any case."""
 
