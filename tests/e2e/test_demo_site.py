@@ -17,7 +17,7 @@ from tests.support.built_page import built_demo_site
 
 FOLDER = "/projects/notes/"
 RUNS_HERE = "This server runs in your browser."
-SIGN_IN_AS = "Sign in as demo with the password demo."
+SIGN_IN_AS = "This server is a demonstration: demo / demo"
 CANNOT_START = "The server of this demo cannot start in this browser."
 WITHOUT_SHARED_WORKER = "delete globalThis.SharedWorker"
 WITHOUT_SERVICE_WORKER = "delete Navigator.prototype.serviceWorker"
@@ -69,14 +69,15 @@ def writer(person: Person) -> Person:
 
 
 def signed_in(person: Person) -> Person:
-    person.opens(FOLDER).signs_in("demo", "demo").is_at_notes()
+    person.opens(FOLDER)
+    expect(person.page.get_by_text(SIGN_IN_AS)).to_be_visible()
+    person.signs_in("demo", "demo").is_at_notes()
     return person
 
 
 def test_a_session_and_notes_survive_a_reload(writer: Person, watch: Watch, text: str) -> None:
     """Nothing but files is asked of the host, and the page says where the server is."""
     expect(writer.page.get_by_text(RUNS_HERE)).to_be_visible()
-    expect(writer.page.get_by_text(SIGN_IN_AS)).to_be_hidden()
     writer.adds(text)
     writer.page.reload()
     writer.waits_until_ready().is_at_notes()
