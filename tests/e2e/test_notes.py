@@ -158,7 +158,6 @@ def test_after_an_expiry_the_username_and_the_draft_are_there(writer: Person, te
     writer.new_note.fill(text)
     _end_session(writer)
     expect(writer.username).to_have_value("ada")
-    expect(writer.password).to_be_focused()
     writer.password.fill(PASSWORDS["ada"])
     writer.sign_in_button.click()
     writer.is_at_notes()

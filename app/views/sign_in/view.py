@@ -94,7 +94,7 @@ class SignIn:
         username = self._field("username")
         username.value = username.value or self._username
         if not self._form.contains(document.activeElement):
-            self._field("password" if username.value else "username").focus()
+            username.focus()
         if self._form.hasAttribute("data-pending"):
             self._button.removeAttribute("aria-busy")
             self._submit()
