@@ -22,7 +22,7 @@ export async function keep(name, content) {
   try {
     await run("readwrite", (store) => store.put(content, name));
   } catch (error) {
-    console.warn(error);
+    console.warn(String(error));
   }
 }
 

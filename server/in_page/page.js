@@ -13,7 +13,7 @@
   root.dataset.storageKey = `unexpired@${folder}`;
   root.dataset.server = "in-page"; // The style sheet then shows where the server is.
   const fail = (reason) => {
-    console.error(reason);
+    console.error(String(reason));
     root.dataset.server = "failed";
   };
 

@@ -31,7 +31,7 @@ function listen(port) {
     try {
       answer.postMessage(server ? await respond(await server, data) : { isElsewhere: true });
     } catch (error) {
-      console.error(error);
+      console.error(String(error));
       answer.postMessage({});
     }
   };
