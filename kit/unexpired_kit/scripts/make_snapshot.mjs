@@ -2,14 +2,14 @@
 // with the page's imports preloaded. Of JavaScript's objects it can keep those that have a name in
 // every browser (BROWSER): at the start they are looked up by it. A module that imports another one
 // from `js` must be left for the page. PyScript's own modules read the page's settings when they are
-// imported, so of them the compiled code is kept.
+// imported, so of them the compiled code is kept; a worker's runtime has none beside it.
 //
 // The snapshot.gz is, in little-endian numbers of 32 bits: the bytes of Pyodide's head of a snapshot,
 // the pages of the memory, and a sum of the pages left out; then that head, a bit for each page, and
 // the pages whose bit is set. Left out is what the WebAssembly itself makes: zeros, constants of C.
 //
 // Usage: node make_snapshot.mjs <folder of Pyodide and the archives> [<module> ...]
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -56,7 +56,7 @@ const createPyodideModule = (settings) => {
   return createModule(Object.assign(settings, { onRuntimeInitialized }));
 };
 await loadPyodide({ indexURL: folder, createPyodideModule }); // What differs in the next is random.
-const { default: stdlib } = await import(pathToFileURL(`${folder}/../pyscript/stdlib.mjs`));
+const sources = resolve(folder, "../pyscript/stdlib.mjs");
 const options = { _makeSnapshot: true, createPyodideModule, jsglobals: BROWSER };
 const python = await loadPyodide({ indexURL: folder, ...options });
 const names = readdirSync(folder).filter((name) => name.endsWith(".whl") || name === "app.zip");
@@ -70,7 +70,7 @@ for name in """${IMPORTS} ${modules.join(" ")}""".split():
     __import__(name)
 del name
 `);
-keepPyScript(python, stdlib.pyscript);
+if (existsSync(sources)) keepPyScript(python, (await import(pathToFileURL(sources))).default.pyscript);
 wipeFreeMemory(python);
 writeFileSync(`${folder}/snapshot.gz`, gzipSync(packed(python.makeMemorySnapshot()), { level: 9 }));
 writeFileSync(`${folder}/archives.json`, JSON.stringify(paths));
