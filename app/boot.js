@@ -33,13 +33,16 @@
   const isReady = () => root.dataset.ready === "true";
   const byId = (id) => document.getElementById(id);
 
-  // The first of the person's languages that has translations. The English messages are in the sources.
-  const translations = { en: {}, ...globalThis.translations };
+  // The first of the person's languages that has translations. The English messages are in the sources,
+  // so a reader of English is shown the page before the translations have come.
   const languages = navigator.languages.map((tag) => tag.split("-")[0].toLowerCase());
-  root.lang = languages.find((language) => Object.hasOwn(translations, language)) ?? "en";
-  const pageTranslations = translations[root.lang];
-  globalThis.pageTranslations = pageTranslations; // main.py reads them too.
-  const tr = (text) => pageTranslations[text.replace(/\s+/g, " ")] ?? text;
+  const isEnglish = (languages[0] ?? "en") === "en";
+  const choose = () => {
+    const translations = { en: {}, ...globalThis.translations };
+    root.lang = isEnglish ? "en" : (languages.find((language) => Object.hasOwn(translations, language)) ?? "en");
+    globalThis.pageTranslations = translations[root.lang]; // main.py reads them too.
+  };
+  const tr = (text) => globalThis.pageTranslations[text.replace(/\s+/g, " ")] ?? text;
 
   const translate = (tree) => {
     for (const element of tree.querySelectorAll("*")) {
@@ -52,13 +55,20 @@
       }
     }
   };
-  // By then all markup is parsed. The style sheet lets nothing be drawn before.
-  root.dataset.translating = String(root.lang !== "en");
-  const onReadyStateChange = () => {
-    if (document.readyState !== "interactive") return;
+  // The style sheet lets nothing be drawn before. The script is deferred: all markup is parsed by then.
+  root.dataset.translating = String(!isEnglish);
+  const showTranslated = () => {
+    choose();
     if (root.lang !== "en") translate(document.body);
-    drawFrame();
     delete root.dataset.translating;
+  };
+  choose();
+  if (!isEnglish) {
+    const script = document.querySelector("script[src$='translations.js']");
+    for (const event of ["load", "error"]) script.addEventListener(event, showTranslated);
+  }
+  const onReadyStateChange = () => {
+    if (document.readyState === "interactive") drawFrame();
   };
   document.addEventListener("readystatechange", onReadyStateChange);
 
