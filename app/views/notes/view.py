@@ -244,4 +244,5 @@ def _submit_by_key(js_event: Any) -> None:
     """Send the form of a text box by Ctrl+Enter, on a Mac by Cmd+Return."""
     is_shortcut = js_event.key == "Enter" and (js_event.ctrlKey or js_event.metaKey)
     if is_shortcut and js_event.target.matches("textarea"):
+        js_event.preventDefault()  # Else WebKit clicks what has the focus once the text is saved.
         js_event.target.form.requestSubmit()
