@@ -361,7 +361,7 @@ def test_a_lost_response_does_not_end_the_session(
     """The second refresh has the attempt of the first, and gets its tokens."""
     result = view.tries("Lost response")
     expect(result).to_contain_text("The second refresh: new tokens. A request: 200")
-    expect(person.status).to_contain_text("active")
+    expect(person.status).to_contain_text("Signed in")
     first, second = (json.loads(sent.body or b"") for sent in watch.calls(REFRESH))
     assert first == second
     assert first["attempt"]

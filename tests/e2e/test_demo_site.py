@@ -172,7 +172,5 @@ def test_the_page_says_in_german_where_the_server_is(browser: Browser, home: str
     with browser.new_context(base_url=home, locale="de") as context:
         page = context.new_page()
         page.goto(FOLDER)
-        expect(
-            page.get_by_text("Melden Sie sich als demo mit dem Passwort demo an.")
-        ).to_be_visible()
+        expect(page.get_by_text("Dies ist eine Demonstration: demo / demo")).to_be_visible()
         expect(page.get_by_text("Dieser Server läuft in Ihrem Browser.")).to_be_visible()
