@@ -3,9 +3,10 @@
 import re
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
+from playwright.sync_api import BrowserContext, Locator, Route, expect
 
 from tests.e2e.person import Person
+from tests.e2e.stored_notes import stored_notes
 from tests.e2e.watch import Watch
 
 ANY_NOTE = "**/api/notes/*"
@@ -33,11 +34,6 @@ ELSEWHERE = """async ([method, text, body]) => {
     });
     return answer.status;
 }"""
-STORED_NOTES = """async () => {
-    const {accessToken} = JSON.parse(localStorage.getItem("unexpired"));
-    const response = await fetch("/api/notes", {headers: {Authorization: `Bearer ${accessToken}`}});
-    return (await response.json()).notes.map(note => note.text);
-}"""
 
 
 @pytest.fixture
@@ -46,11 +42,6 @@ def second(writer: Person) -> Person:
     person = Person(writer.page.context.new_page())
     person.opens().is_at_notes()
     return person
-
-
-def stored_notes(page: Page, text: str) -> list[str]:
-    """Return the server's notes with this text, the newest first."""
-    return [note for note in page.evaluate(STORED_NOTES) if text in note]
 
 
 def editor(person: Person) -> Locator:

@@ -3,20 +3,16 @@
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
+from playwright.sync_api import BrowserContext, Locator, Route, expect
 
 from tests.e2e.faults import lose
 from tests.e2e.person import Person
+from tests.e2e.stored_notes import stored_notes
 from tests.e2e.watch import Watch
 
 NOTES = "**/api/notes"
 POST = "POST /api/notes"
 PENDING = "Waiting for the network…"
-STORED_NOTES = """async () => {
-    const {accessToken} = JSON.parse(localStorage.getItem("unexpired"));
-    const response = await fetch("/api/notes", {headers: {Authorization: `Bearer ${accessToken}`}});
-    return (await response.json()).notes.map(note => note.text);
-}"""
 
 
 @pytest.fixture
@@ -25,11 +21,6 @@ def second(writer: Person) -> Person:
     person = Person(writer.page.context.new_page())
     person.opens().is_at_notes()
     return person
-
-
-def stored_notes(page: Page, text: str) -> list[str]:
-    """Return the server's notes with this text, the newest first."""
-    return [note for note in page.evaluate(STORED_NOTES) if text in note]
 
 
 def pending(person: Person, text: str) -> Locator:
