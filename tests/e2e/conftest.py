@@ -172,6 +172,14 @@ def writer(person: Person) -> Person:
 
 
 @pytest.fixture
+def second(writer: Person) -> Person:
+    """The same person in another tab."""
+    person = Person(writer.page.context.new_page())
+    person.opens().is_at_notes()
+    return person
+
+
+@pytest.fixture
 def text() -> str:
     """A text that no other test uses."""
     return f"note {uuid4()}"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +11,7 @@ from tests.e2e.conftest import TIMEOUT_MS
 from tests.e2e.person import Person
 from tests.e2e.watch import Watch
 from tests.support.built_page import built_demo_site
+from tests.support.static_host import static_host
 
 FOLDER = "/projects/notes/"
 RUNS_HERE = "This server runs in your browser."
@@ -25,23 +23,13 @@ WITHOUT_SERVICE_WORKER = "delete Navigator.prototype.serviceWorker"
 
 @pytest.fixture(scope="session")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A static host, ``http.server``, with the site in a folder."""
+    """A static host with the site in a folder."""
     root = tmp_path_factory.mktemp("host")
     site = root / FOLDER.strip("/")
     site.parent.mkdir()
     site.symlink_to(built_demo_site())
-    options = ("-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory")
-    with subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, *options, root],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        address = re.search(r"http://[\d.]+:\d+", process.stdout.readline())
-        assert address is not None
-        yield address[0]
-        process.terminate()
+    with static_host(root) as address:
+        yield address
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Drafts sync across tabs without losing text."""
 
-import pytest
 from playwright.sync_api import Route, expect
 
 from tests.e2e.person import Person
@@ -8,14 +7,6 @@ from tests.e2e.watch import Watch
 
 NOTES = "**/api/notes"
 POST = "POST /api/notes"
-
-
-@pytest.fixture
-def second(writer: Person) -> Person:
-    """The same person in another tab."""
-    person = Person(writer.page.context.new_page())
-    person.opens().is_at_notes()
-    return person
 
 
 def leaves_the_box(person: Person) -> None:

@@ -36,14 +36,6 @@ ELSEWHERE = """async ([method, text, body]) => {
 }"""
 
 
-@pytest.fixture
-def second(writer: Person) -> Person:
-    """The same person in another tab."""
-    person = Person(writer.page.context.new_page())
-    person.opens().is_at_notes()
-    return person
-
-
 def editor(person: Person) -> Locator:
     """Return the box in which a note is edited."""
     return person.page.get_by_role("textbox", name="Text of the note")

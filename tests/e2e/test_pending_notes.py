@@ -15,14 +15,6 @@ POST = "POST /api/notes"
 PENDING = "Waiting for the network…"
 
 
-@pytest.fixture
-def second(writer: Person) -> Person:
-    """The same person in another tab."""
-    person = Person(writer.page.context.new_page())
-    person.opens().is_at_notes()
-    return person
-
-
 def pending(person: Person, text: str) -> Locator:
     """Return the items of pending notes with this text."""
     return person.note(text).filter(has_text=PENDING)

@@ -1,9 +1,6 @@
 """The built page in a folder of a static host, with its API on another origin."""
 
-import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +18,7 @@ from tests.e2e.watch import Sent, Watch
 from tests.support.injection import SCRIPTS, SINKS, put
 from tests.support.paths import ROOT
 from tests.support.server_process import ServerProcess
+from tests.support.static_host import static_host
 from unexpired_kit.site import build
 
 NOTES = "/apps/notes/"
@@ -61,18 +59,8 @@ class Host:
 @pytest.fixture(scope="session")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     folder = tmp_path_factory.mktemp("host")
-    options = ("-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory")
-    with subprocess.Popen(  # noqa: S603 - Our own command.
-        [sys.executable, *options, folder],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        address = re.search(r"http://[\d.]+:\d+", process.stdout.readline())
-        assert address is not None
-        yield Host(folder, address[0])
-        process.terminate()
+    with static_host(folder) as address:
+        yield Host(folder, address)
 
 
 @pytest.fixture

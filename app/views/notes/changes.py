@@ -6,7 +6,6 @@ There is one change for each note: a deletion, an edit, or an edit that is still
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
 from uuid import uuid4
 
 from views.notes.user_records import UserRecords
@@ -41,7 +40,7 @@ class Changes:
     """
 
     def __init__(self, storage_key: str) -> None:
-        self._records = UserRecords(storage_key, "changes")
+        self._records = UserRecords(storage_key, "changes", Change)
         self._unsaved: dict[tuple[str, str], Change] = {}
 
     def prefix(self, user_id: str) -> str:
@@ -50,7 +49,7 @@ class Changes:
 
     def load(self, user_id: str) -> dict[str, Change]:
         """Return the user's changes by note, in the order in which they were made."""
-        stored = [change for change in map(_parse, self._records.load(user_id)) if change]
+        stored = self._records.load(user_id)
         stored += [change for (owner, _), change in self._unsaved.items() if owner == user_id]
         return {change.note_id: change for change in sorted(stored, key=lambda one: one.at)}
 
@@ -69,10 +68,3 @@ class Changes:
         if last == change:
             self._unsaved.pop((user_id, change.note_id), None)
             self._records.delete(user_id, change.note_id)
-
-
-def _parse(record: Any) -> Change | None:
-    try:
-        return Change(**record)
-    except TypeError:
-        return None  # Written by another program.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from views.notes.user_records import UserRecords
 
@@ -40,7 +39,7 @@ class PendingNotes:
     """
 
     def __init__(self, storage_key: str) -> None:
-        self._records = UserRecords(storage_key, "waiting")
+        self._records = UserRecords(storage_key, "waiting", PendingNote)
 
     def prefix(self, user_id: str) -> str:
         """Return the start of the storage keys of all the user's notes."""
@@ -48,7 +47,7 @@ class PendingNotes:
 
     def load(self, user_id: str) -> list[PendingNote]:
         """Return the user's notes, in the order of the queue."""
-        return [note for note in map(_parse, self._records.load(user_id)) if note]
+        return self._records.load(user_id)
 
     def save(self, user_id: str, note: PendingNote) -> bool:
         """Store a note; return whether that worked."""
@@ -60,10 +59,3 @@ class PendingNotes:
     def delete(self, user_id: str, note: PendingNote) -> None:
         """Delete a note."""
         self._records.delete(user_id, note.name)
-
-
-def _parse(record: Any) -> PendingNote | None:
-    try:
-        return PendingNote(**record)
-    except TypeError:
-        return None  # Written by another program.

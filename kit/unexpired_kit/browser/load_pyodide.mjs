@@ -62,8 +62,8 @@ async function restoreSnapshot() {
   const createPyodideModule = async (settings) => {
     const { memoryBytes, restore } = await snapshot;
     // The WebAssembly is compiled while the snapshot's pages still arrive.
-    const module = await createModule(Object.assign(settings, { INITIAL_MEMORY: memoryBytes }));
-    // Pyodide begins with the memory that its own modules need, and ignores the size above.
+    const module = await createModule(settings);
+    // Pyodide begins with the memory that its own modules need.
     if (module.HEAPU8.length < memoryBytes) module.growMemory(memoryBytes);
     chosen = trampoline(module); // Before the snapshot overwrites it.
     await restore(module);
