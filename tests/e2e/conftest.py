@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expe
 
 from browsers import choose
 from tests.e2e.person import Person
+from tests.e2e.saved_files import SavedFiles
 from tests.e2e.watch import Watch
 from tests.support.built_page import built_page
 from tests.support.server_process import ServerProcess
@@ -35,8 +36,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
+def downloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the browser saves files in."""
+    return tmp_path_factory.mktemp("downloads")
+
+
+@pytest.fixture(scope="session")
 def browser_type_launch_args(
-    browser_type_launch_args: dict[str, Any], browser_type: BrowserType, browser_name: str
+    browser_type_launch_args: dict[str, Any],
+    browser_type: BrowserType,
+    browser_name: str,
+    downloads: Path,
 ) -> dict[str, Any]:
     """Start the browser that `make browser` found."""
     choice = choose(browser_name, browser_type.executable_path)
@@ -44,7 +54,8 @@ def browser_type_launch_args(
         pytest.skip("There is no Firefox here: these tests run in Chromium only.")
     assert choice, f"There is no {browser_name} here: `make browser` finds or installs one."
     args = [*choice.launch["args"], *UNOPTIMISED[browser_name]]
-    return {**browser_type_launch_args, **choice.launch, "args": args}
+    paths = {"downloads_path": downloads}
+    return {**browser_type_launch_args, **choice.launch, **paths, "args": args}
 
 
 @pytest.fixture(scope="session")
@@ -156,6 +167,14 @@ def fast_forward(page: Page) -> FastForward:
     """Set the page's clock forward, by minutes and seconds such as "05:00"."""
     page.clock.install()
     return page.clock.fast_forward
+
+
+@pytest.fixture
+def saved_files(
+    downloads: Path, tmp_path: Path, browser_type_launch_args: dict[str, Any]
+) -> SavedFiles:
+    """What the page lets the person save."""
+    return SavedFiles(downloads, tmp_path, are_reported="channel" not in browser_type_launch_args)
 
 
 @pytest.fixture

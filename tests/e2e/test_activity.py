@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.e2e.person import Person
+from tests.e2e.saved_files import SavedFiles
 from tests.e2e.watch import Watch
 from tests.support.server_process import PASSWORDS
 
@@ -381,7 +382,7 @@ def test_a_tab_that_hangs_with_the_lock_does_not_stop_the_others(
 
 
 @pytest.fixture
-def recording(view: ActivityView, person: Person, text: str, tmp_path: Path) -> Path:
+def recording(view: ActivityView, person: Person, text: str, saved_files: SavedFiles) -> Path:
     """A recording of a note and a burst."""
     view.page.goto("/#/notes")
     person.is_at_notes()
@@ -389,11 +390,8 @@ def recording(view: ActivityView, person: Person, text: str, tmp_path: Path) -> 
     view.page.goto(ACTIVITY)
     view.tries("Burst of 20 requests")
     expect(view.result("Burst of 20 requests")).to_contain_text("20 times 200")
-    with view.page.expect_download() as download:
-        view.page.get_by_role("button", name="Save a recording").click()
+    file = saved_files.press(view.page.get_by_role("button", name="Save a recording"))
     expect(view.page.get_by_text("Saved as unexpired-recording.json")).to_be_visible()
-    file = tmp_path / download.value.suggested_filename
-    download.value.save_as(file)
     return file
 
 
