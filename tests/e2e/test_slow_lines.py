@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from playwright.sync_api import Page
 from tests.e2e.person import Person
 from tests.support.built_page import built_page
 from tests.support.paths import ROOT
+from tests.support.server_process import ServerProcess
+from tests.support.slow_line import slow_line
 
 PROGRESS = ROOT / "app" / "boot_progress.js"
 BYTES_A_SECOND = 600_000
@@ -30,15 +33,16 @@ document.addEventListener("DOMContentLoaded", () => {
 """
 
 
-@pytest.mark.only_browser("chromium")  # It can slow down its line.
+@pytest.fixture
+def home(backend: ServerProcess) -> Iterator[str]:
+    """The server's address, over a slow line and not in any cache."""
+    with slow_line(backend.url, BYTES_A_SECOND) as address:
+        yield address
+
+
 def test_the_bar_moves_by_bytes(person: Person, page: Page) -> None:
     """It moves while a file is on its way, with an estimate, and nothing is called a failure."""
     page.add_init_script(RECORDER)
-    session = page.context.new_cdp_session(page)
-    session.send("Network.enable")
-    session.send("Network.setCacheDisabled", {"cacheDisabled": True})
-    line = {"offline": False, "latency": 50, "uploadThroughput": -1}
-    session.send("Network.emulateNetworkConditions", {**line, "downloadThroughput": BYTES_A_SECOND})
     person.opens()
     bar = page.evaluate("[...new Set(shown.bar)]")
     assert bar == sorted(bar)
