@@ -121,7 +121,7 @@ def test_a_long_text_is_never_cut_and_becomes_several_notes(writer: Person, text
     writer.page.get_by_role("button", name="Add as 2 notes").click()
     expect(writer.note(text)).to_have_count(2)
     expect(writer.new_note).to_have_value("")
-    shown = writer.note(text).locator("> p").all_inner_texts()
+    shown = writer.note(text).locator("> p").all_text_contents()
     assert " ".join(shown) == words
     assert max(map(len, shown)) <= 2_000
     expect(writer.add_button).to_be_visible()
