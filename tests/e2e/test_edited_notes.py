@@ -43,6 +43,7 @@ def editor(person: Person) -> Locator:
 
 def begin(person: Person, text: str) -> None:
     """Open the editor of the note with this text."""
+    person.page.bring_to_front()  # Elsewhere Firefox gives nothing the focus.
     person.note(text).get_by_role("button", name="Edit note").click()
     expect(editor(person)).to_be_focused()
 
