@@ -231,6 +231,7 @@ globalThis.translations = {
     "This file is no recording of this page.": "Diese Datei ist keine Aufzeichnung dieser Seite.",
     "This server does not offer this.": "Dieser Server bietet das nicht an.",
     "This server is a demonstration: {} / {}": "Dies ist eine Demonstration: {} / {}",
+    "This server runs in your browser, which keeps nothing of it: sessions and notes are gone once its last tab is closed or reloaded.": "Dieser Server läuft in Ihrem Browser, der nichts davon behält: Sitzungen und Notizen sind weg, sobald der letzte Tab geschlossen oder neu geladen wird.",
     "This server runs in your browser.": "Dieser Server läuft in Ihrem Browser.",
     "This session is not bound to this browser: with a copy of its tokens, a thief could stay signed in as you. Nothing was tried.": "Diese Sitzung ist nicht an diesen Browser gebunden: Mit einer Kopie ihrer Tokens könnte ein Dieb als Sie angemeldet bleiben. Es wurde nichts versucht.",
     "This sign-in did not start here, or is finished already. Please sign in.": "Diese Anmeldung hat nicht hier begonnen oder ist schon abgeschlossen. Bitte melden Sie sich an.",

@@ -1,6 +1,11 @@
 // The server's database and its secret, which this browser keeps from one visit to the next. Where it
-// keeps nothing, as in some private windows, both last as long as the worker.
+// keeps nothing, as in some private windows or on a full disk, both last as long as the worker.
 const STORE = "servers";
+
+let forget;
+export const forgotten = new Promise((resolve) => {
+  forget = resolve; // With the reason why something is not kept.
+});
 
 const opened = new Promise((resolve, reject) => {
   const request = indexedDB.open("unexpired-in-page", 1);
@@ -13,8 +18,8 @@ opened.catch(() => {});
 export async function kept(name) {
   try {
     return await run("readonly", (store) => store.get(name));
-  } catch {
-    return undefined;
+  } catch (error) {
+    return forget(error);
   }
 }
 
@@ -22,7 +27,7 @@ export async function keep(name, content) {
   try {
     await run("readwrite", (store) => store.put(content, name));
   } catch (error) {
-    console.warn(String(error));
+    forget(error);
   }
 }
 

@@ -12,10 +12,11 @@
   // Pages of one origin share its storage, and each folder has a server of its own.
   root.dataset.storageKey = `unexpired@${folder}`;
   root.dataset.server = "in-page"; // The style sheet then shows where the server is.
-  const fail = (reason) => {
-    console.error(String(reason));
-    root.dataset.server = "failed";
+  const show = ({ state, reason }) => {
+    console.warn(reason);
+    root.dataset.server = state;
   };
+  const fail = (reason) => show({ state: "failed", reason: String(reason) });
 
   const isOurs = (url) => url === place || url === gate;
   const policy = globalThis.trustedTypes?.createPolicy("in-page-server", {
@@ -33,7 +34,7 @@
   const start = async () => {
     if (!serviceWorker) throw new Error("There is no Service Worker here.");
     const server = connect();
-    server.onmessage = ({ data }) => fail(data); // It tells the page only why it could not start.
+    server.onmessage = ({ data }) => show(data); // Why it could not start, or what it cannot keep.
     serviceWorker.addEventListener("message", ({ data, ports }) => server.postMessage(data, ports));
     serviceWorker.startMessages();
     const controlled = new Promise((resolve) => {

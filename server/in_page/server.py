@@ -77,7 +77,8 @@ async def start(database: Path, content: bytes, empty: bytes, secret: str) -> Se
 
     Args:
         database: Where the SQLite file shall be.
-        content: What was in it last. It is given up when its tables are not those of ``empty``.
+        content: What was in it last. It is given up when it is damaged, or when its tables are not
+            those of ``empty``.
         empty: A database with this version's tables, and nothing else.
         secret: What the server signs with.
     """
@@ -100,9 +101,11 @@ def _write_private(path: Path, content: bytes) -> None:
 
 
 def _revision(path: Path) -> str | None:
+    """Return which tables a database has; None if any of it is damaged."""
     with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as connection:
         found: str = connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
-        return found
+        if connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]:
+            return found
     return None
 
 

@@ -3,7 +3,7 @@
 // Only one of them runs at a time, for they share one database. It holds a lock until it ends. The
 // others let the Service Worker ask elsewhere meanwhile: the tabs of an older version of this site,
 // and tabs without a shared worker.
-import { keep, kept } from "./kept_database.mjs";
+import { forgotten, keep, kept } from "./kept_database.mjs";
 
 const FOLDER = new URL(import.meta.url).searchParams.get("folder");
 const DATABASE = "/home/pyodide/demo.sqlite3";
@@ -26,7 +26,9 @@ if ("onconnect" in self) {
 }
 
 function listen(port) {
-  started.catch((error) => port.postMessage(String(error)));
+  const tell = (state) => (reason) => port.postMessage({ state, reason: String(reason) });
+  started.catch(tell("failed"));
+  forgotten.then(tell("forgetful"));
   port.onmessage = async ({ data, ports: [answer] }) => {
     try {
       answer.postMessage(server ? await respond(await server, data) : { isElsewhere: true });

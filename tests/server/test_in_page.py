@@ -97,21 +97,29 @@ def read(path: Path) -> bytes:
 
 
 def unusable(database: Path, content: str) -> bytes:
-    if content != "another version's":
-        return b"x" * 4096 if content == "damaged" else b""
     with closing(sqlite3.connect(database)) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0001'")
-        connection.commit()
-        return connection.serialize()
+        if content == "another version's":
+            connection.execute("UPDATE alembic_version SET version_num = '0001'")
+            connection.commit()
+        whole = connection.serialize()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+        find = "SELECT rootpage FROM sqlite_master WHERE name = 'users'"
+        (page,) = connection.execute(find).fetchone()
+    before, after = whole[: (page - 1) * size], whole[page * size :]
+    damaged = before + b"x" * size + after  # It opens, and says which version it has.
+    others: dict[str, bytes] = {"damaged": damaged, "no database": b"x" * size, "empty": b""}
+    return others.get(content, whole)
 
 
-@pytest.mark.parametrize("content", ["another version's", "damaged", "empty"])
+@pytest.mark.parametrize("content", ["another version's", "damaged", "no database", "empty"])
 async def test_what_cannot_be_used_gives_way_to_an_empty_database(
     tmp_path: Path, empty: Path, content: str
 ) -> None:
     tables, kept = read(empty), unusable(empty, content)
     server = await start(tmp_path / "data.sqlite3", kept, tables, new_secret())
-    status, _, _ = await server.respond("GET", "http://host/api/features", [], b"")
+    body = json.dumps({"username": "demo", "password": "demo"}).encode()
+    headers = [("content-type", "application/json")]
+    status, _, _ = await server.respond("POST", "http://host/api/login", headers, body)
     await server.stop()
     assert status == 200
 
