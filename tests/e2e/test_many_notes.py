@@ -100,6 +100,7 @@ def test_a_reload_of_the_list_keeps_the_place(page: Page, items: Locator) -> Non
     other = Person(page.context.new_page())
     other.opens().is_at_notes()
     other.adds("from the other tab")
+    page.bring_to_front()  # Elsewhere Firefox gives nothing the focus.
     expect(items.nth(5)).to_be_focused()
     assert page.evaluate("(item) => item === document.activeElement", focused)
     assert "number" in items.nth(5).inner_text()
