@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -18,6 +19,7 @@ from tests.support.proof_maker import ProofMaker
 from tests.support.proxy import TCPProxy
 from tests.support.redis_server import RedisServer
 from tests.support.server_process import ServerProcess, StartProcess
+from unexpired_server.ops import counters
 from unexpired_server.sessions.sessions import Sessions
 from unexpired_server.sessions.users import Account
 from unexpired_server.settings import Settings
@@ -26,6 +28,17 @@ from unexpired_server.settings import Settings
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
+
+
+@pytest.fixture
+def limits_clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    """The clock of the limits that no Redis counts.
+
+    By the real one, a minute that ends during a test lets one more through.
+    """
+    clock = FakeClock()
+    monkeypatch.setattr(counters, "time", SimpleNamespace(time=clock))
+    return clock
 
 
 @pytest.fixture

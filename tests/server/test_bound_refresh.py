@@ -17,6 +17,8 @@ from tests.support.proof_maker import ProofMaker
 from unexpired_server.errors import InvalidProof
 from unexpired_server.http.routes.authentication import tokens_response
 
+pytestmark = pytest.mark.usefixtures("limits_clock")
+
 STORES = ("sqlite", "postgres")
 HOME, ELSEWHERE = "192.0.2.7", "203.0.113.9"
 ORIGIN = "http://127.0.0.1"
