@@ -12,11 +12,13 @@ from views.accounts.features import Features
 from views.accounts.forgotten import Forgotten
 from views.accounts.new_password import NewPassword
 from views.accounts.sign_up import SignUp
-from views.activity.experiments import Experiments
+from views.activity.experiment import Runner
+from views.activity.experiments import experiments
 from views.activity.faults import FaultyClock, FaultyTransport
 from views.activity.recorder import Recorder
 from views.activity.tabs import Tabs
 from views.activity.theft import Theft
+from views.activity.trials import Trials
 from views.activity.view import Activity
 from views.devices.view import Devices
 from views.notes.change_queue import ChangeQueue
@@ -56,9 +58,8 @@ async def start() -> None:
     base_url = str(settings.get("base_url", ""))
     tabs = Tabs(recorder, f"{storage_key}.activity")
     theft = Theft(client, recorder, storage_key=storage_key, base_url=base_url)
-    experiments = Experiments(
-        client, recorder, network, clock, theft, tabs=tabs, lock_name=f"{storage_key}:refresh"
-    )
+    trials = Trials(client, recorder, network, clock, tabs=tabs, lock_name=f"{storage_key}:refresh")
+    runner = Runner(client, network, clock)
     in_cookie = settings.get("storage") == "cookie"
     provider = ProviderSignIn(client, storage_key=storage_key, in_cookie=in_cookie)
     sign_in = SignIn(client, provider, home=f"#{HOME}")
@@ -67,7 +68,7 @@ async def start() -> None:
     views: dict[str, View] = {
         SIGN_IN: sign_in,
         HOME: Notes(client, Drafts(storage_key), outbox, changes),
-        "/activity": Activity(client, recorder, tabs, experiments),
+        "/activity": Activity(client, recorder, tabs, runner, experiments(trials, theft)),
         "/devices": Devices(client),
         "/password": ChangePassword(client),
         SIGN_UP: SignUp(client, home=f"#{HOME}"),

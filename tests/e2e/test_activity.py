@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
@@ -199,8 +200,8 @@ def test_the_timeline_stays_one_tab_stop(view: ActivityView) -> None:
 def test_going_offline_does_not_end_the_session(
     view: ActivityView, person: Person, watch: Watch
 ) -> None:
-    """The session is degraded while offline and active afterwards, without a sign-in."""
-    expect(view.tries("Go offline")).to_contain_text("You are still signed in (degraded)")
+    """The page reconnects while offline, and is signed in afterwards, without a sign-in."""
+    expect(view.tries("Go offline")).to_contain_text("You are still signed in")
     expect(person.status).to_contain_text("Reconnecting")
     expect(view.mark("Refresh: POST /api/refresh, no response").first).to_be_visible()
     assert watch.count(REFRESH) == 0
@@ -269,12 +270,16 @@ def test_after_the_session_has_ended_the_person_returns_to_the_result(
 
 
 def test_signing_out_ends_the_offline_experiment(view: ActivityView, person: Person) -> None:
-    """The next sign-in works at once."""
+    """The next sign-in works at once, and the experiment can be done again."""
     view.tries("Go offline")
     expect(person.status).to_contain_text("Reconnecting")
     person.sign_out_button.click()
     person.is_at_sign_in()
     person.signs_in().is_at_notes()
+    view.page.get_by_role("link", name="Activity").click()
+    expect(view.experiment("Go offline").get_by_role("button")).to_have_text("Go offline")
+    expect(view.result("Go offline")).to_be_empty()
+    expect(view.tries("Burst of 20 requests")).to_have_text("20 times 200; 1 refresh.")
 
 
 def test_the_claims_are_shown_but_not_the_token(view: ActivityView, page: Page) -> None:
@@ -317,6 +322,13 @@ def test_other_tabs_are_on_the_same_timeline(
     marks = view.mark("Request: POST /api/notes, 201").and_(view.mark("in another tab"))
     expect(marks).to_have_count(1)
     expect(view.line.get_by_text("other tab 1")).to_have_count(1)
+    view.reads_table()
+    row = "request POST /api/notes 201"
+    expect(view.requests.get_by_role("row", name=row).get_by_role("cell").last).to_have_text(
+        "other tab 1"
+    )
+    own = view.requests.get_by_role("row", name="request POST /api/login 200")
+    expect(own.get_by_role("cell").last).to_have_text("this tab")
     marks.dispatch_event("pointerover")  # It moves, and a tab behind another has no focus.
     expect(view.details.get_by_role("listitem")).to_have_text(
         ["sent", re.compile(r"201 after \d+ ms")]
@@ -388,6 +400,58 @@ def test_a_tab_that_hangs_with_the_lock_does_not_stop_the_others(
     assert watch.count(REFRESH) == 1
 
 
+def test_experiments_run_one_at_a_time(view: ActivityView, watch: Watch) -> None:
+    """A second one would change the result of the first, so it says why it does not run."""
+    slow = view.tries("Slow network")
+    burst = view.tries("Burst of 20 requests")
+    expect(burst).to_have_text("“Slow network” has to end first.")
+    expect(slow).to_have_text(re.compile(r"Three requests, \d s: 200, 200, 200; 1 refresh\."))
+    assert watch.count(REFRESH) == 1
+    expect(view.tries("Burst of 20 requests")).to_have_text("20 times 200; 1 refresh.")
+
+
+def test_an_experiment_without_a_network_says_what_came_of_it(
+    view: ActivityView, person: Person, page: Page
+) -> None:
+    """None fails without a word, and none leaves a fault behind for the time after."""
+    page.context.set_offline(True)
+    unreachable = "The server cannot be reached right now. Please try again."
+    for name, result in {
+        "Burst of 20 requests": re.compile(r"20 times no response; \d+ refresh(es)?\."),
+        "Slow network": re.compile(r"Three requests, \d+ s: no response, no response, no"),
+        "Lost response": unreachable,
+        "Another tab holds the lock": re.compile(r"After \d+ s: no response; "),
+        "Wrong device clock": unreachable,
+        "Steal my tokens": unreachable,
+        "Damage my token": unreachable,
+        "Revoke my session": unreachable,
+    }.items():
+        expect(view.tries(name)).to_have_text(result)
+    page.context.set_offline(False)
+    expect(person.status).to_contain_text("Signed in")
+    expect(view.tries("Burst of 20 requests")).to_have_text("20 times 200; 1 refresh.")
+    expect(view.tries("Wrong device clock")).to_have_text(
+        "Three requests, an hour ahead: 200, 200, 200; 1 refresh."
+    )
+
+
+def test_a_blocked_window_is_explained(view: ActivityView, page: Page) -> None:
+    """A browser that opens no window leaves the page as it is."""
+    page.evaluate("globalThis.open = () => null")
+    expect(view.tries("Duplicate this tab")).to_have_text(
+        "This browser blocked the new tab. Allow this page to open windows, and try again."
+    )
+
+
+def test_a_browser_without_locks_has_nothing_to_hold(person: Person, page: Page) -> None:
+    """An insecure origin, for one, has none."""
+    page.add_init_script("delete Navigator.prototype.locks")
+    person.opens(ACTIVITY).signs_in()
+    expect(ActivityView(page).tries("Another tab holds the lock")).to_have_text(
+        "This browser has no lock among tabs. Each tab refreshes without it."
+    )
+
+
 # -- Recordings --------------------------------------------------------------------------------
 
 
@@ -421,6 +485,7 @@ def test_a_recording_is_drawn_as_it_was(recording: Path, context: BrowserContext
     expect(other.mark("Request: GET /api").first).to_be_attached()
     page.get_by_label("File with a recording").set_input_files(recording)
     expect(page.get_by_text(re.compile(r"A recording of .+, with \d+ requests\."))).to_be_visible()
+    expect(other.line.get_by_text("now", exact=True)).to_have_count(0)
     healed = other.line.locator(".request.healed:visible")
     expect(healed).to_have_count(20)
     healed.first.focus()
@@ -434,15 +499,101 @@ def test_a_recording_is_drawn_as_it_was(recording: Path, context: BrowserContext
     expect(moment).to_be_hidden()
     expect(other.line.locator(".request.healed:not([aria-label*=tab])")).to_have_count(0)
     expect(page.get_by_role("button", name="Open a recording")).to_be_focused()
+    expect(other.line.get_by_text("now", exact=True)).to_have_count(1)
 
 
-def test_a_file_that_is_no_recording_is_refused(view: ActivityView, tmp_path: Path) -> None:
+SEEN = """() => {
+    globalThis.seen = new Set();
+    const slider = document.querySelector(".replay [type=range]");
+    const look = () => {
+        for (const mark of document.querySelectorAll(".timeline .mark.request")) {
+            if (mark.getAttribute("aria-label")?.includes("/api/me")) seen.add(mark.classList[2]);
+        }
+        if (globalThis.seen.at !== slider.value) seen.add((seen.at = slider.value));
+    };
+    new MutationObserver(look).observe(document.querySelector(".timeline"), {
+        attributes: true,
+        childList: true,
+        subtree: true,
+    });
+}"""
+
+
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_a_recording_is_played(
+    view: ActivityView, recording: Path, page: Page, motion: Literal["no-preference", "reduce"]
+) -> None:
+    """By the keyboard: marks appear, are refused and healed; it can pause, and begins anew."""
+    page.emulate_media(reduced_motion=motion)
+    page.get_by_label("File with a recording").set_input_files(recording)
+    play, pause = (page.get_by_role("button", name=name, exact=True) for name in ("Play", "Pause"))
+    moment = page.get_by_role("slider", name="Moment")
+    expect(play).to_be_focused()
+    healed = view.line.locator(".request.healed:visible")
+    expect(healed).to_have_count(20)
+    page.evaluate(SEEN)
+    page.keyboard.press("Space")
+    expect(pause).to_be_focused()
+    expect(healed).to_have_count(0)
+    page.keyboard.press("Space")
+    expect(play).to_be_visible()
+    held = moment.input_value()
+    moment.press("ArrowRight")
+    assert int(moment.input_value()) == int(held) + 1
+    play.press("Space")
+    expect(pause).to_be_visible()
+    expect(play).to_be_visible()  # It has come to its end.
+    expect(healed).to_have_count(20)
+    seen = set(page.evaluate("[...seen]"))
+    assert "healed" in seen
+    moments = [text for text in seen if text.isdigit()]
+    assert len(moments) < 15 if motion == "reduce" else len(moments) > 15
+
+
+def test_an_experiment_returns_to_the_present(view: ActivityView, recording: Path) -> None:
+    """What it does would not be seen in the recording."""
+    view.page.get_by_label("File with a recording").set_input_files(recording)
+    back = view.page.get_by_role("button", name="Back to the present")
+    expect(back).to_be_visible()
+    expect(view.tries("Burst of 20 requests")).to_have_text("20 times 200; 1 refresh.")
+    expect(back).to_be_hidden()
+    expect(view.mark("Retry: GET /api/me, 200")).to_have_count(40)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ('{"requests": "<img src=x onerror=alert(1)>"}', "This file is no recording of this page."),
+        ("[" * 100_000, "This file is no recording of this page."),
+        (
+            '{"format": "unexpired-recording", "version": 1, "requests": "<img>"}',
+            "This recording is damaged: a part of it is missing, or was changed.",
+        ),
+        (
+            '{"format": "unexpired-recording", "version": 1, "recordedAt": 1e999}',
+            "This recording is damaged: a part of it is missing, or was changed.",
+        ),
+        (
+            '{"format": "unexpired-recording", "version": 2}',
+            "This recording was saved by another version of this page, which has its own form.",
+        ),
+        (
+            " " * 100_000_000,
+            "This file is too large for a recording. None has more than 2 MB.",
+        ),
+    ],
+    ids=["HTML", "deep", "damaged", "infinite", "another version", "100 MB"],
+)
+def test_a_file_that_is_no_recording_is_refused(
+    view: ActivityView, tmp_path: Path, content: str, sentence: str
+) -> None:
     """The view stays as it was, and says why."""
     file = tmp_path / "other.json"
-    file.write_text('{"format": "unexpired-recording", "version": 1, "requests": "<img>"}')
+    file.write_text(content)
     view.page.get_by_label("File with a recording").set_input_files(file)
-    expect(view.page.get_by_text("This file is no recording of this page.")).to_be_visible()
+    expect(view.page.get_by_text(sentence)).to_be_visible()
     expect(view.mark("Request: POST /api/login")).to_have_count(1)
+    expect(view.line.get_by_text("now", exact=True)).to_have_count(1)
 
 
 # -- The layout --------------------------------------------------------------------------------

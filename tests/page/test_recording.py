@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from views.activity.entries import Entry, TokenLifetime
-from views.activity.recording import Recording, Track, load, save
+from views.activity.recording import Recording
+from views.activity.recording_file import NoRecording, load, save
+from views.activity.source import Track
 
 REQUEST = Entry(
     "request", "GET /api/me", 100.5, 3, 100.25, 0.25, "401 TOKEN_EXPIRED", failed=True, healed=True
@@ -34,7 +36,7 @@ def test_a_recording_is_read_as_it_was_written() -> None:
     assert [(one.number, *map(fields, one.entries)) for one in loaded.others] == [
         (1, fields(PENDING))
     ]
-    assert (loaded.started_at, loaded.now(), loaded.unix(7)) == (100.5, 120, 7)
+    assert (loaded.times[0], loaded.now(), loaded.unix(7)) == (100.5, 120, 7)
 
 
 def test_a_recording_has_these_fields_and_no_others() -> None:
@@ -52,12 +54,24 @@ def test_a_recording_has_these_fields_and_no_others() -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "[]", "{}", "null", "no JSON", '{"format": "unexpired-recording", "version": 2}'],
+    ("text", "sentence"),
+    [
+        *((text, "no recording of this page") for text in ("", "[]", "{}", "null", "no JSON")),
+        ("[" * 100_000, "no recording of this page"),
+        ('{"format": "unexpired-recording", "version": 2}', "another version"),
+        ('{"format": "unexpired-recording"}', "another version"),
+        ('{"format": "unexpired-recording", "version": 1}', "damaged"),
+        (save(RECORDING, {})[:-100], "damaged"),
+        (save(RECORDING, {}).replace("120", "1e999"), "damaged"),
+        (save(RECORDING, {}).replace("120", "NaN"), "damaged"),
+        (save(RECORDING, {}).replace("120", "[" * 100), "damaged"),
+        (" " * 2_000_001, "too large"),
+    ],
+    ids=lambda text: text[-50:].strip(),
 )
-def test_another_file_is_refused(text: str) -> None:
-    """It says that it is a recording, in a version that is known."""
-    with pytest.raises(ValueError, match=r"no recording|Expecting"):
+def test_another_file_is_refused_with_its_sentence(text: str, sentence: str) -> None:
+    """It says that it is a recording, in a version that is known, and is whole."""
+    with pytest.raises(NoRecording, match=sentence):
         load(text)
 
 
@@ -71,6 +85,10 @@ def test_another_file_is_refused(text: str) -> None:
         ("requests", "outcome", "a text of anybody's"),
         ("requests", "sentAt", "now"),
         ("requests", "sentAt", float("nan")),
+        ("requests", "sentAt", 1e300),
+        ("requests", "sentAt", -1),
+        ("requests", "askedAt", "<img>"),
+        ("requests", "duration", -0.1),
         ("requests", "healed", 1),
         ("tokens", "end", "stolen"),
         ("tokens", "expiresAt", None),
@@ -80,8 +98,15 @@ def test_a_file_with_anything_else_in_it_is_refused(place: str, key: str, wrong:
     """It may be from anybody, and is drawn."""
     recorded = value()
     recorded[place][0][key] = wrong
-    with pytest.raises(ValueError, match=r"this is no|not finite"):
+    with pytest.raises(NoRecording, match="damaged"):
         load(json.dumps(recorded))
+
+
+def test_requests_are_drawn_in_the_order_in_which_they_were_sent() -> None:
+    """A file that was changed by hand may have another one."""
+    recorded = value()
+    recorded["requests"].reverse()
+    assert [one.kind for one in load(json.dumps(recorded)).entries] == ["request", "refresh"]
 
 
 def test_a_large_file_is_refused_or_cut() -> None:
@@ -89,15 +114,46 @@ def test_a_large_file_is_refused_or_cut() -> None:
     recorded = value()
     recorded["requests"] *= 2_000
     assert len(load(json.dumps(recorded, indent=None)).entries) == 2_000
-    with pytest.raises(ValueError, match="too large"):
+    with pytest.raises(NoRecording, match="too large"):
         load(json.dumps(recorded) + " " * 2_000_000)
 
 
 def test_a_moment_shows_what_had_happened_by_then() -> None:
     """Requests and tokens that came later are not there yet."""
-    recording = Recording([REQUEST, PENDING], [TOKEN], [Track(1, [PENDING])], 120)
-    recording.moment = 100.7
-    assert (recording.entries, recording.lifetimes, recording.now()) == ([REQUEST], [TOKEN], 100.7)
+    recording = load(save(RECORDING, {}))
+    recording.seek(100.8)
+    assert [one.call for one in recording.entries] == ["GET /api/me"]
+    assert [one.issued_at for one in recording.lifetimes] == [90]
     assert [track.entries for track in recording.others] == [[]]
-    recording.moment = 89
+    assert recording.now() == 100.8
+    recording.seek(89)
     assert (recording.entries, recording.lifetimes) == ([], [])
+
+
+def test_a_request_is_pending_refused_and_healed_at_its_time() -> None:
+    """It is healed when its retry succeeds, and a refresh by the next one that brings tokens."""
+    retry = Entry("retry", "GET /api/me", 102, 3, 100.25, 0.5, "200")
+    lost = Entry(
+        "refresh", "POST /api/refresh", 101, 3, None, 0.5, "no response", failed=True, healed=True
+    )
+    renewed = Entry("refresh", "POST /api/refresh", 101.6, 3, None, 0.2, "200")
+    entries = [REQUEST, lost, renewed, retry]
+    recording = load(save(Recording(entries, [TOKEN], [], 120), {}))
+    stories: dict[str, list[str]] = {}
+    for moment in (100.6, 101.1, 101.55, 101.7, 101.9, 102.1, 120):
+        recording.seek(moment)
+        for one in recording.entries:
+            stories.setdefault(f"{one.kind} {one.sent_at}", []).append(one.state)
+    assert stories == {
+        "request 100.5": ["pending", *["failed"] * 5, "healed"],
+        "refresh 101.0": ["pending", "failed", "failed", "healed", "healed", "healed"],
+        "refresh 101.6": ["pending", "done", "done", "done"],
+        "retry 102.0": ["pending", "done"],
+    }
+
+
+def test_a_token_has_not_ended_before_it_did() -> None:
+    """Its end is in the recording from the start."""
+    (token,) = load(save(RECORDING, {})).lifetimes
+    assert (token.end_time(101), token.end_reason(101)) == (None, None)
+    assert (token.end_time(102), token.end_reason(102)) == (101.5, "renewed")

@@ -13,7 +13,7 @@ import pytest
 from server.notes import NoteChanged
 from tests.page.translations import languages
 from tests.support.paths import ROOT
-from unexpired import errors, session, sign_in_redirect
+from unexpired import errors, sign_in_redirect
 from unexpired.secret_strength import weaknesses
 from unexpired_server.errors import Failure
 from views.activity.entries import Kind
@@ -82,7 +82,6 @@ def _library() -> Iterator[str]:
     yield from errors.SIGN_IN_MESSAGES.values()
     yield from sign_in_redirect.MESSAGES.values()
     yield from filter(SENTENCE.match, _constants(ROOT / "app" / "unexpired" / "messages.py"))
-    yield from get_args(session.State)
 
 
 def _progress() -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from views.activity.entries import Entry, TokenLifetime
-from views.activity.recording import Source
+from views.activity.source import Source
 from views.ui.datetimes import clock_time
 from views.ui.i18n import tr
 

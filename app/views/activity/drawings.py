@@ -9,7 +9,7 @@ from typing import Any, get_args
 from views.activity.descriptions import describe_entry, describe_lifetime
 from views.activity.entries import Entry, State, TokenLifetime
 from views.activity.layout import Spot
-from views.activity.recording import Source, Track
+from views.activity.source import Source, Track
 from views.activity.svg import shape
 from views.ui.i18n import tr
 

@@ -71,8 +71,12 @@ class TokenLifetime:
 
     def end_time(self, now: float) -> float | None:
         """Return when it ended; None while it is valid."""
-        return self.ended_at or (self.expires_at if now >= self.expires_at else None)
+        if self.ended_at is not None and self.ended_at <= now:
+            return self.ended_at
+        return self.expires_at if now >= self.expires_at else None
 
     def end_reason(self, now: float) -> End | None:
         """Return why it ended; None while it is valid."""
-        return self.end or ("expired" if now >= self.expires_at else None)
+        if self.ended_at is not None and self.ended_at <= now:
+            return self.end
+        return "expired" if now >= self.expires_at else None

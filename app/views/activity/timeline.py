@@ -8,14 +8,15 @@ from typing import Any
 
 from js import document
 
+from views.activity.descriptions import clock
 from views.activity.drawings import Drawing
 from views.activity.entries import Entry, Kind, TokenLifetime
 from views.activity.layout import arrange
-from views.activity.recording import Source, Track
+from views.activity.source import Source, Track
 from views.activity.story import story_of
 from views.activity.svg import append, focusable, shape, text
 from views.ui.dom import listen
-from views.ui.i18n import tr
+from views.ui.i18n import tr, tr_plural
 
 MIN_SPAN, MAX_SPAN = 60, 600  # s; the width of the timeline
 VISIBLE_LIFETIMES = 3
@@ -28,6 +29,7 @@ ROWS: dict[Kind, tuple[str, int, int]] = {  # the name, the top and the height i
 LABEL = 8  # px between a row and its name
 BOTTOM = 280  # px
 TAB_ROW, TAB_HEIGHT = 60, 36  # px
+NOTE = 20  # px
 MAX_TABS = 4
 AXIS = 22  # px
 WIDE = 400  # px; below that only each second tick has space for its label
@@ -96,7 +98,7 @@ class Timeline:
         """Draw the current state."""
         now, width = self._source.now(), max(int(self._svg.clientWidth), 1)
         span, tracks = self._span(), self._source.others[-MAX_TABS:]
-        bottom = BOTTOM + len(tracks) * TAB_ROW
+        bottom = BOTTOM + len(tracks) * TAB_ROW + (NOTE if self._source.others[MAX_TABS:] else 0)
 
         def place(time: float) -> float:
             return width - EDGE - (now - time) * width / span
@@ -109,7 +111,9 @@ class Timeline:
         rows = list(_rows(self._source.entries, tracks))
         labels = [label for row in rows for label in self._draw_row(row, place, width)]
         names = [text(row.name, 4, row.top - LABEL, "row") for row in rows]
-        self._grid.replaceChildren(*_grid(width, bottom, span), *names, *labels)
+        edge = clock(now, self._source) if self._source.is_past else tr("now")
+        grid = _grid(width, bottom, span, edge)
+        self._grid.replaceChildren(*grid, *self._unseen(bottom), *names, *labels)
         self._keep_tab_stop()
         self._update_details()
 
@@ -130,6 +134,12 @@ class Timeline:
         for group in groups:
             if group.label and EDGE <= group.left <= width:
                 yield text(group.label, group.right, row.top - 4, "size")
+
+    def _unseen(self, bottom: float) -> Iterator[Any]:
+        """Yield how many tabs have no row."""
+        if more := len(self._source.others[MAX_TABS:]):
+            note = tr_plural(more, "1 more tab is in the table", "{} more tabs are in the table")
+            yield text(note, 4, bottom - LABEL, "row")
 
     def _remove_dropped(self, tracks: Sequence[Track]) -> None:
         """Remove the drawings of what the source has dropped."""
@@ -237,13 +247,13 @@ def _rows(entries: Sequence[Entry], tracks: Sequence[Track]) -> Iterator[Row]:
         yield Row(tr("other tab {}", track.number), top, TAB_HEIGHT, track.entries, track)
 
 
-def _grid(width: int, bottom: float, span: float) -> Iterator[Any]:
+def _grid(width: int, bottom: float, span: float, edge: str) -> Iterator[Any]:
     yield text(tr("tokens"), 4, TOP - 10, "row")
     for step in range(1, 6) if width >= WIDE else (2, 4):
         x = width * step / 6
         yield shape("line", x1=x, x2=x, y1=TOP - 6, y2=bottom)
         yield text(_duration(span * (6 - step) / 6), x, bottom + AXIS - 8, "tick")
-    yield text(tr("now"), width - 4, bottom + AXIS - 8, "tick now")
+    yield text(edge, width - 4, bottom + AXIS - 8, "tick now")
 
 
 def _duration(seconds: float) -> str:

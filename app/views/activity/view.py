@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from js import document, matchMedia, setInterval
+from js import document, setInterval
 from pyodide.ffi import create_proxy
 
 from unexpired import AsyncClient
-from views.activity.descriptions import clock, clock_times
+from views.activity.cards import Card
 from views.activity.drawings import legend_icon
-from views.activity.entries import Entry, TokenLifetime
-from views.activity.experiments import Experiment, Experiments
+from views.activity.experiment import Experiment, Runner
+from views.activity.log import Log
 from views.activity.player import Player
 from views.activity.recorder import Recorder
-from views.activity.recording import Source
 from views.activity.tabs import Tabs
 from views.activity.timeline import Timeline
 from views.ui.datetimes import clock_time
-from views.ui.dom import busy, clone_template, is_busy, listen, listen_async
-from views.ui.i18n import tr
+from views.ui.dom import clone_template, listen, prefers_reduced_motion
 
 TICK_MS, REDUCED_MOTION_TICK_MS = 250, 2_000
 TIMESTAMPS = {"exp", "iat", "nbf"}
@@ -33,13 +31,19 @@ class Activity:
         client: The client whose session is shown.
         recorder: Records the client's requests.
         tabs: What this tab and the others have sent.
+        runner: Runs experiments.
         experiments: The experiments to offer.
     """
 
     title = "Activity"
 
     def __init__(
-        self, client: AsyncClient, recorder: Recorder, tabs: Tabs, experiments: Experiments
+        self,
+        client: AsyncClient,
+        recorder: Recorder,
+        tabs: Tabs,
+        runner: Runner,
+        experiments: Iterable[Experiment],
     ) -> None:
         self._client = client
         self._recorder = recorder
@@ -47,27 +51,29 @@ class Activity:
         self.element = clone_template("activity")
         find = self.element.querySelector
         self._timeline = Timeline(find(".timeline"), find(".details"), tabs)
-        self._player = Player(find(".recording"), self._timeline, tabs)
-        self._log = find(".log")
-        self._requests, self._tokens = find(".requests tbody"), find(".tokens tbody")
+        self._player = Player(find(".files"), find(".replay"), self._timeline, tabs)
+        self._log = Log(find(".log"))
         self._claims = find(".claims")
-        self._logged: list[tuple[int, str | None]] = []
         listen(self._claims, "toggle", lambda _: self._show_claims())
         for item in find(".legend").children:
             item.prepend(legend_icon(item.dataset.mark))
-        find(".experiments").append(*map(_card, experiments.all()))
+        # What an experiment does is seen in the picture of the present.
+        self._cards = [Card(one, runner, self._player.close) for one in experiments]
+        find(".experiments").append(*(card.element for card in self._cards))
         client.on("signed_in", self._on_signed_in)
         client.on("refreshed", self._on_refreshed)
         client.on("expired", lambda _: recorder.end_session())
         client.on("signed_out", lambda _: recorder.end_session())
         if client.user is not None:
             self._on_new_token()
-        reduced = matchMedia("(prefers-reduced-motion: reduce)").matches
-        setInterval(create_proxy(self._tick), REDUCED_MOTION_TICK_MS if reduced else TICK_MS)
+        tick = REDUCED_MOTION_TICK_MS if prefers_reduced_motion() else TICK_MS
+        setInterval(create_proxy(self._tick), tick)
 
     def show(self, _: Mapping[str, str]) -> None:
         """Draw now; the timer draws from then on."""
         self.element.querySelector("h1").focus()
+        for card in self._cards:
+            card.update()
         self._tick()
 
     def _on_signed_in(self) -> None:
@@ -90,21 +96,7 @@ class Activity:
     def _tick(self) -> None:
         if self.element.isConnected and not document.hidden:
             self._timeline.draw()
-            self._update_log(self._player.source)
-
-    def _update_log(self, source: Source) -> None:
-        now, entries, lifetimes = source.now(), source.entries, source.lifetimes
-        state: list[tuple[int, str | None]] = [
-            (id(entry), entry.outcome + entry.state) for entry in entries
-        ]
-        state += [(id(one), one.end_reason(now)) for one in lifetimes]
-        # Only on changes: replacing a row moves a screen reader's cursor.
-        if self._log.open and state != self._logged:
-            self._logged = state
-            self._requests.replaceChildren(
-                *(_request_row(one, source) for one in reversed(entries))
-            )
-            self._tokens.replaceChildren(*(_token_row(one, source) for one in reversed(lifetimes)))
+            self._log.update(self._player.source)
 
     def _show_claims(self) -> None:
         if not self._claims.open:
@@ -113,47 +105,6 @@ class Activity:
         self._claims.querySelector(".empty").hidden = bool(claims)
         pairs = [part for name, value in claims.items() for part in _claim(name, value)]
         self._claims.querySelector("dl").replaceChildren(*pairs)
-
-
-def _card(experiment: Experiment) -> Any:
-    card = clone_template("experiment")
-    button, result = card.querySelector("button"), card.querySelector(".result")
-    card.querySelector("h3").textContent = experiment.name
-    card.querySelector("p").textContent = experiment.description
-    button.textContent = experiment.name
-
-    async def run(_: Any) -> None:
-        if is_busy(button):
-            return
-        result.textContent = ""
-        with busy(button):
-            result.textContent = await experiment.run()
-        button.textContent = experiment.stop_name if experiment.is_active() else experiment.name
-
-    listen_async(button, "click", run)
-    return card
-
-
-def _request_row(entry: Entry, source: Source) -> Any:
-    row = document.createElement("tr")
-    row.className = entry.state
-    duration = "" if entry.duration is None else f"{round(entry.duration * 1000)} ms"
-    outcome = tr("{}, healed", tr(entry.outcome)) if entry.healed else tr(entry.outcome)
-    time = clock(entry.sent_at, source)
-    row.append(*_cells(time, tr(entry.kind), entry.call, outcome, duration))
-    return row
-
-
-def _token_row(lifetime: TokenLifetime, source: Source) -> Any:
-    row = document.createElement("tr")
-    issued, due, end = clock_times(lifetime, source)
-    state = tr(lifetime.end_reason(source.now()) or "valid")
-    row.append(*_cells(issued, due or tr("cannot be renewed"), end, state))
-    return row
-
-
-def _cells(*texts: str) -> list[Any]:
-    return [_element("td", text) for text in texts]
 
 
 def _claim(name: str, value: Any) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from js import document
+from js import document, matchMedia
 from pyodide.ffi import create_proxy
 
 # asyncio keeps only weak references to tasks; without these, one could be garbage collected while
@@ -59,3 +59,8 @@ def show_alert(alert: Any, message: str = "", *, kind: str = "error") -> None:
     """Show a message in an alert, or clear the alert."""
     alert.dataset.kind = kind
     alert.textContent = message
+
+
+def prefers_reduced_motion() -> bool:
+    """Return whether the person has asked the system for less motion."""
+    return bool(matchMedia("(prefers-reduced-motion: reduce)").matches)
