@@ -11,10 +11,12 @@ PORT ?= 8000
 PROVIDER_PORT ?= 8001
 CHROMIUM_TESTS ?= tests/e2e
 # All of tests/e2e can run in Firefox, but twice the whole would take too long: so what a session
-# must survive, how the page starts, and what everybody must be able to use.
+# must survive, how the page starts, what its views do, and what everybody must be able to use.
 FIREFOX_TESTS ?= $(addprefix tests/e2e/,engine test_library.py test_story.py test_leaving.py \
   test_start.py test_access.py test_workers.py test_blocked_storage.py test_streaming.py \
-  test_demo_site.py \
+  test_bad_hosts.py test_slow_lines.py test_looks.py test_language.py test_session_banner.py \
+  test_notes.py test_edited_notes.py test_pending_notes.py test_many_notes.py test_drafts.py \
+  test_activity.py test_export.py test_demo_site.py \
   test_uploads.py test_keys.py test_theft.py test_proved_calls.py \
   test_cookies.py test_injection.py test_windows.py test_provider.py test_provider_example.py \
   test_provider_windows.py)
