@@ -58,14 +58,17 @@
   // The style sheet lets nothing be drawn before. The script is deferred: all markup is parsed by then.
   root.dataset.translating = String(!isEnglish);
   const showTranslated = () => {
+    if (root.dataset.translating !== "true") return;
     choose();
     if (root.lang !== "en") translate(document.body);
-    delete root.dataset.translating;
+    root.dataset.translating = "false";
   };
   choose();
   if (!isEnglish) {
     const script = document.querySelector("script[src$='translations.js']");
     for (const event of ["load", "error"]) script.addEventListener(event, showTranslated);
+    // A missing file fails at once in Firefox, perhaps before this script is there to hear it.
+    document.addEventListener("DOMContentLoaded", showTranslated);
   }
   const onReadyStateChange = () => {
     if (document.readyState === "interactive") drawFrame();

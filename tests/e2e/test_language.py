@@ -105,10 +105,18 @@ def test_the_page_is_german_before_python_runs(person: Person, page: Page) -> No
     person.waits_until_ready()
 
 
-def test_without_the_translations_the_page_is_english(page: Page, watch: Watch) -> None:
-    """If the file cannot be loaded, everything else works."""
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_without_the_translations_the_page_is_english(
+    page: Page, watch: Watch, language: str
+) -> None:
+    """If the file cannot be loaded, everything else works, whatever else arrives later."""
+    prefer(page, [language])
     lose(page, "**/translations.js")
-    Person(page).opens().signs_in().is_at_notes()
+    release = hold(page, "**/boot.js")
+    with page.expect_event("requestfailed"):
+        page.goto("/", wait_until="commit")
+    release()
+    Person(page).waits_until_ready().signs_in().is_at_notes()
     expect(page.locator("html")).to_have_attribute("lang", "en")
     watch.forgive("Failed to load")
 
