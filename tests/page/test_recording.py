@@ -118,6 +118,20 @@ def test_a_large_file_is_refused_or_cut() -> None:
         load(json.dumps(recorded) + " " * 2_000_000)
 
 
+def test_what_many_tabs_have_sent_can_be_read_again() -> None:
+    """The newest requests are kept, as many as a file has space for."""
+    tabs = [
+        Track(tab, [Entry("request", "GET /" + "a" * 90, tab + n, 1, None) for n in range(600)])
+        for tab in range(1, 41)
+    ]
+    text = save(Recording([REQUEST] * 600, [TOKEN] * 600, tabs, 2_000), {})
+    loaded = load(text)
+    assert len(loaded.others) == 40
+    kept = [one.sent_at for track in loaded.others for one in track.entries]
+    assert 2_000 <= len(kept) < 2_100
+    assert min(kept) > 500
+
+
 def test_a_moment_shows_what_had_happened_by_then() -> None:
     """Requests and tokens that came later are not there yet."""
     recording = load(save(RECORDING, {}))

@@ -28,13 +28,14 @@ class Card:
         self._button = self.element.querySelector("button")
         self._result = self.element.querySelector(".result")
         self._was_active = False
+        self._obstacle: Experiment | None = None
         self.element.querySelector("h3").textContent = experiment.name
         self.element.querySelector("p").textContent = experiment.description
         self.update()
         listen_async(self._button, "click", lambda _: self._run())
 
     def update(self) -> None:
-        """Show whether it is active: the end of the session ends it, too."""
+        """Show whether it is active, which the end of the session ends too, and can run."""
         is_active = self._experiment.is_active()
         name = self._experiment.stop_name if is_active else self._experiment.name
         if self._button.textContent != name:
@@ -42,9 +43,16 @@ class Card:
         if self._was_active and not is_active and not is_busy(self._button):
             self._result.textContent = ""  # It said that it goes on.
         self._was_active = is_active
+        if self._obstacle and not self._runner.obstacle_to(self._experiment):
+            self._obstacle = None
+            self._result.textContent = ""
 
     async def _run(self) -> None:
         if is_busy(self._button):
+            return
+        self._obstacle = self._runner.obstacle_to(self._experiment)
+        if self._obstacle:
+            self._result.textContent = tr("“{}” has to end first.", self._obstacle.name)
             return
         self._on_start()
         self._result.textContent = tr("Running…")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from unexpired import AsyncClient, EventName, UnexpiredError
 from views.activity.faults import FaultyClock, FaultyTransport
 from views.ui.error_messages import error_message
-from views.ui.i18n import tr
 
 OVER: tuple[EventName, ...] = ("expired", "signed_out")
 
@@ -51,12 +50,18 @@ class Runner:
         for event in OVER:
             client.on(event, lambda _: self._repair())  # Otherwise nobody could sign in again.
 
+    def obstacle_to(self, experiment: Experiment) -> Experiment | None:
+        """Return the experiment that has to end first, if there is one."""
+        if not experiment.is_exclusive:
+            return None
+        last = self._last
+        lasts = last is not None and last is not experiment and last.is_active()
+        return self._running or (last if lasts else None)
+
     async def run(self, experiment: Experiment) -> str:
-        """Return the result of an experiment, or why it did not run."""
+        """Return the result of an experiment that nothing stands in the way of."""
         if not experiment.is_exclusive:
             return await _result(experiment)
-        if other := self._obstacle_to(experiment):
-            return tr("“{}” has to end first.", other.name)
         self._running = self._last = experiment
         try:
             return await _result(experiment)
@@ -64,11 +69,6 @@ class Runner:
             self._running = None
             if not experiment.is_active():
                 self._repair()
-
-    def _obstacle_to(self, experiment: Experiment) -> Experiment | None:
-        last = self._last
-        lasts = last is not None and last is not experiment and last.is_active()
-        return self._running or (last if lasts else None)
 
     def _repair(self) -> None:
         self._network.repair()

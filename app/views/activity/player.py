@@ -106,7 +106,7 @@ class Player:
         self._show(recording)
         self._draw()
         self._title.textContent = tr(
-            "A recording of {}, with {} requests. Nothing of this happens now.",
+            "A recording of {}, with {} requests. None of it is happening now.",
             date_and_time(recording.ended_at * 1000),
             len(recording.requests),
         )

@@ -20,7 +20,7 @@ from views.activity.source import Source, Track
 FORMAT, VERSION = "unexpired-recording", 1
 MAX_SIZE = 2_000_000  # characters
 MAX_ITEMS = 2_000
-MAX_TABS = 10
+MAX_TABS = 40
 NO_RECORDING = "This file is no recording of this page."
 DAMAGED = "This recording is damaged: a part of it is missing, or was changed."
 OTHER_VERSION = "This recording was saved by another version of this page, which has its own form."
@@ -38,6 +38,8 @@ def save(source: Source, facts: Mapping[str, str]) -> str:
         source: What to record.
         facts: What else helps to understand it, such as the browser.
     """
+    others = [[*track.entries] for track in source.others]
+    newest = sorted(one.sent_at for entries in others for one in entries)[-MAX_ITEMS:]
     value = {
         "format": FORMAT,
         "version": VERSION,
@@ -46,7 +48,8 @@ def save(source: Source, facts: Mapping[str, str]) -> str:
         "requests": [pack_entry(one, source.unix) for one in source.entries],
         "tokens": [pack_lifetime(one, source.unix) for one in source.lifetimes],
         "otherTabs": [
-            [pack_entry(one, source.unix) for one in track.entries] for track in source.others
+            [pack_entry(one, source.unix) for one in entries if one.sent_at >= newest[0]]
+            for entries in others
         ],
     }
     return json.dumps(value, indent=1, ensure_ascii=False) + "\n"

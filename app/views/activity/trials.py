@@ -95,15 +95,17 @@ class Trials:
         self._network.loses_next_tokens = True
         try:
             await self._client.refresh()
-        except Unreachable as error:
-            lost = error_message(error)
+        except Unreachable:
+            if self._network.loses_next_tokens:
+                raise  # There was none to lose.
         else:
             return tr("The response was not lost.")
-        if self._network.loses_next_tokens:  # There was none.
-            return lost
         self._client.wake(resume=True)
         await self._client.refresh()
-        return tr("{} The second refresh: new tokens. A request: {}", lost, await self._probe())
+        return tr(
+            "The first refresh: no response. The second refresh: new tokens. A request: {}",
+            await self._probe(),
+        )
 
     async def duplicate_tab(self) -> str:
         """Open this page in another tab, and wait until it runs."""
@@ -148,7 +150,7 @@ class Trials:
     async def damage_token(self) -> str:
         """Send a request with a damaged token."""
         self._network.damages_tokens = True
-        return tr("The request was refused: {}", await self._refusal())
+        return tr("The request was refused ({}), and the session ended.", await self._refusal())
 
     async def revoke_session(self) -> str:
         """Revoke this session on the server, and send a request."""
@@ -156,7 +158,9 @@ class Trials:
         for session in response.json()["sessions"]:
             if session["current"]:
                 await self._client.delete(f"{SESSIONS}/{session['id']}")
-        return tr("The next request was refused: {}", await self._refusal())
+        return tr(
+            "The next request was refused ({}), and the session ended.", await self._refusal()
+        )
 
     async def _probe(self) -> str:
         """Return in a word or two what came of a request."""
@@ -178,7 +182,7 @@ class Trials:
         try:
             return str((await self._client.get(PROBE)).status_code)
         except SESSION_OVER as error:
-            return error_message(error)
+            return getattr(error, "code", None) or tr("session ended")
 
     def _count_refreshes(self) -> int:
         return sum(entry.kind == "refresh" for entry in self._recorder.entries)

@@ -72,8 +72,6 @@ class Activity:
     def show(self, _: Mapping[str, str]) -> None:
         """Draw now; the timer draws from then on."""
         self.element.querySelector("h1").focus()
-        for card in self._cards:
-            card.update()
         self._tick()
 
     def _on_signed_in(self) -> None:
@@ -97,6 +95,8 @@ class Activity:
         if self.element.isConnected and not document.hidden:
             self._timeline.draw()
             self._log.update(self._player.source)
+            for card in self._cards:
+                card.update()
 
     def _show_claims(self) -> None:
         if not self._claims.open:
