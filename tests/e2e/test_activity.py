@@ -566,7 +566,7 @@ SHORTEST = "Math.min(...steps.slice(1).map((at, index) => at - steps[index]))"
 def test_a_recording_is_played(
     view: ActivityView, recording: Path, page: Page, motion: Literal["no-preference", "reduce"]
 ) -> None:
-    """By the keyboard: marks appear, are refused and healed; it can pause, and begins anew."""
+    """By the keyboard: marks appear, are refused and healed; it can pause, and begins again."""
     page.emulate_media(reduced_motion=motion)
     page.get_by_label("File with a recording").set_input_files(recording)
     play, pause = (page.get_by_role("button", name=name, exact=True) for name in ("Play", "Pause"))

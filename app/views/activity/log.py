@@ -46,7 +46,7 @@ class Table:
         self._rows: dict[int, tuple[Line, Any]] = {}
 
     def show(self, lines: Iterable[Line]) -> None:
-        """Show these lines; make anew only the rows that have changed."""
+        """Show these lines; make again only the rows that have changed."""
         old, self._rows = self._rows, {}
         for line in lines:
             key = id(line.subject)

@@ -68,7 +68,7 @@ class Tabs:
     def __init__(self, recorder: Recorder, name: str) -> None:
         self._recorder = recorder
         self._id = str(uuid4())
-        self._tabs: dict[str, OtherTab] = {}  # The one that was heard last is the last.
+        self._tabs: dict[str, OtherTab] = {}  # The one that spoke last is the last.
         self.count = 0
         self._changed: dict[int, Entry] = {}
         self._js_channel = window.BroadcastChannel.new(name)
@@ -132,13 +132,13 @@ class Tabs:
             entries = {_key(one): self._unpack(one) for one in packed}
         except (ValueError, TypeError, KeyError):
             return  # Of a page of another version.
-        tab = self._heard(sender)
+        tab = self._tab_of(sender)
         for key, entry in entries.items():
             tab.put(key, entry)
         if is_new:
             self._send(self.entries, to=sender)
 
-    def _heard(self, sender: str) -> OtherTab:
+    def _tab_of(self, sender: str) -> OtherTab:
         """Return the tab that has sent a message; forget the one that was silent for longest."""
         tab = self._tabs.pop(sender, None)
         if tab is None:
