@@ -6,7 +6,7 @@ from typing import Literal
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 from tests.e2e.conftest import FastForward
 from tests.e2e.faults import hold, lose
@@ -190,7 +190,11 @@ def _with_stories(page: Page) -> Iterator[str]:
     page.locator(".timeline .mark").last.focus()
     expect(page.locator(".details li").first).to_be_visible()
     yield "a story"
-    file = {"name": "recording.json", "mimeType": "application/json", "buffer": RECORDING}
+    file: FilePayload = {
+        "name": "recording.json",
+        "mimeType": "application/json",
+        "buffer": RECORDING,
+    }
     page.get_by_label("File with a recording").set_input_files(file)
     expect(page.get_by_label("Moment")).to_be_visible()
     yield "a recording"
@@ -254,7 +258,7 @@ def _add_unsent_notes(page: Page) -> None:
     """Add one note that is refused, and one that stays pending."""
     for respond, text in ((refuse, "Not sent"), (cut, "Waiting for the network…")):
         page.route(NOTES, cut)
-        page.get_by_label("New note").fill(f"a note {uuid4()}")
+        page.get_by_role("textbox", name="New note").fill(f"a note {uuid4()}")
         page.get_by_role("button", name="Add note").click()
         expect(page.get_by_text("Waiting for the network…")).to_be_visible()
         page.route(NOTES, respond)  # Playwright calls the newest handler.
