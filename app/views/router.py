@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, quote
 
 from js import document, location, window
 
+from views.ui.address import REPLACED
 from views.ui.dom import listen
 from views.ui.i18n import tr
 
@@ -61,6 +62,7 @@ class Router:
         if frame := document.getElementById("frame"):  # See boot.js.
             frame.remove()
         listen(window, "hashchange", lambda _: self._route())
+        listen(window, REPLACED, lambda _: self._on_replaced())
         self._route()
 
     def _route(self) -> None:
@@ -74,6 +76,9 @@ class Router:
             self._redirect(f"{self._sign_in}?next={_current_url()}")
         else:
             self._show(path, {name: values[0] for name, values in parse_qs(query).items()})
+
+    def _on_replaced(self) -> None:
+        self._current_hash = location.hash
 
     def _redirect(self, path: str) -> None:
         # `replace`, so that Back does not lead to the address that redirects.

@@ -1,5 +1,6 @@
 """Thousands of notes: only what is looked at is drawn, and the rest can be reached."""
 
+import re
 import sqlite3
 from contextlib import closing
 
@@ -14,9 +15,43 @@ COUNT = 1_020
 
 FEW = 100
 ALL_OF_A_VIEW = f"""() => document.querySelectorAll("main li").length < {FEW}"""
-MORE = """(before) => {
+MOST = 200
+"""Items that the page has at once, however long the list is."""
+
+# Goes to the end again and again, and notes the most items that the page had at once.
+TO_THE_END = """async (text) => {
+    let most = 0;
+    const last = () => [...document.querySelectorAll("main li")].at(-1)?.textContent ?? "";
+    for (let frames = 0; !last().includes(text); frames++) {
+        if (frames > 5000) throw new Error(`The list ends with ${last()}.`);
+        scrollTo(0, document.documentElement.scrollHeight);
+        await new Promise(requestAnimationFrame);
+        most = Math.max(most, document.querySelectorAll("main li").length);
+    }
+    return most;
+}"""
+# Goes to the beginning, half a window at a time: what was in the window before may not jump.
+TO_THE_BEGINNING = """async () => {
+    const numbers = new Set(), jumps = [];
+    const frame = () => new Promise(requestAnimationFrame);
+    const top = (item) => item.getBoundingClientRect().top;
+    const number = (item) => Number(item.textContent.match(/number (\\d+);/)[1]);
+    const seen = () => [...document.querySelectorAll("main li[data-id]")]
+        .filter((item) => top(item) > 0 && top(item) < innerHeight);
+    const remember = () => seen().forEach((item) => numbers.add(number(item)));
+    let most = 0;
     scrollTo(0, document.documentElement.scrollHeight);
-    return document.querySelectorAll("main li").length > before;
+    await frame(); await frame();
+    remember();
+    while (scrollY > 0) {
+        const [one] = seen(), at = one && top(one), by = Math.min(innerHeight / 2, scrollY);
+        scrollBy({ top: -by, behavior: "instant" });
+        await frame(); await frame();
+        if (one && Math.abs(top(one) - at - by) > 1) jumps.push([number(one), top(one) - at - by]);
+        remember();
+        most = Math.max(most, document.querySelectorAll("main li").length);
+    }
+    return [numbers.size, jumps, most];
 }"""
 
 
@@ -45,12 +80,53 @@ def items(writer: Person) -> Locator:
 
 
 def test_a_list_is_drawn_as_far_as_it_is_looked_at(page: Page, items: Locator) -> None:
-    """Scrolling brings the next ones, also those of the server's next page."""
+    """Scrolling brings the next ones, also those of the server's next page.
+
+    At each place the page has only the items that are near: its work does not grow with the list.
+    """
     expect(items.first).to_contain_text(f"number {COUNT - 1};")
     assert page.evaluate(ALL_OF_A_VIEW)
-    while (drawn := page.locator("main li").count()) < COUNT:
-        page.wait_for_function(MORE, arg=drawn)
+    assert page.evaluate(TO_THE_END, "number 0;") < MOST
     expect(items.last).to_contain_text("number 0;")
+    seen, jumps, most = page.evaluate(TO_THE_BEGINNING)
+    assert (seen, jumps) == (COUNT, [])
+    assert most < MOST
+    expect(items.first).to_contain_text(f"number {COUNT - 1};")
+
+
+def test_a_screen_reader_knows_the_place_of_each_note(page: Page, items: Locator) -> None:
+    """Although the page has only a part of the list."""
+    page.evaluate(TO_THE_END, "number 0;")
+    expect(items.last).to_have_attribute("aria-posinset", str(COUNT))
+    expect(items.last).to_have_attribute("aria-setsize", str(COUNT))
+    page.evaluate("scrollTo(0, 0)")
+    expect(items.first).to_have_attribute("aria-posinset", "1")
+
+
+def test_what_is_typed_far_away_is_kept_in_its_place(page: Page, items: Locator) -> None:
+    """The note that has the focus stays in the page, and so does what is typed into it."""
+    items.nth(3).get_by_role("button", name="Edit note").click()
+    page.keyboard.type(" and")
+    page.evaluate(TO_THE_END, "number 0;")
+    page.keyboard.type(" more")
+    box = page.get_by_role("textbox", name="Text of the note")
+    expect(box).to_be_focused()
+    expect(box).to_have_value(f"number {COUNT - 4}; and more")
+    expect(box).to_be_in_viewport()
+    page.get_by_role("searchbox").focus()
+    page.evaluate(TO_THE_END, "number 0;")
+    expect(box).to_have_count(0)
+    page.evaluate("scrollTo(0, 0)")
+    expect(box).to_have_value(f"number {COUNT - 4}; and more")
+
+
+def test_all_that_was_drawn_is_printed(page: Page, items: Locator) -> None:
+    """Not only what is near the window."""
+    page.evaluate(TO_THE_END, "number 0;")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert items.count() == COUNT
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert items.count() < MOST
 
 
 def test_a_note_far_down_is_found_by_a_search(page: Page, items: Locator) -> None:
@@ -65,6 +141,43 @@ def test_a_note_far_down_is_found_by_a_search(page: Page, items: Locator) -> Non
     search.fill("")
     expect(items.first).to_contain_text(f"number {COUNT - 1};")
     assert page.evaluate(ALL_OF_A_VIEW)
+
+
+def test_a_search_is_in_the_address(writer: Person, items: Locator) -> None:
+    """A reload and the way back keep it; letters leave no entries in the history."""
+    page = writer.page
+    search = page.get_by_role("searchbox", name="Search notes")
+    entries = page.evaluate("history.length")
+    search.press_sequentially("500; number & +")
+    expect(page).to_have_url(re.compile(r"#/notes\?q=500%3B%20number%20%26%20%2B$"))
+    search.fill("500; number")
+    expect(page).to_have_url(re.compile(r"#/notes\?q=500%3B%20number$"))
+    assert page.evaluate("history.length") == entries
+    page.reload()
+    writer.waits_until_ready().is_at_notes()
+    expect(search).to_have_value("500; number")
+    expect(items).to_have_count(1)
+    page.get_by_role("link", name="Devices").click()
+    expect(writer.heading("Devices")).to_be_visible()
+    page.go_back()
+    expect(search).to_have_value("500; number")
+    expect(items).to_have_count(1)
+    page.get_by_role("link", name="Notes", exact=True).click()
+    expect(search).to_have_value("")
+    expect(items.first).to_contain_text(f"number {COUNT - 1};")
+
+
+def test_a_search_survives_an_expiry(writer: Person, items: Locator) -> None:
+    """The way back after the sign-in leads to what was found."""
+    page = writer.page
+    page.get_by_role("searchbox").fill("500; number")
+    expect(items).to_have_count(1)
+    page.evaluate("localStorage.removeItem('unexpired')")
+    page.reload()
+    writer.waits_until_ready().is_at_sign_in()
+    writer.signs_in().is_at_notes()
+    expect(page.get_by_role("searchbox")).to_have_value("500; number")
+    expect(items).to_have_count(1)
 
 
 def test_a_note_is_added_to_what_is_found_only_if_it_fits(writer: Person, page: Page) -> None:
@@ -91,6 +204,22 @@ def test_the_arrow_keys_move_through_the_list(page: Page, items: Locator) -> Non
     expect(items.first).to_be_focused()
     page.keyboard.press("Tab")
     expect(items.first.get_by_role("button", name="Edit note")).to_be_focused()
+
+
+def test_the_arrow_keys_reach_what_is_far_from_the_window(page: Page, items: Locator) -> None:
+    """The focus stays where it was while the page scrolls, and moves on from there."""
+    items.nth(4).focus()
+    page.evaluate(TO_THE_END, "number 0;")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("li:focus")).to_contain_text(f"number {COUNT - 6};")
+    page.keyboard.press("End")
+    expect(page.locator("li:focus")).to_contain_text("number 0;")
+    page.keyboard.press("Home")
+    expect(page.locator("li:focus")).to_contain_text(f"number {COUNT - 1};")
+    expect(page.locator("li:focus")).to_be_in_viewport()
+    for number in range(2, 25):
+        page.keyboard.press("ArrowDown")
+        expect(page.locator("li:focus")).to_contain_text(f"number {COUNT - number};")
 
 
 def test_a_reload_of_the_list_keeps_the_place(page: Page, items: Locator) -> None:

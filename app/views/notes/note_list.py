@@ -1,14 +1,14 @@
 """The list of stored notes, drawn as far as it is looked at.
 
 Of the notes that are loaded, the newest are drawn. The rest follows in small portions when the end
-of the list comes near, so that no number of notes makes the page stop.
+of the list comes near, and what is far from the window is taken out of the page (``portions.py``),
+so that no number of notes makes the page stop.
 """
 
 from __future__ import annotations
 
-import asyncio
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import js
@@ -20,16 +20,11 @@ from views.notes.changes import Change
 from views.notes.editor import Editor
 from views.notes.note import Note
 from views.notes.note_item import note_item
+from views.notes.portions import AHEAD, Portions
 from views.ui.dom import listen
 
 FIRST, PORTION = 10, 20
 """Notes that are drawn at once; the first with all else that a view draws."""
-
-REMOVED = 300
-"""Notes that are removed at once."""
-
-AHEAD = "800px"
-"""How far below the window the next portion is drawn."""
 
 
 class NoteList:
@@ -54,7 +49,8 @@ class NoteList:
         self._has_more = False
         self._items: dict[int, Any] = {}
         self._editors: dict[int, Editor] = {}
-        js_options = to_js({"rootMargin": AHEAD}, dict_converter=Object.fromEntries)
+        self._portions = Portions(element, self._number)
+        js_options = to_js({"rootMargin": f"{AHEAD}px"}, dict_converter=Object.fromEntries)
         self._observer = js.IntersectionObserver.new(create_proxy(self._on_end_seen), js_options)
         listen(element, "click", self._on_click)
         listen(element, "input", self._on_input)
@@ -80,16 +76,17 @@ class NoteList:
             notes: The notes, newest first.
             has_more: Whether the server has older ones.
         """
-        oldest = self.oldest_drawn
+        oldest, before = self.oldest_drawn, self._notes[: self._count]
         if oldest is None:
             self._remove_items()
         self._notes, self._has_more = notes, has_more
-        drawn = sum(note.id >= oldest for note in notes) if oldest is not None else 0
+        drawn = self._index(oldest - 1) if oldest is not None else 0  # As old as it, or newer.
         self._count = min(len(notes), max(drawn, FIRST))
-        kept = {note.id for note in notes[: self._count]}
-        for note_id in self._items.keys() - kept:
+        shown = notes[: self._count]
+        for note_id in self._items.keys() - {note.id for note in shown}:
             self._remove_item(note_id)
-        self._draw(notes[: self._count], self._changed_items(notes))
+        self._draw(shown, {note.id: note.version for note in before})
+        self._number()
         self._watch_end()
 
     def extend(self, notes: list[Note], *, has_more: bool) -> None:
@@ -118,6 +115,7 @@ class NoteList:
             self._count += index <= self._count
         if index < self._count:
             self._redraw(index)
+        self._number()
 
     def remove(self, note_id: str) -> None:
         """Remove a note that the server no longer has."""
@@ -127,6 +125,7 @@ class NoteList:
             self._count -= index < self._count
         if int(note_id) in self._items:
             self._remove_item(int(note_id))
+        self._number()
 
     def update(self, note_id: str) -> None:
         """Draw a note again, whose change is new or gone."""
@@ -139,23 +138,14 @@ class NoteList:
 
     # -- Drawing -------------------------------------------------------------------------------
 
-    def _changed_items(self, notes: Iterable[Note]) -> set[int]:
-        """Return the ids of the drawn notes whose text is another one now."""
-        return {
-            note.id
-            for note in notes
-            if note.id in self._items
-            and note.id not in self._editors
-            and self._items[note.id].dataset.version != note.version
-        }
-
-    def _draw(self, notes: list[Note], stale: set[int]) -> None:
-        """Draw those of the notes that are not drawn, or that are drawn as they were."""
+    def _draw(self, notes: list[Note], versions: dict[int, str]) -> None:
+        """Draw those of the notes that are not drawn, or that are drawn in another version."""
         changes = self._queue.pending
         following = None
         for note in reversed(notes):
             item = self._items.get(note.id)
-            if item is None or note.id in stale:
+            is_new = versions.get(note.id, note.version) != note.version
+            if item is None or (is_new and note.id not in self._editors):
                 item = self._draw_note(note, changes.get(str(note.id)), following)
             following = item
 
@@ -170,11 +160,10 @@ class NoteList:
 
     def _draw_note(self, note: Note, change: Change | None, following: Any) -> Any:
         item = note_item(note, change, is_waiting=self._queue.is_waiting)
-        item.dataset.version = note.version
         last = self._items.get(note.id)
         self._items[note.id] = item
         if last is None:
-            self._element.insertBefore(item, following)
+            self._portions.insert(item, following)
             if change is not None and change.is_draft:
                 self._open_editor(note, change)
         else:
@@ -190,24 +179,25 @@ class NoteList:
             editor.leave()
         item = self._items.pop(note_id)
         if item.contains(document.activeElement):
-            neighbour = item.nextElementSibling or item.previousElementSibling or self._element
-            neighbour.focus()
+            after = self._portions.next_to(item, forward=True)
+            before = after or self._portions.next_to(item, forward=False)
+            (after or before or self._element).focus()
         item.remove()
 
     def _remove_items(self) -> None:
-        """Remove all items, so many in a step that no step is long."""
-        items = list(self._items.values())
         self._items.clear()
         self._editors.clear()
-        self._remove_last(items)
+        self._portions.clear()
 
-    def _remove_last(self, items: list[Any]) -> None:
-        # From the end: where others follow, a browser looks for the next one that it draws.
-        for item in reversed(items[-REMOVED:]):
-            item.remove()
-        del items[-REMOVED:]
-        if items:
-            asyncio.get_running_loop().call_soon(self._remove_last, items)
+    def _number(self) -> None:
+        """Tell screen readers the place of each item, while the page has not all of them."""
+        if self._portions.are_all_present:
+            return
+        pending = self._element.querySelectorAll("li.pending").length
+        size = -1 if self._has_more else pending + len(self._notes)
+        for item in self._element.querySelectorAll("li[data-id]"):
+            item.ariaSetSize = str(size)
+            item.ariaPosInSet = str(pending + 1 + self._index(int(item.dataset.id)))
 
     def _watch_end(self) -> None:
         self._observer.disconnect()
@@ -220,11 +210,16 @@ class NoteList:
 
     def _draw_more(self) -> None:
         portion = self._notes[self._count : self._count + PORTION]
+        if not portion:
+            self._on_end()
+            return
         changes = self._queue.pending
+        self._portions.begin()
         for note in portion:
             self._draw_note(note, changes.get(str(note.id)), None)
         self._count += len(portion)
-        self._watch_end() if portion else self._on_end()
+        self._number()
+        self._watch_end()
 
     # -- What the person does ------------------------------------------------------------------
 
@@ -279,11 +274,11 @@ class NoteList:
     # -- The keyboard --------------------------------------------------------------------------
 
     def _on_keydown(self, js_event: Any) -> None:
-        target = js_event.target
+        target, item = js_event.target, js_event.target.closest("li")
         if target.matches("textarea"):
             self._on_editor_key(js_event)
-        elif not (js_event.ctrlKey or js_event.metaKey or js_event.altKey):
-            self._on_list_key(js_event, target.closest("li"))
+        elif item and not (js_event.ctrlKey or js_event.metaKey or js_event.altKey):
+            self._on_list_key(js_event, item)
 
     def _on_editor_key(self, js_event: Any) -> None:
         note = self._note_of(js_event.target)
@@ -292,16 +287,11 @@ class NoteList:
             self._close_editor(note)
 
     def _on_list_key(self, js_event: Any, item: Any) -> None:
-        items = self._element.children
         match js_event.key:
-            case "ArrowDown":
-                to = item.nextElementSibling
-            case "ArrowUp":
-                to = item.previousElementSibling
-            case "Home":
-                to = items.item(0)
-            case "End":
-                to = items.item(items.length - 1)
+            case "ArrowDown" | "ArrowUp":
+                to = self._portions.next_to(item, forward=js_event.key == "ArrowDown")
+            case "Home" | "End":
+                to = self._portions.outermost(last=js_event.key == "End")
             case _:
                 return
         js_event.preventDefault()

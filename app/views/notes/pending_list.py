@@ -65,7 +65,7 @@ class PendingList:
 
     def _remove(self, item: Any) -> None:
         if item.contains(document.activeElement):
-            (item.nextElementSibling or self._text_box).focus()
+            (self._notes.querySelector("li:focus-within ~ li") or self._text_box).focus()
         item.remove()
 
     def _update_summary(self, notes: list[PendingNote]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from js import clearTimeout, setTimeout
 from pyodide.ffi import create_proxy
@@ -17,6 +18,7 @@ from views.notes.note import Note, note_from
 from views.notes.note_list import NoteList
 from views.notes.outbox import PATH, Outbox
 from views.notes.pending_list import PendingList
+from views.ui.address import replace_address
 from views.ui.dom import busy, clone_template, is_busy, listen, listen_async, show_alert, start_task
 from views.ui.error_messages import errors_shown_in
 from views.ui.i18n import tr
@@ -24,6 +26,7 @@ from views.ui.i18n import tr
 NO_NOTES = "No notes yet. Write the first one."
 NOT_FOUND = "No note has all of these words."
 PAGE = "250"  # Notes; a larger page takes longer to read than a person waits without noticing.
+ADDRESS = "#/notes"
 SEARCH_AFTER = 250  # ms without a further letter
 
 
@@ -84,9 +87,11 @@ class Notes:
             on_sent_elsewhere=self._reload,
         )
 
-    def show(self, _: Mapping[str, str]) -> None:
-        """Restore the draft and fetch the notes."""
+    def show(self, query: Mapping[str, str]) -> None:
+        """Restore the draft and fetch the notes: with ``q``, those that have its words."""
         self.element.querySelector("h1").focus()
+        self._search.value = query.get("q", "")
+        self._find(self._search.value.split())
         self._open()
 
     def _open(self) -> None:
@@ -183,12 +188,20 @@ class Notes:
         self._timer = setTimeout(self._search_proxy, SEARCH_AFTER)
 
     def _on_search(self) -> None:
-        words = self._search.value.split()
-        if words != self._words:
-            self._words = words
-            self._list.rewind()
+        text = self._search.value.strip()
+        if self.element.isConnected and self._find(text.split()):
             self._update_pending()
             self._reload()
+            # The address has the search, so that a reload and the way back keep it.
+            replace_address(f"{ADDRESS}?q={quote(text)}" if text else ADDRESS)
+
+    def _find(self, words: list[str]) -> bool:
+        """Look for these words from now on; return whether they are others than before."""
+        if words == self._words:
+            return False
+        self._words = words
+        self._list.rewind()
+        return True
 
     # -- Changes -------------------------------------------------------------------------------
 
@@ -233,7 +246,7 @@ class Notes:
     def _update_controls(self) -> None:
         """Show or hide the error, the hint for an empty list, and the tools."""
         has_error = bool(self._alert.textContent)
-        is_empty = self._ul.childElementCount == 0
+        is_empty = not self._ul.querySelector("li, .gap")
         self._error.hidden = not has_error
         self._empty.hidden = has_error or not is_empty
         self._empty.textContent = tr(NOT_FOUND if self._words else NO_NOTES)
