@@ -24,6 +24,7 @@ from views.devices.view import Devices
 from views.notes.change_queue import ChangeQueue
 from views.notes.drafts import Drafts
 from views.notes.outbox import Outbox
+from views.notes.unsent import send_all
 from views.notes.view import Notes
 from views.router import Router, View
 from views.secret_key import SecretKey
@@ -31,6 +32,7 @@ from views.session_banner import SessionBanner
 from views.session_status import SessionStatus
 from views.sign_in.provider import ProviderSignIn
 from views.sign_in.view import SignIn
+from views.sign_out import SignOut
 from views.ui.i18n import set_translations
 
 HOME = "/notes"
@@ -86,7 +88,8 @@ async def start() -> None:
         on_demo=sign_in.offer_demo,
     ).start()
     SessionBanner(client, sign_in=f"#{SIGN_IN}").start()
-    SessionStatus(client, sign_in=f"#{SIGN_IN}").start()
+    SessionStatus(client).start()
+    SignOut(client, sign_in=f"#{SIGN_IN}", send_all=lambda: send_all(outbox, changes)).start()
     Router(
         document.getElementById("view"),
         views,

@@ -4,6 +4,7 @@
 globalThis.translations = {
   "de": {
     "1 more tab is in the table": "1 weiterer Tab steht in der Tabelle",
+    "1 change could not be sent yet. It stays on this device, and is sent when you sign in here again.": "1 Änderung konnte noch nicht gesendet werden. Sie bleibt auf diesem Gerät und wird gesendet, wenn Sie sich hier wieder anmelden.",
     "1 note is waiting to be sent. It stays on this device if you sign out.": "1 Notiz wartet darauf, gesendet zu werden. Sie bleibt auf diesem Gerät, wenn Sie sich abmelden.",
     "1 refresh": "1 Erneuerung",
     "1 request waited for it": "1 Anfrage wartete darauf",
@@ -105,6 +106,7 @@ globalThis.translations = {
     "No notes yet. Write the first one.": "Noch keine Notizen. Schreiben Sie die erste.",
     "No request with a token has been sent yet.": "Es wurde noch keine Anfrage mit einem Token gesendet.",
     "Not bound to its browser": "Nicht an ihren Browser gebunden",
+    "Not everything is sent": "Nicht alles ist gesendet",
     "Not saved": "Nicht gespeichert",
     "Not sent": "Nicht gesendet",
     "Note deleted.": "Notiz gelöscht.",
@@ -172,6 +174,7 @@ globalThis.translations = {
     "Sign in and write a note.": "Melden Sie sich an und schreiben Sie eine Notiz.",
     "Sign in with an existing account": "Mit einem vorhandenen Konto anmelden",
     "Sign in with {}": "Mit {} anmelden",
+    "Sign out all the same": "Trotzdem abmelden",
     "Sign out": "Abmelden",
     "Sign out everywhere": "Überall abmelden",
     "Sign out everywhere?": "Überall abmelden?",
@@ -350,6 +353,7 @@ globalThis.translations = {
     "{} is signed out.": "{} ist abgemeldet.",
     "{} min": "{} min",
     "{} more tabs are in the table": "{} weitere Tabs stehen in der Tabelle",
+    "{} changes could not be sent yet. They stay on this device, and are sent when you sign in here again.": "{} Änderungen konnten noch nicht gesendet werden. Sie bleiben auf diesem Gerät und werden gesendet, wenn Sie sich hier wieder anmelden.",
     "{} notes are waiting to be sent. They stay on this device if you sign out.": "{} Notizen warten darauf, gesendet zu werden. Sie bleiben auf diesem Gerät, wenn Sie sich abmelden.",
     "{} of {} MB": "{} von {} MB",
     "{} on {}": "{} auf {}",

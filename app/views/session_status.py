@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from js import document, location, setInterval
+from js import document, setInterval
 from pyodide.ffi import create_proxy
 
 from unexpired import AsyncClient, EventName
-from views.ui.dom import busy, listen_async
 from views.ui.i18n import tr
 
 TICK_MS = 500
@@ -33,38 +32,25 @@ CHANGES: tuple[EventName, ...] = (
 
 
 class SessionStatus:
-    """The status region, the user's name and the sign-out button.
+    """The status region, and the user's name.
 
     Args:
         client: The client whose session is shown.
-        sign_in: The address to go to after a sign-out.
     """
 
-    def __init__(self, client: AsyncClient, *, sign_in: str) -> None:
+    def __init__(self, client: AsyncClient) -> None:
         self._client = client
-        self._sign_in = sign_in
         self._state = document.querySelector("#session .state")
         self._countdown = document.querySelector("#session .countdown")
         self._ring = document.querySelector("#session .lifetime")
         self._username = document.getElementById("username")
-        self._button = document.getElementById("sign-out")
 
     def start(self) -> None:
         """Show the session, and update it on each change and twice a second."""
-        listen_async(self._button, "click", lambda _: self._sign_out())
-        self._client.on("signed_out", self._on_signed_out)
         for event in CHANGES:
             self._client.on(event, lambda *_: self._update())
         setInterval(create_proxy(self._update), TICK_MS)
         self._update()
-
-    async def _sign_out(self) -> None:
-        with busy(self._button):
-            await self._client.sign_out()
-
-    def _on_signed_out(self, where: str) -> None:
-        if where == "here":  # After a sign-out in another tab, the client itself redirects.
-            location.replace(self._sign_in)
 
     def _update(self) -> None:
         user = self._client.user

@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Route, expect
 
+from tests.e2e.faults import lose
 from tests.e2e.person import Person
 from tests.e2e.stored_notes import stored_notes
 from tests.e2e.watch import Watch
@@ -13,6 +14,7 @@ ANY_NOTE = "**/api/notes/*"
 CHANGED = "This note was changed in another tab or on another device"
 DELETED = "This note was deleted in another tab or on another device"
 PENDING = "Waiting for the network…"
+UNDO = re.compile("^Undo")
 DUE = """() => {
     for (const [name, value] of Object.entries(localStorage)) {
         if (!name.startsWith("unexpired.changes.")) continue;
@@ -124,7 +126,7 @@ def test_edits_and_deletions_made_offline_are_sent_later(
         expect(writer.note(f"{text} changed")).to_contain_text(PENDING)
         for name in ("deleted", "undone"):
             writer.note(f"{text} {name}").get_by_role("button", name="Delete note").click()
-        undos = writer.page.get_by_role("button", name=re.compile("^Undo"))
+        undos = writer.page.get_by_role("button", name=UNDO)
         expect(undos).to_have_count(2)
         undos.first.click()
         expect(writer.note(f"{text} undone")).to_be_visible()
@@ -197,3 +199,74 @@ def test_an_edit_whose_response_is_lost_is_saved_once(writer: Person, text: str)
     writer.page.evaluate("dispatchEvent(new Event('online'))")
     expect(writer.note(text)).not_to_contain_text(re.compile("Saving|Waiting"))
     assert stored_notes(writer.page, text) == [f"{text} changed"]
+
+
+def test_a_sign_out_first_sends_what_can_still_be_undone(
+    writer: Person, text: str, watch: Watch
+) -> None:
+    """A deletion does not stay behind on the device."""
+    writer.adds(text)
+    writer.note(text).get_by_role("button", name="Delete note").click()
+    expect(writer.page.get_by_role("button", name=UNDO)).to_be_focused()
+    writer.sign_out_button.click()
+    writer.is_at_sign_in()
+    calls = [sent.method for sent in watch.sent if sent.method in {"DELETE", "POST"}]
+    assert calls[-2:] == ["DELETE", "POST"]
+    assert writer.page.evaluate("Object.keys(localStorage)") == []
+
+
+def test_a_sign_out_that_leaves_something_behind_asks_first(writer: Person, text: str) -> None:
+    """The person may stay; if they leave, all is sent after their next sign-in."""
+    writer.adds(text)
+    restore = lose(writer.page, ANY_NOTE)
+    writer.note(text).get_by_role("button", name="Delete note").click()
+    writer.sign_out_button.click()
+    question = writer.page.get_by_role("dialog", name="Not everything is sent")
+    expect(question).to_contain_text("1 change could not be sent yet. It stays on this device")
+    question.get_by_role("button", name="Stay signed in").click()
+    writer.is_at_notes()
+    expect(writer.sign_out_button).to_be_focused()
+    writer.sign_out_button.click()
+    question.get_by_role("button", name="Sign out all the same").click()
+    writer.is_at_sign_in()
+    restore()
+    writer.page.evaluate(DUE)
+    writer.signs_in().is_at_notes()
+    expect(writer.note(text)).to_have_count(0)
+    expect(writer.page.get_by_role("button", name=UNDO)).to_have_count(0)
+    assert stored_notes(writer.page, text) == []
+
+
+def test_a_deletion_is_sent_although_its_tab_is_closed(
+    writer: Person, second: Person, text: str
+) -> None:
+    """Another tab sends it; without one, the next visit does."""
+    writer.adds(f"{text} one")
+    writer.adds(f"{text} two")
+    expect(second.note(text)).to_have_count(2)
+    second.note(f"{text} one").get_by_role("button", name="Delete note").click()
+    undo = writer.page.get_by_role("button", name=UNDO)
+    expect(undo).to_be_visible()
+    second.page.close()
+    expect(undo).to_have_count(0)
+    assert stored_notes(writer.page, text) == [f"{text} two"]
+    writer.note(f"{text} two").get_by_role("button", name="Delete note").click()
+    expect(undo).to_be_visible()
+    context = writer.page.context
+    writer.page.close()
+    visitor = Person(context.new_page())
+    visitor.opens().is_at_notes()
+    expect(visitor.page.get_by_role("button", name=UNDO)).to_have_count(0)
+    expect(visitor.note(text)).to_have_count(0)
+    assert stored_notes(visitor.page, text) == []
+
+
+def test_a_deletion_is_sent_although_another_view_is_shown(writer: Person, text: str) -> None:
+    """Its time to be undone runs on there."""
+    writer.adds(text)
+    writer.note(text).get_by_role("button", name="Delete note").click()
+    expect(writer.page.get_by_role("button", name=UNDO)).to_be_visible()
+    with writer.page.expect_response(ANY_NOTE) as answer:
+        writer.page.get_by_role("link", name="Devices").click()
+        expect(writer.heading("Devices")).to_be_visible()
+    assert (answer.value.request.method, answer.value.status) == ("DELETE", 204)

@@ -10,7 +10,7 @@ LAYERS = [
     {"ui"},
     {
         *("accounts", "activity", "devices", "notes", "router"),
-        *("secret_key", "session_banner", "session_status", "sign_in"),
+        *("secret_key", "session_banner", "session_status", "sign_in", "sign_out"),
     },
     {"main"},
 ]

@@ -1,7 +1,8 @@
 """Sends changes of notes, and keeps on the device those that cannot be sent yet.
 
 A deletion is sent after some seconds in which it can be undone; an edit is sent at once. Both
-survive reloads, expiries and sign-outs, and are sent when their author is signed in again. A text
+survive reloads and expiries, and are sent when their author is signed in again; a sign-out first
+sends them all. A text
 that the server does not take, because the note was changed or deleted elsewhere, is kept.
 """
 
@@ -52,6 +53,7 @@ class ChangeQueue:
         self._client = client
         self._changes = Changes(storage_key)
         self._keep = keep
+        self._undo_ms = UNDO_MS
         self._delivery = Delivery(
             client, f"{storage_key}.changes", self._send_due, lambda: self._next() is not None
         )
@@ -117,6 +119,14 @@ class ChangeQueue:
             if change.is_draft:
                 self._changes.delete(user_id, change)
 
+    async def finish(self, seconds: float) -> None:
+        """Send all changes, deletions too, and wait for that within a limit of time."""
+        self._undo_ms = 0
+        try:
+            await self._delivery.finish(seconds)
+        finally:
+            self._undo_ms = UNDO_MS
+
     def keep(self, text: str, reason: str) -> bool:
         """Keep a text that cannot be saved in its note; return whether that worked."""
         return self._keep(user_id_of(self._client), text, reason)
@@ -128,8 +138,12 @@ class ChangeQueue:
     # -- Sending -------------------------------------------------------------------------------
 
     def _next(self) -> Change | None:
-        now = Date.now()
-        return next((change for change in self.pending.values() if _is_due(change, now)), None)
+        return next(filter(self._is_due, self.pending.values()), None)
+
+    def _is_due(self, change: Change) -> bool:
+        if change.text is None:
+            return bool(Date.now() >= change.at + self._undo_ms)
+        return not change.is_draft
 
     async def _send_due(self, user_id: str) -> None:
         while (change := self._next()) is not None:
@@ -187,14 +201,10 @@ class ChangeQueue:
         name, prefix = js_event.key, self._changes.prefix(user_id_of(self._client))
         if isinstance(name, str) and name.startswith(prefix):
             self._on_changed(name.removeprefix(prefix))
-            if not isinstance(js_event.newValue, str):
+            if isinstance(js_event.newValue, str):
+                self._delivery.flush_in(UNDO_MS + 1)  # The other tab may be closed by then.
+            else:
                 self._on_sent_elsewhere()
-
-
-def _is_due(change: Change, now: float) -> bool:
-    if change.text is None:
-        return bool(now >= change.at + UNDO_MS)
-    return not change.is_draft
 
 
 def _path(change: Change) -> str:

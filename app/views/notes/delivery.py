@@ -6,6 +6,7 @@ growing back-off.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from random import random
 from typing import Any
@@ -22,7 +23,7 @@ from unexpired import (
     parse_retry_after,
 )
 from unexpired.browser import open_lock
-from views.ui.dom import listen, start_task
+from views.ui.dom import listen
 from views.ui.error_messages import SESSION_OVER
 
 LOCK_TIMEOUT = 60.0  # s; longer than another tab needs for one request
@@ -52,7 +53,7 @@ class Delivery:
         self._lock = open_lock(lock_name)
         self._work = work
         self._is_due = is_due
-        self._is_working = False
+        self._task: asyncio.Task[None] | None = None
         self._failures = 0
         self._timer: Any = 0
         self._flush_proxy = create_proxy(self.flush)
@@ -72,9 +73,14 @@ class Delivery:
 
     def flush(self, *_: object) -> None:
         """Deliver what is due, unless that is under way."""
-        if not self._is_working and self._is_due():
-            self._is_working = True
-            start_task(self._deliver())
+        if self._task is None and self._is_due():
+            self._task = asyncio.ensure_future(self._deliver())
+
+    async def finish(self, seconds: float) -> None:
+        """Deliver what is due now, and wait for that within a limit of time."""
+        self.flush()
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=seconds)
 
     def flush_in(self, milliseconds: float) -> None:
         """Deliver after this time."""
@@ -94,7 +100,7 @@ class Delivery:
         except SESSION_OVER:
             pass  # It stays on the device until its author signs in.
         finally:
-            self._is_working = False
+            self._task = None
 
     def _on_visibility_change(self) -> None:
         if not document.hidden:

@@ -94,6 +94,10 @@ class Outbox:
         """Send the queue, unless that is under way."""
         self._delivery.flush()
 
+    async def finish(self, seconds: float) -> None:
+        """Send the queue, and wait for that within a limit of time."""
+        await self._delivery.finish(seconds)
+
     def keep(self, user_id: str, text: str, refusal: str) -> bool:
         """Keep an edit that could not be saved in its note, until its author decides.
 
