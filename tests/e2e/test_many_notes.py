@@ -1,14 +1,13 @@
 """Thousands of notes: only what is looked at is drawn, and the rest can be reached."""
 
 import re
-import sqlite3
-from contextlib import closing
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.person import Person
-from tests.support.server_process import DATABASE, ServerProcess
+from tests.support.many_notes import store_notes
+from tests.support.server_process import ServerProcess
 
 COUNT = 1_020
 """More than one page of the server's."""
@@ -63,14 +62,8 @@ def settings() -> dict[str, float | str]:
 
 @pytest.fixture(autouse=True)
 def _many_notes(backend: ServerProcess) -> None:
-    """Store the notes, as another program would."""
-    with closing(sqlite3.connect(backend.folder / DATABASE)) as database, database:
-        (user_id,) = database.execute("SELECT id FROM users WHERE username = 'ada'").fetchone()
-        database.execute("DELETE FROM notes")
-        database.executemany(
-            "INSERT INTO notes (user_id, text, created_at) VALUES (?, ?, ?)",
-            [(user_id, f"number {number};", 1.0) for number in range(COUNT)],
-        )
+    """Store the notes."""
+    store_notes(backend, COUNT)
 
 
 @pytest.fixture

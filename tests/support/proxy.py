@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -16,6 +16,8 @@ import httpx
 from sqlalchemy.engine import make_url
 
 CHUNK = 65536
+SLOW_SECONDS = 0.1
+"""A slow response is sent in parts, with such pauses."""
 POSTGRES_PORT = 5432
 HOP_BY_HOP = {b"connection", b"transfer-encoding", b"content-encoding", b"content-length"}
 
@@ -52,6 +54,8 @@ class Fault:
         response: Sent by the proxy; the server never sees the request.
         drops: The connection is closed instead of forwarding the request or its response.
         gate: The request waits until the test opens it.
+        change: Makes another response of the server's.
+        rate: How many bytes of the response are sent in a second.
     """
 
     path: str
@@ -59,6 +63,8 @@ class Fault:
     response: RawResponse | None = None
     drops: Literal["request", "response"] | None = None
     gate: threading.Event | None = None
+    change: Callable[[RawResponse], RawResponse] | None = None
+    rate: int | None = None
 
 
 @dataclass
@@ -108,6 +114,14 @@ class HTTPProxy:
         gate = threading.Event()
         self.faults.append(Fault(path, times, gate=gate))
         return gate.set
+
+    def change(self, path: str, change: Callable[[RawResponse], RawResponse]) -> None:
+        """Make another response of each of the server's."""
+        self.faults.append(Fault(path, change=change))
+
+    def slow(self, path: str, rate: int) -> None:
+        """Send so many bytes of a response in a second."""
+        self.faults.append(Fault(path, rate=rate))
 
     def count(self, call: str) -> int:
         """Return how many of these requests arrived, such as "POST /api/refresh"."""
@@ -191,11 +205,13 @@ class _Connection:
             request, body = await self._request(connection)
             if request is None:
                 return
-            response = await self._response(request, body)
+            target = request.target.decode()
+            received = self._receive(request, target, body)
+            fault = self.proxy.fault_for(received.path) or Fault(received.path)
+            response = await self._response(received, target, fault)
             if response is None:
                 return
-            self._send(connection, response, is_head=request.method == b"HEAD")
-            await self.writer.drain()
+            await self._send(connection, response, fault, is_head=request.method == b"HEAD")
             if connection.our_state is not h11.DONE:
                 return
             connection.start_next_cycle()
@@ -215,30 +231,41 @@ class _Connection:
             else:
                 return None, b""
 
-    async def _response(self, request: h11.Request, body: bytes) -> RawResponse | None:
-        proxy, target = self.proxy, request.target.decode()
+    def _receive(self, request: h11.Request, target: str, body: bytes) -> ReceivedRequest:
         headers = {k.decode(): v.decode() for k, v in request.headers}
         path = target.partition("?")[0]
         received = ReceivedRequest(request.method.decode(), path, headers, body, time.monotonic())
-        proxy.received.append(received)
-        fault = proxy.fault_for(path) or Fault(path)
+        self.proxy.received.append(received)
+        return received
+
+    async def _response(
+        self, received: ReceivedRequest, target: str, fault: Fault
+    ) -> RawResponse | None:
         if fault.gate is not None:
             await asyncio.to_thread(fault.gate.wait)
         if fault.drops == "request":
             return None
-        response = fault.response or await proxy.forward(received, target)
+        response = fault.response or await self.proxy.forward(received, target)
+        if fault.change is not None:
+            response = fault.change(response)
         return None if fault.drops else response
 
-    def _send(self, connection: h11.Connection, response: RawResponse, *, is_head: bool) -> None:
+    async def _send(
+        self, connection: h11.Connection, response: RawResponse, fault: Fault, *, is_head: bool
+    ) -> None:
         status, fields, content = response
         fields = [*fields, (b"content-length", str(len(content)).encode())]
-        events: Iterable[Any] = (
-            h11.Response(status_code=status, headers=fields),
-            *((h11.Data(data=content),) if content and not is_head else ()),
-            h11.EndOfMessage(),
-        )
-        for event in events:
-            self.writer.write(connection.send(event) or b"")
+        await self._write(connection, h11.Response(status_code=status, headers=fields))
+        size = int(fault.rate * SLOW_SECONDS) if fault.rate else CHUNK
+        for start in range(0, 0 if is_head else len(content), size):
+            await self._write(connection, h11.Data(data=content[start : start + size]))
+            if fault.rate:
+                await asyncio.sleep(SLOW_SECONDS)
+        await self._write(connection, h11.EndOfMessage())
+
+    async def _write(self, connection: h11.Connection, event: Any) -> None:
+        self.writer.write(connection.send(event) or b"")
+        await self.writer.drain()
 
 
 class TCPProxy:

@@ -7,6 +7,7 @@ import subprocess
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from shutil import which
 
 from selenium.webdriver import WebKitGTK
@@ -16,6 +17,16 @@ from selenium.webdriver.webkitgtk.service import Service
 STOP_SECONDS = 10
 SWITCHES = ("--automation", "--javascript-can-open-windows-automatically=true")
 SCREEN = "1280x1024x24"
+DOWNLOADS = "downloads"
+# The buttons above the page would not let a window be narrower than 447 px.
+NARROW = """
+headerbar, headerbar *, toolbar, toolbar *, entry, button, image {
+    min-width: 0; margin: 0; padding: 0; border-width: 0; font-size: 1px;
+}
+image { -gtk-icon-transform: scale(0); }
+"""
+STILL = "[Settings]\ngtk-enable-animations=false\n"
+"""People who reduce motion have it so; WebKit tells the page."""
 
 
 @contextmanager
@@ -31,17 +42,37 @@ def display() -> Iterator[str]:
         server.wait(STOP_SECONDS)
 
 
-def start(shown_on: str, *switches: str) -> WebKitGTK:
+def configure(folder: Path, *, still: bool = False) -> None:
+    """Write the settings of a desktop.
+
+    Args:
+        folder: For the settings; it exists.
+        still: Whether its person reduces motion.
+    """
+    downloads, gtk = folder / DOWNLOADS, folder / "gtk-3.0"
+    for made in (downloads, gtk):
+        made.mkdir()
+    (folder / "user-dirs.dirs").write_text(f'XDG_DOWNLOAD_DIR="{downloads}"\n')
+    (gtk / "gtk.css").write_text(NARROW)
+    (gtk / "settings.ini").write_text(STILL if still else "")
+
+
+def start(shown_on: str, desktop: Path, *switches: str, waits: bool = True) -> WebKitGTK:
     """Start WebKitGTK with an empty profile.
 
     Args:
         shown_on: The display.
+        desktop: The settings that ``configure`` has written.
         *switches: Further switches of its MiniBrowser.
+        waits: Whether each command waits until the page and all that it names have loaded.
     """
     options = Options()
+    if not waits:
+        options.page_load_strategy = "none"
     for switch in (*SWITCHES, *switches):
         options.add_argument(switch)
-    service = Service(which("WebKitWebDriver"), env={**os.environ, "DISPLAY": shown_on})
+    environment = {**os.environ, "DISPLAY": shown_on, "XDG_CONFIG_HOME": str(desktop)}
+    service = Service(which("WebKitWebDriver"), env=environment)
     with warnings.catch_warnings():  # Selenium warns of how it calls itself.
         warnings.simplefilter("ignore", DeprecationWarning)
         return WebKitGTK(options, service)

@@ -1,6 +1,7 @@
 """WebKitGTK, and a server for its pages."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,16 @@ from selenium.webdriver import WebKitGTK
 
 from browsers import choose_webkit
 from tests.support import webkitgtk
-from tests.support.paths import ROOT
+from tests.support.built_page import built_page
 from tests.support.server_process import ServerProcess
 from tests.webkit.window import Window
-from unexpired_kit.site import build
 
 FOLDER = Path(__file__).parent
 ACCESS_TTL = 4
 """Long enough that a page which has just started still has a valid token."""
+
+SCRIPT_SECONDS = 120
+"""Axe looks at hundreds of marks."""
 
 Launch = Callable[..., WebKitGTK]
 
@@ -54,14 +57,23 @@ class Browser:
 
 
 @pytest.fixture(scope="session")
-def launch() -> Iterator[Launch]:
+def desktop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the desktop's settings, and of what is downloaded."""
+    folder = tmp_path_factory.mktemp("desktop")
+    webkitgtk.configure(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def launch(desktop: Path) -> Iterator[Launch]:
     """Start WebKitGTK with further switches of its MiniBrowser; each has an empty profile."""
     if choose_webkit() is None:
         pytest.skip("There is no WebKitGTK here: `make webkit` as root installs it on Debian.")
     running: list[WebKitGTK] = []
 
-    def start(*switches: str) -> WebKitGTK:
-        running.append(webkitgtk.start(shown_on, *switches))
+    def start(*switches: str, settings: Path = desktop, waits: bool = True) -> WebKitGTK:
+        running.append(webkitgtk.start(shown_on, settings, *switches, waits=waits))
+        running[-1].set_script_timeout(SCRIPT_SECONDS)
         return running[-1]
 
     with webkitgtk.display() as shown_on:
@@ -70,15 +82,20 @@ def launch() -> Iterator[Launch]:
             driver.quit()
 
 
-@pytest.fixture(scope="session")
-def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server of the built page whose access tokens expire within seconds."""
-    folder = tmp_path_factory.mktemp("server")
-    page = folder / "dist"
-    build(ROOT, page, "")
-    server = ServerProcess.with_users(folder, access_ttl=ACCESS_TTL, leeway=0, page_dir=str(page))
+@contextmanager
+def serving(folder: Path, **settings: float | str) -> Iterator[ServerProcess]:
+    """Serve the built page."""
+    server = ServerProcess.with_users(folder, page_dir=str(built_page()), **settings)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server whose access tokens expire within seconds."""
+    folder = tmp_path_factory.mktemp("server")
+    with serving(folder, access_ttl=ACCESS_TTL, leeway=0) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

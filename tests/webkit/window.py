@@ -45,24 +45,32 @@ class Window:
         self._driver.delete_all_cookies()
         return self
 
-    def opens(self) -> Window:
+    def opens(self, path: str = "/") -> Window:
         """Open the page, and wait until Python runs."""
-        self.goes("/")
+        self.goes(path)
+        return self.is_ready()
+
+    def is_ready(self) -> Window:
+        """Wait until Python runs."""
         self.waits(lambda: self.evaluate("document.documentElement.dataset.ready") == "true")
         return self
 
-    def opens_another(self) -> Window:
+    def opens_another(self, path: str = "/") -> Window:
         """Open the page in a second window."""
         self._driver.switch_to.new_window("window")
-        return Window(self._driver, self.home).opens()
+        return Window(self._driver, self.home).opens(path)
+
+    def follows(self, opening: Callable[[], object]) -> Window:
+        """Return the window that something opens."""
+        known = set(self._driver.window_handles)
+        opening()
+        (handle,) = self.waits(lambda: set(self._driver.window_handles) - known)
+        self._driver.switch_to.window(handle)
+        return Window(self._driver, self.home)
 
     def opens_a_copy(self) -> Window:
         """Open the page in a window that gets a copy of this one's ``sessionStorage``."""
-        known = set(self._driver.window_handles)
-        self.evaluate("void window.open('/healthz')")
-        (handle,) = self.waits(lambda: set(self._driver.window_handles) - known)
-        self._driver.switch_to.window(handle)
-        return Window(self._driver, self.home).opens()
+        return self.follows(lambda: self.evaluate("void window.open('/healthz')")).opens()
 
     def beside(self) -> Window:
         """Return another window at this origin, which does not show the page."""
@@ -70,24 +78,61 @@ class Window:
         self._driver.get(f"{self.home}/healthz")
         return Window(self._driver, self.home)
 
-    def signs_in(self, name: str = "ada") -> Window:
-        """Sign in through the form, and wait for the notes."""
+    def signs_in(self, name: str = "ada", then: str = "Notes") -> Window:
+        """Sign in through the form, and wait for the view that follows."""
         self.find("input", "Username").send_keys(name)
+        return self.signs_in_again(then, name)
+
+    def signs_in_again(self, then: str = "Notes", name: str = "ada") -> Window:
+        """Sign in where the form still has the name."""
         self.find("input", "Password").send_keys(PASSWORDS[name])
-        self.find("button", "Sign in").click()
-        self.find("h1", "Notes")
+        self.presses("Sign in")
+        self.find("h1", then)
         return self
 
     def signs_out(self) -> None:
         """Sign out."""
-        self.find("button", "Sign out").click()
+        self.presses("Sign out")
         self.find("h1", "Sign in")
 
     def adds(self, text: str) -> None:
         """Add a note, and wait until the server has it."""
         self.find("textarea", "New note").send_keys(text)
-        self.find("button", "Add note").click()
+        self.presses("Add note")
         self.waits(lambda: text in self.text("ul[aria-label=Notes] li:not(.pending)"))
+
+    def views(self, name: str) -> Window:
+        """Go to a view by its link."""
+        self.find("a", name).click()
+        self.find("h1", name)
+        return self
+
+    def presses(self, button: str) -> None:
+        """Press a button."""
+        self.find("button", button).click()
+
+    def shows(self, text: str, selector: str = "body") -> None:
+        """Wait until this text is on the page."""
+        self.waits(lambda: text in self.text(selector))
+
+    def lacks(self, text: str, selector: str = "body") -> None:
+        """Wait until this text is not on the page."""
+        self.waits(lambda: text not in self.text(selector))
+
+    def holds(self, condition: str) -> None:
+        """Wait until a condition, in JavaScript, holds."""
+        self.waits(lambda: self.evaluate(condition))
+
+    def resizes(self, width: int, height: int = 800) -> None:
+        """Change the size of the window."""
+        self._driver.switch_to.window(self._handle)
+        self._driver.set_window_size(width, height)
+        self.holds(f"innerWidth === {width}")
+
+    def keys(self, *keys: str) -> None:
+        """Press keys, where the focus is."""
+        self._driver.switch_to.window(self._handle)
+        self._driver.switch_to.active_element.send_keys(*keys)
 
     def find(self, tag: str, name: str) -> WebElement:
         """Wait for a visible element with this accessible name."""
@@ -95,8 +140,12 @@ class Window:
 
         def visible() -> WebElement | None:
             elements = self._driver.find_elements(By.TAG_NAME, tag)
-            named = (it for it in elements if it.is_displayed() and it.accessible_name == name)
-            return next(named, None)
+            return next((it for it in elements if it.is_displayed() and is_named(it)), None)
+
+        def is_named(element: WebElement) -> bool:
+            # WebKit appends the value of an input that is inside its label.
+            found = element.accessible_name
+            return found == name or (tag == "input" and found.startswith(f"{name} "))
 
         return self.waits(visible)
 
