@@ -96,7 +96,7 @@ def test_notes_are_searched_and_walked_through(writer: Window, text: str) -> Non
     search.send_keys(f"{text} FERN")
     writer.holds(f"{COUNT} === 1")
     writer.shows(f"fern {text}", LIST)
-    search.clear()
+    writer.empties(search)
     writer.shows(HEBREW, LIST)
     writer.evaluate(f"document.querySelector('{LIST} button').focus()")
     for key, place in ((Keys.ARROW_DOWN, 1), (Keys.ARROW_DOWN, 2), (Keys.ARROW_UP, 1)):

@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import WebKitGTK
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -128,6 +129,11 @@ class Window:
         self._driver.switch_to.window(self._handle)
         self._driver.set_window_size(width, height)
         self.holds(f"innerWidth === {width}")
+
+    def empties(self, box: WebElement) -> None:
+        """Delete what is in a box, as a person does: each key has its event."""
+        for key in (Keys.CONTROL + "a", Keys.DELETE):
+            box.send_keys(key)
 
     def keys(self, *keys: str) -> None:
         """Press keys, where the focus is."""
