@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.test_many_notes import ALL_OF_A_VIEW, COUNT, MORE
+from tests.e2e.test_many_notes import ALL_OF_A_VIEW, COUNT, MOST, TO_THE_BEGINNING, TO_THE_END
 from tests.support.many_notes import store_notes
 from tests.support.server_process import ServerProcess
 from tests.webkit.conftest import serving
@@ -25,7 +25,7 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]
 
 
 def test_a_long_list_is_scrolled_to_its_end(window: Window) -> None:
-    """It is drawn as far as it is looked at; a search finds what has not been loaded."""
+    """Only what is near the window is in the page; a search finds what has not been loaded."""
     window.opens().signs_in()
     window.shows(f"number {COUNT - 1};", "main li")
     assert window.evaluate(f"({ALL_OF_A_VIEW})()")
@@ -34,6 +34,8 @@ def test_a_long_list_is_scrolled_to_its_end(window: Window) -> None:
     window.holds(f"{ITEMS}.length === 1")
     window.empties(search)
     window.shows(f"number {COUNT - 1};", "main li")
-    while (drawn := window.evaluate(f"{ITEMS}.length")) < COUNT:
-        window.holds(f"({MORE})({drawn})")
+    assert window.evaluate(f"({TO_THE_END})('number 0;')") < MOST
     assert "number 0;" in window.evaluate(LAST)
+    seen, jumps, most = window.evaluate(f"({TO_THE_BEGINNING})()")
+    assert (seen, jumps) == (COUNT, [])
+    assert most < MOST
