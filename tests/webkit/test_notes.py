@@ -107,7 +107,7 @@ def test_notes_are_searched_and_walked_through(writer: Window, text: str) -> Non
 
 
 def test_two_windows_that_edit_a_note_lose_neither_text(writer: Window, text: str) -> None:
-    """The second one to save is told, and keeps its text beside the note."""
+    """The second one to save reads why, and keeps its text beside the note."""
     writer.adds(text)
     other = writer.opens_another()
     for window in (other, writer):
