@@ -67,7 +67,7 @@
   if (!isEnglish) {
     const script = document.querySelector("script[src$='translations.js']");
     for (const event of ["load", "error"]) script.addEventListener(event, showTranslated);
-    // A missing file fails at once in Firefox, perhaps before this script is there to hear it.
+    // A missing file fails at once in Firefox, perhaps before this script listens.
     document.addEventListener("DOMContentLoaded", showTranslated);
   }
   const onReadyStateChange = () => {
