@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 from selenium.webdriver import WebKitGTK
 
 from browsers import choose_webkit
@@ -32,8 +35,9 @@ def ready_times(address: str, visits: int) -> list[float]:
     Returns:
         For each visit, the seconds from the start of the navigation until Python runs.
     """
-    with webkitgtk.display() as shown_on:
-        driver = webkitgtk.start(shown_on)
+    with TemporaryDirectory() as desktop, webkitgtk.display() as shown_on:
+        webkitgtk.configure(Path(desktop))
+        driver = webkitgtk.start(shown_on, Path(desktop))
         try:
             driver.set_script_timeout(LIMIT_S)
             driver.get(f"{address}/healthz")

@@ -26,9 +26,17 @@
 
   const connect = () => {
     const options = { type: "module", name: folder };
-    const worker = globalThis.SharedWorker ? new SharedWorker(trusted(place), options) : new Worker(trusted(place), options);
+    const isShared = "SharedWorker" in globalThis;
+    const worker = isShared ? new SharedWorker(trusted(place), options) : new Worker(trusted(place), options);
     worker.addEventListener("error", () => fail("The worker of the server cannot be loaded."));
+    if (!isShared) makeWay(worker);
     return worker.port ?? worker;
+  };
+
+  // A page that its browser keeps for the way back would keep the only server, and hand nothing on.
+  const makeWay = (worker) => {
+    addEventListener("pagehide", () => worker.terminate());
+    addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
   };
 
   const start = async () => {

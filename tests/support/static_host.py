@@ -24,5 +24,7 @@ def static_host(folder: Path) -> Iterator[str]:
         assert process.stdout is not None
         address = re.search(r"http://[\d.]+:\d+", process.stdout.readline())
         assert address is not None
-        yield address[0]
-        process.terminate()
+        try:
+            yield address[0]
+        finally:
+            process.terminate()

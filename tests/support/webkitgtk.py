@@ -36,10 +36,12 @@ def display() -> Iterator[str]:
     command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", SCREEN, "-nolisten", "tcp"]
     with subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL) as server:  # noqa: S603
         os.close(writing)
-        with os.fdopen(reading) as announced:
-            yield f":{announced.readline().strip()}"
-        server.terminate()
-        server.wait(STOP_SECONDS)
+        try:
+            with os.fdopen(reading) as announced:
+                yield f":{announced.readline().strip()}"
+        finally:
+            server.terminate()
+            server.wait(STOP_SECONDS)
 
 
 def configure(folder: Path, *, still: bool = False) -> None:
