@@ -49,6 +49,17 @@ class ActivityView:
         self.page.get_by_text("Show as a table").click()
 
 
+# Resolves in the frame after the window has got another width.
+FOLLOWS = """() => {
+    const picture = document.querySelector(".timeline");
+    const follows = () => picture.viewBox.baseVal.width === picture.clientWidth;
+    globalThis.followed = new Promise((resolve) => {
+        const onResize = () => requestAnimationFrame(() => resolve(follows()));
+        addEventListener("resize", onResize, { once: true });
+    });
+}"""
+
+
 @pytest.fixture
 def view(person: Person, page: Page) -> ActivityView:
     """The view, opened by a signed-in person."""
@@ -639,6 +650,16 @@ def test_a_file_that_is_no_recording_is_refused(
 
 
 # -- The layout --------------------------------------------------------------------------------
+
+
+def test_the_picture_follows_the_width_at_once(person: Person, page: Page) -> None:
+    """Although it is drawn seldom where less motion is preferred."""
+    page.emulate_media(reduced_motion="reduce")
+    person.opens(ACTIVITY).signs_in()
+    expect(person.heading("Activity")).to_be_focused()
+    page.evaluate(FOLLOWS)
+    page.set_viewport_size({"width": 500, "height": 800})
+    assert page.evaluate("followed")
 
 
 @pytest.mark.parametrize("size", [(320, 640), (390, 844), (1280, 800)], ids=str)

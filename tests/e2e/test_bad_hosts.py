@@ -74,6 +74,7 @@ def test_a_missing_file_is_named(page: Page, watch: Watch, name: str) -> None:
     page.goto("/")
     expect(page.get_by_role("alert")).to_contain_text(f"{name.rpartition('/')[2]}: 404")
     expect(page.get_by_role("alert")).to_contain_text(BAD_HOST)
+    expect(page.locator("#session")).to_be_hidden()  # It says "Starting".
     watch.forgive(*LOUD)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from js import document, setInterval
+from js import document, setInterval, window
 from pyodide.ffi import create_proxy
 
 from unexpired import AsyncClient
@@ -68,6 +68,8 @@ class Activity:
             self._on_new_token()
         tick = REDUCED_MOTION_TICK_MS if prefers_reduced_motion() else TICK_MS
         setInterval(create_proxy(self._tick), tick)
+        # Else the picture is stretched until then.
+        listen(window, "resize", lambda _: self._tick())
 
     def show(self, _: Mapping[str, str]) -> None:
         """Draw now; the timer draws from then on."""
