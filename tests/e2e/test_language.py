@@ -35,8 +35,8 @@ ENGLISH = re.compile(
     )
 )
 OFFLINE = (
-    "Offline: Der Server ist gerade nicht erreichbar. Bitte versuchen Sie es noch einmal."
-    " Sie sind weiterhin angemeldet (getrennt)."
+    "Offline: Keine Anfrage kommt durch. Sie sind weiterhin angemeldet, und die Seite versucht es"
+    " von selbst wieder."
 )
 EXPIRED = "Ihre Sitzung ist abgelaufen. Bitte melden Sie sich neu an."
 
