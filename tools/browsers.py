@@ -19,8 +19,13 @@ SYSTEM_COMMANDS = {
 # Playwright drives a Firefox that it did not patch over WebDriver BiDi.
 SYSTEM_CHANNELS = {"firefox": "moz-firefox"}
 # BiDi reports no page that returns from the back-forward cache, so the cache is switched off. It
-# cannot set reduced motion for a single test either, so all tests run with it.
-BIDI_PREFERENCES = {"browser.sessionhistory.max_total_viewers": 0, "ui.prefersReducedMotion": 1}
+# cannot set reduced motion for a single test either, so all tests run with it. The panel that opens
+# after a download would take the focus from the page.
+BIDI_PREFERENCES = {
+    "browser.sessionhistory.max_total_viewers": 0,
+    "ui.prefersReducedMotion": 1,
+    "browser.download.alwaysOpenPanel": False,
+}
 WEBKIT = "webkitgtk"
 # Playwright drives only a WebKit that it patched; WebKitGTK has a WebDriver of its own. It has no
 # headless mode, so it also needs an invisible display.

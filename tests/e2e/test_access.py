@@ -314,7 +314,7 @@ def test_axe_finds_no_violation_while_the_page_starts(
     page.reload()
     expect(page.get_by_role("alert")).to_contain_text("does not deliver a file")
     assert found + judge() == []
-    watch.forgive("Failed to", "wasm", "rror", "404")
+    watch.forgive("Failed to", "wasm", "rror", "404", "aborted")
 
 
 @pytest.mark.parametrize(("width", "text"), [(320, "100%"), (640, "200%")])
