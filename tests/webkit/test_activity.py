@@ -83,7 +83,7 @@ def test_the_session_survives_each_fault(view: Window) -> None:
         "With a key of the thief's own: refused (REFRESH_INVALID).",
         "You are still signed in.",
     )
-    tries(view, "Go offline", "You are still signed in (degraded)")
+    tries(view, "Go offline", "You are still signed in, and the page tries again")
     view.shows("Reconnecting", "header")
     view.presses("Come back online")
     view.waits(lambda: "Response to a request: 200" in result(view, "Go offline"))
@@ -123,7 +123,7 @@ def test_a_recording_has_no_secret_and_is_drawn_as_it_was(view: Window, desktop:
     assert view.evaluate(count(HEALED)) == 0
     chooser = "document.querySelector('[aria-label=\"File with a recording\"]')"
     view.evaluate(chooser).send_keys(str(file))
-    view.shows("A recording of", ".recording")
+    view.shows("A recording of", ".replay")
     view.holds(f"{count(HEALED)} === 20")
     moment = view.find("input", "Moment")
     moment.send_keys(Keys.HOME)
