@@ -6,7 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import (
+    NoSuchElementException,
+    NoSuchFrameException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver import WebKitGTK
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -17,7 +21,8 @@ from tests.support.server_process import PASSWORDS
 
 TIMEOUT_SECONDS = 60
 POLL_SECONDS = 0.1
-CHANGING = (NoSuchElementException, StaleElementReferenceException)
+# The last is what WebKit answers while one page gives way to the next.
+CHANGING = (NoSuchElementException, StaleElementReferenceException, NoSuchFrameException)
 Found = TypeVar("Found")
 
 
