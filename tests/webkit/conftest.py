@@ -11,6 +11,7 @@ from selenium.webdriver import WebKitGTK
 from browsers import choose_webkit
 from tests.support import webkitgtk
 from tests.support.built_page import built_page
+from tests.support.proxy import HTTPProxy
 from tests.support.server_process import ServerProcess
 from tests.webkit.window import Window
 
@@ -96,6 +97,15 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]
     folder = tmp_path_factory.mktemp("server")
     with serving(folder, access_ttl=ACCESS_TTL, leeway=0) as server:
         yield server
+
+
+@pytest.fixture
+def host(backend: ServerProcess) -> Iterator[HTTPProxy]:
+    """A line to the server that fails as asked, at an address that no browser has seen."""
+    proxy = HTTPProxy(backend.url)
+    proxy.start()
+    yield proxy
+    proxy.stop()
 
 
 @pytest.fixture(scope="session")

@@ -48,15 +48,6 @@ def calm(
     return Browser(lambda: launch(*dark, settings=settings))
 
 
-@pytest.fixture
-def host(backend: ServerProcess) -> Iterator[HTTPProxy]:
-    """A host that changes or holds what it sends."""
-    proxy = HTTPProxy(backend.url)
-    proxy.start()
-    yield proxy
-    proxy.stop()
-
-
 def test_a_visitor_reads_the_claim_and_tries_the_demo(window: Window) -> None:
     """One click signs in; the header always says how things are."""
     window.opens()

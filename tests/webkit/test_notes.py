@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -43,15 +42,6 @@ def text() -> str:
 def writer(window: Window) -> Window:
     """A person who is signed in and sees their notes."""
     return window.opens().signs_in()
-
-
-@pytest.fixture
-def line(backend: ServerProcess) -> Iterator[HTTPProxy]:
-    """A line to the server that can be cut."""
-    proxy = HTTPProxy(backend.url)
-    proxy.start()
-    yield proxy
-    proxy.stop()
 
 
 def saves(window: Window, text: str) -> None:
@@ -124,24 +114,24 @@ def test_two_windows_that_edit_a_note_lose_neither_text(writer: Window, text: st
 
 
 def test_a_note_written_offline_is_sent_later(
-    webkit: WebKitGTK, line: HTTPProxy, text: str
+    webkit: WebKitGTK, host: HTTPProxy, text: str
 ) -> None:
     """It is in the list at once, lives through a reload, and the server gets it once."""
-    window = Window(webkit, line.url).forgets().opens().signs_in()
+    window = Window(webkit, host.url).forgets().opens().signs_in()
     window.shows(SIGNED_IN, "header")
     for path in API:
-        line.drop(path)
+        host.drop(path)
     window.find("textarea", "New note").send_keys(text)
     window.presses("Add note")
     window.shows(PENDING, f"{LIST} li.pending")
     window.shows(RECONNECTING, "header")
     window.opens().shows(text, f"{LIST} li.pending")
-    line.clear()
+    host.clear()
     window.evaluate("void dispatchEvent(new Event('online'))")
     window.shows(text, f"{LIST} li[data-id]")
     window.shows(SIGNED_IN, "header")
     assert window.evaluate(f"document.querySelector('{LIST} li.pending')") is None
-    keys = {call.headers["idempotency-key"] for call in line.calls("POST /api/notes")}
+    keys = {call.headers["idempotency-key"] for call in host.calls("POST /api/notes")}
     assert len(keys) == 1
 
 

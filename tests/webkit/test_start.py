@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from tests.e2e.test_bad_hosts import BAD_HOST, NO_MEMORY, NO_WEBASSEMBLY, SILENCE, WITHOUT_MEMORY
 from tests.support.built_page import built_page
 from tests.support.proxy import HTTPProxy, RawResponse
-from tests.support.server_process import ServerProcess
 from tests.webkit.conftest import Browser, Launch
 from tests.webkit.window import Window
 
@@ -37,15 +36,6 @@ TYPE = b"content-type"
 def impatient(launch: Launch) -> Browser:
     """A browser that is looked at while its page loads."""
     return Browser(lambda: launch(waits=False))
-
-
-@pytest.fixture
-def host(backend: ServerProcess) -> Iterator[HTTPProxy]:
-    """A host that fails as asked; no browser has a file of it yet."""
-    proxy = HTTPProxy(backend.url)
-    proxy.start()
-    yield proxy
-    proxy.stop()
 
 
 @pytest.fixture

@@ -97,8 +97,9 @@ class Timeline:
     def draw(self) -> None:
         """Draw the current state."""
         now, width = self._source.now(), max(int(self._svg.clientWidth), 1)
-        span, tracks = self._span(), self._source.others[-MAX_TABS:]
-        bottom = BOTTOM + len(tracks) * TAB_ROW + (NOTE if self._source.others[MAX_TABS:] else 0)
+        span, others = self._span(), self._source.others
+        tracks, unseen = others[-MAX_TABS:], len(others[MAX_TABS:])
+        bottom = BOTTOM + len(tracks) * TAB_ROW + (NOTE if unseen else 0)
 
         def place(time: float) -> float:
             return width - EDGE - (now - time) * width / span
@@ -113,7 +114,7 @@ class Timeline:
         names = [text(row.name, 4, row.top - LABEL, "row") for row in rows]
         edge = clock(now, self._source) if self._source.is_past else tr("now")
         grid = _grid(width, bottom, span, edge)
-        self._grid.replaceChildren(*grid, *self._unseen(bottom), *names, *labels)
+        self._grid.replaceChildren(*grid, *_unseen(unseen, bottom), *names, *labels)
         self._keep_tab_stop()
         self._update_details()
 
@@ -134,12 +135,6 @@ class Timeline:
         for group in groups:
             if group.label and EDGE <= group.left <= width:
                 yield text(group.label, group.right, row.top - 4, "size")
-
-    def _unseen(self, bottom: float) -> Iterator[Any]:
-        """Yield how many tabs have no row."""
-        if more := len(self._source.others[MAX_TABS:]):
-            note = tr_plural(more, "1 more tab is in the table", "{} more tabs are in the table")
-            yield text(note, 4, bottom - LABEL, "row")
 
     def _remove_dropped(self, tracks: Sequence[Track]) -> None:
         """Remove the drawings of what the source has dropped."""
@@ -245,6 +240,13 @@ def _rows(entries: Sequence[Entry], tracks: Sequence[Track]) -> Iterator[Row]:
     for index, track in enumerate(tracks):
         top = BOTTOM + index * TAB_ROW + TAB_ROW - TAB_HEIGHT
         yield Row(tr("other tab {}", track.number), top, TAB_HEIGHT, track.entries, track)
+
+
+def _unseen(count: int, bottom: float) -> Iterator[Any]:
+    """Yield how many tabs have no row."""
+    if count:
+        note = tr_plural(count, "1 more tab is in the table", "{} more tabs are in the table")
+        yield text(note, 4, bottom - LABEL, "row")
 
 
 def _grid(width: int, bottom: float, span: float, edge: str) -> Iterator[Any]:

@@ -2,8 +2,8 @@
 
 A deletion is sent after some seconds in which it can be undone; an edit is sent at once. Both
 survive reloads and expiries, and are sent when their author is signed in again; a sign-out first
-sends them all. A text
-that the server does not take, because the note was changed or deleted elsewhere, is kept.
+sends them all. A text that the server does not take, because the note was changed or deleted
+elsewhere, is kept.
 """
 
 from __future__ import annotations

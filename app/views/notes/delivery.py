@@ -23,7 +23,7 @@ from unexpired import (
     parse_retry_after,
 )
 from unexpired.browser import open_lock
-from views.ui.dom import listen
+from views.ui.dom import listen, start_task
 from views.ui.error_messages import SESSION_OVER
 
 LOCK_TIMEOUT = 60.0  # s; longer than another tab needs for one request
@@ -74,7 +74,7 @@ class Delivery:
     def flush(self, *_: object) -> None:
         """Deliver what is due, unless that is under way."""
         if self._task is None and self._is_due():
-            self._task = asyncio.ensure_future(self._deliver())
+            self._task = start_task(self._deliver())
 
     async def finish(self, seconds: float) -> None:
         """Deliver what is due now, and wait for that within a limit of time."""

@@ -21,7 +21,7 @@ def clone_template(template_id: str) -> Any:
     return document.importNode(content.firstElementChild, True)  # noqa: FBT003 - JavaScript has no keywords.
 
 
-def listen(target: Any, event: str, handler: Callable[[Any], None]) -> None:
+def listen(target: Any, event: str, handler: Callable[[Any], object]) -> None:
     """Call the handler on each event, until the page closes."""
     target.addEventListener(event, create_proxy(handler))
 
@@ -33,11 +33,12 @@ def listen_async(
     listen(target, event, lambda js_event: start_task(handler(js_event)))
 
 
-def start_task(coroutine: Coroutine[Any, Any, None]) -> None:
+def start_task(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     """Run a coroutine in the background."""
     task = asyncio.ensure_future(coroutine)
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
+    return task
 
 
 def is_busy(element: Any) -> bool:
