@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import which
+from typing import Any
 
+from selenium.common.exceptions import InvalidSessionIdException, WebDriverException
 from selenium.webdriver import WebKitGTK
+from selenium.webdriver.remote.command import Command
 from selenium.webdriver.webkitgtk.options import Options
 from selenium.webdriver.webkitgtk.service import Service
 
@@ -27,6 +30,42 @@ image { -gtk-icon-transform: scale(0); }
 """
 STILL = "[Settings]\ngtk-enable-animations=false\n"
 """People who reduce motion have it so; WebKit tells the page."""
+
+
+class Driver(WebKitGTK):
+    """A driver which says of a browser that has died that it has.
+
+    A page whose process has died is no window any more, and each command fails with an error that
+    says nothing.
+    """
+
+    def execute(
+        self,
+        driver_command: str | Generator[dict[str, Any], Any, Any],
+        params: dict[str, Any] | None = None,
+    ) -> Any:
+        """Run a command."""
+        try:
+            return super().execute(driver_command, params)
+        except WebDriverException as error:
+            if driver_command == Command.W3C_GET_WINDOW_HANDLES or lives(self):
+                raise
+            message = f"The browser died ({driver_command}: {error.msg})."
+            raise InvalidSessionIdException(message) from error
+
+    def quit(self) -> None:
+        """End the browser, and what drives it; one that has died cannot end its session."""
+        with suppress(WebDriverException):
+            super().quit()
+        self.service.stop()
+
+
+def lives(driver: WebKitGTK) -> bool:
+    """Whether the browser has a window."""
+    try:
+        return bool(driver.window_handles)
+    except WebDriverException:
+        return False
 
 
 @contextmanager
@@ -77,4 +116,4 @@ def start(shown_on: str, desktop: Path, *switches: str, waits: bool = True) -> W
     service = Service(which("WebKitWebDriver"), env=environment)
     with warnings.catch_warnings():  # Selenium warns of how it calls itself.
         warnings.simplefilter("ignore", DeprecationWarning)
-        return WebKitGTK(options, service)
+        return Driver(options, service)

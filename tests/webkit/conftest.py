@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import pytest
 from selenium.common.exceptions import InvalidSessionIdException
@@ -19,13 +20,13 @@ FOLDER = Path(__file__).parent
 ACCESS_TTL = 4
 """Long enough that a page which has just started still has a valid token."""
 
-SCRIPT_SECONDS = 120
-"""Axe looks at hundreds of marks."""
+SCRIPT_SECONDS = 300
+"""Axe looks at hundreds of marks, and a long list is scrolled to its end."""
 
 Launch = Callable[..., WebKitGTK]
 
-# No page may end its browser: where WebKitGTK's process dies, the fault is not what a test is of,
-# and each later command has only this error. Any other failure counts at once.
+# No page may end its browser: where a process of WebKitGTK dies, the fault is not what a test is
+# of, and each later command has only this error. Any other failure counts at once.
 AGAIN = pytest.mark.flaky(reruns=1, only_rerun=[InvalidSessionIdException.__name__])
 
 
@@ -39,6 +40,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Browser:
     """A browser for many tests, of which only the first has to compile Python.
 
+    It is a context manager: a browser that stays takes a gigabyte.
+
     Args:
         start: Starts one: at first, and after one has died.
     """
@@ -47,12 +50,19 @@ class Browser:
         self._start = start
         self._driver = start()
 
+    def __enter__(self) -> Self:
+        """Return this browser."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self._driver.quit()
+
     @property
     def driver(self) -> WebKitGTK:
         """The browser, which is alive."""
-        try:
-            assert self._driver.window_handles
-        except InvalidSessionIdException:
+        if not webkitgtk.lives(self._driver):
+            self._driver.quit()
             self._driver = self._start()
         return self._driver
 
@@ -70,17 +80,14 @@ def launch(desktop: Path) -> Iterator[Launch]:
     """Start WebKitGTK with further switches of its MiniBrowser; each has an empty profile."""
     if choose_webkit() is None:
         pytest.skip("There is no WebKitGTK here: `make webkit` as root installs it on Debian.")
-    running: list[WebKitGTK] = []
 
     def start(*switches: str, settings: Path = desktop, waits: bool = True) -> WebKitGTK:
-        running.append(webkitgtk.start(shown_on, settings, *switches, waits=waits))
-        running[-1].set_script_timeout(SCRIPT_SECONDS)
-        return running[-1]
+        driver = webkitgtk.start(shown_on, settings, *switches, waits=waits)
+        driver.set_script_timeout(SCRIPT_SECONDS)
+        return driver
 
     with webkitgtk.display() as shown_on:
         yield start
-        for driver in running:
-            driver.quit()
 
 
 @contextmanager
@@ -109,9 +116,10 @@ def host(backend: ServerProcess) -> Iterator[HTTPProxy]:
 
 
 @pytest.fixture(scope="session")
-def shared(launch: Launch) -> Browser:
+def shared(launch: Launch) -> Iterator[Browser]:
     """One browser for all tests."""
-    return Browser(launch)
+    with Browser(launch) as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -30,9 +30,10 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureServer]:
 
 
 @pytest.fixture(scope="module")
-def trusting(launch: Launch) -> Browser:
+def trusting(launch: Launch) -> Iterator[Browser]:
     """A browser that takes the certificate, which nobody has signed but the test."""
-    return Browser(lambda: launch("--ignore-tls-errors"))
+    with Browser(lambda: launch("--ignore-tls-errors")) as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -40,12 +40,13 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]
 @pytest.fixture(scope="module", params=["light", "dark"])
 def calm(
     request: pytest.FixtureRequest, launch: Launch, tmp_path_factory: pytest.TempPathFactory
-) -> Browser:
+) -> Iterator[Browser]:
     """A browser of a person who reduces motion, in each of the colour schemes."""
     settings = tmp_path_factory.mktemp("calm")
     webkitgtk.configure(settings, still=True)
     dark = ["--dark-mode"] if request.param == "dark" else []
-    return Browser(lambda: launch(*dark, settings=settings))
+    with Browser(lambda: launch(*dark, settings=settings)) as browser:
+        yield browser
 
 
 def test_a_visitor_reads_the_claim_and_tries_the_demo(window: Window) -> None:

@@ -1,9 +1,12 @@
 """The session in WebKitGTK: what Safari's engine does with our page."""
 
 import time
+from collections.abc import Iterator
+
+import pytest
 
 from tests.support.server_process import ServerProcess
-from tests.webkit.conftest import ACCESS_TTL, Launch
+from tests.webkit.conftest import ACCESS_TTL, Browser, Launch
 from tests.webkit.window import Window
 
 WITHOUT_STORAGE = ("--enable-html5-local-storage=false", "--enable-html5-database=false")
@@ -37,9 +40,16 @@ def test_a_sign_out_in_one_window_is_seen_in_the_other(window: Window) -> None:
     assert "signed out in another tab" in other.text("#sign-in [role=alert]")
 
 
-def test_the_page_works_without_storage(launch: Launch, backend: ServerProcess) -> None:
+@pytest.fixture
+def forgetful(launch: Launch) -> Iterator[Browser]:
+    """A browser without storage."""
+    with Browser(lambda: launch(*WITHOUT_STORAGE)) as browser:
+        yield browser
+
+
+def test_the_page_works_without_storage(forgetful: Browser, backend: ServerProcess) -> None:
     """The session is then kept for this window, across an expiry; a copy of it has none."""
-    window = Window(launch(*WITHOUT_STORAGE), backend.url).opens()
+    window = Window(forgetful.driver, backend.url).opens()
     assert window.evaluate("[localStorage, window.indexedDB?.name]") == [None, None]
     window.signs_in()
     time.sleep(ACCESS_TTL + 0.5)

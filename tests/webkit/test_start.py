@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -33,9 +33,10 @@ TYPE = b"content-type"
 
 
 @pytest.fixture(scope="module")
-def impatient(launch: Launch) -> Browser:
+def impatient(launch: Launch) -> Iterator[Browser]:
     """A browser that is looked at while its page loads."""
-    return Browser(lambda: launch(waits=False))
+    with Browser(lambda: launch(waits=False)) as browser:
+        yield browser
 
 
 @pytest.fixture

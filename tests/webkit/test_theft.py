@@ -42,9 +42,10 @@ def backend(tmp_path_factory: pytest.TempPathFactory, mode: str) -> Iterator[Ser
 
 
 @pytest.fixture(scope="module")
-def elsewhere(launch: Launch) -> Browser:
+def elsewhere(launch: Launch) -> Iterator[Browser]:
     """The thief's browser, with a profile of its own."""
-    return Browser(launch)
+    with Browser(launch) as browser:
+        yield browser
 
 
 @pytest.fixture

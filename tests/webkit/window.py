@@ -19,7 +19,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.support.server_process import PASSWORDS
 
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 120
 POLL_SECONDS = 0.1
 # The last is what WebKit answers while one page gives way to the next.
 CHANGING = (NoSuchElementException, StaleElementReferenceException, NoSuchFrameException)
