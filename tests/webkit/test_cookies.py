@@ -12,7 +12,7 @@ from selenium.webdriver import WebKitGTK
 from tests.support.secure_server import EVERYTHING, NAME, SecureServer
 from tests.support.server_process import PASSWORDS
 from tests.webkit.conftest import Browser, Launch
-from tests.webkit.window import TIMEOUT_SECONDS, Window
+from tests.webkit.window import Window
 
 HOUR = 3600
 SCRIPT = """
@@ -38,8 +38,7 @@ def trusting(launch: Launch) -> Iterator[Browser]:
 
 @pytest.fixture
 def secure_webkit(trusting: Browser) -> WebKitGTK:
-    """The browser that takes the certificate, with time for a script that starts Python."""
-    trusting.driver.set_script_timeout(TIMEOUT_SECONDS)
+    """The browser that takes the certificate."""
     return trusting.driver
 
 
