@@ -314,6 +314,8 @@ class SessionManager:
         if record is None or not record.can_renew or record.tokens.expires_at is None:
             return None
         pause = self.session.pause_left(self._clock.monotonic())
+        if self.session.failures:  # A refresh that failed is tried again, due or not.
+            return pause
         return max(record.due_at(self.options.margin) - self._clock.now(), pause, 0.0)
 
     @property

@@ -22,6 +22,7 @@ from unexpired import (
     SessionExpired,
     Unreachable,
 )
+from unexpired.backoff import MAX_DELAY
 from unexpired.effects import Refresh
 from unexpired.ports import LocalLock
 
@@ -335,6 +336,15 @@ async def test_a_page_can_show_a_countdown(tab: Page) -> None:
     assert (tab.client.expires_in, tab.client.refresh_in) == (800, 740)
     await tab.client.sign_out()
     assert (tab.client.expires_in, tab.client.refresh_in) == (None, None)
+
+
+async def test_the_countdown_of_a_failed_refresh_is_to_the_next_attempt(tab: Page) -> None:
+    """Not to the moment when a token that is still valid would be due."""
+    tab.server.responses["/api/refresh"] = lambda _: Response(503)
+    with pytest.raises(Unreachable):
+        await tab.client.refresh()
+    assert tab.client.state == "degraded"
+    assert 0 < (tab.client.refresh_in or 0) <= MAX_DELAY
 
 
 async def test_returning_to_a_protected_page_redirects_again() -> None:

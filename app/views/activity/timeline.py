@@ -19,6 +19,7 @@ from views.ui.dom import listen
 from views.ui.i18n import tr, tr_plural
 
 MIN_SPAN, MAX_SPAN = 60, 600  # s; the width of the timeline
+FIRST_SPANS = (MIN_SPAN, 180)  # s; as long as there is no more to see
 VISIBLE_LIFETIMES = 3
 TOP = 26  # px
 ROWS: dict[Kind, tuple[str, int, int]] = {  # the name, the top and the height in px
@@ -34,6 +35,7 @@ MAX_TABS = 4
 AXIS = 22  # px
 WIDE = 400  # px; below that only each second tick has space for its label
 EDGE = 8  # px; keeps the newest mark clear of the border
+CHARACTER, TICK = 7, 18  # px; the width of a character, and of half a tick's label
 FINGER = 24  # px; a tap this near to a mark means it
 REM = 16  # px
 GROUPS = ("grid", "bars", "marks")
@@ -78,6 +80,7 @@ class Timeline:
     def __init__(self, svg: Any, details: Any, source: Source) -> None:
         self._svg = svg
         self._label, self._story = details.children
+        self._hint = self._label.textContent
         self._source = source
         self._grid, self._bars, self._marks = (append(svg, "g", name) for name in GROUPS)
         self._bars.setAttribute("transform", f"translate(0 {TOP})")
@@ -90,8 +93,11 @@ class Timeline:
         listen(svg, "keydown", self._on_key)
 
     def show(self, source: Source) -> None:
-        """Draw another source from now on."""
+        """Draw another source from now on; the story that is shown is none of its."""
         self._source = source
+        self._described, self._steps = None, []
+        self._label.textContent = self._hint
+        self._story.replaceChildren()
         self.draw()
 
     def draw(self) -> None:
@@ -119,10 +125,13 @@ class Timeline:
         self._update_details()
 
     def _span(self) -> float:
-        """Return how many seconds to show: some lifetimes of a token, within limits."""
+        """Return how many seconds to show: some lifetimes of a token, or less at first."""
         lifetimes = self._source.lifetimes
         longest = max((one.expires_at - one.issued_at for one in lifetimes), default=0)
-        return min(max(MIN_SPAN, VISIBLE_LIFETIMES * longest), MAX_SPAN)
+        wanted = min(max(MIN_SPAN, VISIBLE_LIFETIMES * longest), MAX_SPAN)
+        begun = min((one.issued_at for one in lifetimes), default=float("-inf"))
+        age = self._source.now() - begun
+        return next((span for span in FIRST_SPANS if age <= span < wanted), wanted)
 
     def _draw_row(self, row: Row, place: Callable[[float], float], width: int) -> Iterator[Any]:
         """Draw the marks of a row; yield the labels of the large groups."""
@@ -251,15 +260,17 @@ def _unseen(count: int, bottom: float) -> Iterator[Any]:
 
 def _grid(width: int, bottom: float, span: float, edge: str) -> Iterator[Any]:
     yield text(tr("tokens"), 4, TOP - 10, "row")
+    free = width - 4 - len(edge) * CHARACTER - TICK
     for step in range(1, 6) if width >= WIDE else (2, 4):
         x = width * step / 6
         yield shape("line", x1=x, x2=x, y1=TOP - 6, y2=bottom)
-        yield text(_duration(span * (6 - step) / 6), x, bottom + AXIS - 8, "tick")
+        if x < free:
+            yield text(_duration(span * (6 - step) / 6), x, bottom + AXIS - 8, "tick")
     yield text(edge, width - 4, bottom + AXIS - 8, "tick now")
 
 
 def _duration(seconds: float) -> str:
-    if seconds < 120:  # noqa: PLR2004 - two minutes
+    if seconds < 180:  # noqa: PLR2004 - three minutes
         return tr("{} s", round(seconds))
     return tr("{} min", round(seconds / 60))
 
