@@ -161,7 +161,7 @@ globalThis.translations = {
     "Sends {} requests at once with an expired token: expect {} refusals, one refresh and {} retries that succeed.": "Sendet {} Anfragen auf einmal mit einem abgelaufenen Token. Erwartet: {} Ablehnungen, eine Erneuerung und {} erfolgreiche Wiederholungen.",
     "Session": "Sitzung",
     "Session expired": "Sitzung abgelaufen",
-    "Sessions shouldn’t.": "Sitzungen sollten es nicht.",
+    "Sessions shouldn’t.": "Sitzungen nicht.",
     "Sets the clock an hour ahead, so the token looks expired: expect one refresh, not a loop.": "Stellt die Uhr eine Stunde vor, sodass das Token abgelaufen erscheint. Erwartet: eine einzige Erneuerung, keine Schleife.",
     "Show as a table": "Als Tabelle anzeigen",
     "Show password": "Passwort anzeigen",
