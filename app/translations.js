@@ -175,7 +175,7 @@ globalThis.translations = {
     "Sign out": "Abmelden",
     "Sign out everywhere": "Überall abmelden",
     "Sign out everywhere?": "Überall abmelden?",
-    "Sign out of all devices": "Von allen Geräten abmelden",
+    "Sign out of all devices": "Überall abmelden",
     "Signed in": "Angemeldet",
     "Signed out": "Abgemeldet",
     "Signing in did not work. Please try again.": "Die Anmeldung hat nicht geklappt. Bitte versuchen Sie es noch einmal.",

@@ -67,6 +67,8 @@ class SessionStatus:
         refresh_in, expires_in = self._client.refresh_in, self._client.expires_in
         if refresh_in is not None:
             degraded = self._client.state == "degraded"
+            if degraded and not refresh_in:
+                return ""  # It is being made.
             return tr("next attempt in {}" if degraded else "renews in {}", _duration(refresh_in))
         return "" if expires_in is None else tr("ends in {}", _duration(expires_in))
 
