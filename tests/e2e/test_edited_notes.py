@@ -22,6 +22,7 @@ DUE = """() => {
     }
 }"""
 """As if the time to undo a deletion were over."""
+IS_SENT = """() => !Object.keys(localStorage).some((name) => name.includes(".changes."))"""
 
 # A change by another device, straight to the server.
 ELSEWHERE = """async ([method, text, body]) => {
@@ -199,6 +200,23 @@ def test_an_edit_whose_response_is_lost_is_saved_once(writer: Person, text: str)
     writer.page.evaluate("dispatchEvent(new Event('online'))")
     expect(writer.note(text)).not_to_contain_text(re.compile("Saving|Waiting"))
     assert stored_notes(writer.page, text) == [f"{text} changed"]
+
+
+def test_an_edit_may_be_saved_while_the_next_one_is_written(writer: Person, text: str) -> None:
+    """The two are no conflict."""
+    writer.adds(text)
+    restore = lose(writer.page, ANY_NOTE)
+    begin(writer, text)
+    save(writer, f"{text} and")
+    begin(writer, text)
+    restore()
+    with writer.page.expect_response(ANY_NOTE):
+        writer.page.evaluate("dispatchEvent(new Event('online'))")
+    writer.page.wait_for_function(IS_SENT)
+    save(writer, f"{text} and more")
+    writer.page.wait_for_function(IS_SENT)
+    expect(writer.note(text)).to_have_count(1)
+    assert stored_notes(writer.page, text) == [f"{text} and more"]
 
 
 def test_a_sign_out_first_sends_what_can_still_be_undone(

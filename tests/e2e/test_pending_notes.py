@@ -222,3 +222,253 @@ def test_a_session_that_ends_while_a_note_is_sent_leaves_a_draft(writer: Person,
     expect(writer.note(text)).to_have_count(0)
     writer.add_button.click()
     expect(stored(writer, text)).to_have_count(1)
+
+
+def editor(person: Person) -> Locator:
+    """Return the box in which a note is edited."""
+    return person.page.get_by_role("textbox", name="Text of the note")
+
+
+def editor_of_stored(person: Person) -> Locator:
+    """Return the box in which a note is edited that the server has."""
+    return person.page.locator("li[data-id]").get_by_role("textbox", name="Text of the note")
+
+
+def begin(person: Person, text: str) -> None:
+    """Open the editor of a pending note."""
+    person.page.bring_to_front()  # Elsewhere Firefox gives nothing the focus.
+    pending(person, text).get_by_role("button", name="Edit note").click()
+    expect(editor(person)).to_be_focused()
+
+
+def edit(person: Person, text: str, new_text: str) -> None:
+    """Give a pending note another text, and save it by the keyboard."""
+    begin(person, text)
+    expect(editor(person)).to_have_value(text)
+    editor(person).fill(new_text)
+    editor(person).press("Control+Enter")
+    expect(pending(person, new_text).get_by_role("button", name="Edit note")).to_be_focused()
+
+
+def is_delivered(person: Person, text: str, notes: list[str]) -> None:
+    """Expect that these are the stored notes, and that nothing waits."""
+    expect(stored(person, text)).to_have_count(len(notes))
+    expect(pending(person, text)).to_have_count(0)
+    for note in notes:
+        expect(stored(person, note)).not_to_contain_text("Saving")
+    assert stored_notes(person.page, text) == notes
+    assert person.page.evaluate("Object.keys(localStorage)") == ["unexpired"]
+
+
+def test_a_pending_note_is_edited(writer: Person, text: str) -> None:
+    """Its new text survives a reload, and is the only one when all is sent."""
+    restore = lose(writer.page, NOTES)
+    for name in ("one", "two"):
+        queue(writer, f"{text} {name}")
+    edit(writer, f"{text} one", f"{text} eins")
+    edit(writer, f"{text} two", f"{text} zwei")
+    edit(writer, f"{text} zwei", f"{text} due")
+    writer.page.reload()
+    writer.waits_until_ready()
+    expect(pending(writer, text)).to_contain_text([f"{text} due", f"{text} eins"])
+    restore()
+    writer.page.evaluate("dispatchEvent(new Event('online'))")
+    is_delivered(writer, text, [f"{text} due", f"{text} eins"])
+
+
+def test_an_edit_of_a_pending_note_can_be_cancelled_and_goes_on_after_a_reload(
+    writer: Person, text: str
+) -> None:
+    """Escape leaves an editor without a new text; a draft is there again, and can be dropped."""
+    lose(writer.page, NOTES)
+    queue(writer, text)
+    begin(writer, text)
+    editor(writer).press("Escape")
+    expect(pending(writer, text).get_by_role("button", name="Edit note")).to_be_focused()
+    begin(writer, text)
+    editor(writer).fill(f"{text} and more")
+    editor(writer).press("Escape")
+    expect(writer.page.get_by_text("Draft saved on this device")).to_be_visible()
+    expect(writer.page.get_by_text(f"{len(text) + 9} / 2000")).to_be_visible()
+    writer.page.reload()
+    writer.waits_until_ready()
+    expect(editor(writer)).to_have_value(f"{text} and more")
+    writer.page.get_by_role("button", name="Cancel").click()
+    expect(pending(writer, text)).not_to_contain_text("and more")
+    writer.page.unroute_all()
+    writer.page.evaluate("dispatchEvent(new Event('online'))")
+    is_delivered(writer, text, [text])
+
+
+@pytest.mark.parametrize("is_typed", [True, False], ids=["typed", "untouched"])
+def test_a_note_may_be_delivered_while_it_is_edited(
+    writer: Person, text: str, *, is_typed: bool
+) -> None:
+    """The editor goes on at the stored note, with the cursor where it was."""
+    restore = lose(writer.page, NOTES)
+    queue(writer, text)
+    begin(writer, text)
+    editor(writer).press("Home")
+    if is_typed:
+        editor(writer).press_sequentially("so ")
+    restore()
+    writer.page.evaluate("dispatchEvent(new Event('online'))")
+    expect(editor_of_stored(writer)).to_be_focused()
+    expect(pending(writer, text)).to_have_count(0)
+    writer.page.keyboard.type("far ")
+    new_text = f"so far {text}" if is_typed else f"far {text}"
+    expect(editor(writer)).to_have_value(new_text)
+    writer.page.keyboard.press("Control+Enter")
+    expect(editor(writer)).to_have_count(0)
+    is_delivered(writer, text, [new_text])
+
+
+def test_a_cancelled_edit_leaves_the_one_before(writer: Person, text: str) -> None:
+    """Also where the note was delivered meanwhile: what was saved first is saved."""
+    restore = lose(writer.page, "**/api/notes**")
+    queue(writer, text)
+    edit(writer, text, f"{text} changed")
+    begin(writer, f"{text} changed")
+    editor(writer).fill("something else")
+    restore()
+    writer.page.evaluate("dispatchEvent(new Event('online'))")
+    expect(editor_of_stored(writer)).to_be_focused()
+    writer.page.get_by_role("button", name="Cancel").click()
+    is_delivered(writer, text, [f"{text} changed"])
+
+
+def test_an_edited_note_whose_response_was_lost_is_stored_once(writer: Person, text: str) -> None:
+    """The server has its first text by then; it is replaced."""
+
+    def lose_the_response(route: Route) -> None:
+        if route.request.method == "POST":
+            route.fetch()
+            route.abort()
+        else:
+            route.fallback()
+
+    writer.page.route(NOTES, lose_the_response)
+    queue(writer, text)
+    edit(writer, text, f"{text} changed")
+    writer.page.reload()
+    writer.waits_until_ready()
+    expect(stored(writer, text)).to_have_count(1)
+    expect(pending(writer, f"{text} changed")).to_have_count(1)
+    begin(writer, f"{text} changed")
+    editor(writer).fill(f"{text} changed twice")
+    writer.page.unroute_all(behavior="ignoreErrors")  # A request may be pending.
+    writer.page.evaluate("dispatchEvent(new Event('online'))")
+    expect(editor_of_stored(writer)).to_be_focused()
+    editor(writer).press("Control+Enter")
+    is_delivered(writer, text, [f"{text} changed twice"])
+
+
+def test_another_tab_may_deliver_a_note_that_is_edited(
+    writer: Person, second: Person, text: str
+) -> None:
+    """The edit goes on at the stored note, only in the tab where it was begun."""
+
+    def abort(route: Route) -> None:
+        if route.request.method == "POST":
+            route.abort()
+        else:
+            route.fallback()
+
+    writer.page.route(NOTES, abort)
+    restore = lose(second.page, NOTES)
+    queue(writer, text)
+    begin(writer, text)
+    editor(writer).fill(f"{text} and")
+    expect(pending(second, text)).to_have_count(1)
+    restore()
+    second.page.evaluate("dispatchEvent(new Event('online'))")
+    expect(stored(second, text)).to_have_count(1)
+    expect(editor(second)).to_have_count(0)
+    expect(editor_of_stored(writer)).to_be_focused()
+    writer.page.keyboard.type(" more")
+    writer.page.keyboard.press("Control+Enter")
+    is_delivered(writer, text, [f"{text} and more"])
+
+
+def test_a_text_whose_note_another_tab_discarded_is_kept(
+    writer: Person, second: Person, text: str
+) -> None:
+    """It stays in the list, and can be added as a new note."""
+    restores = [lose(person.page, NOTES) for person in (writer, second)]
+    queue(writer, text)
+    begin(writer, text)
+    editor(writer).fill(f"{text} and more")
+    pending(second, text).get_by_role("button", name="Discard").click()
+    kept = writer.note(f"{text} and more")
+    expect(kept.get_by_role("alert")).to_contain_text("Your text is kept here")
+    expect(writer.note(text)).to_have_count(1)
+    for restore in restores:
+        restore()
+    kept.get_by_role("button", name="Edit note").click()
+    editor(writer).fill(f"{text} kept")
+    editor(writer).press("Control+Enter")
+    kept = writer.note(f"{text} kept")
+    expect(kept.get_by_role("alert")).to_contain_text("Your text is kept here")
+    kept.get_by_role("button", name="Add as a new note").click()
+    is_delivered(writer, text, [f"{text} kept"])
+
+
+def test_a_refused_note_is_sent_again_once_it_is_edited(writer: Person, text: str) -> None:
+    """The server gets the new text."""
+    refusal = {"error": "Not like this.", "code": "BAD_REQUEST"}
+    restore = lose(writer.page, NOTES)
+    queue(writer, f"{text} bad")
+    writer.page.route(NOTES, lambda route: route.fulfill(status=400, json=refusal))
+    writer.page.evaluate("dispatchEvent(new Event('online'))")
+    refused = writer.note(f"{text} bad")
+    expect(refused.get_by_role("alert")).to_have_text("Not like this.")
+    writer.page.unroute(NOTES)
+    restore()
+    refused.get_by_role("button", name="Edit note").click()
+    editor(writer).fill(f"{text} good")
+    editor(writer).press("Control+Enter")
+    is_delivered(writer, text, [f"{text} good"])
+
+
+def test_an_edit_that_the_device_cannot_store_stays_in_its_editor(
+    writer: Person, text: str
+) -> None:
+    """A message explains it; once the note is delivered, the edit can be saved."""
+    restore = lose(writer.page, NOTES)
+    queue(writer, text)
+    writer.page.evaluate(
+        """() => {
+            const setItem = Storage.prototype.setItem;
+            Storage.prototype.setItem = function (name, value) {
+                if (name.includes(".changes.")) throw new DOMException("", "QuotaExceededError");
+                setItem.call(this, name, value);
+            };
+        }"""
+    )
+    begin(writer, text)
+    editor(writer).fill(f"{text} changed")
+    editor(writer).press("Control+Enter")
+    expect(writer.alert).to_contain_text("stays in the text box")
+    restore()
+    writer.page.evaluate("dispatchEvent(new Event('online'))")
+    expect(editor_of_stored(writer)).to_be_focused()
+    editor(writer).press("Control+Enter")
+    is_delivered(writer, text, [f"{text} changed"])
+
+
+def test_a_sign_out_sends_an_edited_note_and_its_edit(
+    writer: Person, text: str, watch: Watch
+) -> None:
+    """Nothing of it stays behind on the device."""
+    restore = lose(writer.page, NOTES)
+    queue(writer, text)
+    edit(writer, text, f"{text} changed")
+    restore()
+    watch.answers.clear()
+    writer.sign_out_button.click()
+    writer.is_at_sign_in()
+    assert writer.page.evaluate("Object.keys(localStorage)") == []
+    calls = [answer.status for answer in watch.answers if answer.path.startswith("/api/notes")]
+    assert calls.count(201) == 1
+    writer.signs_in().is_at_notes()
+    is_delivered(writer, text, [f"{text} changed"])

@@ -135,6 +135,27 @@ def test_a_note_written_offline_is_sent_later(
     assert len(keys) == 1
 
 
+def test_a_note_that_waits_is_edited(webkit: WebKitGTK, host: HTTPProxy, text: str) -> None:
+    """Its new text is kept, and the server's in the end; the cursor stays while it is delivered."""
+    window = Window(webkit, host.url).forgets().opens().signs_in()
+    for path in API:
+        host.drop(path)
+    window.find("textarea", "New note").send_keys(text)
+    window.presses("Add note")
+    window.shows(PENDING, f"{LIST} li.pending")
+    window.presses(f"Edit note: {text}")
+    saves(window, " and")
+    window.shows(f"{text} and", f"{LIST} li.pending")
+    window.opens().presses(f"Edit note: {text} and")
+    host.clear()
+    window.evaluate("void dispatchEvent(new Event('online'))")
+    window.holds("!!document.activeElement.closest('li[data-id] form')")
+    saves(window, " more")
+    window.shows(f"{text} and more", f"{LIST} li[data-id]")
+    window.holds(f"!document.querySelector('{LIST}').textContent.includes('Saving…')")
+    window.opens().shows(f"{text} and more", f"{LIST} li[data-id]")
+
+
 def test_what_is_typed_when_a_session_ends_is_kept(
     writer: Window, backend: ServerProcess, text: str
 ) -> None:

@@ -4,6 +4,9 @@ A deletion is sent after some seconds in which it can be undone; an edit is sent
 survive reloads and expiries, and are sent when their author is signed in again; a sign-out first
 sends them all. A text that the server does not take, because the note was changed or deleted
 elsewhere, is kept.
+
+An edit of a note that itself waits to be sent waits for the note's id. The note goes out as it was
+written, because the server may have it already: an earlier response may be lost. Its edit follows.
 """
 
 from __future__ import annotations
@@ -119,6 +122,36 @@ class ChangeQueue:
             if change.is_draft:
                 self._changes.delete(user_id, change)
 
+    def move(self, name: str, note: Note) -> None:
+        """Make the edit of a note that waited one of the note that the server has stored."""
+        change, other = self.pending.get(name), self.pending.get(str(note.id))
+        if change is None:
+            return
+        if other is None or other.key == change.key:
+            self._rename(change, replace(change, note_id=str(note.id), version=note.version))
+        else:
+            self.keep(change.text or "", tr(CHANGED_ELSEWHERE))
+            self.discard(name)
+
+    def settle(self, name: str) -> Change | None:
+        """Move an edit whose note waits no more: another tab has delivered or discarded it.
+
+        Args:
+            name: The name that the note had.
+
+        Returns:
+            The edit of the stored note; None if there is none, and the text is kept beside.
+        """
+        change = self.pending.get(name)
+        if change is None:
+            return None
+        moved = next((one for one in self.pending.values() if _is_continued(change, one)), None)
+        if moved is None:
+            self.keep(change.text or "", tr(DELETED_ELSEWHERE))
+            self.discard(name)
+            return None
+        return self._rename(change, replace(change, note_id=moved.note_id, version=moved.version))
+
     async def finish(self, seconds: float) -> None:
         """Send all changes, deletions too, and wait for that within a limit of time."""
         self._undo_ms = 0
@@ -131,6 +164,13 @@ class ChangeQueue:
         """Keep a text that cannot be saved in its note; return whether that worked."""
         return self._keep(user_id_of(self._client), text, reason)
 
+    def _rename(self, change: Change, moved: Change) -> Change:
+        is_stored = self.put(moved)
+        self.discard(change.note_id)
+        if not is_stored:
+            self.put(moved)  # A full storage has room now.
+        return moved
+
     def _drop(self, user_id: str, change: Change) -> None:
         self._changes.delete(user_id, change)
         self._on_changed(change.note_id)
@@ -141,6 +181,8 @@ class ChangeQueue:
         return next(filter(self._is_due, self.pending.values()), None)
 
     def _is_due(self, change: Change) -> bool:
+        if not change.has_id:
+            return False
         if change.text is None:
             return bool(Date.now() >= change.at + self._undo_ms)
         return not change.is_draft
@@ -205,6 +247,10 @@ class ChangeQueue:
                 self._delivery.flush_in(UNDO_MS + 1)  # The other tab may be closed by then.
             else:
                 self._on_sent_elsewhere()
+
+
+def _is_continued(change: Change, other: Change) -> bool:
+    return other.key == change.key and other.note_id != change.note_id
 
 
 def _path(change: Change) -> str:

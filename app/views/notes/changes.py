@@ -1,6 +1,7 @@
 """Stores changes of notes that the server does not have yet, on the device and per user.
 
-There is one change for each note: a deletion, an edit, or an edit that is still being written.
+There is one change for each note: a deletion, an edit, or an edit that is still being written. The
+note of an edit may itself wait to be sent, and have no id yet.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ class Change:
     """A change of a note.
 
     Attributes:
-        note_id: The note.
+        note_id: The note; one that waits to be sent has a name in place of an id.
         at: When it was made, in Unix milliseconds.
         text: The new text; None deletes the note.
         version: The version of the note that was edited.
@@ -30,6 +31,11 @@ class Change:
     version: str = ""
     is_draft: bool = False
     key: str = field(default_factory=lambda: str(uuid4()))
+
+    @property
+    def has_id(self) -> bool:
+        """Whether the server has stored the note, so that the change can be sent."""
+        return self.note_id.isdecimal()
 
 
 class Changes:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from js import Date
+from js import Date, document
 
 from views.notes.change_queue import CHANGED_ELSEWHERE, DELETED_ELSEWHERE, ChangeQueue
 from views.notes.changes import Change
 from views.notes.form import DRAFT_SAVED
 from views.notes.length import MAX_LENGTH
 from views.notes.note import Note
+from views.notes.outbox import STORAGE_FULL
 from views.ui.dom import clone_template, show_alert
 from views.ui.i18n import tr
 
@@ -22,23 +24,24 @@ class Editor:
     """The form in a note's item.
 
     Args:
-        note: The note.
+        note: The note as it is, as an edit that changes nothing.
         change: The edit to go on with, if there is one.
         queue: Keeps and sends the edit.
     """
 
-    def __init__(self, note: Note, change: Change | None, queue: ChangeQueue) -> None:
+    def __init__(self, note: Change, change: Change | None, queue: ChangeQueue) -> None:
         self._queue = queue
         self._original = note.text
         self._before = change if change is not None and not change.is_draft else None
-        self._known = change or Change(str(note.id), 0, note.text, note.version, is_draft=True)
+        self._known = change or note
         # A note that another program made longer stays as long as it is.
-        self._limit = max(MAX_LENGTH, len(note.text))
+        self._limit = max(MAX_LENGTH, len(note.text or ""))
         self.element = clone_template("note-editor")
         self._box = self.element.querySelector("textarea")
         self._alert = self.element.querySelector("[role=alert]")
         self._hint, self._counter = self.element.querySelectorAll("small")
         self._box.value = self._known.text
+        self._has_focus = False
         self._show_hint(is_saved=change is not None)
 
     @property
@@ -70,10 +73,12 @@ class Editor:
             return False
         if self._is_changed_elsewhere():
             return self._queue.keep(self.text, tr(CHANGED_ELSEWHERE))
-        if self.is_changed:
-            self._put(is_draft=False)
-        else:
+        if not self.is_changed:
             self.cancel()
+        elif not self._put(is_draft=False) and not self._known.has_id:
+            self._put(is_draft=True)
+            show_alert(self._alert, tr(STORAGE_FULL))
+            return False
         return True
 
     def cancel(self) -> None:
@@ -89,6 +94,27 @@ class Editor:
         """Keep the text: the note was deleted elsewhere."""
         if self.is_changed:
             self._queue.keep(self.text, tr(DELETED_ELSEWHERE))
+
+    def rebase(self, note: Note) -> None:
+        """Go on from the stored note, if it is as the edit before left it."""
+        if self._before is not None and self._before.text == note.text:
+            self._known = replace(self._known, version=note.version)
+            self._original, self._before = note.text, None
+
+    def follow(self, note_id: str, version: str) -> None:
+        """Become the editor of the stored note: the one that waited is delivered."""
+        self._known = replace(self._known, note_id=note_id, version=version)
+        if self._before is not None:
+            self._before = replace(self._before, note_id=note_id, version=version)
+        self._has_focus = bool(self.element.contains(document.activeElement))
+        self.element.remove()
+
+    def open_in(self, item: Any) -> None:
+        """Show the editor in the note's item."""
+        item.classList.add("editing")
+        item.append(self.element)
+        if self._has_focus:
+            self._box.focus()  # With the cursor where it was.
 
     def _put(self, *, is_draft: bool) -> bool:
         self._known = replace(self._known, at=int(Date.now()), text=self.text, is_draft=is_draft)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from views.notes.changes import Change
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -22,6 +24,11 @@ class Note:
     text: str
     created_at: str
     version: str
+
+    @property
+    def as_edit(self) -> Change:
+        """An edit that changes nothing, to begin with."""
+        return Change(str(self.id), 0, self.text, self.version, is_draft=True)
 
     def has(self, words: Iterable[str]) -> bool:
         """Return whether the text has all of these words, in upper or lower case."""

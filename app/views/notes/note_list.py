@@ -17,7 +17,7 @@ from pyodide.ffi import create_proxy, to_js
 
 from views.notes.change_queue import ChangeQueue
 from views.notes.changes import Change
-from views.notes.editor import Editor
+from views.notes.editors import Editors
 from views.notes.note import Note
 from views.notes.note_item import note_item
 from views.notes.portions import AHEAD, Portions
@@ -34,27 +34,31 @@ class NoteList:
         element: The list, which also has the items of pending notes, on top.
         end: An element behind the list; when it comes near, more is drawn.
         queue: Keeps and sends what the person changes.
+        editors: The open editors.
         on_end: Called when all loaded notes are drawn and the server has more.
     """
 
     def __init__(
-        self, element: Any, end: Any, queue: ChangeQueue, on_end: Callable[[], None]
+        self,
+        element: Any,
+        end: Any,
+        queue: ChangeQueue,
+        editors: Editors,
+        on_end: Callable[[], None],
     ) -> None:
         self._element = element
         self._end = end
         self._queue = queue
+        self._editors = editors
         self._on_end = on_end
         self._notes: list[Note] = []
         self._count = 0  # So many of them are drawn.
         self._has_more = False
         self._items: dict[int, Any] = {}
-        self._editors: dict[int, Editor] = {}
         self._portions = Portions(element, self._number)
         js_options = to_js({"rootMargin": f"{AHEAD}px"}, dict_converter=Object.fromEntries)
         self._observer = js.IntersectionObserver.new(create_proxy(self._on_end_seen), js_options)
         listen(element, "click", self._on_click)
-        listen(element, "input", self._on_input)
-        listen(element, "submit", self._on_submit)
         listen(element, "keydown", self._on_keydown)
 
     @property
@@ -130,7 +134,7 @@ class NoteList:
     def update(self, note_id: str) -> None:
         """Draw a note again, whose change is new or gone."""
         index = self._index(int(note_id))
-        if int(note_id) in self._items and int(note_id) not in self._editors:
+        if int(note_id) in self._items:
             self._redraw(index)
 
     def _index(self, note_id: int) -> int:
@@ -143,40 +147,45 @@ class NoteList:
         changes = self._queue.pending
         following = None
         for note in reversed(notes):
+            self._editors.rebase(note)
             item = self._items.get(note.id)
             is_new = versions.get(note.id, note.version) != note.version
-            if item is None or (is_new and note.id not in self._editors):
-                item = self._draw_note(note, changes.get(str(note.id)), following)
+            if item is None or (is_new and str(note.id) not in self._editors):
+                change = changes.get(str(note.id))
+                item = self._draw_note(note, change, following, resumes=item is None)
             following = item
 
     def _redraw(self, index: int) -> None:
         note = self._notes[index]
-        if note.id in self._editors:
+        if str(note.id) in self._editors:
+            self._editors.rebase(note)
             return
         following = next(
             (self._items[other.id] for other in self._notes[index + 1 : self._count]), None
         )
-        self._draw_note(note, self._queue.pending.get(str(note.id)), following)
+        # No editor opens by itself here: an unfinished edit of a new note is another tab's.
+        self._draw_note(note, self._queue.pending.get(str(note.id)), following, resumes=False)
 
-    def _draw_note(self, note: Note, change: Change | None, following: Any) -> Any:
+    def _draw_note(
+        self, note: Note, change: Change | None, following: Any, *, resumes: bool
+    ) -> Any:
         item = note_item(note, change, is_waiting=self._queue.is_waiting)
         last = self._items.get(note.id)
         self._items[note.id] = item
         if last is None:
             self._portions.insert(item, following)
-            if change is not None and change.is_draft:
-                self._open_editor(note, change)
         else:
             had_focus = last.contains(document.activeElement)
             last.replaceWith(item)
             if had_focus:
                 item.querySelector("button").focus()
+        is_unfinished = change is not None and change.is_draft
+        if (resumes and is_unfinished) or self._editors.is_moving(str(note.id)):
+            self._editors.open(item, note.as_edit, change)
         return item
 
     def _remove_item(self, note_id: int) -> None:
-        editor = self._editors.pop(note_id, None)
-        if editor is not None:
-            editor.leave()
+        self._editors.leave(str(note_id))
         item = self._items.pop(note_id)
         if item.contains(document.activeElement):
             after = self._portions.next_to(item, forward=True)
@@ -185,8 +194,9 @@ class NoteList:
         item.remove()
 
     def _remove_items(self) -> None:
+        for note_id in self._items:
+            self._editors.forget(str(note_id))
         self._items.clear()
-        self._editors.clear()
         self._portions.clear()
 
     def _number(self) -> None:
@@ -216,7 +226,7 @@ class NoteList:
         changes = self._queue.pending
         self._portions.begin()
         for note in portion:
-            self._draw_note(note, changes.get(str(note.id)), None)
+            self._draw_note(note, changes.get(str(note.id)), None, resumes=True)
         self._count += len(portion)
         self._number()
         self._watch_end()
@@ -242,49 +252,18 @@ class NoteList:
                 self._queue.delete(note)
             case "undo":
                 self._queue.discard(str(note.id))
-            case "cancel":
-                self._editors[note.id].cancel()
-                self._close_editor(note)
-
-    def _on_input(self, js_event: Any) -> None:
-        note = self._note_of(js_event.target)
-        if note is not None:
-            self._editors[note.id].on_input()
-
-    def _on_submit(self, js_event: Any) -> None:
-        note = self._note_of(js_event.target)
-        if note is not None and self._editors[note.id].save():
-            self._close_editor(note)
 
     def _edit(self, note: Note) -> None:
-        self._open_editor(note, self._queue.pending.get(str(note.id)))
-        self._editors[note.id].focus()
-
-    def _open_editor(self, note: Note, change: Change | None) -> None:
-        editor = Editor(note, change, self._queue)
-        self._editors[note.id] = editor
-        item = self._items[note.id]
-        item.classList.add("editing")
-        item.append(editor.element)
-
-    def _close_editor(self, note: Note) -> None:
-        del self._editors[note.id]
-        self._redraw(self._index(note.id))
+        change = self._queue.pending.get(str(note.id))
+        self._editors.open(self._items[note.id], note.as_edit, change).focus()
 
     # -- The keyboard --------------------------------------------------------------------------
 
     def _on_keydown(self, js_event: Any) -> None:
         target, item = js_event.target, js_event.target.closest("li")
-        if target.matches("textarea"):
-            self._on_editor_key(js_event)
-        elif item and not (js_event.ctrlKey or js_event.metaKey or js_event.altKey):
+        has_modifier = js_event.ctrlKey or js_event.metaKey or js_event.altKey
+        if item and not has_modifier and not target.matches("textarea"):
             self._on_list_key(js_event, item)
-
-    def _on_editor_key(self, js_event: Any) -> None:
-        note = self._note_of(js_event.target)
-        if note is not None and js_event.key == "Escape" and not self._editors[note.id].is_changed:
-            self._editors[note.id].cancel()
-            self._close_editor(note)
 
     def _on_list_key(self, js_event: Any, item: Any) -> None:
         match js_event.key:

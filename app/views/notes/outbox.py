@@ -49,17 +49,20 @@ class Outbox:
     def start(
         self,
         *,
+        on_sent: Callable[[str, Mapping[str, Any]], None],
         on_delivered: Callable[[Mapping[str, Any] | None], None],
         on_changed: Callable[[], None],
     ) -> None:
         """Send the queue now, and again on each event that suggests that it may work.
 
         Args:
+            on_sent: Called with the name of a pending note and what the server has stored of it,
+                before the pending note is deleted.
             on_delivered: Called with each note that the server has stored; with None if another
                 tab sent it.
             on_changed: Called when the pending notes have changed.
         """
-        self._on_delivered, self._on_changed = on_delivered, on_changed
+        self._on_sent, self._on_delivered, self._on_changed = on_sent, on_delivered, on_changed
         listen(window, "storage", self._on_storage)
         self._delivery.start()
 
@@ -114,11 +117,12 @@ class Outbox:
         self._on_changed()
         return is_kept
 
-    def retry(self, note: PendingNote) -> None:
-        """Queue a refused note again."""
-        self._notes.save(self._user_id, replace(note, refusal=""))
+    def retry(self, note: PendingNote, text: str) -> bool:
+        """Queue a refused note again, with this text; return whether that worked."""
+        is_stored = self._notes.save(self._user_id, replace(note, text=text, refusal=""))
         self._on_changed()
         self.flush()
+        return is_stored
 
     def discard(self, note: PendingNote) -> None:
         """Delete a pending note."""
@@ -137,6 +141,7 @@ class Outbox:
                 self._notes.save(user_id, replace(note, refusal=error_message(error)))
                 self._on_changed()
             else:
+                self._on_sent(note.name, stored)
                 self._notes.delete(user_id, note)
                 self._on_changed()
                 self._on_delivered(stored)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from views.notes.changes import Change
 from views.notes.user_records import UserRecords
 
 
@@ -29,6 +30,11 @@ class PendingNote:
     def name(self) -> str:
         """The end of its storage key; names sort in the order of the queue."""
         return f"{self.at:015}{self.key}"
+
+    @property
+    def as_edit(self) -> Change:
+        """An edit that changes nothing, to begin with."""
+        return Change(self.name, 0, self.text, is_draft=True)
 
 
 class PendingNotes:

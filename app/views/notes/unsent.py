@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from time import monotonic
 
 from views.notes.change_queue import ChangeQueue
 from views.notes.outbox import Outbox
@@ -15,7 +15,10 @@ async def send_all(outbox: Outbox, changes: ChangeQueue) -> int:
     """Send all notes and changes; return how many changes are left.
 
     A deletion that could still be undone is sent too. An edit that is not finished is not. Notes
-    that are left are not counted: the page says of each from the start that it stays on the device.
+    that are left are not counted, nor are their edits: the page says of each note from the start
+    that it stays on the device.
     """
-    await asyncio.gather(outbox.finish(SECONDS), changes.finish(SECONDS))
-    return sum(not change.is_draft for change in changes.pending.values())
+    end = monotonic() + SECONDS
+    await outbox.finish(SECONDS)  # First, because the edit of a note can only follow it.
+    await changes.finish(max(0.0, end - monotonic()))
+    return sum(change.has_id and not change.is_draft for change in changes.pending.values())

@@ -13,6 +13,7 @@ from pyodide.ffi import create_proxy
 from unexpired import AsyncClient
 from views.notes.change_queue import ChangeQueue
 from views.notes.drafts import Drafts
+from views.notes.editors import Editors
 from views.notes.form import NoteForm
 from views.notes.note import Note, note_from
 from views.notes.note_list import NoteList
@@ -63,12 +64,15 @@ class Notes:
         self._search_proxy = create_proxy(self._on_search)
         form = self.element.querySelector("form")
         self._form = NoteForm(form, drafts, outbox.post, self._reload)
-        self._list = NoteList(self._ul, self._end, changes, self._on_end)
+        self._editors = Editors(self._ul, changes, self._on_closed)
+        self._list = NoteList(self._ul, self._end, changes, self._editors, self._on_end)
         self._pending = PendingList(
-            self._ul,
-            self.element.querySelector(".result"),
-            form.querySelector("textarea"),
-            outbox,
+            notes=self._ul,
+            summary=self.element.querySelector(".result"),
+            text_box=form.querySelector("textarea"),
+            outbox=outbox,
+            queue=changes,
+            editors=self._editors,
         )
         listen_async(self._tools.querySelector("button"), "click", lambda _: self._export())
         listen_async(self._error.querySelector("button"), "click", lambda _: self._try_again())
@@ -78,7 +82,11 @@ class Notes:
         client.on("signed_in", self._on_signed_in)
         client.on("expired", lambda _: self._clear())
         client.on("signed_out", self._on_signed_out)
-        outbox.start(on_delivered=self._on_delivered, on_changed=self._update_pending)
+        outbox.start(
+            on_sent=self._on_sent,
+            on_delivered=self._on_delivered,
+            on_changed=self._update_pending,
+        )
         changes.start(
             on_changed=self._on_changed,
             on_saved=self._on_saved,
@@ -123,6 +131,7 @@ class Notes:
     def _clear(self) -> None:
         self._pending.clear()
         self._list.clear()
+        self._editors.clear()
 
     # -- Fetching ------------------------------------------------------------------------------
 
@@ -205,6 +214,12 @@ class Notes:
 
     # -- Changes -------------------------------------------------------------------------------
 
+    def _on_sent(self, name: str, fields: Mapping[str, Any]) -> None:
+        """Make the edit of a note that waited one of the stored note."""
+        note = note_from(fields)
+        self._queue.move(name, note)
+        self._editors.move(name, str(note.id), note.version)
+
     def _on_delivered(self, fields: Mapping[str, Any] | None) -> None:
         """Add a stored note to the list; without one, another tab sent it: fetch the list."""
         if fields is None:
@@ -221,7 +236,15 @@ class Notes:
         self._update_controls()
 
     def _on_changed(self, note_id: str) -> None:
-        self._list.update(note_id)
+        if note_id.isdecimal():
+            self._list.update(note_id)
+        else:
+            self._update_pending()
+
+    def _on_closed(self, note_id: str) -> None:
+        if not note_id.isdecimal():
+            self._pending.on_closed(note_id)
+        self._on_changed(note_id)
 
     def _on_deleted(self, note_id: str) -> None:
         self._changes += 1
