@@ -67,9 +67,10 @@ async def start() -> None:
     sign_in = SignIn(client, provider, home=f"#{HOME}")
     outbox = Outbox(client, storage_key)
     changes = ChangeQueue(client, storage_key, outbox.keep)
+    notes = Notes(client, Drafts(storage_key), outbox, changes)
     views: dict[str, View] = {
         SIGN_IN: sign_in,
-        HOME: Notes(client, Drafts(storage_key), outbox, changes),
+        HOME: notes,
         "/activity": Activity(client, recorder, tabs, runner, experiments(trials, theft)),
         "/devices": Devices(client),
         "/password": ChangePassword(client),
@@ -89,7 +90,11 @@ async def start() -> None:
     ).start()
     SessionBanner(client, sign_in=f"#{SIGN_IN}").start()
     SessionStatus(client).start()
-    SignOut(client, sign_in=f"#{SIGN_IN}", send_all=lambda: send_all(outbox, changes)).start()
+    SignOut(
+        client,
+        sign_in=f"#{SIGN_IN}",
+        send_all=lambda: send_all(outbox, changes, notes.has_draft),
+    ).start()
     Router(
         document.getElementById("view"),
         views,

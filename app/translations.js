@@ -274,6 +274,7 @@ globalThis.translations = {
     "We send a link to the owner of the account. It leads to a page for a new password.": "Wir senden der Person, der das Konto gehört, einen Link. Er führt zu einer Seite für ein neues Passwort.",
     "What do you want to remember?": "Was möchten Sie sich merken?",
     "What to try:": "Was Sie ausprobieren können:",
+    "What you have begun to write and not saved yet is deleted if you sign out.": "Was Sie begonnen und noch nicht gespeichert haben, wird gelöscht, wenn Sie sich abmelden.",
     "What you typed is kept.": "Was Sie geschrieben haben, bleibt erhalten.",
     "Where you are signed in. Revoke any device that you do not recognise. A session that is bound to its browser cannot be continued anywhere else.": "Hier sind Sie angemeldet. Melden Sie jedes Gerät ab, das Sie nicht erkennen. Eine Sitzung, die an ihren Browser gebunden ist, lässt sich nirgendwo sonst fortsetzen.",
     "With a key of the thief's own: {}.": "Mit einem eigenen Schlüssel des Diebes: {}.",

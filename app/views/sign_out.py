@@ -9,16 +9,6 @@ from js import document, location
 
 from unexpired import AsyncClient
 from views.ui.dom import busy, is_busy, listen, listen_async
-from views.ui.i18n import tr_plural
-
-ONE_UNSENT = (
-    "1 change could not be sent yet. It stays on this device, and is sent when you sign in here"
-    " again."
-)
-SOME_UNSENT = (
-    "{} changes could not be sent yet. They stay on this device, and are sent when you sign in here"
-    " again."
-)
 
 
 class SignOut:
@@ -27,11 +17,12 @@ class SignOut:
     Args:
         client: The client whose session ends.
         sign_in: The address to go to after a sign-out.
-        send_all: Sends what waits, within a limit of time; returns how many changes are left.
+        send_all: Sends what waits, within a limit of time; returns what the person must know of
+            the rest, if anything.
     """
 
     def __init__(
-        self, client: AsyncClient, *, sign_in: str, send_all: Callable[[], Awaitable[int]]
+        self, client: AsyncClient, *, sign_in: str, send_all: Callable[[], Awaitable[str]]
     ) -> None:
         self._client = client
         self._sign_in = sign_in
@@ -54,8 +45,7 @@ class SignOut:
         if is_busy(self._button):
             return
         with busy(self._button):
-            if unsent := await self._send_all():
-                message = tr_plural(unsent, ONE_UNSENT, SOME_UNSENT)
+            if message := await self._send_all():
                 self._dialog.querySelector("p").textContent = message
                 self._dialog.showModal()
                 return

@@ -69,3 +69,37 @@ def test_a_draft_that_is_sent_from_two_tabs_is_stored_once(
     writer.waits_until_ready().is_at_notes()
     expect(writer.note(text)).to_have_count(1)
     assert len({call.headers["idempotency-key"] for call in watch.calls(POST)}) == 1
+
+
+def test_a_sign_out_asks_before_it_deletes_a_draft(writer: Person, text: str) -> None:
+    """From any view; the person may stay and finish the text."""
+    page = writer.page
+    writer.new_note.fill(text)
+    page.goto("/#/devices")
+    page.reload()
+    writer.waits_until_ready()
+    question = page.get_by_role("dialog", name="Not everything is sent")
+    writer.sign_out_button.click()
+    expect(question).to_contain_text("What you have begun to write and not saved yet is deleted")
+    question.get_by_role("button", name="Stay signed in").click()
+    page.goto("/#/notes")
+    expect(writer.new_note).to_have_value(text)
+    page.goto("/#/devices")
+    page.reload()
+    writer.waits_until_ready()
+    writer.sign_out_button.click()
+    question.get_by_role("button", name="Sign out all the same").click()
+    writer.is_at_sign_in()
+    assert page.evaluate("localStorage.length") == 0
+
+
+def test_a_sign_out_asks_before_it_deletes_an_unfinished_edit(writer: Person, text: str) -> None:
+    """An edit is a text that was not saved, too."""
+    writer.adds(text).get_by_role("button", name="Edit note").click()
+    writer.page.get_by_role("textbox", name="Text of the note").fill(f"{text} and more")
+    writer.sign_out_button.click()
+    question = writer.page.get_by_role("dialog", name="Not everything is sent")
+    expect(question).to_contain_text("is deleted if you sign out")
+    question.get_by_role("button", name="Sign out all the same").click()
+    writer.is_at_sign_in()
+    assert writer.page.evaluate("localStorage.length") == 0

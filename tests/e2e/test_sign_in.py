@@ -137,8 +137,9 @@ def test_signing_out_leaves_nothing(person: Person, page: Page, text: str) -> No
     person.adds(text)
     person.new_note.fill("unsent")
     token = page.evaluate("JSON.parse(localStorage.getItem('unexpired')).refreshToken")
+    person.sign_out_button.click()
     with page.expect_response("**/api/logout"):
-        person.sign_out_button.click()
+        person.page.get_by_role("button", name="Sign out all the same").click()
     person.is_at_sign_in()
     assert page.evaluate("localStorage.length") == 0
     page.go_back()

@@ -67,9 +67,14 @@ class NoteForm:
             self._user_id = user_id
             self._show(self._drafts.load(user_id))
 
-    def discard(self) -> None:
+    def has_draft(self, user_id: str) -> bool:
+        """Return whether the user has begun a note, in the box or on the device."""
+        is_shown = user_id == self._user_id and self._text.value
+        return bool(is_shown or self._drafts.load(user_id).text)
+
+    def discard(self, user_id: str) -> None:
         """Delete the draft from the page and from the device: its author has signed out."""
-        self._drafts.delete(self._user_id)
+        self._drafts.delete(user_id)
         self._show(Draft())
 
     def _show(self, draft: Draft) -> None:

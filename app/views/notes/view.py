@@ -12,6 +12,7 @@ from pyodide.ffi import create_proxy
 
 from unexpired import AsyncClient
 from views.notes.change_queue import ChangeQueue
+from views.notes.delivery import user_id_of
 from views.notes.drafts import Drafts
 from views.notes.editors import Editors
 from views.notes.form import NoteForm
@@ -57,7 +58,7 @@ class Notes:
         self._end = self.element.querySelector(".end")
         self._tools = self.element.querySelector(".tools")
         self._search = self._tools.querySelector("input")
-        self._user_id = ""
+        self._user_id = user_id_of(client)  # Also when it is gone: whose drafts to delete.
         self._words: list[str] = []
         self._changes = 0
         self._timer: Any = 0
@@ -95,6 +96,11 @@ class Notes:
             on_sent_elsewhere=self._reload,
         )
 
+    def has_draft(self) -> bool:
+        """Return whether the person has begun a note, or an edit, that is not saved."""
+        is_editing = any(change.is_draft for change in self._queue.pending.values())
+        return is_editing or self._form.has_draft(user_id_of(self._client))
+
     def show(self, query: Mapping[str, str]) -> None:
         """Restore the draft and fetch the notes: with ``q``, those that have its words."""
         self.element.querySelector("h1").focus()
@@ -108,15 +114,14 @@ class Notes:
         self._reload()
 
     def _restore(self) -> None:
-        user = self._client.user
-        if user is not None:
-            self._user_id = str(user.get("id", ""))
+        if self._client.user is not None:
             self._form.restore(self._user_id)
         self._update_pending()
 
     def _on_signed_in(self) -> None:
         """Replace what is shown: in another tab, another user may have signed in."""
         self._clear()
+        self._user_id = user_id_of(self._client)
         if self.element.isConnected:
             self._open()
 
@@ -125,7 +130,7 @@ class Notes:
         self._clear()
         self._search.value, self._words = "", []
         if where == "here":
-            self._form.discard()
+            self._form.discard(self._user_id)
             self._queue.discard_drafts(self._user_id)
 
     def _clear(self) -> None:
