@@ -10,6 +10,8 @@ from js import document, location
 from unexpired import AsyncClient
 from views.ui.dom import busy, is_busy, listen, listen_async
 
+ELSEWHERE = "reason=signed_out"
+
 
 class SignOut:
     """The button, and the question that it asks if something cannot be sent.
@@ -58,5 +60,6 @@ class SignOut:
 
     def _on_signed_out(self, where: str) -> None:
         self._dialog.close()
-        if where == "here":  # After a sign-out in another tab, the client itself redirects.
-            location.replace(self._sign_in)
+        # After a sign-out in another tab, the client itself has redirected, with a way back. That
+        # may have what was searched for, and the next person to sign in may be another one.
+        location.replace(self._sign_in if where == "here" else f"{self._sign_in}?{ELSEWHERE}")

@@ -1,5 +1,7 @@
 """Signing in and out, and returning to where the person was."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -157,3 +159,17 @@ def test_a_sign_out_in_another_tab_is_noticed(person: Person, page: Page) -> Non
     person.sign_out_button.click()
     other.is_at_sign_in()
     expect(other.alert).to_contain_text("another tab")
+
+
+def test_after_a_sign_out_in_another_tab_nothing_leads_back_to_a_search(
+    person: Person, page: Page
+) -> None:
+    """The next person to sign in there does not see what was searched for."""
+    person.opens().signs_in().is_at_notes()
+    other = Person(page.context.new_page()).opens("/#/notes?q=private")
+    expect(other.heading("Notes")).to_be_visible()
+    person.sign_out_button.click()
+    other.is_at_sign_in()
+    expect(other.alert).to_contain_text("another tab")
+    other.signs_in("grace").is_at_notes()
+    expect(other.page).to_have_url(re.compile("#/notes$"))
