@@ -7,6 +7,7 @@ globalThis.translations = {
     "1 change could not be sent yet. It stays on this device, and is sent when you sign in here again.": "1 Änderung konnte noch nicht gesendet werden. Sie bleibt auf diesem Gerät und wird gesendet, wenn Sie sich hier wieder anmelden.",
     "1 note is waiting to be sent. It stays on this device if you sign out.": "1 Notiz wartet darauf, gesendet zu werden. Sie bleibt auf diesem Gerät, wenn Sie sich abmelden.",
     "1 refresh": "1 Erneuerung",
+    "1 refresh, by another tab": "1 Erneuerung, durch einen anderen Tab",
     "1 request waited for it": "1 Anfrage wartete darauf",
     "1 second": "1 Sekunde",
     "256 bits": "256 Bit",

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.e2e.conftest import FastForward
+from tests.e2e.faults import hold
 from tests.e2e.person import Person
 from tests.e2e.saved_files import SavedFiles
 from tests.e2e.watch import Watch
@@ -365,6 +366,21 @@ def test_other_tabs_are_on_the_same_timeline(
     overheard = json.dumps(view.page.evaluate("overheard"))
     assert "POST /api/notes" in overheard
     assert [secret for secret in secrets_of(view.page, text) if secret in overheard] == []
+
+
+def test_a_burst_for_which_another_tab_refreshes_says_so(
+    view: ActivityView, context: BrowserContext
+) -> None:
+    """Of two tabs with the same expired token, one refreshes for both."""
+    second = ActivityView(context.new_page())
+    Person(second.page).opens(ACTIVITY)
+    release = hold(view.page, "**/api/refresh")
+    with view.page.expect_request("**/api/refresh"):
+        result = view.tries("Burst of 20 requests")
+    other = second.tries("Burst of 20 requests")
+    release()
+    expect(result).to_have_text("20 times 200; 1 refresh.")
+    expect(other).to_have_text("20 times 200; 1 refresh, by another tab.")
 
 
 def test_a_duplicate_of_the_tab_joins_the_timeline(

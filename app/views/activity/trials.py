@@ -10,6 +10,7 @@ from js import location, window
 
 from unexpired import AsyncClient, UnexpiredError, Unreachable
 from unexpired.browser import open_lock
+from views.activity.entries import TokenLifetime
 from views.activity.faults import FaultyClock, FaultyTransport
 from views.activity.recorder import NO_RESPONSE, Recorder
 from views.activity.tabs import Tabs
@@ -22,6 +23,7 @@ HOUR = 3600  # s
 SLOW = 2  # s
 LOCK_TIMEOUT = 5  # s
 TAB_TIMEOUT = 60  # s
+Refreshed = tuple[int, TokenLifetime | None]
 
 
 class Trials:
@@ -60,7 +62,7 @@ class Trials:
 
     async def burst(self, size: int) -> str:
         """Send many requests with a token that the network treats as expired."""
-        before, self._network.expires_next_token = self._count_refreshes(), True
+        before, self._network.expires_next_token = self._refreshed(), True
         results = await asyncio.gather(*(self._probe() for _ in range(size)))
         summary = ", ".join(tr("{} times {}", n, result) for result, n in Counter(results).items())
         return f"{summary}; {self._refreshes_since(before)}."
@@ -80,7 +82,7 @@ class Trials:
 
     async def slow_down(self) -> str:
         """Delay each response, and send requests with a token that counts as expired."""
-        before, started = self._count_refreshes(), self._recorder.now()
+        before, started = self._refreshed(), self._recorder.now()
         self._network.expires_next_token, self._network.delay = True, SLOW
         results = await asyncio.gather(*(self._probe() for _ in range(3)))
         return tr(
@@ -123,7 +125,7 @@ class Trials:
 
     async def hold_lock(self) -> str:
         """Hold the lock as another tab could, and send a request that needs a refresh."""
-        before, started = self._count_refreshes(), self._recorder.now()
+        before, started = self._refreshed(), self._recorder.now()
         lock = open_lock(self._lock_name)
         if not getattr(lock, "is_shared", True):
             return tr("This browser has no lock among tabs. Each tab refreshes without it.")
@@ -139,7 +141,7 @@ class Trials:
 
     async def shift_clock(self) -> str:
         """Set the clock wrong, send requests, and correct it."""
-        before = self._count_refreshes()
+        before = self._refreshed()
         self._clock.error = HOUR
         results = [await self._probe() for _ in range(3)]
         refreshes = self._refreshes_since(before)
@@ -184,8 +186,13 @@ class Trials:
         except SESSION_OVER as error:
             return getattr(error, "code", None) or tr("session ended")
 
-    def _count_refreshes(self) -> int:
-        return sum(entry.kind == "refresh" for entry in self._recorder.entries)
+    def _refreshed(self) -> Refreshed:
+        """Return what there is by now: this tab's refreshes, and the newest token of any tab."""
+        count = sum(entry.kind == "refresh" for entry in self._recorder.entries)
+        return count, self._recorder.lifetimes[-1] if self._recorder.lifetimes else None
 
-    def _refreshes_since(self, before: int) -> str:
-        return tr_plural(self._count_refreshes() - before, "1 refresh", "{} refreshes")
+    def _refreshes_since(self, before: Refreshed) -> str:
+        count, lifetime = self._refreshed()
+        if count == before[0] and lifetime is not before[1]:
+            return tr("1 refresh, by another tab")
+        return tr_plural(count - before[0], "1 refresh", "{} refreshes")
