@@ -24,6 +24,15 @@ DUE = """() => {
 """As if the time to undo a deletion were over."""
 IS_SENT = """() => !Object.keys(localStorage).some((name) => name.includes(".changes."))"""
 
+TIMERS = """
+globalThis.timers = [];
+const { setTimeout } = globalThis;
+globalThis.setTimeout = (work, delay, ...rest) => {
+    if (delay === 10_001) timers.push(delay);
+    return setTimeout(work, delay, ...rest);
+};
+"""
+
 # A change by another device, straight to the server.
 ELSEWHERE = """async ([method, text, body]) => {
     const { accessToken } = JSON.parse(localStorage.getItem("unexpired"));
@@ -277,6 +286,25 @@ def test_a_deletion_is_sent_although_its_tab_is_closed(
     expect(visitor.page.get_by_role("button", name=UNDO)).to_have_count(0)
     expect(visitor.note(text)).to_have_count(0)
     assert stored_notes(visitor.page, text) == []
+
+
+def test_only_a_deletion_in_another_tab_starts_a_timer(
+    writer: Person, second: Person, text: str
+) -> None:
+    """An edit is due at once; a draft is not due at all."""
+    second.page.add_init_script(TIMERS)
+    second.page.reload()
+    second.waits_until_ready().is_at_notes()
+    writer.adds(text)
+    expect(second.note(text)).to_be_visible()
+    begin(writer, text)
+    editor(writer).press_sequentially(" more")
+    save(writer, f"{text} changed")
+    expect(second.note(f"{text} changed")).to_be_visible()
+    assert second.page.evaluate("timers") == []
+    writer.note(text).get_by_role("button", name="Delete note").click()
+    expect(second.page.get_by_role("button", name=UNDO)).to_be_visible()
+    assert second.page.evaluate("timers") == [10_001]
 
 
 def test_a_deletion_is_sent_although_another_view_is_shown(writer: Person, text: str) -> None:

@@ -84,7 +84,7 @@ class ChangeQueue:
         self._on_sent_elsewhere = on_sent_elsewhere
         listen(window, "storage", self._on_storage)
         self._delivery.start()
-        if self.pending:
+        if any(map(_is_deletion, self.pending.values())):
             self._delivery.flush_in(UNDO_MS)
 
     @property
@@ -242,11 +242,17 @@ class ChangeQueue:
     def _on_storage(self, js_event: Any) -> None:
         name, prefix = js_event.key, self._changes.prefix(user_id_of(self._client))
         if isinstance(name, str) and name.startswith(prefix):
-            self._on_changed(name.removeprefix(prefix))
+            note_id = name.removeprefix(prefix)
+            self._on_changed(note_id)
             if isinstance(js_event.newValue, str):
-                self._delivery.flush_in(UNDO_MS + 1)  # The other tab may be closed by then.
+                if _is_deletion(self.pending.get(note_id)):
+                    self._delivery.flush_in(UNDO_MS + 1)  # The other tab may be closed by then.
             else:
                 self._on_sent_elsewhere()
+
+
+def _is_deletion(change: Change | None) -> bool:
+    return change is not None and change.text is None
 
 
 def _is_continued(change: Change, other: Change) -> bool:
