@@ -75,7 +75,7 @@ def test_a_sign_out_asks_before_it_deletes_a_draft(writer: Person, text: str) ->
     """From any view; the person may stay and finish the text."""
     page = writer.page
     writer.new_note.fill(text)
-    page.goto("/#/devices")
+    page.goto("/#/activity")
     page.reload()
     writer.waits_until_ready()
     question = page.get_by_role("dialog", name="Not everything is sent")
@@ -84,7 +84,7 @@ def test_a_sign_out_asks_before_it_deletes_a_draft(writer: Person, text: str) ->
     question.get_by_role("button", name="Stay signed in").click()
     page.goto("/#/notes")
     expect(writer.new_note).to_have_value(text)
-    page.goto("/#/devices")
+    page.goto("/#/activity")
     page.reload()
     writer.waits_until_ready()
     writer.sign_out_button.click()
