@@ -9,6 +9,7 @@ from tests.e2e.faults import hold
 from tests.e2e.person import Person
 from tests.e2e.test_access import ENDING, VIEWS
 from tests.e2e.test_language import prefer
+from tests.support.layout_moves import LAYOUT, SAMPLE_LAYOUT, shift
 
 RUNTIME = "**/pyodide.asm.wasm"
 SHIFT_ALLOWED = 0.05
@@ -53,6 +54,43 @@ FACTS = """() => ({
         .map((one) => one.textContent.trim()),
     unsized: document.querySelectorAll(":is(img, video, iframe):not([width][height])").length,
 })"""
+# The borders and marks that stand out from what is behind them by less than 3 : 1, which is what
+# WCAG 2.2 asks for in 1.4.11. A border that is not drawn, or that has no colour, is none.
+FAINT = """() => {
+    const CONTRAST = 3;
+    const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
+    const isClear = (colour) => channels(colour)[3] === 0;
+    const linear = (value) => value <= 10 ? value / 3294 : ((value / 255 + 0.055) / 1.055) ** 2.4;
+    const luminance = (colour) => {
+        const [red, green, blue] = channels(colour).map(linear);
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    };
+    const contrast = (one, other) => {
+        const [light, dark] = [one, other].map(luminance).sort((a, b) => b - a);
+        return (light + 0.05) / (dark + 0.05);
+    };
+    const behind = (element) => {
+        for (let one = element.parentElement; one; one = one.parentElement)
+            if (!isClear(getComputedStyle(one).backgroundColor))
+                return getComputedStyle(one).backgroundColor;
+        return "rgb(255, 255, 255)";
+    };
+    const borders = (element) => {
+        const style = getComputedStyle(element);
+        return ["Top", "Right", "Bottom", "Left"]
+            .filter((side) => parseFloat(style[`border${side}Width`]) > 0)
+            .map((side) => style[`border${side}Color`]);
+    };
+    const marks = (element) => {
+        if (!element.matches(".timeline :is(.mark, .lifetime)")) return [];
+        const { fill, stroke } = getComputedStyle(element);
+        return [[stroke, fill].find((one) => one !== "none" && !isClear(one)) ?? "none"];
+    };
+    return [...document.querySelectorAll("body *")].filter((one) => one.checkVisibility())
+        .flatMap((one) => [...borders(one), ...marks(one)].map((colour) => [one, colour]))
+        .filter(([one, colour]) => !isClear(colour) && contrast(colour, behind(one)) < CONTRAST)
+        .map(([one, colour]) => `${one.cloneNode(false).outerHTML}: ${colour} on ${behind(one)}`);
+}"""
 QUIET = "PyScript Ready"
 HEAVY = {"image", "font", "media"}
 HIDDEN_LINES = """() => {
@@ -130,6 +168,26 @@ def test_almost_nothing_moves(person: Person, page: Page, width: int) -> None:
     assert {path: value for path, value in moved.items() if value >= SHIFT_ALLOWED} == {}
 
 
+@pytest.mark.skip_browser("chromium")  # It reports what moves itself.
+@pytest.mark.parametrize("width", [360, 1280])
+def test_no_landmark_moves(person: Person, page: Page, width: int) -> None:
+    """While the page starts, and at a reload of each view."""
+    page.add_init_script(SAMPLE_LAYOUT)
+    page.set_viewport_size({"width": width, "height": 740})
+    person.opens()
+    expect(page.get_by_role("button", name="Try the demo")).to_be_visible()
+    layouts = {"sign-in": page.evaluate(LAYOUT)}
+    person.signs_in().is_at_notes()
+    for path in VIEWS:
+        page.goto(f"/#/{path}")
+        page.reload()
+        person.waits_until_ready()
+        page.wait_for_load_state("networkidle")
+        layouts[path] = page.evaluate(LAYOUT)
+    assert {"header", "main", "heading", "form", "button"} == set(layouts["sign-in"]["seen"])
+    assert {path: one for path, one in layouts.items() if shift(one) >= SHIFT_ALLOWED} == {}
+
+
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_the_header_does_not_wrap(person: Person, page: Page, language: str) -> None:
     """It is one line, or two on a narrow screen; nothing in it is cut off, or covers the rest."""
@@ -184,6 +242,18 @@ def test_forced_colours_leave_nothing_without_a_line(writer: Person) -> None:
     text = page.locator(".timeline text").first
     colour = page.locator("body").evaluate("body => getComputedStyle(body).color")
     expect(text).to_have_css("fill", colour)
+
+
+@pytest.mark.only_browser("chromium")  # Firefox's driver cannot emulate it.
+def test_more_contrast_makes_each_line_stand_out(writer: Person) -> None:
+    """The borders of cards, boxes and buttons, and the marks on the time line."""
+    page = writer.page
+    page.emulate_media(contrast="more", reduced_motion="reduce")
+    faint = page.evaluate(FAINT)
+    page.goto("/#/activity")
+    page.get_by_role("button", name="Burst of 20 requests").click()
+    expect(page.get_by_text("20 times 200; 1 refresh.")).to_be_visible()
+    assert faint + page.evaluate(FAINT) == []
 
 
 def test_the_secret_key_is_shown_whole(person: Person, page: Page) -> None:

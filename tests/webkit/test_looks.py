@@ -8,8 +8,9 @@ import pytest
 from selenium.webdriver import WebKitGTK
 
 from tests.e2e.test_access import AXE, FINDINGS, MOVING, OVERFLOW
-from tests.e2e.test_looks import HEADER, SECRETS, WIDTHS
+from tests.e2e.test_looks import FAINT, HEADER, SECRETS, SHIFT_ALLOWED, WIDTHS
 from tests.support import webkitgtk
+from tests.support.layout_moves import LAYOUT, SAMPLE_LAYOUT, shift
 from tests.support.proxy import HTTPProxy
 from tests.support.server_process import ServerProcess
 from tests.webkit.conftest import Browser, Launch, serving
@@ -25,6 +26,9 @@ ON_PAPER = """void (() => {
         if (media.mediaText === "print") media.mediaText = "screen";
 })()"""
 SCREEN_ONLY = "body > header, main button"
+HIGH_CONTRAST = "[Settings]\ngtk-theme-name=HighContrast\n"
+"""The theme of a desktop; WebKit tells the page that more contrast is preferred."""
+
 NO_PYTHON = "WebAssembly.instantiateStreaming = () => new Promise(() => {})"
 TRY = {"en": "Try the demo", "de": "Demo ausprobieren"}
 VIEWS = ("Activity", "Devices", "Secret key", "Notes")
@@ -47,6 +51,18 @@ def calm(
     dark = ["--dark-mode"] if request.param == "dark" else []
     with Browser(lambda: launch(*dark, settings=settings)) as browser:
         yield browser
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def stark(
+    request: pytest.FixtureRequest, launch: Launch, tmp_path_factory: pytest.TempPathFactory
+) -> Browser:
+    """A browser of a person who asks for more contrast, in each of the colour schemes."""
+    settings = tmp_path_factory.mktemp("stark")
+    webkitgtk.configure(settings)
+    (settings / "gtk-3.0" / "settings.ini").write_text(HIGH_CONTRAST)
+    dark = ["--dark-mode"] if request.param == "dark" else []
+    return Browser(lambda: launch(*dark, settings=settings))
 
 
 def test_a_visitor_reads_the_claim_and_tries_the_demo(window: Window) -> None:
@@ -93,6 +109,22 @@ def test_the_frame_of_a_signed_in_page_is_drawn_before_python_runs(
     assert window.evaluate("document.getElementById('frame')") is None
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_no_landmark_moves(webkit: WebKitGTK, host: HTTPProxy, width: int) -> None:
+    """While the page starts, and when it is loaded again by somebody who is signed in."""
+    host.change("/", runs_first(SAMPLE_LAYOUT))
+    window = Window(webkit, host.url).forgets()
+    window.resizes(width)
+    window.opens().find("button", "Try the demo")
+    start = window.evaluate(LAYOUT)
+    window.signs_in().adds("stays where it is")
+    window.opens("/?again").shows("stays where it is", "ul[aria-label=Notes]")
+    again = window.evaluate(LAYOUT)
+    assert set(start["seen"]) == {"header", "main", "heading", "form", "button"}
+    assert set(again["seen"]) == {"header", "main", "heading", "form"}
+    assert [one for one in (start, again) if shift(one) >= SHIFT_ALLOWED] == []
+
+
 def test_axe_finds_nothing(calm: Browser, backend: ServerProcess) -> None:
     """In no view of a narrow window; nothing is cut off, and nothing moves."""
     window = Window(calm.driver, backend.url).forgets().opens()
@@ -106,6 +138,21 @@ def test_axe_finds_nothing(calm: Browser, backend: ServerProcess) -> None:
             window.shows("20 times 200; 1 refresh.")
         found += [f"{view}: {finding}" for finding in problems(window)]
     assert found == []
+
+
+def test_more_contrast_makes_each_line_stand_out(stark: Browser, backend: ServerProcess) -> None:
+    """The borders of cards, boxes and buttons, and the marks on the time line."""
+    window = Window(stark.driver, backend.url).forgets().opens()
+    assert window.evaluate("matchMedia('(prefers-contrast: more)').matches")
+    faint = window.evaluate(f"({FAINT})()")
+    window.signs_in().adds("Water the fern.")
+    for view in VIEWS:
+        window.views(view)
+        if view == "Activity":
+            window.presses("Burst of 20 requests")
+            window.shows("20 times 200; 1 refresh.")
+        faint += [f"{view}: {one}" for one in window.evaluate(f"({FAINT})()")]
+    assert faint == []
 
 
 def problems(window: Window) -> list[str]:
