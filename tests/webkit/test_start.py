@@ -25,6 +25,8 @@ NOTE_DETAILS = """void (() => {
         childList: true, characterData: true, subtree: true,
     });
 })()"""
+# How many different amounts it has said. Files that were counted as a whole would be a few.
+AMOUNTS = "new Set(details.match(/[\\d.]+ of/g)).size"
 ALERT = "#boot-alert"
 FAILED = "The page could not be loaded completely."
 BAR = "document.querySelector('#boot progress').value"
@@ -95,6 +97,7 @@ def test_the_bar_moves_by_bytes(visitor: Window, host: HTTPProxy) -> None:
     visitor.holds(f"{BAR} > {first}")
     assert visitor.evaluate(f"document.querySelector('{ALERT}').hidden")
     visitor.is_ready()
+    assert visitor.evaluate(AMOUNTS) > SECONDS / 2
     assert visitor.evaluate(RESTORED) == 1
 
 
