@@ -16,8 +16,12 @@ from tests.e2e.watch import Watch
 from tests.support.paths import ROOT
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-FINDINGS = """async () => (await axe.run()).violations.map(
-    ({ id, nodes }) => `${id}: ${nodes.map((node) => node.target + " " + node.failureSummary)}`)"""
+# Axe cannot tell the contrast of a text in front of a gradient, and says nothing of it.
+FINDINGS = """async () => {
+    document.documentElement.style.setProperty("--rings", "none");
+    return (await axe.run()).violations.map(
+        ({ id, nodes }) => `${id}: ${nodes.map((one) => one.target + " " + one.failureSummary)}`);
+}"""
 MOVING = """() => [...document.querySelectorAll("body *")].filter((element) => {
     const { transitionDuration, animationName } = getComputedStyle(element);
     return animationName !== "none" || transitionDuration !== "0s";
