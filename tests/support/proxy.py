@@ -120,7 +120,7 @@ class HTTPProxy:
         self.faults.append(Fault(path, change=change))
 
     def slow(self, path: str, rate: int) -> None:
-        """Send so many bytes of a response in a second."""
+        """Send so many bytes of a response in a second, until all faults are cleared."""
         self.faults.append(Fault(path, rate=rate))
 
     def count(self, call: str) -> int:
@@ -259,7 +259,7 @@ class _Connection:
         size = int(fault.rate * SLOW_SECONDS) if fault.rate else CHUNK
         for start in range(0, 0 if is_head else len(content), size):
             await self._write(connection, h11.Data(data=content[start : start + size]))
-            if fault.rate:
+            if fault.rate and fault in self.proxy.faults:
                 await asyncio.sleep(SLOW_SECONDS)
         await self._write(connection, h11.EndOfMessage())
 
