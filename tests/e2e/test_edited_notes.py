@@ -228,6 +228,32 @@ def test_an_edit_may_be_saved_while_the_next_one_is_written(writer: Person, text
     assert stored_notes(writer.page, text) == [f"{text} and more"]
 
 
+@pytest.mark.parametrize("leaves", ["cancels", "signs out"])
+def test_giving_up_a_draft_leaves_the_edit_before(writer: Person, text: str, leaves: str) -> None:
+    """Also after a reload: that edit was saved, and waits for the network."""
+    writer.adds(text)
+    restore = lose(writer.page, ANY_NOTE)
+    begin(writer, text)
+    save(writer, f"{text} saved")
+    expect(writer.note(f"{text} saved")).to_be_visible()
+    begin(writer, f"{text} saved")
+    editor(writer).fill(f"{text} given up")
+    writer.page.reload()
+    expect(editor(writer)).to_have_value(f"{text} given up")
+    if leaves == "cancels":
+        writer.page.get_by_role("button", name="Cancel").click()
+        expect(writer.note(f"{text} saved")).to_be_visible()
+    else:
+        writer.sign_out_button.click()
+        writer.page.get_by_role("button", name="Sign out all the same").click()
+        writer.is_at_sign_in()
+        writer.signs_in().is_at_notes()
+    restore()
+    writer.page.evaluate("dispatchEvent(new Event('online'))")
+    writer.page.wait_for_function(IS_SENT)
+    assert stored_notes(writer.page, text) == [f"{text} saved"]
+
+
 def test_a_sign_out_first_sends_what_can_still_be_undone(
     writer: Person, text: str, watch: Watch
 ) -> None:

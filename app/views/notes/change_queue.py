@@ -117,9 +117,11 @@ class ChangeQueue:
             self._drop(user_id_of(self._client), change)
 
     def discard_drafts(self, user_id: str) -> None:
-        """Forget the edits that a user has not finished."""
+        """Forget what a user has not finished."""
         for change in self._changes.load(user_id).values():
-            if change.is_draft:
+            if change.is_draft and change.finished is not None:
+                self._changes.save(user_id, change.finished)
+            elif change.is_draft:
                 self._changes.delete(user_id, change)
 
     def move(self, name: str, note: Note) -> None:
@@ -227,7 +229,8 @@ class ChangeQueue:
         """Forget an edit that is saved; one of its own that was made meanwhile goes on from it."""
         last = self._changes.load(user_id).get(change.note_id)
         if last is not None and last != change and last.key == change.key:
-            self._changes.save(user_id, replace(last, version=note.version))
+            saved = None if last.saved == change.text else last.saved
+            self._changes.save(user_id, replace(last, version=note.version, saved=saved))
         self._drop(user_id, change)
         self._on_saved(note)
 

@@ -6,7 +6,7 @@ note of an edit may itself wait to be sent, and have no id yet.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from uuid import uuid4
 
 from views.notes.user_records import UserRecords
@@ -23,6 +23,8 @@ class Change:
         version: The version of the note that was edited.
         is_draft: Whether the person is still writing.
         key: The same for an edit that is edited again before it is sent.
+        saved: The text of the edit before, which a draft is to replace, and which stays if the
+            draft is given up.
     """
 
     note_id: str
@@ -31,6 +33,16 @@ class Change:
     version: str = ""
     is_draft: bool = False
     key: str = field(default_factory=lambda: str(uuid4()))
+    saved: str | None = None
+
+    @property
+    def finished(self) -> Change | None:
+        """The edit that the person has finished: this one, or the one before a draft."""
+        if not self.is_draft:
+            return self
+        if self.saved is None:
+            return None
+        return replace(self, text=self.saved, is_draft=False, saved=None)
 
     @property
     def has_id(self) -> bool:

@@ -32,7 +32,7 @@ class Editor:
     def __init__(self, note: Change, change: Change | None, queue: ChangeQueue) -> None:
         self._queue = queue
         self._original = note.text
-        self._before = change if change is not None and not change.is_draft else None
+        self._before = None if change is None else change.finished
         self._known = change or note
         # A note that another program made longer stays as long as it is.
         self._limit = max(MAX_LENGTH, len(note.text or ""))
@@ -117,7 +117,13 @@ class Editor:
             self._box.focus()  # With the cursor where it was.
 
     def _put(self, *, is_draft: bool) -> bool:
-        self._known = replace(self._known, at=int(Date.now()), text=self.text, is_draft=is_draft)
+        self._known = replace(
+            self._known,
+            at=int(Date.now()),
+            text=self.text,
+            is_draft=is_draft,
+            saved=self._before.text if is_draft and self._before else None,
+        )
         return self._queue.put(self._known)
 
     def _is_changed_elsewhere(self) -> bool:
