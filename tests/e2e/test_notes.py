@@ -163,6 +163,7 @@ def test_after_an_expiry_the_username_and_the_draft_are_there(writer: Person, te
     writer.is_at_notes()
     expect(writer.new_note).to_have_value(text)
     writer.sign_out_button.click()
+    writer.page.get_by_role("button", name="Sign out all the same").click()  # The draft is deleted.
     writer.is_at_sign_in()
     expect(writer.username).to_have_value("")
 
