@@ -337,8 +337,12 @@ def test_a_cancelled_edit_leaves_the_one_before(writer: Person, text: str) -> No
     is_delivered(writer, text, [f"{text} changed"])
 
 
-def test_an_edited_note_whose_response_was_lost_is_stored_once(writer: Person, text: str) -> None:
+def test_an_edited_note_whose_response_was_lost_is_stored_once(
+    writer: Person, text: str, browser_name: str
+) -> None:
     """The server has its first text by then; it is replaced."""
+    if browser_name == "firefox":
+        pytest.skip("Firefox's driver does not give the body of a request, so none can be sent on.")
 
     def lose_the_response(route: Route) -> None:
         if route.request.method == "POST":
