@@ -191,9 +191,10 @@ chromium: setup browser notebooks ## CHROMIUM_TESTS (all of those in a browser)
 firefox: setup browser ## FIREFOX_TESTS, where there is a Firefox
 	$(PYTEST) $(FIREFOX_TESTS) --browser firefox
 
+# One file at a time: a page has several processes, which keep two cores busy and take 2 GB.
 webkit: setup ## tests/webkit in WebKitGTK, installed where apt can, else skipped
 	$(BIN)/python tools/ensure_browser.py webkitgtk
-	$(PYTEST) tests/webkit
+	$(PYTEST) --numprocesses=1 tests/webkit
 
 leftovers: setup browser ## Make CALLS calls (20000) in a page; they must leave nothing behind
 	CALLS=$(CALLS) $(BIN)/pytest tests/e2e/test_leftovers.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import warnings
 from collections.abc import Generator, Iterator
@@ -54,10 +55,13 @@ class Driver(WebKitGTK):
             raise InvalidSessionIdException(message) from error
 
     def quit(self) -> None:
-        """End the browser, and what drives it; one that has died cannot end its session."""
-        with suppress(WebDriverException):
+        """End what drives the browser, and the browser, also where it does not end by itself."""
+        with suppress(WebDriverException):  # One that has died cannot end its session.
             super().quit()
+        group = self.service.process.pid
         self.service.stop()
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
 
 
 def lives(driver: WebKitGTK) -> bool:
@@ -113,7 +117,8 @@ def start(shown_on: str, desktop: Path, *switches: str, waits: bool = True) -> W
     for switch in (*SWITCHES, *switches):
         options.add_argument(switch)
     environment = {**os.environ, "DISPLAY": shown_on, "XDG_CONFIG_HOME": str(desktop)}
-    service = Service(which("WebKitWebDriver"), env=environment)
+    group = {"start_new_session": True}
+    service = Service(which("WebKitWebDriver"), env=environment, popen_kw=group)
     with warnings.catch_warnings():  # Selenium warns of how it calls itself.
         warnings.simplefilter("ignore", DeprecationWarning)
         return Driver(options, service)
