@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,7 +11,8 @@ from js import document, location
 from unexpired import AsyncClient
 from views.ui.dom import busy, is_busy, listen, listen_async
 
-ELSEWHERE = "reason=signed_out"
+SEARCH = re.compile("%3Fq%3D[^&]*")
+"""A search in the way back, as it is quoted in the address."""
 
 
 class SignOut:
@@ -62,4 +64,4 @@ class SignOut:
         self._dialog.close()
         # After a sign-out in another tab, the client itself has redirected, with a way back. That
         # may have what was searched for, and the next person to sign in may be another one.
-        location.replace(self._sign_in if where == "here" else f"{self._sign_in}?{ELSEWHERE}")
+        location.replace(self._sign_in if where == "here" else SEARCH.sub("", location.hash))
