@@ -102,10 +102,9 @@ def test_one_of_two_tabs_sends_the_pending_notes(writer: Person, second: Person,
     assert stored_notes(writer.page, text) == [f"{text} {number}" for number in (2, 1, 0)]
 
 
-def test_a_note_whose_response_is_lost_is_stored_once(
-    writer: Person, watch: Watch, text: str, browser_name: str
-) -> None:
-    """It is queued and sent again with the same key, so the server stores one note."""
+@pytest.fixture
+def unanswered(writer: Person, browser_name: str) -> Person:
+    """A writer whose notes are stored, but who gets no response."""
     if browser_name == "firefox":
         pytest.skip("Firefox's driver does not provide the request's body.")
 
@@ -117,6 +116,14 @@ def test_a_note_whose_response_is_lost_is_stored_once(
             route.fallback()
 
     writer.page.route(NOTES, lose_the_response)
+    return writer
+
+
+def test_a_note_whose_response_is_lost_is_stored_once(
+    unanswered: Person, watch: Watch, text: str
+) -> None:
+    """It is queued and sent again with the same key, so the server stores one note."""
+    writer = unanswered
     queue(writer, text)
     writer.page.reload()
     writer.waits_until_ready()
@@ -338,20 +345,10 @@ def test_a_cancelled_edit_leaves_the_one_before(writer: Person, text: str) -> No
 
 
 def test_an_edited_note_whose_response_was_lost_is_stored_once(
-    writer: Person, text: str, browser_name: str
+    unanswered: Person, text: str
 ) -> None:
     """The server has its first text by then; it is replaced."""
-    if browser_name == "firefox":
-        pytest.skip("Firefox's driver does not give the body of a request, so none can be sent on.")
-
-    def lose_the_response(route: Route) -> None:
-        if route.request.method == "POST":
-            route.fetch()
-            route.abort()
-        else:
-            route.fallback()
-
-    writer.page.route(NOTES, lose_the_response)
+    writer = unanswered
     queue(writer, text)
     edit(writer, text, f"{text} changed")
     writer.page.reload()

@@ -125,17 +125,23 @@ def test_no_landmark_moves(webkit: WebKitGTK, host: HTTPProxy, width: int) -> No
     assert [one for one in (start, again) if shift(one) >= SHIFT_ALLOWED] == []
 
 
-def test_axe_finds_nothing(calm: Browser, backend: ServerProcess) -> None:
-    """In no view of a narrow window; nothing is cut off, and nothing moves."""
-    window = Window(calm.driver, backend.url).forgets().opens()
-    window.resizes(320)
-    found = problems(window)
+def tour(window: Window) -> Iterator[str]:
+    """Sign in, and yield the name of each view once it is shown with something in it."""
     window.signs_in().adds("Water the fern.")
     for view in VIEWS:
         window.views(view)
         if view == "Activity":
             window.presses("Burst of 20 requests")
             window.shows("20 times 200; 1 refresh.")
+        yield view
+
+
+def test_axe_finds_nothing(calm: Browser, backend: ServerProcess) -> None:
+    """In no view of a narrow window; nothing is cut off, and nothing moves."""
+    window = Window(calm.driver, backend.url).forgets().opens()
+    window.resizes(320)
+    found = problems(window)
+    for view in tour(window):
         found += [f"{view}: {finding}" for finding in problems(window)]
     assert found == []
 
@@ -145,12 +151,7 @@ def test_more_contrast_makes_each_line_stand_out(stark: Browser, backend: Server
     window = Window(stark.driver, backend.url).forgets().opens()
     assert window.evaluate("matchMedia('(prefers-contrast: more)').matches")
     faint = window.evaluate(f"({FAINT})()")
-    window.signs_in().adds("Water the fern.")
-    for view in VIEWS:
-        window.views(view)
-        if view == "Activity":
-            window.presses("Burst of 20 requests")
-            window.shows("20 times 200; 1 refresh.")
+    for view in tour(window):
         faint += [f"{view}: {one}" for one in window.evaluate(f"({FAINT})()")]
     assert faint == []
 
